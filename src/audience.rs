@@ -1,0 +1,1 @@
+//! The first stage: audience files become blocks of whole records.

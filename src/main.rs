@@ -1,0 +1,2 @@
+//! The `klaviyo-export` program.
+fn main() {}

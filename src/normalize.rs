@@ -1,0 +1,1 @@
+//! The second stage: a record becomes a profile row or a rejection.

@@ -1,0 +1,90 @@
+//! Why a row is refused, and which cells were mended: the closed lists of codes that reports carry.
+//!
+//! A bad row is no error: it is counted under a [`RejectionReason`] and written to `rejects.csv`. A cell that was
+//! changed beyond trimming is counted under a [`RepairCode`] and written to `repairs.csv`.
+
+use serde::{Deserialize, Serialize};
+
+/// Why a row is not in any part. The codes are fixed: other programs read them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RejectionReason {
+    /// No valid e-mail, phone number or external id is left.
+    NoIdentifier,
+    /// The e-mail is invalid and the job says `invalid-email = "reject"`.
+    InvalidEmail,
+    /// The phone number is invalid and the job says `invalid-phone = "reject"`.
+    InvalidPhone,
+    /// Not as many cells as the header has.
+    RaggedRow,
+    /// Bytes that are not valid in the file's encoding, or a NUL.
+    InvalidEncoding,
+    /// Longer than one megabyte.
+    RecordTooLong,
+    /// More than 100 kB as a profile.
+    ProfileTooLarge,
+    /// A mapped column holds a nested object.
+    NestedValue,
+}
+
+impl RejectionReason {
+    /// Every reason, in the order of the documentation.
+    pub const ALL: [Self; 8] = [
+        Self::NoIdentifier,
+        Self::InvalidEmail,
+        Self::InvalidPhone,
+        Self::RaggedRow,
+        Self::InvalidEncoding,
+        Self::RecordTooLong,
+        Self::ProfileTooLarge,
+        Self::NestedValue,
+    ];
+
+    /// The code as reports and `rejects.csv` write it.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::NoIdentifier => "no-identifier",
+            Self::InvalidEmail => "invalid-email",
+            Self::InvalidPhone => "invalid-phone",
+            Self::RaggedRow => "ragged-row",
+            Self::InvalidEncoding => "invalid-encoding",
+            Self::RecordTooLong => "record-too-long",
+            Self::ProfileTooLarge => "profile-too-large",
+            Self::NestedValue => "nested-value",
+        }
+    }
+}
+
+/// What was mended in a cell. The codes are fixed: other programs read them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RepairCode {
+    /// An invalid e-mail was blanked.
+    InvalidEmail,
+    /// An invalid phone number was blanked.
+    InvalidPhone,
+    /// A line break inside a cell became a space.
+    LineBreak,
+    /// A control character inside a cell became a space.
+    ControlCharacter,
+}
+
+impl RepairCode {
+    /// Every code, in the order of the documentation.
+    pub const ALL: [Self; 4] = [
+        Self::InvalidEmail,
+        Self::InvalidPhone,
+        Self::LineBreak,
+        Self::ControlCharacter,
+    ];
+
+    /// The code as reports and `repairs.csv` write it.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::InvalidEmail => "invalid-email",
+            Self::InvalidPhone => "invalid-phone",
+            Self::LineBreak => "line-break",
+            Self::ControlCharacter => "control-character",
+        }
+    }
+}
