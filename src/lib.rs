@@ -9,6 +9,13 @@
 //! Data moves one way and each stage has a type of its own, so that a wrong order does not compile.
 
 pub mod audience;
+pub mod interrupt;
+pub mod mapping;
 pub mod normalize;
+pub mod profile;
 pub mod record;
 pub mod rejection;
+#[cfg(feature = "sandbox")]
+pub mod sandbox;
+pub mod secret;
+pub mod sftp;

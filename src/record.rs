@@ -62,7 +62,9 @@ impl std::fmt::Display for RecordFault {
                 write!(out, "{found} cells, the header has {expected}")
             }
             Self::NotAnObject => out.write_str("the line is no JSON object"),
-            Self::InvalidEncoding => out.write_str("bytes that are not valid in the file's encoding"),
+            Self::InvalidEncoding => {
+                out.write_str("bytes that are not valid in the file's encoding")
+            }
             Self::Nul => out.write_str("a NUL character"),
             Self::TooLong => write!(out, "the record is longer than {MAX_RECORD_BYTES} bytes"),
         }

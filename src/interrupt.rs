@@ -1,0 +1,129 @@
+//! How a signal reaches the stages: one [`Interrupt`], cloned into every thread.
+//!
+//! The first SIGINT or SIGTERM asks for an orderly end (no new part is begun; the parts in hand may finish until the
+//! deadline), the second for an end at once. Waiting goes through [`Interrupt::sleep`], which a signal ends early.
+
+use std::sync::atomic::{AtomicI32, AtomicU8, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long the parts in hand may go on after the first signal (design, "SIGTERM").
+pub const GRACE: Duration = Duration::from_secs(10);
+
+const RUNNING: u8 = 0;
+const ASKED: u8 = 1;
+const AT_ONCE: u8 = 2;
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: AtomicU8,
+    signal: AtomicI32,
+    asked_at: Mutex<Option<Instant>>,
+    changed: Condvar,
+}
+
+/// A shared flag that says whether the run was told to end, and how urgently. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Interrupt(Arc<Shared>);
+
+impl Interrupt {
+    /// An interrupt that nobody has raised.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Notes one signal (its number): the first asks for an orderly end, a later one for an end at once.
+    pub fn raise(&self, signal: i32) {
+        let mut asked_at = self
+            .0
+            .asked_at
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if asked_at.is_none() {
+            *asked_at = Some(Instant::now());
+            self.0.signal.store(signal, Ordering::Relaxed);
+            self.0.state.store(ASKED, Ordering::Release);
+        } else {
+            self.0.state.store(AT_ONCE, Ordering::Release);
+        }
+        self.0.changed.notify_all();
+    }
+
+    /// True from the first signal on: begin nothing new.
+    pub fn is_raised(&self) -> bool {
+        self.0.state.load(Ordering::Acquire) != RUNNING
+    }
+
+    /// True when what is in hand must be dropped too: after a second signal, or [`GRACE`] after the first.
+    pub fn must_stop_now(&self) -> bool {
+        match self.0.state.load(Ordering::Acquire) {
+            RUNNING => false,
+            ASKED => {
+                let asked_at = self
+                    .0
+                    .asked_at
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner);
+                asked_at.is_some_and(|at| at.elapsed() >= GRACE)
+            }
+            _ => true,
+        }
+    }
+
+    /// The number of the first signal.
+    pub fn signal(&self) -> Option<i32> {
+        self.is_raised()
+            .then(|| self.0.signal.load(Ordering::Relaxed))
+    }
+
+    /// Waits for `time`, or until a signal comes. True when the time passed without one.
+    pub fn sleep(&self, time: Duration) -> bool {
+        let until = Instant::now() + time;
+        let mut asked_at = self
+            .0
+            .asked_at
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if asked_at.is_some() {
+                return false;
+            }
+            let now = Instant::now();
+            if now >= until {
+                return true;
+            }
+            asked_at = self
+                .0
+                .changed
+                .wait_timeout(asked_at, until - now)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn first_signal_asks_and_the_second_insists() {
+        let interrupt = Interrupt::new();
+        assert!(!interrupt.is_raised());
+        interrupt.raise(15);
+        assert!(interrupt.is_raised() && !interrupt.must_stop_now());
+        interrupt.raise(2);
+        assert!(interrupt.must_stop_now());
+        assert_eq!(interrupt.signal(), Some(15));
+    }
+
+    #[test]
+    fn sleep_ends_when_a_signal_comes() {
+        let interrupt = Interrupt::new();
+        let raiser = interrupt.clone();
+        let thread = std::thread::spawn(move || raiser.raise(15));
+        assert!(!interrupt.sleep(Duration::from_secs(60)));
+        thread.join().unwrap();
+        assert!(Interrupt::new().sleep(Duration::from_millis(1)));
+    }
+}

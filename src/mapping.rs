@@ -1,0 +1,1 @@
+//! Which source column goes under which Klaviyo header.

@@ -1,0 +1,1 @@
+//! Klaviyo's profile: its headers and their kinds.
