@@ -1,0 +1,322 @@
+//! What can go wrong between here and the server, and what follows from it.
+//!
+//! `Display` is one line and never repeats its source; [`SftpError::hint`] says what to do. Texts of the server stand in an
+//! error only with control characters escaped.
+
+use std::io;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use libssh2_sys as raw;
+
+use super::HostKeyError;
+
+/// An error of the SFTP client. `server` is `host:port`, `doing` a phrase such as `close profiles/x.csv`.
+#[derive(Debug, thiserror::Error)]
+#[expect(
+    missing_docs,
+    reason = "the messages say what the variants and fields are"
+)]
+pub enum SftpError {
+    #[error("find the address of {host}")]
+    Resolve { host: String, source: io::Error },
+    #[error("{host} is {address}, and only loopback addresses may be dialled")]
+    NotLoopback { host: String, address: IpAddr },
+    #[error("connect to {server}")]
+    Connect { server: String, source: io::Error },
+    #[error("greet {server} as an SSH server")]
+    Handshake { server: String, source: ssh2::Error },
+    #[error("agree with {server} on key exchange, host key type and cipher")]
+    NothingInCommon { server: String, source: ssh2::Error },
+
+    #[error("read known hosts file {path}")]
+    KnownHosts { path: PathBuf, source: io::Error },
+    #[error("add the host key of {server} to {path}")]
+    AddHostKey {
+        server: String,
+        path: PathBuf,
+        source: io::Error,
+    },
+    #[error(transparent)]
+    HostKey(#[from] Box<HostKeyError>),
+
+    #[error("no private key, agent or password is set for {server}")]
+    NoCredentials { server: String },
+    #[error("read key file {path}")]
+    KeyFile { path: PathBuf, source: io::Error },
+    #[error("key file {path} can be read by others (mode {mode:04o})")]
+    KeyFileExposed { path: PathBuf, mode: u32 },
+    #[error("key file {path} cannot be used: {reason}")]
+    KeyUnsupported { path: PathBuf, reason: String },
+    #[error("key file {path} is encrypted and no passphrase is set")]
+    PassphraseMissing { path: PathBuf },
+    #[error("the passphrase does not open key file {path}")]
+    PassphraseWrong { path: PathBuf },
+    #[error("use the ssh-agent")]
+    Agent { source: ssh2::Error },
+    #[error("the ssh-agent has no identity{}", wanted_text(wanted.as_ref()))]
+    NoIdentity { wanted: Option<PathBuf> },
+    #[error("{server} does not let {username} in with {tried} (it offers: {methods})")]
+    Unauthorised {
+        server: String,
+        username: String,
+        tried: String,
+        methods: String,
+    },
+
+    #[error("{server} refused to {doing}: {status}{}", free_text(*free_bytes))]
+    Refused {
+        server: String,
+        doing: String,
+        status: SftpStatus,
+        /// Room on the server, when it was asked and says.
+        free_bytes: Option<u64>,
+    },
+    #[error("{server} was lost: {doing}")]
+    Lost {
+        server: String,
+        doing: String,
+        source: ssh2::Error,
+    },
+    #[error("{server} did not answer within {} s: {doing}", limit.as_secs_f32())]
+    TimedOut {
+        server: String,
+        doing: String,
+        limit: Duration,
+    },
+    #[error("{server} acknowledged nothing for {} s: {doing}, {acknowledged} bytes in", limit.as_secs_f32())]
+    Stalled {
+        server: String,
+        doing: String,
+        acknowledged: u64,
+        limit: Duration,
+    },
+    /// Every byte was acknowledged, but not the CLOSE: the file may stand there whole.
+    #[error("{server} has every byte of {remote_path}, but did not confirm it")]
+    CommitUnknown {
+        server: String,
+        remote_path: String,
+        source: Box<SftpError>,
+    },
+    #[error("interrupted: {doing} on {server}")]
+    Interrupted { server: String, doing: String },
+    #[error("read what is to be sent as {remote_path}")]
+    Source {
+        remote_path: String,
+        source: io::Error,
+    },
+    #[error("what is to be sent as {remote_path} has not the {expected} bytes it should have")]
+    SourceSize { remote_path: String, expected: u64 },
+    #[error("the session with {server} has ended by an earlier error")]
+    Ended { server: String },
+}
+
+/// Whether doing it again can help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// The answer will be the same.
+    Never,
+    /// The server gave no reason; once more is worth it.
+    Once,
+    /// The connection failed, not the request.
+    UntilGivenUp,
+}
+
+impl SftpError {
+    /// Whether a new session may fare better.
+    pub fn retry(&self) -> Retry {
+        match self {
+            Self::Resolve { .. }
+            | Self::Connect { .. }
+            | Self::Handshake { .. }
+            | Self::Lost { .. }
+            | Self::TimedOut { .. }
+            | Self::Stalled { .. } => Retry::UntilGivenUp,
+            Self::CommitUnknown { source, .. } => source.retry(),
+            Self::Refused { status, .. } => status.retry(),
+            _ => Retry::Never,
+        }
+    }
+
+    /// True when trying again is worth anything at all.
+    pub fn is_transient(&self) -> bool {
+        self.retry() != Retry::Never
+    }
+
+    /// True for what exit code 13 stands for: the server is not who it should be, or does not let us in.
+    pub fn is_authentication(&self) -> bool {
+        matches!(
+            self,
+            Self::KnownHosts { .. }
+                | Self::AddHostKey { .. }
+                | Self::HostKey(_)
+                | Self::NoCredentials { .. }
+                | Self::KeyFile { .. }
+                | Self::KeyFileExposed { .. }
+                | Self::KeyUnsupported { .. }
+                | Self::PassphraseMissing { .. }
+                | Self::PassphraseWrong { .. }
+                | Self::Agent { .. }
+                | Self::NoIdentity { .. }
+                | Self::Unauthorised { .. }
+        )
+    }
+
+    /// True when the run was told to end at once.
+    pub fn is_interrupted(&self) -> bool {
+        match self {
+            Self::Interrupted { .. } => true,
+            Self::CommitUnknown { source, .. } => source.is_interrupted(),
+            _ => false,
+        }
+    }
+
+    /// What to do about it, where that is known.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::HostKey(error) => return error.hint(),
+            Self::KeyFileExposed { path, .. } => format!("chmod 600 {}", path.display()),
+            Self::Unauthorised { .. } => {
+                "has the public key been added to this account, and is the user name right?".into()
+            }
+            Self::Refused {
+                status: SftpStatus::FAILURE,
+                free_bytes: None,
+                ..
+            } => "the server gives no reason; a full disk or a quota is the usual one".into(),
+            Self::Refused {
+                status: SftpStatus::NO_SUCH_FILE,
+                ..
+            } => "does the directory exist on the server?".into(),
+            Self::NothingInCommon { .. } => {
+                "SHA-1, DSA and 3DES are not supported: the server is too old".into()
+            }
+            Self::NotLoopback { .. } => "KLAVIYO_EXPORT_LOOPBACK_ONLY is set".into(),
+            _ => return None,
+        })
+    }
+}
+
+fn wanted_text(wanted: Option<&PathBuf>) -> String {
+    wanted.map_or_else(String::new, |path| format!(" that is {}", path.display()))
+}
+
+fn free_text(free_bytes: Option<u64>) -> String {
+    free_bytes.map_or_else(String::new, |free| {
+        format!(" ({free} bytes free on the server)")
+    })
+}
+
+/// A status of the SFTP protocol, version 3 and the later ones that servers send all the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SftpStatus(pub i32);
+
+impl SftpStatus {
+    /// No such file, or a directory of the path is missing.
+    pub const NO_SUCH_FILE: Self = Self(raw::LIBSSH2_FX_NO_SUCH_FILE);
+    /// Not allowed.
+    pub const PERMISSION_DENIED: Self = Self(raw::LIBSSH2_FX_PERMISSION_DENIED);
+    /// Any failure that version 3 has no code for, a full disk among them.
+    pub const FAILURE: Self = Self(raw::LIBSSH2_FX_FAILURE);
+    /// OpenSSH's answer to a name that is too long.
+    pub const BAD_MESSAGE: Self = Self(raw::LIBSSH2_FX_BAD_MESSAGE);
+
+    /// The status behind an error text of `File::write`, which loses the number.
+    pub(super) fn from_text(text: &str) -> Self {
+        let has_text = |&code: &i32| Self(code).text().message() == text;
+        Self(
+            (raw::LIBSSH2_FX_EOF..=raw::LIBSSH2_FX_LINK_LOOP)
+                .find(has_text)
+                .unwrap_or(raw::LIBSSH2_FX_FAILURE),
+        )
+    }
+
+    fn text(self) -> ssh2::Error {
+        ssh2::Error::from_errno(ssh2::ErrorCode::SFTP(self.0))
+    }
+
+    /// True for what a server without room may answer.
+    pub(super) fn may_be_no_space(self) -> bool {
+        matches!(
+            self.0,
+            raw::LIBSSH2_FX_FAILURE
+                | raw::LIBSSH2_FX_NO_SPACE_ON_FILESYSTEM
+                | raw::LIBSSH2_FX_QUOTA_EXCEEDED
+        )
+    }
+
+    fn retry(self) -> Retry {
+        match self.0 {
+            raw::LIBSSH2_FX_NO_CONNECTION | raw::LIBSSH2_FX_CONNECTION_LOST => Retry::UntilGivenUp,
+            _ if self.may_be_no_space() => Retry::Once,
+            _ => Retry::Never,
+        }
+    }
+}
+
+impl std::fmt::Display for SftpStatus {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{} (SFTP status {})", self.text().message(), self.0)
+    }
+}
+
+/// A text of the server as an error may show it: one line, no control characters, not too long.
+pub(super) fn printable(text: &str) -> String {
+    let mut shown = String::new();
+    for character in text.chars().take(200) {
+        if character.is_control() {
+            shown.extend(character.escape_default());
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn status_is_found_again_by_its_text() {
+        for code in raw::LIBSSH2_FX_EOF..=raw::LIBSSH2_FX_LINK_LOOP {
+            let status = SftpStatus(code);
+            assert_eq!(SftpStatus::from_text(status.text().message()), status);
+        }
+        assert_eq!(SftpStatus::from_text("?"), SftpStatus::FAILURE);
+    }
+
+    #[test]
+    fn only_what_may_pass_is_tried_again() {
+        let refused = |status| SftpError::Refused {
+            server: "h:22".into(),
+            doing: "open x".into(),
+            status,
+            free_bytes: None,
+        };
+        for status in [
+            SftpStatus::NO_SUCH_FILE,
+            SftpStatus::PERMISSION_DENIED,
+            SftpStatus::BAD_MESSAGE,
+        ] {
+            assert_eq!(refused(status).retry(), Retry::Never);
+        }
+        assert_eq!(refused(SftpStatus::FAILURE).retry(), Retry::Once);
+        let interrupted = SftpError::Interrupted {
+            server: "h:22".into(),
+            doing: "close x".into(),
+        };
+        let unknown = SftpError::CommitUnknown {
+            server: "h:22".into(),
+            remote_path: "x".into(),
+            source: Box::new(interrupted),
+        };
+        assert!(unknown.is_interrupted() && !unknown.is_transient());
+    }
+
+    #[test]
+    fn server_texts_lose_their_control_characters() {
+        assert_eq!(printable("a\x1b[31m\r\nb"), "a\\u{1b}[31m\\r\\nb");
+    }
+}

@@ -1,0 +1,176 @@
+//! Decides whether the server is who it should be: `@revoked` lines first, then pins, then known_hosts.
+
+use ssh2::{MethodType, Session};
+
+use super::known_hosts::{self, Entry, HostNames, KnownHosts, Verdict};
+use super::wire::Wire;
+use super::{HostKeyError, HostKeyPin, HostKeyReason, SftpError, SftpSettings};
+
+/// What was read before the connection, to judge the key that the server will show.
+pub(super) struct HostKeyCheck<'a> {
+    settings: &'a SftpSettings,
+    names: HostNames,
+    known: KnownHosts,
+}
+
+impl<'a> HostKeyCheck<'a> {
+    /// Reads the known_hosts files.
+    pub(super) fn load(settings: &'a SftpSettings) -> Result<Self, SftpError> {
+        let names = HostNames::new(&settings.host, settings.port);
+        let known = read(settings, &names)?;
+        if known.skipped_lines > 0 || known.certificate_authorities > 0 {
+            tracing::debug!(
+                skipped_lines = known.skipped_lines,
+                certificate_authorities = known.certificate_authorities,
+                "known hosts: lines that are not used"
+            );
+        }
+        Ok(Self {
+            settings,
+            names,
+            known,
+        })
+    }
+
+    /// Asks for a key of a type that is known, so that a server with several does not look changed. Certificates are left
+    /// out: they would not compare equal to a plain key.
+    pub(super) fn prefer_known_types(&self, session: &Session) -> Result<(), ssh2::Error> {
+        let (mut known, rest): (Vec<&str>, Vec<&str>) = session
+            .supported_algs(MethodType::HostKey)?
+            .into_iter()
+            .filter(|method| !method.contains("-cert-"))
+            .partition(|method| self.known.has_type(key_type_of_method(method)));
+        known.extend(rest);
+        session.method_pref(MethodType::HostKey, &known.join(","))
+    }
+
+    /// Judges the key; with `accept_new_host_key` an unknown one is added to the first known_hosts file.
+    pub(super) fn judge(&self, wire: &Wire) -> Result<HostKeyPin, SftpError> {
+        let key = wire
+            .session
+            .host_key()
+            .map(|(key, _)| key.to_vec())
+            .unwrap_or_default();
+        let shown = Shown::new(wire, &key);
+        match self.known.verdict(&key) {
+            Verdict::Revoked(entry) => Err(shown.refuse(revoked(entry))),
+            _ if self.settings.host_keys.contains(&shown.fingerprint) => Ok(shown.fingerprint),
+            _ if !self.settings.host_keys.is_empty() => Err(shown.refuse(HostKeyReason::NotPinned)),
+            Verdict::Known => Ok(shown.fingerprint),
+            Verdict::Changed(entry) => Err(shown.refuse(changed(entry))),
+            Verdict::Unknown => {
+                if self.settings.accept_new_host_key
+                    && let Some(file) = self.settings.known_hosts.first()
+                {
+                    self.accept(&shown, &key, file)?;
+                    return Ok(shown.fingerprint);
+                }
+                Err(shown.refuse(self.unknown(&key)))
+            }
+        }
+    }
+
+    fn accept(&self, shown: &Shown, key: &[u8], file: &std::path::Path) -> Result<(), SftpError> {
+        let line = known_hosts::line_for(&self.names, key);
+        let server = &shown.server;
+        let outcome = known_hosts::append(file, &line, || {
+            // Another session may have added a key since we read the file, even another key.
+            match read(self.settings, &self.names)
+                .map_err(AppendFault::Judged)?
+                .verdict(key)
+            {
+                Verdict::Unknown => Ok(true),
+                Verdict::Known => Ok(false),
+                Verdict::Changed(entry) => Err(AppendFault::Judged(shown.refuse(changed(entry)))),
+                Verdict::Revoked(entry) => Err(AppendFault::Judged(shown.refuse(revoked(entry)))),
+            }
+        });
+        match outcome {
+            Ok(()) => {
+                tracing::warn!(%server, key_type = shown.key_type, fingerprint = %shown.fingerprint, file = %file.display(), "new host key accepted");
+                Ok(())
+            }
+            Err(AppendFault::Judged(error)) => Err(error),
+            Err(AppendFault::Io(source)) => Err(SftpError::AddHostKey {
+                server: server.clone(),
+                path: file.to_path_buf(),
+                source,
+            }),
+        }
+    }
+
+    fn unknown(&self, key: &[u8]) -> HostKeyReason {
+        HostKeyReason::Unknown {
+            line: known_hosts::line_for(&self.names, key),
+            file: self.settings.known_hosts.first().cloned(),
+            skipped_lines: self.known.skipped_lines,
+            certificate_authorities: self.known.certificate_authorities,
+        }
+    }
+}
+
+enum AppendFault {
+    Io(std::io::Error),
+    Judged(SftpError),
+}
+
+impl From<std::io::Error> for AppendFault {
+    fn from(error: std::io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+fn read(settings: &SftpSettings, names: &HostNames) -> Result<KnownHosts, SftpError> {
+    KnownHosts::read(&settings.known_hosts, names)
+        .map_err(|(path, source)| SftpError::KnownHosts { path, source })
+}
+
+/// RSA keys have one type and, since SHA-1 is gone, two methods.
+fn key_type_of_method(method: &str) -> &str {
+    match method {
+        "rsa-sha2-512" | "rsa-sha2-256" => "ssh-rsa",
+        same => same,
+    }
+}
+
+fn changed(entry: &Entry) -> HostKeyReason {
+    HostKeyReason::Changed {
+        known_type: entry.key_type.clone(),
+        known: HostKeyPin::of(&entry.key),
+        file: entry.place.0.clone(),
+        line: entry.place.1,
+    }
+}
+
+fn revoked(entry: &Entry) -> HostKeyReason {
+    HostKeyReason::Revoked {
+        file: entry.place.0.clone(),
+        line: entry.place.1,
+    }
+}
+
+/// The key that the server showed, as the errors tell it.
+struct Shown {
+    server: String,
+    key_type: String,
+    fingerprint: HostKeyPin,
+}
+
+impl Shown {
+    fn new(wire: &Wire, key: &[u8]) -> Self {
+        Self {
+            server: wire.server.clone(),
+            key_type: known_hosts::key_type_of(key).unwrap_or("unknown").into(),
+            fingerprint: HostKeyPin::of(key),
+        }
+    }
+
+    fn refuse(&self, reason: HostKeyReason) -> SftpError {
+        SftpError::HostKey(Box::new(HostKeyError {
+            server: self.server.clone(),
+            key_type: self.key_type.clone(),
+            fingerprint: self.fingerprint,
+            reason,
+        }))
+    }
+}

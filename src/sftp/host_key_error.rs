@@ -1,0 +1,104 @@
+//! Why the key that a server showed was not accepted, and what to do about it.
+
+use std::path::PathBuf;
+
+use super::HostKeyPin;
+
+/// The server may not be who it should be; nothing secret was sent.
+#[derive(Debug, thiserror::Error)]
+#[error("the host key of {server} {reason}: {key_type} {fingerprint}")]
+pub struct HostKeyError {
+    /// `host:port`.
+    pub server: String,
+    /// Type of the key that the server showed.
+    pub key_type: String,
+    /// The key that the server showed.
+    pub fingerprint: HostKeyPin,
+    /// What is wrong with it.
+    pub reason: HostKeyReason,
+}
+
+/// What is wrong with a host key.
+#[derive(Debug, thiserror::Error)]
+pub enum HostKeyReason {
+    /// No known_hosts file names the host.
+    #[error("is unknown")]
+    Unknown {
+        /// What to add to a known_hosts file.
+        line: String,
+        /// Where to add it.
+        file: Option<PathBuf>,
+        /// Lines of the files that could not be read.
+        skipped_lines: usize,
+        /// `@cert-authority` lines for this host, which are ignored.
+        certificate_authorities: usize,
+    },
+    /// The host is known by another key.
+    #[error("has CHANGED from {known_type} {known} ({file}:{line}) to")]
+    Changed {
+        /// Type of the known key.
+        known_type: String,
+        /// The known key.
+        known: HostKeyPin,
+        /// Where it stands.
+        file: PathBuf,
+        /// Its line.
+        line: usize,
+    },
+    /// A `@revoked` line has this key.
+    #[error("is REVOKED by {file}:{line}")]
+    Revoked {
+        /// Where the line stands.
+        file: PathBuf,
+        /// Its number.
+        line: usize,
+    },
+    /// There are pins and none is this key.
+    #[error("is none of the pinned ones")]
+    NotPinned,
+}
+
+impl HostKeyError {
+    /// What to do; for an unknown key the line to add and where.
+    pub fn hint(&self) -> Option<String> {
+        let fingerprint = self.fingerprint;
+        match &self.reason {
+            HostKeyReason::Unknown {
+                line,
+                file,
+                skipped_lines,
+                certificate_authorities,
+            } => {
+                let place = file.as_ref().map_or_else(
+                    || format!("pin it (host-key = [\"{fingerprint}\"]) or add this line"),
+                    |file| format!("add this line to {}", file.display()),
+                );
+                let skipped = match skipped_lines {
+                    0 => String::new(),
+                    count => format!("; {count} lines of the known hosts files could not be read"),
+                };
+                let ignored = match certificate_authorities {
+                    0 => "",
+                    _ => {
+                        "; @cert-authority lines are ignored (host certificates are not supported)"
+                    }
+                };
+                Some(format!(
+                    "compare {fingerprint} with what the provider publishes; \
+                     if it is the same, {place}: {line}{skipped}{ignored}"
+                ))
+            }
+            HostKeyReason::Changed { file, line, .. } => Some(format!(
+                "somebody may be listening; ask the provider whether the key was changed, \
+                 and only then remove line {line} of {}",
+                file.display()
+            )),
+            HostKeyReason::NotPinned => Some(
+                "a server has a key of each type, and a pin for another type does not match \
+                 either; ask the provider"
+                    .into(),
+            ),
+            HostKeyReason::Revoked { .. } => None,
+        }
+    }
+}

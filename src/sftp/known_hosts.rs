@@ -1,0 +1,209 @@
+//! Reads known_hosts files: which keys stand there for one host, and which are revoked.
+//!
+//! A reader of our own, since libssh2's ignores `@revoked` and patterns, stops at a bad line and takes CRLF for a changed
+//! key. Lines that cannot be read are skipped and counted, as OpenSSH does. Only lines that name the host are kept.
+
+mod append;
+mod names;
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+pub(super) use append::append;
+pub(super) use names::HostNames;
+
+/// A longer line is skipped: the longest real one, an RSA key of 16,384 bits with names, has 3 KB.
+const MAX_LINE_BYTES: usize = 64 * 1024;
+/// What is read of one file, so that a path such as `/dev/zero` ends.
+const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Marker {
+    None,
+    Revoked,
+}
+
+/// A line of a known_hosts file that names the host.
+#[derive(Debug, Clone)]
+pub(super) struct Entry {
+    marker: Marker,
+    /// Named with the port that is dialled, not by the plain host name.
+    exact: bool,
+    /// `ssh-ed25519` and so on.
+    pub(super) key_type: String,
+    /// Public key in SSH wire format.
+    pub(super) key: Vec<u8>,
+    /// File and line number, for messages.
+    pub(super) place: (PathBuf, usize),
+}
+
+/// What the files say about one host.
+#[derive(Debug, Default)]
+pub(super) struct KnownHosts {
+    entries: Vec<Entry>,
+    /// Lines that could not be read.
+    pub(super) skipped_lines: usize,
+    /// `@cert-authority` lines for this host; certificates are not supported.
+    pub(super) certificate_authorities: usize,
+}
+
+/// What the files say about one key of the host.
+#[derive(Debug)]
+pub(super) enum Verdict<'a> {
+    /// The key stands there.
+    Known,
+    /// No line names the host.
+    Unknown,
+    /// The host has other keys; the first of them.
+    Changed(&'a Entry),
+    /// A `@revoked` line has the key.
+    Revoked(&'a Entry),
+}
+
+enum Line<'a> {
+    Blank,
+    Bad,
+    CertificateAuthority(&'a [u8]),
+    Key(Marker, &'a [u8], String, Vec<u8>),
+}
+
+impl KnownHosts {
+    /// Reads every file; one that does not exist counts as empty.
+    pub(super) fn read(files: &[PathBuf], host: &HostNames) -> Result<Self, (PathBuf, io::Error)> {
+        let mut known = Self::default();
+        for path in files {
+            let mut text = Vec::new();
+            match File::open(path).and_then(|file| file.take(MAX_FILE_BYTES).read_to_end(&mut text))
+            {
+                Ok(_) => known.add_file(path, &text, host),
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                    ) => {}
+                Err(error) => return Err((path.clone(), error)),
+            }
+        }
+        Ok(known)
+    }
+
+    fn add_file(&mut self, path: &Path, text: &[u8], host: &HostNames) {
+        for (index, line) in text.split(|&byte| byte == b'\n').enumerate() {
+            match read_line(line) {
+                Line::Blank => {}
+                Line::Bad => self.skipped_lines += 1,
+                Line::CertificateAuthority(names) => {
+                    self.certificate_authorities += usize::from(host.named_by(names).is_some());
+                }
+                Line::Key(marker, names, key_type, key) => {
+                    if let Some(exact) = host.named_by(names) {
+                        self.entries.push(Entry {
+                            marker,
+                            exact,
+                            key_type,
+                            key,
+                            place: (path.to_path_buf(), index + 1),
+                        });
+                    }
+                }
+            }
+        }
+    }
+
+    /// The entries that speak for the host: those with the port, or, when there is none, those without (as OpenSSH does).
+    fn plain(&self) -> impl Iterator<Item = &Entry> {
+        let exact = self.has_exact();
+        self.entries
+            .iter()
+            .filter(move |entry| entry.marker == Marker::None && entry.exact == exact)
+    }
+
+    fn has_exact(&self) -> bool {
+        self.entries
+            .iter()
+            .any(|entry| entry.marker == Marker::None && entry.exact)
+    }
+
+    /// True when a key of this type is known, so that it should be asked for.
+    pub(super) fn has_type(&self, key_type: &str) -> bool {
+        self.plain().any(|entry| entry.key_type == key_type)
+    }
+
+    /// Judges the key that the server showed. A line without the port can say that a key is right, never that it changed.
+    pub(super) fn verdict(&self, key: &[u8]) -> Verdict<'_> {
+        let revoked = |entry: &&Entry| entry.marker == Marker::Revoked && entry.key == key;
+        if let Some(entry) = self.entries.iter().find(revoked) {
+            return Verdict::Revoked(entry);
+        }
+        if self.plain().any(|entry| entry.key == key) {
+            return Verdict::Known;
+        }
+        match self.plain().find(|entry| entry.exact) {
+            Some(entry) => Verdict::Changed(entry),
+            None => Verdict::Unknown,
+        }
+    }
+}
+
+fn read_line(line: &[u8]) -> Line<'_> {
+    let line = line.trim_ascii();
+    if line.is_empty() || line[0] == b'#' {
+        return Line::Blank;
+    }
+    if line.len() > MAX_LINE_BYTES {
+        return Line::Bad;
+    }
+    let mut fields = line
+        .split(|byte| matches!(byte, b' ' | b'\t'))
+        .filter(|field| !field.is_empty());
+    let mut names = fields.next().unwrap_or_default();
+    let mut marker = Marker::None;
+    let mut authority = false;
+    if names.starts_with(b"@") {
+        match names {
+            b"@revoked" => marker = Marker::Revoked,
+            b"@cert-authority" => authority = true,
+            _ => return Line::Bad,
+        }
+        names = fields.next().unwrap_or_default();
+    }
+    let (Some(key_type), Some(key)) = (fields.next(), fields.next()) else {
+        return Line::Bad;
+    };
+    let Ok(key) = STANDARD.decode(key) else {
+        return Line::Bad;
+    };
+    match key_type_of(&key) {
+        Some(inner) if inner.as_bytes() == key_type => {
+            if authority {
+                Line::CertificateAuthority(names)
+            } else {
+                let key_type = inner.to_owned();
+                Line::Key(marker, names, key_type, key)
+            }
+        }
+        _ => Line::Bad,
+    }
+}
+
+/// The type that a public key in SSH wire format names in its first field.
+pub(super) fn key_type_of(key: &[u8]) -> Option<&str> {
+    let (length, rest) = key.split_first_chunk::<4>()?;
+    let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+    std::str::from_utf8(rest.get(..length)?)
+        .ok()
+        .filter(|name| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic()))
+}
+
+/// The line that makes `key` known for the host.
+pub(super) fn line_for(host: &HostNames, key: &[u8]) -> String {
+    let key_type = key_type_of(key).unwrap_or("unknown");
+    format!("{} {key_type} {}", host.primary(), STANDARD.encode(key))
+}
+
+#[cfg(test)]
+mod tests;
