@@ -1,0 +1,312 @@
+//! Who is let in: every kind of key file, passphrases, agents; and what is said about those who are not.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use klaviyo_export::secret::Secret;
+use klaviyo_export::sftp::{AgentIdentities, Authentication, SftpError};
+
+use crate::sshd::{Sshd, SshdBuilder, keygen};
+use crate::{chain, connect, connect_error, put};
+
+struct Kind {
+    name: String,
+    path: PathBuf,
+    passphrase: bool,
+}
+
+/// ed25519, ecdsa and rsa in every format that ssh-keygen writes, with and without passphrase. PKCS8 and PEM hold no ed25519.
+fn every_kind(directory: &Path) -> Vec<Kind> {
+    let mut kinds = Vec::new();
+    for (algorithm, formats) in [
+        (&["ed25519"][..], &["RFC4716"][..]),
+        (&["ecdsa", "-b", "256"], &["RFC4716", "PEM", "PKCS8"]),
+        (&["ecdsa", "-b", "521"], &["RFC4716", "PKCS8"]),
+        (&["rsa", "-b", "2048"], &["RFC4716", "PEM", "PKCS8"]),
+    ] {
+        for format in formats {
+            for passphrase in [false, true] {
+                let name = format!("{}-{format}-{passphrase}", algorithm.join(""));
+                let path = directory.join(&name);
+                let secret = if passphrase { "secret" } else { "" };
+                let mut arguments = vec!["-N", secret, "-a", "1", "-m", format, "-t"];
+                arguments.extend(algorithm);
+                keygen(&path, &arguments);
+                kinds.push(Kind {
+                    name,
+                    path,
+                    passphrase,
+                });
+            }
+        }
+    }
+    kinds
+}
+
+fn with_key(path: &Path, passphrase: Option<&str>) -> Authentication {
+    Authentication {
+        private_key: Some(path.to_path_buf()),
+        passphrase: passphrase.map(|text| Secret::new(text.into())),
+        ..Authentication::default()
+    }
+}
+
+#[test]
+fn every_kind_of_key_file_works_and_a_wrong_passphrase_is_named() {
+    let home = tempfile::tempdir().unwrap();
+    let kinds = every_kind(home.path());
+    let mut builder = SshdBuilder::default();
+    for kind in &kinds {
+        builder = builder.authorize(&kind.path.with_extension("pub"));
+    }
+    let sshd = builder.start();
+    let mut settings = sshd.settings();
+    for Kind {
+        name,
+        path,
+        passphrase,
+    } in &kinds
+    {
+        fs::remove_file(path.with_extension("pub")).unwrap();
+        settings.authentication = with_key(path, Some("secret"));
+        let mut session =
+            connect(&settings).unwrap_or_else(|error| panic!("{name}: {}", chain(&error)));
+        put(&mut session, &sshd.remote(name), b"x").unwrap();
+        if *passphrase {
+            settings.authentication = with_key(path, Some("wrong"));
+            let error = connect_error(&settings);
+            assert!(
+                matches!(error, SftpError::PassphraseWrong { .. }),
+                "{name}: {}",
+                chain(&error)
+            );
+            for missing in [None, Some("")] {
+                settings.authentication = with_key(path, missing);
+                let error = connect_error(&settings);
+                assert!(
+                    matches!(error, SftpError::PassphraseMissing { .. }),
+                    "{name}: {error}"
+                );
+                assert!(
+                    error.is_authentication() && error.to_string().contains(name),
+                    "{error}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_key_that_is_not_let_in_is_named_with_what_the_server_offers() {
+    let sshd = Sshd::start();
+    let other = sshd.directory.path().join("other");
+    for arguments in [
+        &["-t", "ed25519"][..],
+        &["-t", "rsa", "-b", "2048", "-m", "PEM"],
+        &["-t", "ecdsa", "-N", "secret"],
+    ] {
+        keygen(&other, arguments);
+        let mut settings = sshd.settings();
+        settings.authentication = with_key(&other, Some("secret"));
+        let error = connect_error(&settings);
+        let SftpError::Unauthorised { tried, methods, .. } = &error else {
+            panic!("{}", chain(&error));
+        };
+        assert!(tried.contains("other"), "{error}");
+        assert_eq!(methods, "publickey", "{error}");
+        assert!(error.is_authentication() && !error.is_transient());
+        assert!(!format!("{settings:?} {error:?} {error}").contains("secret"));
+        fs::remove_file(&other).unwrap();
+    }
+}
+
+#[test]
+fn key_files_that_cannot_work_are_refused_before_the_network() {
+    let sshd = Sshd::start();
+    let mut settings = sshd.settings();
+    settings.port = 1; // nothing listens
+    let mut refused = |path: &Path| {
+        settings.authentication = with_key(path, None);
+        connect_error(&settings)
+    };
+    let key = sshd.user_key();
+    assert!(matches!(refused(&key), SftpError::Connect { .. }));
+    assert!(matches!(
+        refused(Path::new("/none")),
+        SftpError::KeyFile { .. }
+    ));
+    let private =
+        |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    private(&key, 0o644);
+    let error = refused(&key);
+    assert!(error.to_string().contains("0644") && error.hint().unwrap().contains("chmod 600"));
+    let public = key.with_extension("pub");
+    private(&public, 0o600);
+    let error = refused(&public);
+    assert!(error.to_string().contains("public key"), "{error}");
+    settings.authentication = Authentication::default();
+    assert!(matches!(
+        connect_error(&settings),
+        SftpError::NoCredentials { .. }
+    ));
+}
+
+#[test]
+fn a_key_file_with_a_damaged_body_is_called_unusable() {
+    let sshd = Sshd::start();
+    let damaged = sshd.directory.path().join("damaged");
+    keygen(&damaged, &["-t", "rsa", "-b", "2048", "-m", "PEM"]);
+    let text = fs::read_to_string(&damaged).unwrap();
+    let middle = text.len() / 2;
+    fs::write(
+        &damaged,
+        format!("{}{}", &text[..middle - 200], &text[middle..]),
+    )
+    .unwrap();
+    let mut settings = sshd.settings();
+    settings.authentication = with_key(&damaged, None);
+    let error = connect_error(&settings);
+    assert!(
+        matches!(error, SftpError::KeyUnsupported { .. }),
+        "{}",
+        chain(&error)
+    );
+}
+
+struct Agent {
+    child: Child,
+    socket: PathBuf,
+}
+
+impl Agent {
+    fn start(directory: &Path) -> Self {
+        let socket = directory.join("agent");
+        let mut child = Command::new("ssh-agent")
+            .args(["-D", "-a"])
+            .arg(&socket)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("ssh-agent (Debian package openssh-client)");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        assert!(line.contains("SSH_AUTH_SOCK"), "{line}");
+        Self { child, socket }
+    }
+
+    fn add(&self, key: &Path) {
+        let mut command = Command::new("ssh-add");
+        command
+            .env("SSH_AUTH_SOCK", &self.socket)
+            .arg("-q")
+            .arg(key);
+        assert!(command.status().unwrap().success());
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn an_agent_is_asked_for_each_identity_and_the_one_let_in_comes_first_next_time() {
+    let home = tempfile::tempdir().unwrap();
+    let agent = Agent::start(home.path());
+    let key = |name: &str| home.path().join(name);
+    for (name, kind) in [("first", "ecdsa"), ("second", "rsa"), ("third", "ed25519")] {
+        keygen(&key(name), &["-t", kind]);
+    }
+    let sshd = SshdBuilder::default()
+        .authorize(&key("second.pub"))
+        .config("LogLevel VERBOSE")
+        .start();
+    let mut settings = sshd.settings();
+    let identities = AgentIdentities::new(Some(agent.socket.clone()));
+    settings.authentication = Authentication {
+        agent: Some(identities),
+        ..Authentication::default()
+    };
+    assert!(matches!(
+        connect_error(&settings),
+        SftpError::NoIdentity { wanted: None }
+    ));
+    for name in ["first", "second", "third"] {
+        agent.add(&key(name));
+    }
+    put(&mut connect(&settings).unwrap(), &sshd.remote("a"), b"x").unwrap();
+    assert_eq!(sshd.log_count("Failed publickey"), 1);
+    put(
+        &mut connect(&settings.clone()).unwrap(),
+        &sshd.remote("b"),
+        b"x",
+    )
+    .unwrap();
+    assert_eq!(sshd.log_count("Failed publickey"), 1);
+
+    settings.authentication.agent = Some(AgentIdentities::new(Some(agent.socket.clone())));
+    settings.authentication.private_key = Some(key("second"));
+    connect(&settings).unwrap();
+    assert_eq!(sshd.log_count("Failed publickey"), 1);
+    settings.authentication.private_key = Some(key("first.pub"));
+    let error = connect_error(&settings);
+    assert!(
+        matches!(error, SftpError::Unauthorised { .. }),
+        "{}",
+        chain(&error)
+    );
+    settings.authentication.private_key = Some(sshd.user_key());
+    assert!(matches!(
+        connect_error(&settings),
+        SftpError::NoIdentity { wanted: Some(_) }
+    ));
+}
+
+#[test]
+fn an_agent_that_is_not_there_is_named() {
+    let sshd = Sshd::start();
+    let mut settings = sshd.settings();
+    settings.authentication = Authentication {
+        agent: Some(AgentIdentities::new(Some("/none".into()))),
+        ..Authentication::default()
+    };
+    let error = connect_error(&settings);
+    assert!(
+        matches!(error, SftpError::Agent { .. }) && error.is_authentication(),
+        "{}",
+        chain(&error)
+    );
+}
+
+#[test]
+fn too_many_refused_identities_are_a_refusal() {
+    let home = tempfile::tempdir().unwrap();
+    let agent = Agent::start(home.path());
+    for number in 0..7 {
+        let key = home.path().join(number.to_string());
+        keygen(&key, &["-t", "ed25519"]);
+        agent.add(&key);
+    }
+    for limit in [2, 6] {
+        let sshd = SshdBuilder::default()
+            .config(&format!("MaxAuthTries {limit}"))
+            .start();
+        let mut settings = sshd.settings();
+        settings.authentication = Authentication {
+            agent: Some(AgentIdentities::new(Some(agent.socket.clone()))),
+            ..Authentication::default()
+        };
+        let error = connect_error(&settings);
+        let SftpError::Unauthorised { tried, .. } = &error else {
+            panic!("{}", chain(&error));
+        };
+        assert!(tried.matches("SHA256").count() <= 5, "{error}");
+        assert!(!error.is_transient());
+    }
+}

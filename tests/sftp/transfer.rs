@@ -1,0 +1,199 @@
+//! What arrives is what was sent, and what the server says about it.
+
+use std::fs;
+
+use klaviyo_export::sftp::{RemoteDirectory, RemoteSize, Retry, SftpError, SftpStatus};
+
+use crate::sshd::{SFTP_SERVER, Sshd, SshdBuilder};
+use crate::{bytes, connect, put};
+
+#[test]
+fn files_of_every_size_arrive_whole() {
+    let sshd = Sshd::start();
+    let window = 256 << 10;
+    let mut settings = sshd.settings();
+    settings.window_bytes = window;
+    let mut session = connect(&settings).unwrap();
+    let sizes = [
+        0,
+        1,
+        29_999,
+        30_000,
+        30_001,
+        window - 1,
+        window,
+        window + 1,
+        2 * window - 1,
+        2 * window,
+        2 * window + 1,
+        3_000_000,
+    ];
+    for size in sizes {
+        let content = bytes(size);
+        let remote = sshd.remote(&format!("{size}.csv"));
+        let mut acknowledged = 0;
+        session
+            .put(&remote, &mut &content[..], size as u64, &mut |bytes| {
+                acknowledged += bytes;
+            })
+            .unwrap();
+        assert!(fs::read(&remote).unwrap() == content, "{size} differs");
+        assert_eq!(acknowledged, size as u64);
+        assert_eq!(
+            session.size_of(&remote).unwrap(),
+            RemoteSize::Bytes(acknowledged)
+        );
+    }
+}
+
+#[test]
+fn a_large_file_arrives_whole_with_the_default_window_and_the_smallest() {
+    let sshd = Sshd::start();
+    let content = bytes(30_000_000);
+    for window_bytes in [4 << 20, 1] {
+        let mut settings = sshd.settings();
+        settings.window_bytes = window_bytes;
+        let remote = sshd.remote("large.csv");
+        put(&mut connect(&settings).unwrap(), &remote, &content).unwrap();
+        assert!(fs::read(&remote).unwrap() == content, "{window_bytes}");
+    }
+}
+
+#[test]
+fn a_file_survives_new_keys_on_the_way() {
+    let sshd = SshdBuilder::default().config("RekeyLimit 1M").start();
+    let content = bytes(20_000_000);
+    let remote = sshd.remote("rekey.csv");
+    put(&mut connect(&sshd.settings()).unwrap(), &remote, &content).unwrap();
+    assert!(fs::read(&remote).unwrap() == content);
+}
+
+#[test]
+fn an_existing_file_is_replaced_and_a_source_of_another_size_is_not_committed() {
+    let sshd = crate::faults::logging().start();
+    let remote = sshd.remote("x.csv");
+    fs::write(&remote, bytes(100)).unwrap();
+    put(&mut connect(&sshd.settings()).unwrap(), &remote, b"short").unwrap();
+    assert_eq!(fs::read(&remote).unwrap(), b"short");
+    for size in [0, 4, 6] {
+        let mut session = connect(&sshd.settings()).unwrap();
+        let cut = sshd.remote(&format!("cut{size}.csv"));
+        let error = session
+            .put(&cut, &mut &b"short"[..], size, &mut |_| {})
+            .unwrap_err();
+        assert!(
+            matches!(error, SftpError::SourceSize { .. }) && !error.is_transient(),
+            "{error}"
+        );
+        assert!(matches!(
+            put(&mut session, &cut, b""),
+            Err(SftpError::Ended { .. })
+        ));
+        crate::faults::assert_was_cut(&sshd, &cut);
+    }
+}
+
+#[test]
+fn stat_remove_and_directory_tell_what_is_there() {
+    let sshd = Sshd::start();
+    let mut session = connect(&sshd.settings()).unwrap();
+    let remote = sshd.remote("x.csv");
+    assert_eq!(session.size_of(&remote).unwrap(), RemoteSize::Gone);
+    session.remove(&remote).unwrap();
+    put(&mut session, &remote, b"abc").unwrap();
+    assert_eq!(session.size_of(&remote).unwrap(), RemoteSize::Bytes(3));
+    session.remove(&remote).unwrap();
+    assert!(!fs::exists(&remote).unwrap());
+
+    assert_eq!(
+        session.directory(&sshd.remote("")).unwrap(),
+        RemoteDirectory::There
+    );
+    assert_eq!(
+        session.directory(&sshd.remote("none")).unwrap(),
+        RemoteDirectory::Missing
+    );
+    put(&mut session, &remote, b"abc").unwrap();
+    let answer = session.directory(&remote).unwrap();
+    assert!(matches!(answer, RemoteDirectory::Unclear(_)), "{answer:?}");
+    let error = session.remove(&sshd.remote("")).unwrap_err();
+    assert!(matches!(error, SftpError::Refused { .. }), "{error}");
+    assert_eq!(session.size_of(&remote).unwrap(), RemoteSize::Bytes(3));
+    assert!(session.server().banner.starts_with("SSH-2.0-OpenSSH"));
+}
+
+#[test]
+fn refusals_name_the_path_and_say_if_trying_again_helps() {
+    let sshd = Sshd::start();
+    fs::create_dir(sshd.remote("directory.csv")).unwrap();
+    let long = "x".repeat(300);
+    let cases = [
+        ("none/x.csv", SftpStatus::NO_SUCH_FILE, Retry::Never),
+        ("directory.csv", SftpStatus::FAILURE, Retry::Once),
+        (long.as_str(), SftpStatus::BAD_MESSAGE, Retry::Never),
+    ];
+    for (name, expected, retry) in cases {
+        let remote = sshd.remote(name);
+        let error = put(&mut connect(&sshd.settings()).unwrap(), &remote, b"x").unwrap_err();
+        assert!(error.to_string().contains(&remote), "{error}");
+        assert_eq!(error.retry(), retry, "{error}");
+        assert!(
+            matches!(error, SftpError::Refused { status, .. } if status == expected),
+            "{error}"
+        );
+    }
+    let read_only = SshdBuilder::default().subsystem("internal-sftp -R").start();
+    let remote = read_only.remote("x.csv");
+    let error = put(&mut connect(&read_only.settings()).unwrap(), &remote, b"x").unwrap_err();
+    assert!(
+        matches!(
+            error,
+            SftpError::Refused {
+                status: SftpStatus::PERMISSION_DENIED,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    assert_eq!(error.retry(), Retry::Never);
+}
+
+#[test]
+fn a_server_that_denies_stat_and_remove_leaves_the_session_alive() {
+    let sshd = SshdBuilder::default()
+        .subsystem("internal-sftp -P stat,lstat,fstat,remove,opendir,setstat,fsetstat,rename")
+        .start();
+    let mut session = connect(&sshd.settings()).unwrap();
+    let remote = sshd.remote("x.csv");
+    put(&mut session, &remote, b"abc").unwrap();
+    let size = session.size_of(&remote).unwrap();
+    assert!(matches!(&size, RemoteSize::Unreadable(why) if why.contains("permission denied")));
+    let directory = session.directory(&sshd.remote("")).unwrap();
+    assert!(matches!(directory, RemoteDirectory::Unclear(_)));
+    assert!(session.remove(&remote).is_err());
+    put(&mut session, &remote, b"abcd").unwrap();
+    assert_eq!(fs::read(&remote).unwrap(), b"abcd");
+}
+
+#[test]
+fn a_full_disk_is_reported_with_the_room_that_is_left() {
+    let sshd = SshdBuilder::default()
+        .script(&format!("trap '' XFSZ; ulimit -f 2048; exec {SFTP_SERVER}"))
+        .start();
+    let remote = sshd.remote("x.csv");
+    let error = put(
+        &mut connect(&sshd.settings()).unwrap(),
+        &remote,
+        &bytes(8_000_000),
+    )
+    .unwrap_err();
+    assert!(
+        matches!(
+            error,
+            SftpError::Refused { status: SftpStatus::FAILURE, free_bytes: Some(free), .. } if free > 0
+        ),
+        "{error}"
+    );
+    assert!(error.to_string().contains("bytes free"), "{error}");
+    assert_eq!(error.retry(), Retry::Once);
+}
