@@ -1,0 +1,123 @@
+//! What clients did, in order, for tests to look at and to wait on.
+//!
+//! An event is noted before the client gets its answer, so that whoever saw the answer finds the event.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::fault::Fault;
+
+/// The most events that are kept; older ones are forgotten.
+const MAX_EVENTS: usize = 10_000;
+
+/// One thing that a client did, or that a fault did to it. Paths are remote ones (`/profiles/x.csv`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A TCP connection was accepted.
+    Connected,
+    /// A client logged in.
+    Authenticated,
+    /// A connection ended, from either side.
+    Disconnected,
+    /// An upload began; nothing is visible yet.
+    Opened {
+        /// The object to be.
+        path: String,
+    },
+    /// CLOSE came and the object is there, whole.
+    Closed {
+        /// The object.
+        path: String,
+        /// Its size.
+        bytes: u64,
+    },
+    /// An upload ended without a good CLOSE, and what had come was stored as an object.
+    PartialStored {
+        /// The object.
+        path: String,
+        /// How much of it had come.
+        bytes: u64,
+    },
+    /// An object was taken away right after its CLOSE, as an importer may do.
+    Collected {
+        /// The object that was.
+        path: String,
+    },
+    /// An object was removed.
+    Removed {
+        /// The object that was.
+        path: String,
+    },
+    /// An object got a new name.
+    Renamed {
+        /// Its old path.
+        from: String,
+        /// Its new path.
+        to: String,
+    },
+    /// STAT or LSTAT of any path, whether or not there was something.
+    Stat {
+        /// The path, made absolute.
+        path: String,
+    },
+    /// A request was refused because of a rule or a fault.
+    Refused {
+        /// The request (`open`, `write`, `login` …).
+        request: &'static str,
+        /// Why.
+        reason: String,
+    },
+    /// An armed fault struck.
+    Struck(Fault),
+}
+
+/// The events so far, and a way to wait for the next.
+#[derive(Debug, Default)]
+pub(super) struct Journal {
+    events: Mutex<VecDeque<Event>>,
+    grown: Condvar,
+}
+
+impl Journal {
+    /// Notes an event and wakes those who wait.
+    pub(super) fn note(&self, event: Event) {
+        let mut events = self.lock();
+        if events.len() == MAX_EVENTS {
+            events.pop_front();
+        }
+        events.push_back(event);
+        self.grown.notify_all();
+    }
+
+    /// A copy of the events so far.
+    pub(super) fn events(&self) -> Vec<Event> {
+        self.lock().iter().cloned().collect()
+    }
+
+    /// Waits until `condition` holds, at most `limit`; true when it does.
+    pub(super) fn wait_for(
+        &self,
+        limit: Duration,
+        mut condition: impl FnMut(&[Event]) -> bool,
+    ) -> bool {
+        let until = Instant::now() + limit;
+        let mut events = self.lock();
+        while !condition(events.make_contiguous()) {
+            let now = Instant::now();
+            if now >= until {
+                return false;
+            }
+            events = self
+                .grown
+                .wait_timeout(events, until - now)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+        true
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Event>> {
+        self.events.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
