@@ -1,0 +1,198 @@
+//! What can go wrong while an audience is read. A bad record is no error: it is a [`crate::record::RecordFault`].
+//!
+//! Every message names the file, and the record when there is one; none holds a value of the audience.
+
+use std::io;
+
+/// Why the audience cannot be read, or not to its end.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AudienceError {
+    /// The job names no file.
+    #[error("the audience names no file")]
+    NoFiles,
+    /// A glob pattern that matches nothing.
+    #[error("{pattern}: no file matches")]
+    NoMatch {
+        /// As the job wrote it.
+        pattern: String,
+    },
+    /// A pattern that is no pattern.
+    #[error("{pattern}: not a glob pattern")]
+    BadPattern {
+        /// As the job wrote it.
+        pattern: String,
+        /// What is wrong with it.
+        source: glob::PatternError,
+    },
+    /// A file that is not there.
+    #[error("{name}: no such file{}", suggested(suggestion.as_deref()))]
+    NotFound {
+        /// As the job wrote it.
+        name: String,
+        /// A file beside it with nearly that name.
+        suggestion: Option<String>,
+    },
+    /// A folder where a file is meant.
+    #[error("{name}: is a folder; name its files, for example {name}/*.csv")]
+    IsFolder {
+        /// As the job wrote it, without a slash at the end.
+        name: String,
+    },
+    /// Standard input can be read only once.
+    #[error("standard input (-) is named twice")]
+    StdinTwice,
+    /// The file cannot be opened.
+    #[error("open {name}")]
+    Open {
+        /// The file.
+        name: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A file of a kind that is not read.
+    #[error("{name}: {kind}")]
+    Unreadable {
+        /// The file.
+        name: String,
+        /// What it seems to be.
+        kind: Unreadable,
+    },
+    /// A delimiter that cannot be told from text, quotes or line ends.
+    #[error("delimiter {:?}: it must be one ASCII character, and no quote, line break or NUL", char::from(*.delimiter))]
+    BadDelimiter {
+        /// The byte that was asked for.
+        delimiter: u8,
+    },
+    /// A file without a header.
+    #[error("{name}: has no header line")]
+    NoHeader {
+        /// The file.
+        name: String,
+    },
+    /// A header that does not end.
+    #[error("{name}: the header is longer than a record may be: is a quote left open in it?")]
+    HeaderTooLong {
+        /// The file.
+        name: String,
+    },
+    /// A header that is not in the encoding of the job.
+    #[error(
+        "{name}: the header is not valid {encoding}; if the file is {likely}, write encoding = \"{likely}\""
+    )]
+    HeaderEncoding {
+        /// The file.
+        name: String,
+        /// The encoding it was read in.
+        encoding: &'static str,
+        /// The encoding it looks like.
+        likely: &'static str,
+    },
+    /// A header of one cell in which another delimiter stands.
+    #[error(
+        "{name}: the header is one column with {likely} in it: write delimiter = \"{likely}\" or --delimiter '{likely}'"
+    )]
+    WrongDelimiter {
+        /// The file.
+        name: String,
+        /// The delimiter that seems to be meant.
+        likely: LikelyDelimiter,
+    },
+    /// The file is another than the one whose header was read.
+    #[error("{name}: changed while it was being read")]
+    Changed {
+        /// The file.
+        name: String,
+    },
+    /// The file ends in an open quote.
+    #[error("{name}: {}: the file ends inside a quoted cell", place(*record))]
+    EndsInsideQuotes {
+        /// The file.
+        name: String,
+        /// The record, counted from 1 after the header; 0 is the header itself.
+        record: u64,
+    },
+    /// Compressed data that are cut or damaged.
+    #[error("{name}: {}: the compressed data are broken or cut short", place(*record))]
+    Broken {
+        /// The file.
+        name: String,
+        /// The first record that could not be read, counted from 1 after the header; 0 is the header itself.
+        record: u64,
+        /// What the decompressor says.
+        source: io::Error,
+    },
+    /// The system failed to read.
+    #[error("{name}: {}: read", place(*record))]
+    Read {
+        /// The file.
+        name: String,
+        /// The first record that could not be read, counted from 1 after the header; 0 is the header itself.
+        record: u64,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The block reader and the record reader disagree: a bug of ours, never a fault of the file.
+    #[error(
+        "bug: {name}: a block from record {first_record} has {expected} records, {found} were visited"
+    )]
+    Bug {
+        /// The file.
+        name: String,
+        /// The block's first record.
+        first_record: u64,
+        /// Records by the block reader's count.
+        expected: u64,
+        /// Records that were visited.
+        found: u64,
+    },
+}
+
+fn place(record: u64) -> String {
+    match record {
+        0 => "header".to_owned(),
+        record => format!("record {record}"),
+    }
+}
+
+fn suggested(name: Option<&str>) -> String {
+    name.map_or_else(String::new, |name| format!("; did you mean {name}?"))
+}
+
+/// A kind of file that is recognised and not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// Parquet, by its name or first bytes.
+    #[error("Parquet is not read by this version")]
+    Parquet,
+    /// An Excel workbook, by its name.
+    #[error("a workbook is not read; save it as CSV")]
+    Workbook,
+    /// A zip archive (a workbook is one too), by its first bytes.
+    #[error("a zip archive or workbook is not read; unpack it, or save it as CSV")]
+    Archive,
+    /// Another compression than gzip and zstd.
+    #[error("of compressed files only gzip and zstd are read")]
+    Compression,
+}
+
+/// A delimiter that a header seems to use instead of the comma.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LikelyDelimiter {
+    /// `;`
+    Semicolon,
+    /// A tab, written `\t`.
+    Tab,
+    /// `|`
+    Pipe,
+}
+
+impl std::fmt::Display for LikelyDelimiter {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(match self {
+            Self::Semicolon => ";",
+            Self::Tab => "\\t",
+            Self::Pipe => "|",
+        })
+    }
+}

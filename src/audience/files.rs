@@ -1,0 +1,202 @@
+//! From what the job wrote to the files that are meant: globs, names that are nearly right, each file once.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use super::AudienceFiles;
+use super::error::AudienceError;
+
+/// How alike two names must be for one to be suggested for the other (Jaro-Winkler).
+const ALIKE: f64 = 0.85;
+
+/// One file to read, or standard input when it has no path.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Input {
+    pub(super) name: String,
+    pub(super) path: Option<PathBuf>,
+}
+
+/// The files in the order they are to be read.
+pub(super) fn resolve(files: &AudienceFiles) -> Result<Vec<Input>, AudienceError> {
+    let mut inputs = Vec::new();
+    let mut seen = HashSet::new();
+    for written in &files.files {
+        for input in resolve_one(written, &files.base)? {
+            if input.path.is_none() && seen.contains(&None) {
+                return Err(AudienceError::StdinTwice);
+            }
+            if seen.insert(input.path.clone()) {
+                inputs.push(input);
+            }
+        }
+    }
+    if inputs.is_empty() {
+        return Err(AudienceError::NoFiles);
+    }
+    Ok(inputs)
+}
+
+fn resolve_one(written: &str, base: &Path) -> Result<Vec<Input>, AudienceError> {
+    if written == "-" {
+        return Ok(vec![Input {
+            name: "stdin".to_owned(),
+            path: None,
+        }]);
+    }
+    let path = base.join(written);
+    if path.is_dir() {
+        return Err(AudienceError::IsFolder {
+            name: written.trim_end_matches('/').to_owned(),
+        });
+    }
+    // A name with brackets in it may be a file's own.
+    if path.exists() {
+        return Ok(vec![Input {
+            name: written.to_owned(),
+            path: Some(path),
+        }]);
+    }
+    if written.contains(['*', '?', '[']) {
+        return matches_of(written, base);
+    }
+    Err(AudienceError::NotFound {
+        name: written.to_owned(),
+        suggestion: near_name(written, &path),
+    })
+}
+
+fn matches_of(pattern: &str, base: &Path) -> Result<Vec<Input>, AudienceError> {
+    let whole = if Path::new(pattern).is_absolute() {
+        pattern.to_owned()
+    } else {
+        let base = glob::Pattern::escape(&base.to_string_lossy());
+        Path::new(&base)
+            .join(pattern)
+            .to_string_lossy()
+            .into_owned()
+    };
+    let options = glob::MatchOptions {
+        case_sensitive: true,
+        require_literal_separator: true,
+        require_literal_leading_dot: true,
+    };
+    let found = glob::glob_with(&whole, options).map_err(|source| AudienceError::BadPattern {
+        pattern: pattern.to_owned(),
+        source,
+    })?;
+    let mut inputs = Vec::new();
+    for path in found {
+        let path = path.map_err(|error| AudienceError::Open {
+            name: error.path().display().to_string(),
+            source: error.into(),
+        })?;
+        if path.is_dir() {
+            continue;
+        }
+        let name = path.strip_prefix(base).unwrap_or(&path);
+        inputs.push(Input {
+            name: name.display().to_string(),
+            path: Some(path),
+        });
+    }
+    if inputs.is_empty() {
+        return Err(AudienceError::NoMatch {
+            pattern: pattern.to_owned(),
+        });
+    }
+    inputs.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(inputs)
+}
+
+/// The file in the same folder whose name is most like this one's, written as the job wrote it.
+fn near_name(written: &str, path: &Path) -> Option<String> {
+    let wanted = path.file_name()?.to_str()?.to_lowercase();
+    let (likeness, nearest) = std::fs::read_dir(path.parent()?)
+        .ok()?
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .map(|name| (strsim::jaro_winkler(&wanted, &name.to_lowercase()), name))
+        .max_by(|(a, a_name), (b, b_name)| a.total_cmp(b).then_with(|| b_name.cmp(a_name)))?;
+    let folder = written.rfind('/').map_or("", |slash| &written[..=slash]);
+    (likeness >= ALIKE).then(|| format!("{folder}{nearest}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(names: &[&str]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for name in names {
+            std::fs::create_dir_all(folder.path().join(name).parent().unwrap()).unwrap();
+            std::fs::write(folder.path().join(name), "a\n").unwrap();
+        }
+        folder
+    }
+
+    fn names(folder: &tempfile::TempDir, files: &[&str]) -> Result<Vec<String>, String> {
+        let files = AudienceFiles {
+            files: files.iter().map(|&file| file.to_owned()).collect(),
+            base: folder.path().to_owned(),
+            format: None,
+            delimiter: None,
+            encoding: encoding_rs::UTF_8,
+        };
+        resolve(&files)
+            .map(|inputs| inputs.into_iter().map(|input| input.name).collect())
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn globs_are_sorted_and_files_come_once() {
+        let folder = folder(&[
+            "x/b.csv",
+            "x/a.csv",
+            "x/.hidden.csv",
+            "x/c.tsv",
+            "x/d.csv/e",
+        ]);
+        assert_eq!(
+            names(&folder, &["x/*.csv"]).unwrap(),
+            ["x/a.csv", "x/b.csv"]
+        );
+        assert_eq!(
+            names(&folder, &["x/b.csv", "-", "x/*.csv", "x/c.tsv"]).unwrap(),
+            ["x/b.csv", "stdin", "x/a.csv", "x/c.tsv"]
+        );
+        let absolute = folder.path().join("x/?.tsv");
+        assert_eq!(
+            names(&folder, &[absolute.to_str().unwrap()]).unwrap(),
+            ["x/c.tsv"]
+        );
+    }
+
+    #[test]
+    fn brackets_may_be_a_files_own() {
+        let folder = folder(&["a[1].csv", "a1.csv"]);
+        assert_eq!(names(&folder, &["a[1].csv"]).unwrap(), ["a[1].csv"]);
+        assert_eq!(names(&folder, &["a[12].csv"]).unwrap(), ["a1.csv"]);
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let folder = folder(&["x/audience.csv", "x/other.csv"]);
+        for (files, message) in [
+            (
+                &["x/audiense.csv"][..],
+                "x/audiense.csv: no such file; did you mean x/audience.csv?",
+            ),
+            (&["x/zzz"], "x/zzz: no such file"),
+            (&["nowhere/a.csv"], "nowhere/a.csv: no such file"),
+            (&["x/*.gz"], "x/*.gz: no file matches"),
+            (
+                &["x/"],
+                "x: is a folder; name its files, for example x/*.csv",
+            ),
+            (&["-", "-"], "standard input (-) is named twice"),
+            (&["a***b"], "a***b: not a glob pattern"),
+            (&[], "the audience names no file"),
+        ] {
+            assert_eq!(names(&folder, files).unwrap_err(), message);
+        }
+    }
+}
