@@ -14,6 +14,7 @@ mod header;
 mod json;
 mod ndjson;
 mod reader;
+mod reading;
 mod scan;
 mod stream;
 mod utf8;

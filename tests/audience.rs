@@ -289,6 +289,25 @@ fn a_stray_quote_loses_one_record() {
 }
 
 #[test]
+fn endless_open_quotes_are_an_error_and_take_no_hours() {
+    // Each line leaves a quote open, whether it begins inside quotes or not.
+    let text = ["a,b\n", &"\"a,b\"c\",\"\n".repeat(150_000)].concat();
+    let limits = |block_bytes| BlockLimits {
+        block_bytes,
+        record_bytes: 10_000,
+    };
+    for block_bytes in [1000, 20_000] {
+        let audience = open(text.as_bytes(), &files(&[], Path::new(""))).unwrap();
+        let (records, error) = read(audience, limits(block_bytes));
+        assert_eq!(records.len(), 273);
+        assert_eq!(
+            error.unwrap().to_string(),
+            "a.csv: record 274: too many quotes are left open; cells with quotes must be quoted and their quotes doubled"
+        );
+    }
+}
+
+#[test]
 fn a_long_line_is_skipped() {
     let mut text = b"a,b\n1,2\n3,\"".to_vec();
     text.resize(5_000_000, b'x');

@@ -112,6 +112,14 @@ pub enum AudienceError {
         /// The record, counted from 1 after the header; 0 is the header itself.
         record: u64,
     },
+    /// Quote after quote is left open: the file is not quoted as CSV is.
+    #[error("{name}: {}: too many quotes are left open; cells with quotes must be quoted and their quotes doubled", place(*record))]
+    OpenQuotes {
+        /// The file.
+        name: String,
+        /// The record, counted from 1 after the header; 0 is the header itself.
+        record: u64,
+    },
     /// Compressed data that are cut or damaged.
     #[error("{name}: {}: the compressed data are broken or cut short", place(*record))]
     Broken {
