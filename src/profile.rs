@@ -1,1 +1,8 @@
 //! Klaviyo's profile: its headers and their kinds.
+//!
+//! Klaviyo's spelling of a header stands in [`mod@column`] and nowhere else.
+
+pub mod column;
+pub mod consent;
+pub mod target;
+pub mod words;
