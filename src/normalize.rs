@@ -1,1 +1,4 @@
 //! The second stage: a record becomes a profile row or a rejection.
+
+pub mod cell;
+pub mod email;
