@@ -70,6 +70,11 @@ impl Interrupt {
         }
     }
 
+    /// True after a second signal: not even tidy up.
+    pub fn insists(&self) -> bool {
+        self.0.state.load(Ordering::Acquire) == AT_ONCE
+    }
+
     /// The number of the first signal.
     pub fn signal(&self) -> Option<i32> {
         self.is_raised()
@@ -122,7 +127,7 @@ mod tests {
         let interrupt = Interrupt::new();
         let raiser = interrupt.clone();
         let thread = std::thread::spawn(move || raiser.raise(15));
-        assert!(!interrupt.sleep(Duration::from_secs(60)));
+        assert!(!interrupt.sleep(Duration::from_mins(1)));
         thread.join().unwrap();
         assert!(Interrupt::new().sleep(Duration::from_millis(1)));
     }

@@ -1,0 +1,106 @@
+//! The program's surroundings as a value: environment variables and the places that follow from them.
+//!
+//! Read once in `main` and passed down, so that a test can give its own.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+/// The environment variables that the program was started with.
+#[derive(Debug, Clone, Default)]
+pub struct Environment(HashMap<String, String>);
+
+impl Environment {
+    /// The variables of this process; those that are not UTF-8 are left out.
+    pub fn of_process() -> Self {
+        Self(
+            std::env::vars_os()
+                .filter_map(|(name, value)| {
+                    Some((name.into_string().ok()?, value.into_string().ok()?))
+                })
+                .collect(),
+        )
+    }
+
+    /// A made-up environment.
+    pub fn from_pairs<const N: usize>(pairs: [(&str, &str); N]) -> Self {
+        Self(
+            pairs
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+        )
+    }
+
+    /// A variable's value, if it is set and not empty.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0
+            .get(name)
+            .map(String::as_str)
+            .filter(|value| !value.is_empty())
+    }
+
+    /// The home directory, by `HOME` or else by the user database.
+    pub fn home(&self) -> Option<PathBuf> {
+        self.get("HOME")
+            .map(PathBuf::from)
+            .or_else(|| etcetera::home_dir().ok())
+    }
+
+    /// `path` with a leading `~/` replaced by the home directory.
+    pub fn expand(&self, path: &str) -> PathBuf {
+        match (path.strip_prefix("~/"), self.home()) {
+            (Some(rest), Some(home)) => home.join(rest),
+            _ => PathBuf::from(path),
+        }
+    }
+
+    /// Where state lives when neither the command line nor the job names a place: `$KLAVIYO_EXPORT_STATE_DIR`,
+    /// else `$XDG_STATE_HOME/klaviyo-export`, else `~/.local/state/klaviyo-export`.
+    pub fn state_directory(&self, from_job: Option<&str>) -> PathBuf {
+        if let Some(directory) = self.get("KLAVIYO_EXPORT_STATE_DIR") {
+            return PathBuf::from(directory);
+        }
+        if let Some(directory) = from_job {
+            return self.expand(directory);
+        }
+        let base = self.get("XDG_STATE_HOME").map(PathBuf::from);
+        base.filter(|base| base.is_absolute())
+            .or_else(|| self.home().map(|home| home.join(".local/state")))
+            .unwrap_or_else(|| Path::new(".").to_path_buf())
+            .join("klaviyo-export")
+    }
+
+    /// True under `KLAVIYO_EXPORT_LOOPBACK_ONLY=1`: the dialer then refuses every address but this machine's own.
+    pub fn loopback_only(&self) -> bool {
+        self.get("KLAVIYO_EXPORT_LOOPBACK_ONLY")
+            .is_some_and(|value| value != "0")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn state_goes_where_the_nearest_setting_says() {
+        let home = ("HOME", "/home/ana");
+        let plain = Environment::from_pairs([home]);
+        assert_eq!(
+            plain.state_directory(None),
+            Path::new("/home/ana/.local/state/klaviyo-export")
+        );
+        assert_eq!(plain.state_directory(Some("~/s")), Path::new("/home/ana/s"));
+        let xdg = Environment::from_pairs([home, ("XDG_STATE_HOME", "/var/x")]);
+        assert_eq!(
+            xdg.state_directory(None),
+            Path::new("/var/x/klaviyo-export")
+        );
+        let relative = Environment::from_pairs([home, ("XDG_STATE_HOME", "x")]);
+        assert_eq!(
+            relative.state_directory(None),
+            Path::new("/home/ana/.local/state/klaviyo-export")
+        );
+        let own = Environment::from_pairs([home, ("KLAVIYO_EXPORT_STATE_DIR", "/s")]);
+        assert_eq!(own.state_directory(Some("/other")), Path::new("/s"));
+    }
+}

@@ -1,0 +1,369 @@
+//! The job file as it is written: TOML, kebab-case keys, unknown keys refused, nothing derived.
+//!
+//! [`JobFile::parse`] takes the text and gives what stands in it. What it means, and whether it can be, is decided in
+//! [`crate::job::Job`]. No error quotes a value: a line may hold a secret that was pasted in the wrong place.
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+use super::JobError;
+use super::text::{ByteCount, Span};
+
+/// A whole job file. Every field's default is the one in the README's table of keys.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct JobFile {
+    /// The job's name: a folder under the state directory and the beginning of each remote file name.
+    pub name: String,
+    /// End in exit 3 when any row was rejected.
+    #[serde(default)]
+    pub strict: bool,
+    /// Where the rows come from.
+    pub audience: AudienceSection,
+    /// Source column to Klaviyo header, in the order of the file.
+    pub columns: IndexMap<String, Headers>,
+    /// How values are checked and mended.
+    #[serde(default)]
+    pub normalize: NormalizeSection,
+    /// How the CSV is cut into parts.
+    #[serde(default)]
+    pub parts: PartsSection,
+    /// The server.
+    #[serde(default)]
+    pub sftp: SftpSection,
+    /// How long to try again.
+    #[serde(default)]
+    pub retry: RetrySection,
+    /// Where the program keeps what it must remember.
+    #[serde(default)]
+    pub state: StateSection,
+}
+
+/// One header or several that a source column is written under.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(untagged, expecting = "a header, or a list of headers")]
+pub enum Headers {
+    /// One header.
+    One(String),
+    /// The same value under several headers.
+    Several(Vec<String>),
+}
+
+/// `[audience]`.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct AudienceSection {
+    /// Paths, globs, or `-` for standard input.
+    pub files: Vec<String>,
+    /// `csv`, `tsv` or `ndjson`; by the file's name if absent.
+    pub format: Option<String>,
+    /// One character.
+    pub delimiter: Option<String>,
+    /// A name that the WHATWG Encoding Standard knows.
+    pub encoding: Option<String>,
+    /// `email`, `phone_number` or `external_id`.
+    pub primary_key: Option<String>,
+    /// What no row to write means.
+    #[serde(default)]
+    pub on_empty: OnEmpty,
+    /// What becomes of columns that `[columns]` does not name.
+    #[serde(default)]
+    pub unlisted: Unlisted,
+}
+
+/// What no row to write means.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnEmpty {
+    /// An error of the audience.
+    #[default]
+    Fail,
+    /// Nothing to do, and all is well.
+    Skip,
+}
+
+/// What becomes of columns that `[columns]` does not name.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unlisted {
+    /// They are not sent.
+    #[default]
+    Drop,
+    /// They are sent under their own names, except those that begin with `_`.
+    Keep,
+}
+
+/// `[normalize]`.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct NormalizeSection {
+    /// ISO 3166 alpha-2 region of phone numbers that do not begin with `+`.
+    pub default_region: Option<String>,
+    /// Source column with each row's country.
+    pub country_column: Option<String>,
+    /// What an invalid e-mail does to its row.
+    pub invalid_email: OnInvalid,
+    /// What an invalid phone number does to its row.
+    pub invalid_phone: OnInvalid,
+    /// Which of several rows with one key is kept.
+    pub duplicates: Duplicates,
+    /// How many rejected rows are too many.
+    pub max_rejected: MaxRejected,
+    /// Headers that look like consent and are meant.
+    pub allow_consent: Vec<String>,
+}
+
+/// What an invalid identifier does to its row.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnInvalid {
+    /// The cell is blanked, and counted as a repair.
+    #[default]
+    Blank,
+    /// The row is rejected.
+    Reject,
+}
+
+/// Which of several rows with one key is kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Duplicates {
+    /// The first.
+    #[default]
+    First,
+    /// The last.
+    Last,
+    /// None: a second row with a key stops the run.
+    Fail,
+}
+
+/// How many rejected rows are too many: either limit reached stops the run.
+#[derive(Debug, Clone, Copy, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct MaxRejected {
+    /// In percent of the rows read.
+    pub percent: f64,
+    /// In rows.
+    pub rows: u64,
+}
+
+impl Default for MaxRejected {
+    fn default() -> Self {
+        Self {
+            percent: 5.0,
+            rows: 100_000,
+        }
+    }
+}
+
+/// `[parts]`.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct PartsSection {
+    /// The largest part, header included.
+    pub max_bytes: ByteCount,
+    /// The most rows in a part.
+    pub max_rows: u64,
+    /// Keep the part files when they are verified.
+    pub keep_parts: bool,
+    /// Closed parts that may wait for upload before formatting waits too.
+    pub max_waiting: usize,
+}
+
+impl Default for PartsSection {
+    fn default() -> Self {
+        Self {
+            max_bytes: ByteCount(50_000_000),
+            max_rows: 1_000_000,
+            keep_parts: false,
+            max_waiting: 8,
+        }
+    }
+}
+
+/// `[sftp]`.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct SftpSection {
+    /// Host name or address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// Remote folder.
+    pub directory: String,
+    /// Login.
+    pub username: Option<String>,
+    /// Path of the private key.
+    pub private_key: Option<String>,
+    /// Environment variable with the key's passphrase.
+    pub passphrase_env: Option<String>,
+    /// Offer the identities of the ssh-agent.
+    pub agent: bool,
+    /// Environment variable with the password, for servers that take one.
+    pub password_env: Option<String>,
+    /// Files with known host keys.
+    pub known_hosts: Vec<String>,
+    /// Fingerprints of accepted host keys.
+    pub host_key: Vec<String>,
+    /// Parallel sessions.
+    pub sessions: usize,
+    /// Unacknowledged bytes per session.
+    pub window: ByteCount,
+    /// The longest that connecting may take.
+    pub connect_timeout: Span,
+    /// The longest time without an acknowledged byte.
+    pub stall_timeout: Span,
+}
+
+impl Default for SftpSection {
+    fn default() -> Self {
+        Self {
+            host: "sftp.klaviyo.com".to_owned(),
+            port: 22,
+            directory: "/profiles".to_owned(),
+            username: None,
+            private_key: None,
+            passphrase_env: None,
+            agent: false,
+            password_env: None,
+            known_hosts: vec![
+                "~/.ssh/known_hosts".to_owned(),
+                "/etc/ssh/ssh_known_hosts".to_owned(),
+            ],
+            host_key: Vec::new(),
+            sessions: 4,
+            window: ByteCount(4_000_000),
+            connect_timeout: Span::from_secs(15),
+            stall_timeout: Span::from_secs(60),
+        }
+    }
+}
+
+/// `[retry]`.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct RetrySection {
+    /// The first wait.
+    pub first: Span,
+    /// The longest wait.
+    pub max: Span,
+    /// Trouble for so long without one acknowledged byte ends the run.
+    pub give_up_after: Span,
+}
+
+impl Default for RetrySection {
+    fn default() -> Self {
+        Self {
+            first: Span::from_secs(1),
+            max: Span::from_secs(30),
+            give_up_after: Span::from_secs(600),
+        }
+    }
+}
+
+/// `[state]`.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct StateSection {
+    /// Where state lives.
+    pub directory: Option<String>,
+    /// How many finished runs are remembered.
+    pub keep_runs: usize,
+    /// How long rejects and repairs files are kept.
+    pub keep_rejects: Span,
+}
+
+impl Default for StateSection {
+    fn default() -> Self {
+        Self {
+            directory: None,
+            keep_runs: 30,
+            keep_rejects: Span::from_secs(30 * 86_400),
+        }
+    }
+}
+
+impl JobFile {
+    /// Reads a job file's text. The error has line, key and cause, and never a value.
+    pub fn parse(text: &str) -> Result<Self, JobError> {
+        toml::from_str(text).map_err(|error| {
+            let line = error
+                .span()
+                .map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+            JobError::Syntax {
+                line,
+                message: without_values(error.message()),
+            }
+        })
+    }
+}
+
+/// A TOML reader's message without the values that serde puts into it, and with the likely key where one was mistyped.
+fn without_values(message: &str) -> String {
+    let first_line = message.lines().next().unwrap_or_default();
+    if let Some(rest) = first_line.strip_prefix("unknown field `")
+        && let Some((key, known)) = rest.split_once('`')
+    {
+        let nearest =
+            known.split('`').skip(1).step_by(2).max_by(|a, b| {
+                strsim::jaro_winkler(key, a).total_cmp(&strsim::jaro_winkler(key, b))
+            });
+        return match nearest.filter(|nearest| strsim::jaro_winkler(key, nearest) > 0.8) {
+            Some(nearest) => format!("unknown key `{key}`; did you mean `{nearest}`?"),
+            None => format!(
+                "unknown key `{key}`; known here:{}",
+                known
+                    .trim_start_matches(", expected one of")
+                    .replace(", expected", "")
+            ),
+        };
+    }
+    match (
+        first_line.find(": string \""),
+        first_line.rfind("\", expected"),
+    ) {
+        (Some(start), Some(end)) if start < end => {
+            format!("{}: a text{}", &first_line[..start], &first_line[end + 1..])
+        }
+        _ => first_line.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_keep_the_order_of_the_file() {
+        let text = "name = \"x\"\n[audience]\nfiles = [\"a.csv\"]\n[columns]\nz = \"Email\"\na = \"FirstName\"\nm = [\"City\", \"Town\"]\n";
+        let job = JobFile::parse(text).unwrap();
+        assert_eq!(job.columns.keys().collect::<Vec<_>>(), ["z", "a", "m"]);
+        assert_eq!(job.parts.max_bytes.0, 50_000_000);
+    }
+
+    #[test]
+    fn a_mistyped_key_is_named_with_the_right_one() {
+        let error = JobFile::parse("name = \"x\"\n[audience]\nfiels = []\n")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("line 3") && error.contains("did you mean `files`"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn errors_never_show_values() {
+        for text in [
+            "name = \"x\"\n[sftp]\nport = \"hunter2\"\n",
+            "name = \"x\"\nstrict = \"hunter2\"\n",
+            "name = \"hunter2\n",
+            "name = \"x\"\n[retry]\nfirst = \"hunter2\"\n",
+            "name = \"x\"\n[parts]\nmax-bytes = \"hunter2\"\n",
+            "name = \"x\"\n[normalize]\nduplicates = \"hunter2\"\n",
+        ] {
+            let error = JobFile::parse(text).unwrap_err().to_string();
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+    }
+}

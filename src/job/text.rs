@@ -1,0 +1,61 @@
+//! Sizes and durations as a job file writes them: `"50MB"`, `"60s"`.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A number of bytes, written like `"50MB"` (decimal: 1 MB = 1,000,000 bytes) or as a bare number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ByteCount(pub u64);
+
+/// A length of time, written like `"60s"`, `"10m"` or `"30d"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Span(pub Duration);
+
+impl Span {
+    /// So many seconds.
+    pub const fn from_secs(seconds: u64) -> Self {
+        Self(Duration::from_secs(seconds))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a size such as \"50MB\"")]
+enum SizeText {
+    Number(u64),
+    Text(String),
+}
+
+impl<'de> Deserialize<'de> for ByteCount {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        match SizeText::deserialize(input)? {
+            SizeText::Number(bytes) => Ok(Self(bytes)),
+            SizeText::Text(text) => bytesize::ByteSize::from_str(&text)
+                .map(|size| Self(size.as_u64()))
+                .map_err(|_| serde::de::Error::custom("not a size; write it like \"50MB\"")),
+        }
+    }
+}
+
+impl Serialize for ByteCount {
+    fn serialize<S: Serializer>(&self, output: S) -> Result<S::Ok, S::Error> {
+        output.serialize_u64(self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(input)
+            .map_err(|_| serde::de::Error::custom("not a duration; write it like \"60s\""))?;
+        humantime::parse_duration(&text).map(Self).map_err(|_| {
+            serde::de::Error::custom("not a duration; write it like \"60s\", \"10m\" or \"30d\"")
+        })
+    }
+}
+
+impl Serialize for Span {
+    fn serialize<S: Serializer>(&self, output: S) -> Result<S::Ok, S::Error> {
+        output.collect_str(&humantime::format_duration(self.0))
+    }
+}
