@@ -1,0 +1,34 @@
+//! What a run counts. Nothing goes uncounted: `rows_read = rows_written + rows_rejected + duplicates`.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::rejection::{RejectionReason, RepairCode};
+
+/// The counts of a run's formatting.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Records of the audience.
+    pub rows_read: u64,
+    /// Rows in parts.
+    pub rows_written: u64,
+    /// Rows in `rejects.csv`.
+    pub rows_rejected: u64,
+    /// Rejected rows by reason.
+    pub rejections: BTreeMap<RejectionReason, u64>,
+    /// Mended cells by code.
+    pub repairs: BTreeMap<RepairCode, u64>,
+    /// Rows whose key another row has.
+    pub duplicates: u64,
+    /// Written rows that have neither e-mail nor phone number.
+    pub external_id_only: u64,
+}
+
+impl Counts {
+    /// Whether every row that was read is written, rejected, or a duplicate.
+    pub fn add_up(&self) -> bool {
+        self.rows_read == self.rows_written + self.rows_rejected + self.duplicates
+            && self.rows_rejected == self.rejections.values().sum::<u64>()
+    }
+}

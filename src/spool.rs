@@ -1,0 +1,328 @@
+//! The spool: finished rows become closed part files.
+//!
+//! [`Spool`] takes rows on the committing thread and hands buffers to a thread of its own that writes, hashes, fsyncs
+//! and renames. A part is `….csv.partial` until it is whole and durable; its identifiers go to a file beside it.
+//! A closed part is given to `release`, on the spool's thread; where that waits, formatting waits after a few buffers.
+
+mod held;
+mod part_file;
+
+pub use held::HeldRows;
+
+use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use crate::job::PartLimits;
+use crate::part::{Part, PartNumber};
+use part_file::PartFile;
+
+/// Rows are handed to the writing thread in buffers of about this size.
+const BUFFER_BYTES: usize = 1 << 20;
+/// How many buffers may wait for the writing thread.
+const WAITING_BUFFERS: usize = 4;
+
+/// Why parts cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum SpoolError {
+    /// This machine's storage refused.
+    #[error("{}: cannot {action}", path.display())]
+    Storage {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was tried.
+        action: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A closed part could not be noted in the manifest.
+    #[error(transparent)]
+    State(#[from] crate::manifest::StateError),
+    /// Nobody takes parts any more: the delivery has ended with an error of its own.
+    #[error("the delivery has ended")]
+    Refused,
+    /// The writing thread is gone without an error.
+    #[error("the spool's thread is gone")]
+    Lost,
+}
+
+/// Where parts go and what every part begins with.
+#[derive(Debug, Clone)]
+pub struct SpoolLayout {
+    /// The run's parts folder.
+    pub directory: PathBuf,
+    /// What file names begin with: job, run, shard.
+    pub prefix: String,
+    /// The header line of parts, with its line feed.
+    pub header: Vec<u8>,
+    /// The header line of identifiers files, with its line feed.
+    pub identifiers_header: Vec<u8>,
+    /// Where a part ends.
+    pub limits: PartLimits,
+}
+
+impl SpoolLayout {
+    fn part_path(&self, number: PartNumber) -> PathBuf {
+        self.directory.join(format!("{}-{number}.csv", self.prefix))
+    }
+}
+
+/// What takes closed parts.
+pub type Release = Box<dyn FnMut(Part) -> Result<(), SpoolError> + Send>;
+
+enum Message {
+    Rows { rows: Vec<u8>, identifiers: Vec<u8> },
+    Close { rows: u64 },
+}
+
+/// The committing thread's side of the spool.
+pub struct Spool {
+    limits: PartLimits,
+    header_bytes: u64,
+    part_bytes: u64,
+    part_rows: u64,
+    rows: Vec<u8>,
+    identifiers: Vec<u8>,
+    sender: Option<Sender<Message>>,
+    writer: Option<JoinHandle<Result<(), SpoolError>>>,
+}
+
+impl Spool {
+    /// Starts the writing thread. The layout's folder must exist.
+    pub fn start(layout: SpoolLayout, release: Release) -> Self {
+        let (sender, receiver) = bounded(WAITING_BUFFERS);
+        let limits = layout.limits;
+        let header_bytes = layout.header.len() as u64;
+        let writer = std::thread::spawn(move || write_parts(&layout, &receiver, release));
+        Self {
+            limits,
+            header_bytes,
+            part_bytes: header_bytes,
+            part_rows: 0,
+            rows: Vec::with_capacity(BUFFER_BYTES),
+            identifiers: Vec::new(),
+            sender: Some(sender),
+            writer: Some(writer),
+        }
+    }
+
+    /// True when a row of so many bytes still belongs to the part in hand.
+    pub fn fits(&self, row_bytes: usize) -> bool {
+        self.part_rows == 0
+            || self.part_rows < self.limits.max_rows
+                && self.part_bytes + row_bytes as u64 <= self.limits.max_bytes
+    }
+
+    /// True when the part in hand has no row.
+    pub fn is_empty(&self) -> bool {
+        self.part_rows == 0
+    }
+
+    /// Adds one finished row, whose first `identifier_bytes` are its identifier cells, to the part in hand.
+    pub fn push(&mut self, row: &[u8], identifier_bytes: usize) -> Result<(), SpoolError> {
+        self.rows.extend_from_slice(row);
+        self.identifiers.extend_from_slice(&row[..identifier_bytes]);
+        self.identifiers.push(b'\n');
+        self.part_bytes += row.len() as u64;
+        self.part_rows += 1;
+        if self.rows.len() >= BUFFER_BYTES - (BUFFER_BYTES >> 4) {
+            self.hand_over()
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Ends the part in hand; the next row begins another.
+    pub fn close_part(&mut self) -> Result<(), SpoolError> {
+        self.hand_over()?;
+        let rows = std::mem::take(&mut self.part_rows);
+        self.part_bytes = self.header_bytes;
+        self.send(Message::Close { rows })
+    }
+
+    /// Waits until every closed part is durable and released.
+    pub fn finish(mut self) -> Result<(), SpoolError> {
+        self.join()
+    }
+
+    fn hand_over(&mut self) -> Result<(), SpoolError> {
+        let rows = std::mem::replace(&mut self.rows, Vec::with_capacity(BUFFER_BYTES));
+        let identifiers =
+            std::mem::replace(&mut self.identifiers, Vec::with_capacity(BUFFER_BYTES / 4));
+        self.send(Message::Rows { rows, identifiers })
+    }
+
+    fn send(&mut self, message: Message) -> Result<(), SpoolError> {
+        let sent = self
+            .sender
+            .as_ref()
+            .is_some_and(|sender| sender.send(message).is_ok());
+        if sent {
+            Ok(())
+        } else {
+            self.join().and(Err(SpoolError::Lost))
+        }
+    }
+
+    fn join(&mut self) -> Result<(), SpoolError> {
+        self.sender = None;
+        match self.writer.take().map(JoinHandle::join) {
+            None => Ok(()),
+            Some(Ok(result)) => result,
+            Some(Err(panic)) => std::panic::resume_unwind(panic),
+        }
+    }
+}
+
+impl Drop for Spool {
+    /// Ends the writing thread; an unfinished part is left as `.partial` and removed by it.
+    fn drop(&mut self) {
+        self.sender = None;
+        if let Some(writer) = self.writer.take() {
+            // An error here comes on top of the one that led here; that one is reported.
+            let _ = writer.join();
+        }
+    }
+}
+
+fn write_parts(
+    layout: &SpoolLayout,
+    messages: &Receiver<Message>,
+    mut release: Release,
+) -> Result<(), SpoolError> {
+    let mut number = 1;
+    let mut part: Option<PartFile> = None;
+    for message in messages {
+        let mut open = match part.take() {
+            Some(open) => open,
+            None => PartFile::create(layout, PartNumber(number))?,
+        };
+        match message {
+            Message::Rows { rows, identifiers } => {
+                open.write(&rows, &identifiers)?;
+                part = Some(open);
+            }
+            Message::Close { rows } => {
+                release(open.close(rows)?)?;
+                number += 1;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Makes a rename in `directory` durable.
+pub(crate) fn sync_directory(directory: &Path) -> Result<(), SpoolError> {
+    std::fs::File::open(directory)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|source| SpoolError::Storage {
+            path: directory.to_owned(),
+            action: "make its entries durable",
+            source,
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::{Arc, Mutex};
+
+    fn layout(directory: &Path, max_bytes: u64, max_rows: u64) -> SpoolLayout {
+        SpoolLayout {
+            directory: directory.to_owned(),
+            prefix: "job-run".to_owned(),
+            header: b"Email,City\n".to_vec(),
+            identifiers_header: b"Email\n".to_vec(),
+            limits: PartLimits {
+                max_bytes,
+                max_rows,
+            },
+        }
+    }
+
+    fn spool_rows(limits: (u64, u64), rows: &[&str]) -> (tempfile::TempDir, Vec<Part>) {
+        let directory = tempfile::tempdir().unwrap();
+        let parts = Arc::new(Mutex::new(Vec::new()));
+        let released = Arc::clone(&parts);
+        let release: Release = Box::new(move |part| {
+            released.lock().unwrap().push(part);
+            Ok(())
+        });
+        let mut spool = Spool::start(layout(directory.path(), limits.0, limits.1), release);
+        for row in rows {
+            if !spool.fits(row.len()) {
+                spool.close_part().unwrap();
+            }
+            spool.push(row.as_bytes(), row.find(',').unwrap()).unwrap();
+        }
+        spool.close_part().unwrap();
+        spool.finish().unwrap();
+        let parts = parts.lock().unwrap().clone();
+        (directory, parts)
+    }
+
+    #[test]
+    fn parts_end_by_rows_and_by_bytes_and_each_has_the_header() {
+        let (_directory, parts) = spool_rows((1_000, 2), &["\"a\",x\n", "\"b\",y\n", "\"c\",z\n"]);
+        assert_eq!(
+            parts.iter().map(|part| part.rows).collect::<Vec<_>>(),
+            [2, 1]
+        );
+        assert_eq!(
+            std::fs::read_to_string(&parts[1].path).unwrap(),
+            "Email,City\n\"c\",z\n"
+        );
+        assert_eq!(
+            std::fs::read_to_string(&parts[0].identifiers).unwrap(),
+            "Email\n\"a\"\n\"b\"\n"
+        );
+        // 11 bytes of header and 6 a row: two rows are 23 bytes.
+        let (_directory, parts) = spool_rows((22, 100), &["\"a\",x\n", "\"b\",y\n"]);
+        assert_eq!(
+            parts.iter().map(|part| part.bytes).collect::<Vec<_>>(),
+            [17, 17]
+        );
+        let (_directory, parts) = spool_rows((23, 100), &["\"a\",x\n", "\"b\",y\n"]);
+        assert_eq!(parts.len(), 1);
+    }
+
+    #[test]
+    fn the_digest_is_that_of_the_file_and_files_are_private() {
+        use sha2::{Digest, Sha256};
+        use std::os::unix::fs::PermissionsExt;
+        let (_directory, parts) = spool_rows((1_000, 10), &["\"a\",x\n"]);
+        let bytes = std::fs::read(&parts[0].path).unwrap();
+        assert_eq!(parts[0].sha256, crate::part::hex(&Sha256::digest(&bytes)));
+        assert_eq!(parts[0].bytes, bytes.len() as u64);
+        for path in [&parts[0].path, &parts[0].identifiers] {
+            assert_eq!(
+                std::fs::metadata(path).unwrap().permissions().mode() & 0o777,
+                0o600
+            );
+        }
+    }
+
+    #[test]
+    fn an_unfinished_part_leaves_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut spool = Spool::start(layout(directory.path(), 1_000, 10), Box::new(|_| Ok(())));
+        spool.push(b"\"a\",x\n", 3).unwrap();
+        spool.hand_over().unwrap();
+        drop(spool);
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_refused_part_ends_the_spool_with_that_word() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut spool = Spool::start(
+            layout(directory.path(), 1_000, 10),
+            Box::new(|_| Err(SpoolError::Refused)),
+        );
+        spool.push(b"\"a\",x\n", 3).unwrap();
+        let closed = spool.close_part();
+        let ended = closed.and_then(|()| spool.finish());
+        assert!(matches!(ended, Err(SpoolError::Refused)));
+    }
+}

@@ -1,0 +1,121 @@
+//! One part being written: the file, its identifiers file and its digest.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::{SpoolError, SpoolLayout, sync_directory};
+use crate::part::{Part, PartNumber, hex};
+
+/// A part that is not closed yet. Dropped before that, it removes its files.
+pub(super) struct PartFile {
+    number: PartNumber,
+    rows: Pending,
+    identifiers: Pending,
+    digest: Sha256,
+    bytes: u64,
+}
+
+impl PartFile {
+    pub(super) fn create(layout: &SpoolLayout, number: PartNumber) -> Result<Self, SpoolError> {
+        let path = layout.part_path(number);
+        let mut part = Self {
+            number,
+            identifiers: Pending::create(path.with_extension("ids"))?,
+            rows: Pending::create(path)?,
+            digest: Sha256::new(),
+            bytes: 0,
+        };
+        part.write(&layout.header, &layout.identifiers_header)?;
+        Ok(part)
+    }
+
+    pub(super) fn write(&mut self, rows: &[u8], identifiers: &[u8]) -> Result<(), SpoolError> {
+        self.rows.write(rows)?;
+        self.identifiers.write(identifiers)?;
+        self.digest.update(rows);
+        self.bytes += rows.len() as u64;
+        Ok(())
+    }
+
+    /// Makes both files durable under their final names.
+    pub(super) fn close(self, rows: u64) -> Result<Part, SpoolError> {
+        let identifiers = self.identifiers.close()?;
+        let path = self.rows.close()?;
+        sync_directory(path.parent().unwrap_or(Path::new(".")))?;
+        let sha256 = hex(&self.digest.finalize());
+        Ok(Part {
+            number: self.number,
+            path,
+            identifiers,
+            rows,
+            bytes: self.bytes,
+            sha256,
+        })
+    }
+}
+
+/// A file under its `.partial` name.
+struct Pending {
+    file: File,
+    path: PathBuf,
+    partial: Option<PathBuf>,
+}
+
+impl Pending {
+    fn create(path: PathBuf) -> Result<Self, SpoolError> {
+        let mut partial = path.clone().into_os_string();
+        partial.push(".partial");
+        let partial = PathBuf::from(partial);
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&partial);
+        let file = file.map_err(storage(&partial, "create it"))?;
+        Ok(Self {
+            file,
+            path,
+            partial: Some(partial),
+        })
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), SpoolError> {
+        self.file
+            .write_all(bytes)
+            .map_err(storage(&self.path, "write to it"))
+    }
+
+    fn close(mut self) -> Result<PathBuf, SpoolError> {
+        self.file
+            .sync_all()
+            .map_err(storage(&self.path, "make it durable"))?;
+        if let Some(partial) = &self.partial {
+            std::fs::rename(partial, &self.path).map_err(storage(&self.path, "rename it"))?;
+        }
+        self.partial = None;
+        Ok(self.path.clone())
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if let Some(partial) = &self.partial {
+            // Best effort: the next run's folder is another one.
+            let _ = std::fs::remove_file(partial);
+        }
+    }
+}
+
+fn storage(path: &Path, action: &'static str) -> impl FnOnce(std::io::Error) -> SpoolError {
+    let path = path.to_owned();
+    move |source| SpoolError::Storage {
+        path,
+        action,
+        source,
+    }
+}
