@@ -1,21 +1,150 @@
 //! `klaviyo-export`: an audience becomes Klaviyo CSV parts on an SFTP server.
 //!
 //! ```text
-//! audience ──blocks──▶ normalize ──batches──▶ dedupe ──▶ spool ──parts──▶ upload ──▶ verify ──▶ report
-//! files | stdin          trim, e-mail,         first       CSV, sha256,     sftp,      size,
-//! .gz .zst               E.164, repairs        wins        rotate, fsync    N sessions remote
+//! audience ──blocks──▶ normalize ──batches──▶ commit ──rows──▶ spool ──parts──▶ upload ──▶ verify ──▶ report
+//! files | stdin          trim, e-mail,         dedupe,          CSV, sha256,     sftp,      size,
+//! .gz .zst               E.164, repairs        counts, guard    rotate, fsync    N sessions remote
 //! ```
 //!
-//! Data moves one way and each stage has a type of its own, so that a wrong order does not compile.
+//! Data moves one way and each stage has a type of its own, so that a wrong order does not compile. Only
+//! [`command::run`] knows more than one stage.
 
 pub mod audience;
+pub mod batch;
+pub mod cli;
+pub mod command;
+pub mod commit;
+pub mod console;
+pub mod counts;
+pub mod dedupe;
+pub mod environment;
+pub mod error;
+pub mod exit_code;
 pub mod interrupt;
+pub mod job;
+pub mod lock;
+pub mod manifest;
 pub mod mapping;
+pub mod meter;
 pub mod normalize;
+pub mod part;
 pub mod profile;
+pub mod progress;
 pub mod record;
 pub mod rejection;
+pub mod rejects;
+pub mod report;
+pub mod retry;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 pub mod secret;
 pub mod sftp;
+pub mod spool;
+pub mod state;
+pub mod upload;
+pub mod verify;
+
+mod logging;
+mod signals;
+
+use crate::cli::{Cli, Command, CommonRunArgs};
+use crate::command::run::{Finished, RunOptions};
+use crate::command::{Surroundings, run, send, status};
+use crate::console::Console;
+use crate::environment::Environment;
+use crate::error::Error;
+use crate::exit_code::ExitCode;
+use crate::interrupt::Interrupt;
+use crate::progress::ProgressStyle;
+
+/// Does what the command line says. The exit code of the program.
+pub fn run(cli: Cli) -> u8 {
+    let surroundings = Surroundings {
+        environment: Environment::of_process(),
+        console: Console::new(),
+        interrupt: Interrupt::new(),
+    };
+    logging::start(&cli, &surroundings);
+    signals::watch(&surroundings.interrupt);
+    let console = &surroundings.console;
+    match dispatch(cli.command, &surroundings) {
+        Ok(code) => code,
+        Err(error) => fail(&error, console),
+    }
+}
+
+fn dispatch(command: Command, surroundings: &Surroundings) -> Result<u8, Error> {
+    let console = &surroundings.console;
+    match command {
+        Command::Run(args) => {
+            let finished = run::run(&args, options(&args.common, console), surroundings)?;
+            Ok(conclude(&finished, args.common.json, console))
+        }
+        Command::Send(args) => {
+            let finished = send::send(&args, options(&args.common, console), surroundings)?;
+            Ok(conclude(&finished, args.common.json, console))
+        }
+        Command::Status(args) => {
+            console.result(&status::status(&args, surroundings)?);
+            Ok(ExitCode::Done.number())
+        }
+        #[cfg(feature = "sandbox")]
+        Command::Demo(args) => {
+            let finished = command::demo::demo(&args, surroundings)?;
+            Ok(conclude(&finished, args.json, console))
+        }
+        #[cfg(feature = "sandbox")]
+        Command::Sandbox(args) => {
+            command::sandbox::sandbox(&args, surroundings)?;
+            Ok(ExitCode::Done.number())
+        }
+    }
+}
+
+fn options(common: &CommonRunArgs, console: &Console) -> RunOptions {
+    let usual = if console.is_watched() {
+        ProgressStyle::Bar
+    } else {
+        ProgressStyle::Lines
+    };
+    RunOptions {
+        dry_run: common.dry_run,
+        limit: common.limit,
+        progress: common.progress.unwrap_or(usual),
+    }
+}
+
+/// Prints the report, and the error if there is one.
+fn conclude(finished: &Finished, json: bool, console: &Console) -> u8 {
+    if json {
+        console.result(&String::from_utf8_lossy(&manifest::to_json(
+            &finished.report,
+        )));
+    } else {
+        console.result(
+            &finished
+                .report
+                .to_text(finished.directory.path(), finished.server.as_deref()),
+        );
+    }
+    match &finished.error {
+        Some(error) => fail(error, console),
+        None => ExitCode::Done.number(),
+    }
+}
+
+/// Prints the chain of causes on one line, and what to do next.
+fn fail(error: &Error, console: &Console) -> u8 {
+    let mut line = format!("error: {error}");
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        line.push_str(": ");
+        line.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    console.note(&line);
+    if let Some(hint) = error.hint() {
+        console.note(&format!("hint: {hint}"));
+    }
+    error.exit_code().number()
+}

@@ -1,0 +1,249 @@
+//! The command line as it is typed: clap structs only, no I/O, no defaults that a job file has too.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::exit_code::ExitCode;
+use crate::progress::ProgressStyle;
+
+/// Turns an audience into Klaviyo's SFTP-import CSV files and delivers them, without losing a row.
+#[derive(Debug, Parser)]
+#[command(name = "klaviyo-export", version, after_help = after_help(), max_term_width = 100)]
+pub struct Cli {
+    /// Say more on stderr; twice for each request
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub verbose: u8,
+    /// Say nothing on stderr but warnings and errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a job file: format its audience and deliver it
+    #[command(after_help = RUN_EXAMPLES)]
+    Run(RunArgs),
+    /// Send files once, with flags instead of a job file
+    #[command(after_help = SEND_EXAMPLES)]
+    Send(Box<SendArgs>),
+    /// Show where the last run of a job stands
+    #[command(after_help = STATUS_EXAMPLES)]
+    Status(StatusArgs),
+    /// Show the whole way on sample rows, against the built-in sandbox
+    #[cfg(feature = "sandbox")]
+    #[command(after_help = DEMO_EXAMPLES)]
+    Demo(DemoArgs),
+    /// Run the built-in SFTP server alone, to point jobs at
+    #[cfg(feature = "sandbox")]
+    #[command(after_help = SANDBOX_EXAMPLES)]
+    Sandbox(SandboxArgs),
+}
+
+/// What `run` and `send` have in common.
+#[derive(Debug, Args)]
+pub struct CommonRunArgs {
+    /// Format everything and keep the parts; touch no server
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Stop after N rows were read: try 10 first
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub limit: Option<u64>,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// How progress is shown [default: bar on a terminal, else lines]
+    #[arg(long, value_name = "STYLE", value_enum)]
+    pub progress: Option<ProgressStyle>,
+    /// Add the key of a server that no known_hosts file names; a changed key is still refused
+    #[arg(long)]
+    pub accept_new_host_key: bool,
+    /// Where state lives [default: $XDG_STATE_HOME/klaviyo-export, else ~/.local/state/klaviyo-export]
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "KLAVIYO_EXPORT_STATE_DIR",
+        hide_env_values = true
+    )]
+    pub state_dir: Option<PathBuf>,
+}
+
+/// `run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The job file
+    #[arg(value_name = "JOB.toml")]
+    pub job: PathBuf,
+    /// What changes from run to run
+    #[command(flatten)]
+    pub common: CommonRunArgs,
+}
+
+/// `send`.
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+pub struct SendArgs {
+    /// CSV, TSV or NDJSON files, plain, .gz or .zst; globs; - for standard input
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<String>,
+    /// Where to
+    #[arg(
+        long,
+        value_name = "sftp://USER@HOST[:PORT]/DIR",
+        required_unless_present = "dry_run"
+    )]
+    pub to: Option<String>,
+    /// Private key file
+    #[arg(long, value_name = "FILE")]
+    pub identity: Option<String>,
+    /// Environment variable with the key's passphrase
+    #[arg(long, value_name = "VARIABLE")]
+    pub passphrase_env: Option<String>,
+    /// Offer the identities of the ssh-agent
+    #[arg(long)]
+    pub agent: bool,
+    /// Environment variable with the password, for servers that take one
+    #[arg(long, value_name = "VARIABLE")]
+    pub password_env: Option<String>,
+    /// Known host keys [default: ~/.ssh/known_hosts and /etc/ssh/ssh_known_hosts]
+    #[arg(long, value_name = "FILE")]
+    pub known_hosts: Vec<String>,
+    /// Accept this host key, whatever known_hosts says
+    #[arg(long, value_name = "SHA256:...")]
+    pub host_key: Vec<String>,
+    /// Parallel sessions, 1 to 8 [default: 4]
+    #[arg(long, value_name = "N")]
+    pub sessions: Option<usize>,
+    /// Put source column SRC under Klaviyo header HEADER; with no HEADER, leave the column out
+    #[arg(long, value_name = "SRC=HEADER")]
+    pub map: Vec<String>,
+    /// Which identifier makes two rows the same person's [default: the first of the three that is mapped]
+    #[arg(long, value_name = "KEY", value_parser = ["email", "phone_number", "external_id"])]
+    pub primary_key: Option<String>,
+    /// Which of several rows with one key is kept
+    #[arg(long, value_name = "WHICH", value_parser = ["first", "last", "fail"])]
+    pub duplicates: Option<String>,
+    /// Region of phone numbers that do not begin with +, such as US
+    #[arg(long, value_name = "REGION")]
+    pub default_region: Option<String>,
+    /// Source column with each row's country, for phone numbers
+    #[arg(long, value_name = "COLUMN")]
+    pub country_column: Option<String>,
+    /// Send the other columns too, under their own names
+    #[arg(long)]
+    pub keep_unlisted: bool,
+    /// Send a column that looks like consent, and is meant
+    #[arg(long, value_name = "HEADER")]
+    pub allow_consent: Vec<String>,
+    /// How the files are written [default: by their names]
+    #[arg(long, value_name = "FORMAT", value_parser = ["csv", "tsv", "ndjson"])]
+    pub format: Option<String>,
+    /// What stands between cells [default: ,]
+    #[arg(long, value_name = "CHAR")]
+    pub delimiter: Option<String>,
+    /// The files' encoding [default: utf-8]
+    #[arg(long, value_name = "NAME")]
+    pub encoding: Option<String>,
+    /// The job's name [default: the stem of the first file]
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Keep the part files when they are delivered
+    #[arg(long)]
+    pub keep_parts: bool,
+    /// End in exit code 3 when any row was rejected
+    #[arg(long)]
+    pub strict: bool,
+    /// What changes from run to run
+    #[command(flatten)]
+    pub common: CommonRunArgs,
+}
+
+/// `status`.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// The job file
+    #[arg(value_name = "JOB.toml")]
+    pub job: PathBuf,
+    /// Print the manifest as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Where state lives [default: $XDG_STATE_HOME/klaviyo-export, else ~/.local/state/klaviyo-export]
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "KLAVIYO_EXPORT_STATE_DIR",
+        hide_env_values = true
+    )]
+    pub state_dir: Option<PathBuf>,
+}
+
+/// `demo`.
+#[cfg(feature = "sandbox")]
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Where to leave what arrived [default: a new folder in the system's temporary one]
+    #[arg(long, value_name = "DIR")]
+    pub directory: Option<PathBuf>,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `sandbox`.
+#[cfg(feature = "sandbox")]
+#[derive(Debug, Args)]
+pub struct SandboxArgs {
+    /// Where keys and received files are kept
+    #[arg(long, value_name = "DIR", default_value = "klaviyo-sandbox")]
+    pub directory: PathBuf,
+    /// TCP port on 127.0.0.1; 0 for a free one
+    #[arg(long, default_value_t = 2222)]
+    pub port: u16,
+}
+
+fn after_help() -> String {
+    use std::fmt::Write;
+    let mut text = String::from("Exit codes:\n");
+    for code in ExitCode::ALL {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "  {:>3}  {}", code.number(), code.meaning());
+    }
+    text.push_str("\nTry it: klaviyo-export demo");
+    text
+}
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  klaviyo-export run vip.toml --dry-run          format everything, send nothing
+  klaviyo-export run vip.toml --limit 10         send the first ten rows
+  klaviyo-export run vip.toml                    the nightly run
+  klaviyo-export run vip.toml --json | jq .parts";
+
+const SEND_EXAMPLES: &str = "\
+Examples:
+  klaviyo-export send customers.csv --dry-run
+  klaviyo-export send customers.csv --to sftp://AbCdEf_GhIjKl@sftp.klaviyo.com/profiles \\
+      --identity ~/.ssh/klaviyo_ed25519 --default-region US --limit 10
+  klaviyo-export send exports/*.csv.gz --map 'Mobile No=PhoneNumber' --map 'Tier=Loyalty Tier' --to ...
+  zcat crm.ndjson.gz | klaviyo-export send - --format ndjson --name crm --to ...";
+
+const STATUS_EXAMPLES: &str = "\
+Examples:
+  klaviyo-export status vip.toml
+  klaviyo-export status vip.toml --json | jq '.parts[].state'";
+
+#[cfg(feature = "sandbox")]
+const DEMO_EXAMPLES: &str = "\
+Examples:
+  klaviyo-export demo
+  klaviyo-export demo --directory /tmp/klaviyo-demo";
+
+#[cfg(feature = "sandbox")]
+const SANDBOX_EXAMPLES: &str = "\
+Examples:
+  klaviyo-export sandbox
+  klaviyo-export sandbox --directory /tmp/sandbox --port 0";

@@ -1,0 +1,24 @@
+//! The commands: each wires the stages for one thing that a person or a scheduler asks for.
+
+#[cfg(feature = "sandbox")]
+pub mod demo;
+pub mod run;
+#[cfg(feature = "sandbox")]
+pub mod sandbox;
+pub mod send;
+pub mod status;
+
+use crate::console::Console;
+use crate::environment::Environment;
+use crate::interrupt::Interrupt;
+
+/// What surrounds a command: given by `main`, or by a test.
+#[derive(Debug, Clone)]
+pub struct Surroundings {
+    /// The variables.
+    pub environment: Environment,
+    /// The streams.
+    pub console: Console,
+    /// Signals.
+    pub interrupt: Interrupt,
+}

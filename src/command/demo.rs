@@ -1,0 +1,118 @@
+//! `demo`: the whole main job on sample rows, against a sandbox that lives as long as the command.
+
+use std::path::{Path, PathBuf};
+
+use super::Surroundings;
+use super::run::{Finished, RunOptions, execute};
+use super::sandbox::USERNAME;
+use crate::audience::Audience;
+use crate::cli::DemoArgs;
+use crate::error::Error;
+use crate::job::Job;
+use crate::job::file::JobFile;
+use crate::manifest::StateError;
+use crate::progress::ProgressStyle;
+use crate::sandbox::{Faults, Sandbox, SandboxSettings};
+
+/// The sample rows, so that the binary needs nothing beside it.
+const AUDIENCE: &str = include_str!("../../fixtures/audiences/customers.csv");
+/// The sample job; the server and the folders are filled in.
+const JOB: &str = include_str!("../../fixtures/jobs/demo.toml");
+
+/// Runs the sample job and says where to look at what arrived.
+pub fn demo(args: &DemoArgs, surroundings: &Surroundings) -> Result<Finished, Error> {
+    let directory = demo_directory(args.directory.as_deref())?;
+    let console = &surroundings.console;
+    write(&directory.join("customers.csv"), AUDIENCE)?;
+    write(&directory.join("demo.toml"), JOB)?;
+    let sandbox = Sandbox::start(SandboxSettings {
+        root: directory.join("sandbox"),
+        port: 0,
+        username: USERNAME.to_owned(),
+        faults: Faults::none(),
+    })?;
+    console.note(&format!(
+        "sandbox: an SFTP server like Klaviyo's, on {}",
+        sandbox.address()
+    ));
+    console.note(&format!(
+        "job:     {}",
+        directory.join("demo.toml").display()
+    ));
+    console.note(&format!(
+        "rows:    {}\n",
+        directory.join("customers.csv").display()
+    ));
+    let job = sample_job(&directory, &sandbox, surroundings)?;
+    let audience = Audience::open(&job.audience, Box::new(std::io::empty()))?;
+    let finished = execute(
+        &job,
+        audience,
+        RunOptions {
+            progress: ProgressStyle::None,
+            ..RunOptions::default()
+        },
+        surroundings,
+    )?;
+    for part in &finished.report.parts {
+        let name = part
+            .remote_path
+            .as_deref()
+            .and_then(|path| Path::new(path).file_name())
+            .unwrap_or_default();
+        console.note(&format!(
+            "arrived: {}",
+            sandbox.profiles().join(name).display()
+        ));
+    }
+    console.note("");
+    Ok(finished)
+}
+
+fn sample_job(
+    directory: &Path,
+    sandbox: &Sandbox,
+    surroundings: &Surroundings,
+) -> Result<Job, Error> {
+    let mut file = JobFile::parse(JOB)?;
+    let path = |path: &Path| path.to_string_lossy().into_owned();
+    file.sftp.host = sandbox.address().ip().to_string();
+    file.sftp.port = sandbox.address().port();
+    file.sftp.username = Some(sandbox.username().to_owned());
+    file.sftp.private_key = Some(path(sandbox.private_key()));
+    file.sftp.known_hosts = vec![path(sandbox.known_hosts())];
+    let mut job = Job::from_file(file, directory, &surroundings.environment)?;
+    job.state_directory = directory.join("state");
+    Ok(job)
+}
+
+/// The folder that was asked for, or a new one that stays.
+fn demo_directory(asked: Option<&Path>) -> Result<PathBuf, Error> {
+    let made = match asked {
+        Some(path) => std::fs::create_dir_all(path).and_then(|()| std::path::absolute(path)),
+        None => tempfile::Builder::new()
+            .prefix("klaviyo-export-demo-")
+            .tempdir()
+            .map(tempfile::TempDir::keep),
+    };
+    let path = asked.map_or_else(std::env::temp_dir, Path::to_path_buf);
+    made.map_err(|source| {
+        StateError::Storage {
+            path,
+            action: "make the demo's folder",
+            source,
+        }
+        .into()
+    })
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Error> {
+    std::fs::write(path, text).map_err(|source| {
+        StateError::Storage {
+            path: path.to_owned(),
+            action: "write it",
+            source,
+        }
+        .into()
+    })
+}

@@ -1,0 +1,217 @@
+//! The delivering half of a run: one thread per session, each with its own courier, all fed from one queue.
+//!
+//! A part that failed goes back to the queue, so that a session which works can take it. The pool ends when the queue
+//! has ended and every part is delivered, when a signal comes, or with the first error that trying again cannot mend.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
+
+use crate::manifest::AttemptState;
+use crate::part::Part;
+use crate::retry::Backoff;
+use crate::sftp::SftpError;
+use crate::upload::{Carried, Courier, Route, Task, UploadError};
+
+/// How often an idle session looks whether a part came back or the run is over.
+const IDLE_LOOK: Duration = Duration::from_millis(50);
+/// Sessions are opened one after the other with this gap: servers drop bursts of handshakes (OpenSSH's `MaxStartups`).
+const CONNECT_GAP: Duration = Duration::from_millis(50);
+
+/// What the sessions of a run came to.
+#[derive(Debug, Default)]
+pub(super) struct Delivered {
+    /// Parts whose remote file had the wrong size each time.
+    pub(super) misdelivered: u32,
+}
+
+/// The state that the sessions share.
+struct Pool<'a> {
+    route: Route<'a>,
+    queue: Receiver<Part>,
+    give_back: Sender<Task>,
+    returned: Receiver<Task>,
+    /// Parts that were taken from the queue and are not delivered.
+    in_hand: AtomicUsize,
+    misdelivered: AtomicU32,
+    over: AtomicBool,
+    error: Mutex<Option<UploadError>>,
+}
+
+/// Delivers `resumed` and every part of `queue` over at most `sessions` sessions.
+pub(super) fn deliver(
+    route: Route<'_>,
+    queue: Receiver<Part>,
+    resumed: Vec<Task>,
+    sessions: usize,
+) -> Result<Delivered, UploadError> {
+    let (give_back, returned) = unbounded();
+    let in_hand = AtomicUsize::new(resumed.len());
+    for task in resumed {
+        // The receiver is in this function: it cannot be gone.
+        let _ = give_back.send(task);
+    }
+    let pool = Pool {
+        route,
+        queue,
+        give_back,
+        returned,
+        in_hand,
+        misdelivered: AtomicU32::new(0),
+        over: AtomicBool::new(false),
+        error: Mutex::new(None),
+    };
+    std::thread::scope(|scope| {
+        for index in 0..sessions {
+            let pool = &pool;
+            scope.spawn(move || pool.session(index));
+        }
+    });
+    let error = pool
+        .error
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .take();
+    match error {
+        Some(error) => Err(error),
+        None => Ok(Delivered {
+            misdelivered: pool.misdelivered.load(Ordering::Relaxed),
+        }),
+    }
+}
+
+impl Pool<'_> {
+    /// One session's thread.
+    fn session(&self, index: usize) {
+        let mut courier = Courier::new(self.route);
+        let mut backoff = Backoff::new(self.route.delivery.retry);
+        // The first connects before there is a part, so that a wrong key ends the run at once.
+        if index == 0 {
+            while let Err(error) = courier.connect() {
+                if !error.is_transient() {
+                    return self.fail(UploadError::Connect(error));
+                }
+                if !self.wait(error, &mut backoff) {
+                    return;
+                }
+            }
+        }
+        let mut begun = index == 0;
+        while let Some(mut task) = self.next_task() {
+            if !std::mem::replace(&mut begun, true) {
+                self.route
+                    .interrupt
+                    .sleep(CONNECT_GAP * u32::try_from(index).unwrap_or(0));
+            }
+            match courier.carry(&mut task) {
+                Ok(Carried::Delivered(part)) => {
+                    backoff.reset();
+                    self.route.meter.parts_delivered.add(1);
+                    self.settled(&mut courier, task);
+                    if !self.route.keep_parts {
+                        remove_local(&part.uploaded.part);
+                    }
+                }
+                Ok(Carried::Misdelivered) => {
+                    self.misdelivered.fetch_add(1, Ordering::Relaxed);
+                    self.settled(&mut courier, task);
+                }
+                Ok(Carried::Again(error)) => {
+                    if self.route.interrupt.is_raised() {
+                        return self.abandon(&mut courier, task);
+                    }
+                    let _ = self.give_back.send(task);
+                    if !self.wait(error, &mut backoff) {
+                        return;
+                    }
+                }
+                Err(error) => {
+                    self.abandon(&mut courier, task);
+                    return self.fail(error);
+                }
+            }
+        }
+    }
+
+    /// The next part, or `None` when this session has nothing more to do.
+    fn next_task(&self) -> Option<Task> {
+        loop {
+            if self.over.load(Ordering::Acquire) || self.route.interrupt.is_raised() {
+                return None;
+            }
+            if let Ok(task) = self.returned.try_recv() {
+                return Some(task);
+            }
+            // Counted before it is taken, so that no session sees an empty queue and nothing in hand in between.
+            self.in_hand.fetch_add(1, Ordering::AcqRel);
+            match self.queue.recv_timeout(IDLE_LOOK) {
+                Ok(part) => return Some(Task::new(part)),
+                Err(end) => {
+                    let left = self.in_hand.fetch_sub(1, Ordering::AcqRel) - 1;
+                    if end == RecvTimeoutError::Disconnected {
+                        if left == 0 {
+                            return None;
+                        }
+                        // Others still have parts in hand, and may give one back.
+                        if let Ok(task) = self.returned.recv_timeout(IDLE_LOOK) {
+                            return Some(task);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// The part is done with; tries once more to remove what its broken attempts left.
+    fn settled(&self, courier: &mut Courier<'_>, mut task: Task) {
+        if task
+            .attempts
+            .iter()
+            .any(|attempt| attempt.state == AttemptState::Broken)
+            && let Err(error) = courier.clean_up(&mut task)
+        {
+            self.fail(error);
+        }
+        self.in_hand.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// The part stays undelivered; its broken attempt is removed if that is possible at once.
+    fn abandon(&self, courier: &mut Courier<'_>, mut task: Task) {
+        if let Err(error) = courier.clean_up(&mut task) {
+            tracing::warn!("{error}");
+        }
+        self.in_hand.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Waits before another try. False when the run is over.
+    fn wait(&self, error: SftpError, backoff: &mut Backoff) -> bool {
+        let limit = self.route.delivery.retry.give_up_after;
+        if self.route.trouble.note() >= limit {
+            self.fail(UploadError::GaveUp {
+                after: limit,
+                source: error,
+            });
+            return false;
+        }
+        let wait = backoff.next().unwrap_or(limit);
+        tracing::warn!("{error}; trying again in {:.1} s", wait.as_secs_f64());
+        self.route.interrupt.sleep(wait) && !self.over.load(Ordering::Acquire)
+    }
+
+    fn fail(&self, error: UploadError) {
+        self.over.store(true, Ordering::Release);
+        let mut first = self.error.lock().unwrap_or_else(PoisonError::into_inner);
+        first.get_or_insert(error);
+    }
+}
+
+/// Removes a delivered part and its identifiers: nothing needs them any more.
+fn remove_local(part: &Part) {
+    for path in [&part.path, &part.identifiers] {
+        if let Err(error) = std::fs::remove_file(path) {
+            tracing::warn!("{}: cannot be removed: {error}", path.display());
+        }
+    }
+}

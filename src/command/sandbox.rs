@@ -1,0 +1,67 @@
+//! `sandbox`: the built-in SFTP server alone, to point jobs at.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::Surroundings;
+use crate::cli::SandboxArgs;
+use crate::error::Error;
+use crate::sandbox::{Event, Faults, Sandbox, SandboxSettings};
+
+/// The user name that sandboxes take, of the form of Klaviyo's.
+pub const USERNAME: &str = "SandBx_Usr001";
+
+/// How often the journal is looked at.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// Serves until a signal comes, and says on stderr what arrives.
+pub fn sandbox(args: &SandboxArgs, surroundings: &Surroundings) -> Result<(), Error> {
+    let settings = SandboxSettings {
+        root: absolute(&args.directory),
+        port: args.port,
+        username: USERNAME.to_owned(),
+        faults: Faults::none(),
+    };
+    let sandbox = Sandbox::start(settings)?;
+    surroundings.console.result(&job_section(&sandbox));
+    surroundings.console.note(&format!(
+        "serving on {}; what is uploaded appears in {}; end it with ctrl-c",
+        sandbox.address(),
+        sandbox.profiles().display()
+    ));
+    let mut told = 0;
+    while surroundings.interrupt.sleep(LOOK) {
+        let journal = sandbox.journal();
+        for event in journal.get(told..).unwrap_or_default() {
+            match event {
+                Event::Closed { path, bytes } => surroundings
+                    .console
+                    .note(&format!("received {path}, {bytes} bytes")),
+                Event::PartialStored { path, bytes } => {
+                    surroundings
+                        .console
+                        .note(&format!("received the beginning of {path}, {bytes} bytes"));
+                }
+                _ => {}
+            }
+        }
+        told = journal.len();
+    }
+    Ok(())
+}
+
+/// What to put into a job file to reach `sandbox`.
+fn job_section(sandbox: &Sandbox) -> String {
+    format!(
+        "[sftp]\nhost = \"127.0.0.1\"\nport = {}\nusername = \"{}\"\nprivate-key = \"{}\"\nknown-hosts = [\"{}\"]\n",
+        sandbox.address().port(),
+        sandbox.username(),
+        sandbox.private_key().display(),
+        sandbox.known_hosts().display(),
+    )
+}
+
+/// `path` as seen from everywhere: the job file that is printed may be used in another folder.
+fn absolute(path: &std::path::Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}

@@ -1,0 +1,102 @@
+//! `status`: where the last run of a job stands, in words, and what to type next.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use super::Surroundings;
+use crate::cli::StatusArgs;
+use crate::error::Error;
+use crate::job::Job;
+use crate::lock::{JobLock, LockError, seconds};
+use crate::manifest::{RunManifest, RunStatus, read_manifest, to_json};
+use crate::report::count;
+use crate::state::JobDirectory;
+
+/// The text (or JSON) that tells of the last run of the job at `args.job`.
+pub fn status(args: &StatusArgs, surroundings: &Surroundings) -> Result<String, Error> {
+    let job = Job::load(&args.job, &surroundings.environment)?;
+    let directory = args.state_dir.as_ref().unwrap_or(&job.state_directory);
+    let state = JobDirectory::new(directory, &job.name);
+    let Some(last) = state.run_ids()?.pop() else {
+        return Err(Error::NoRun {
+            job: job.name,
+            directory: state.runs(),
+        });
+    };
+    let run = state.run(&last);
+    let manifest = read_manifest(&run.manifest())?;
+    if args.json {
+        return Ok(String::from_utf8_lossy(&to_json(&manifest)).into_owned());
+    }
+    let holder = match JobLock::take(state.path()) {
+        Err(LockError::Held { holder, .. }) => Some(holder),
+        Ok(_) | Err(LockError::Storage { .. }) => None,
+    };
+    Ok(describe(
+        &manifest,
+        holder.as_deref(),
+        &args.job,
+        run.path(),
+    ))
+}
+
+fn describe(manifest: &RunManifest, holder: Option<&str>, job: &Path, directory: &Path) -> String {
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    let _ = write_description(&mut text, manifest, holder, job, directory);
+    text
+}
+
+fn write_description(
+    out: &mut String,
+    manifest: &RunManifest,
+    holder: Option<&str>,
+    job: &Path,
+    directory: &Path,
+) -> std::fmt::Result {
+    let again = format!("next: klaviyo-export run {}", job.display());
+    let (word, next) = match (manifest.status, holder) {
+        (RunStatus::Running, Some(holder)) => (
+            format!("under way ({holder})"),
+            "next: wait for it to end".to_owned(),
+        ),
+        (RunStatus::Running, None) => ("killed before it ended".to_owned(), again),
+        (RunStatus::Done, _) => (
+            "done".to_owned(),
+            "next: nothing; the next run sends the audience afresh".to_owned(),
+        ),
+        (RunStatus::Failed, _) => ("failed".to_owned(), again),
+        (RunStatus::Interrupted, _) => ("interrupted".to_owned(), again),
+        (RunStatus::DryRun, _) => ("dry run".to_owned(), again),
+        (RunStatus::Superseded, _) => ("superseded by a later run".to_owned(), again),
+    };
+    writeln!(out, "{}: {word}, run {}", manifest.job, manifest.run_id)?;
+    write!(out, "  began      {}", seconds(manifest.started_at))?;
+    match manifest.finished_at {
+        Some(end) => writeln!(out, ", ended {}", seconds(end))?,
+        None => writeln!(out)?,
+    }
+    if let Some(counts) = &manifest.counts {
+        let written = count(counts.rows_written, "row");
+        let read = count(counts.rows_read, "row");
+        writeln!(
+            out,
+            "  formatted  {written} of {read}, {} rejected, {} duplicate",
+            counts.rows_rejected, counts.duplicates
+        )?;
+    } else {
+        writeln!(out, "  formatted  not to the end")?;
+    }
+    let delivered = manifest
+        .parts
+        .iter()
+        .filter(|part| part.is_delivered())
+        .count();
+    writeln!(
+        out,
+        "  delivered  {delivered} of {}",
+        count(manifest.parts.len() as u64, "part")
+    )?;
+    writeln!(out, "  files      {}", directory.display())?;
+    writeln!(out, "{next}")
+}

@@ -1,0 +1,149 @@
+//! How far a run is, shown on stderr: a bar on a terminal, else a line every ten seconds.
+//!
+//! The stages only advance the [`Meter`]; a thread of this file looks at it and draws. Nothing goes to stdout.
+
+mod bar;
+mod lines;
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
+
+use crate::meter::Meter;
+use crate::report::{grouped, megabytes};
+
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum ProgressStyle {
+    /// A bar that is drawn again and again; for terminals.
+    Bar,
+    /// A line every ten seconds; for logs.
+    #[default]
+    Lines,
+    /// Nothing.
+    None,
+}
+
+/// A running display; dropping it clears the bar.
+pub struct Progress {
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Draws what the meter says.
+trait Display: Send {
+    fn interval(&self) -> Duration;
+    fn draw(&mut self, meter: &Meter, elapsed: Duration);
+    fn clear(&mut self);
+}
+
+impl Progress {
+    /// Begins to show `meter`. `sends` is false for a run that only formats.
+    pub fn start(
+        style: ProgressStyle,
+        bars: &indicatif::MultiProgress,
+        meter: Arc<Meter>,
+        sends: bool,
+    ) -> Self {
+        let mut display: Box<dyn Display> = match style {
+            ProgressStyle::None => {
+                return Self {
+                    stop: None,
+                    thread: None,
+                };
+            }
+            ProgressStyle::Bar => Box::new(bar::Bars::new(bars, sends)),
+            ProgressStyle::Lines => Box::new(lines::Lines { sends }),
+        };
+        let (stop, stopped) = bounded::<()>(0);
+        let thread = std::thread::spawn(move || {
+            let begun = Instant::now();
+            while stopped.recv_timeout(display.interval()) == Err(RecvTimeoutError::Timeout) {
+                display.draw(&meter, begun.elapsed());
+            }
+            display.clear();
+        });
+        Self {
+            stop: Some(stop),
+            thread: Some(thread),
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.stop = None;
+        if let Some(thread) = self.thread.take() {
+            // A display that panicked has nothing left to clear.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// `1,234,567 rows, 12.3 MB written, 4.5 MB sent`, as both displays say it.
+fn summary(meter: &Meter, sends: bool) -> String {
+    let rows = grouped(meter.rows_read.now());
+    let written = megabytes(meter.bytes_spooled.now());
+    let parts = meter.parts_closed.now();
+    if sends {
+        let sent = megabytes(meter.bytes_acknowledged.now());
+        let delivered = meter.parts_delivered.now();
+        format!(
+            "{rows} rows read, {written} written, {sent} sent, {delivered} of {parts} parts delivered"
+        )
+    } else {
+        format!("{rows} rows read, {written} written in {parts} parts")
+    }
+}
+
+/// The time left, judged by what is slower: reading what is left of the audience, or sending what is not sent yet.
+/// `None` as long as it is a guess.
+fn time_left(meter: &Meter, elapsed: Duration, sends: bool) -> Option<Duration> {
+    let seconds = elapsed.as_secs_f64();
+    let total = *meter.source_bytes.get()? as f64;
+    let read = meter.source_bytes_read.now() as f64;
+    if seconds < 2.0 || read <= 0.0 || total <= 0.0 {
+        return None;
+    }
+    let share = (read / total).min(1.0);
+    let reading = if meter.is_formatted() {
+        0.0
+    } else {
+        seconds * (1.0 - share) / share
+    };
+    let sending = if sends {
+        let sent = meter.bytes_acknowledged.now() as f64;
+        if sent <= 0.0 {
+            return None;
+        }
+        let expected = meter.bytes_spooled.now() as f64 / share;
+        seconds * (expected - sent).max(0.0) / sent
+    } else {
+        0.0
+    };
+    Some(Duration::from_secs_f64(reading.max(sending)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_slower_stage_gives_the_time_left() {
+        let meter = Meter::default();
+        let ten = Duration::from_secs(10);
+        assert_eq!(
+            time_left(&meter, ten, true),
+            None,
+            "nothing is known of a stream"
+        );
+        meter.source_bytes.set(1_000).unwrap();
+        meter.source_bytes_read.add(500);
+        meter.bytes_spooled.add(400);
+        assert_eq!(time_left(&meter, ten, false), Some(ten));
+        meter.bytes_acknowledged.add(100);
+        assert_eq!(time_left(&meter, ten, true), Some(Duration::from_secs(70)));
+    }
+}

@@ -1,0 +1,123 @@
+//! The bar for a terminal: one line for reading and formatting, one for sending.
+
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use super::{Display, time_left};
+use crate::meter::Meter;
+use crate::report::{count, grouped, megabytes};
+
+/// Two lines at the foot of the terminal.
+pub(super) struct Bars {
+    format: ProgressBar,
+    send: Option<ProgressBar>,
+    last: Option<(Duration, u64)>,
+    speed: f64,
+}
+
+impl Bars {
+    pub(super) fn new(bars: &MultiProgress, sends: bool) -> Self {
+        let bar = || {
+            // The template is a constant and the bar's default stands in if it ever were wrong.
+            let style = ProgressStyle::with_template("{prefix:>7} [{bar:24}] {msg}").map_or_else(
+                |_| ProgressStyle::default_bar(),
+                |style| style.progress_chars("=> "),
+            );
+            bars.add(ProgressBar::new(0).with_style(style))
+        };
+        let format = bar().with_prefix("format");
+        let send = sends.then(|| bar().with_prefix("send"));
+        Self {
+            format,
+            send,
+            last: None,
+            speed: 0.0,
+        }
+    }
+
+    /// Megabytes a second over the last moments, smoothed.
+    fn speed(&mut self, elapsed: Duration, bytes: u64) -> f64 {
+        if let Some((then, before)) = self.last {
+            let seconds = (elapsed.saturating_sub(then)).as_secs_f64().max(1e-3);
+            let now = bytes.saturating_sub(before) as f64 / 1e6 / seconds;
+            self.speed += (now - self.speed) * (seconds / 2.0).min(1.0);
+        }
+        self.last = Some((elapsed, bytes));
+        self.speed
+    }
+}
+
+impl Display for Bars {
+    fn interval(&self) -> Duration {
+        Duration::from_millis(100)
+    }
+
+    fn draw(&mut self, meter: &Meter, elapsed: Duration) {
+        let left = |sends| match time_left(meter, elapsed, sends) {
+            Some(left) => format!(", {} left", clock(left)),
+            None => String::new(),
+        };
+        let rows = meter.rows_read.now();
+        let rate = rows / elapsed.as_secs().max(1);
+        let done = meter.is_formatted();
+        self.format
+            .set_length(meter.source_bytes.get().copied().unwrap_or(0));
+        self.format.set_position(meter.source_bytes_read.now());
+        let tail = if done {
+            ", done".to_owned()
+        } else {
+            format!(", {}/s{}", grouped(rate), left(false))
+        };
+        self.format.set_message(format!(
+            "{}, {}{tail}",
+            count(rows, "row"),
+            megabytes(meter.bytes_spooled.now())
+        ));
+        let sent = meter.bytes_acknowledged.now();
+        let speed = self.speed(elapsed, sent);
+        if let Some(bar) = &self.send {
+            bar.set_length(meter.bytes_spooled.now());
+            bar.set_position(sent);
+            let parts = format!(
+                "{} of {}",
+                meter.parts_delivered.now(),
+                count(meter.parts_closed.now(), "part")
+            );
+            bar.set_message(format!(
+                "{parts}, {}, {speed:.1} MB/s{}",
+                megabytes(sent),
+                left(true)
+            ));
+        }
+    }
+
+    fn clear(&mut self) {
+        self.format.finish_and_clear();
+        if let Some(bar) = &self.send {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// `1:02:03` or `2:03`.
+fn clock(time: Duration) -> String {
+    let seconds = time.as_secs();
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    if hours > 0 {
+        format!("{hours}:{minutes:02}:{seconds:02}")
+    } else {
+        format!("{minutes}:{seconds:02}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clocks_read_well() {
+        assert_eq!(clock(Duration::from_secs(63)), "1:03");
+        assert_eq!(clock(Duration::from_secs(3_723)), "1:02:03");
+    }
+}

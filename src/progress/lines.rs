@@ -1,0 +1,27 @@
+//! A line every ten seconds, so that a cron mail stays short.
+
+use std::time::Duration;
+
+use super::{Display, summary, time_left};
+use crate::meter::Meter;
+
+/// Writes log lines.
+pub(super) struct Lines {
+    pub(super) sends: bool,
+}
+
+impl Display for Lines {
+    fn interval(&self) -> Duration {
+        Duration::from_secs(10)
+    }
+
+    fn draw(&mut self, meter: &Meter, elapsed: Duration) {
+        let left = match time_left(meter, elapsed, self.sends) {
+            Some(left) => format!(", about {} s left", left.as_secs()),
+            None => String::new(),
+        };
+        tracing::info!(target: "progress", "{}{left}", summary(meter, self.sends));
+    }
+
+    fn clear(&mut self) {}
+}
