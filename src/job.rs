@@ -13,7 +13,10 @@ use sha2::{Digest, Sha256};
 
 use crate::audience::{AudienceFiles, SourceFormat};
 use crate::environment::Environment;
-use crate::job::file::{Duplicates, JobFile, MaxRejected, OnEmpty, OnInvalid, Unlisted};
+use crate::job::file::{
+    Duplicates, JobFile, MaxRejected, NormalizeSection, OnEmpty, OnInvalid, OnSourceChange,
+    Unlisted,
+};
 use crate::normalize::country::Region;
 use crate::profile::column::ProfileColumn;
 use crate::secret::Secret;
@@ -124,6 +127,15 @@ pub struct RetryPolicy {
     pub give_up_after: Duration,
 }
 
+/// What is kept of finished runs, and how long.
+#[derive(Debug, Clone, Copy)]
+pub struct Retention {
+    /// How many runs are remembered.
+    pub runs: usize,
+    /// How long rejects and repairs files are kept.
+    pub rejects: Duration,
+}
+
 /// The server's side of a job.
 #[derive(Debug, Clone)]
 pub struct Delivery {
@@ -174,6 +186,10 @@ pub struct Job {
     pub state_directory: PathBuf,
     /// SHA-256 of all that decides which bytes a run makes and where they go.
     pub fingerprint: String,
+    /// What becomes of an unfinished run whose sources have changed.
+    pub on_source_change: OnSourceChange,
+    /// What is kept of finished runs, and how long.
+    pub retention: Retention,
 }
 
 impl Job {
@@ -224,6 +240,11 @@ impl Job {
             max_waiting: file.parts.max_waiting,
             state_directory: environment.state_directory(file.state.directory.as_deref()),
             fingerprint,
+            on_source_change: file.audience.on_source_change,
+            retention: Retention {
+                runs: file.state.keep_runs,
+                rejects: file.state.keep_rejects.0,
+            },
         })
     }
 
@@ -263,10 +284,29 @@ fn check_name(name: &str) -> Result<(), JobError> {
     Ok(())
 }
 
+/// What decides which bytes a run makes and where they go; not how it logs in, how often it tries, or when it gives up.
 fn fingerprint(file: &JobFile) -> String {
-    // Serialising this struct to JSON cannot fail: it has string keys only.
-    let json = serde_json::to_vec(file).unwrap_or_default();
-    crate::part::hex(&Sha256::digest(&json))
+    let NormalizeSection {
+        default_region,
+        country_column,
+        invalid_email,
+        invalid_phone,
+        duplicates,
+        ..
+    } = &file.normalize;
+    let decisive = serde_json::json!([
+        file.name,
+        file.audience,
+        file.columns.iter().collect::<Vec<_>>(),
+        [default_region, country_column],
+        [invalid_email, invalid_phone],
+        duplicates,
+        [file.parts.max_bytes.0, file.parts.max_rows],
+        [&file.sftp.host, &file.sftp.directory],
+        file.sftp.port,
+        file.sftp.username,
+    ]);
+    crate::part::hex(&Sha256::digest(decisive.to_string()))
 }
 
 /// Which files to read, of a job file's `[audience]`.

@@ -68,7 +68,7 @@ pub enum Carried {
 }
 
 /// A part on its way, with its attempts so far.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Task {
     /// What to send.
     pub part: Part,
@@ -184,6 +184,20 @@ impl<'a> Courier<'a> {
             self.session = None;
         }
         Ok(())
+    }
+
+    /// Removes remote files that an earlier run left; gives back those that are still there.
+    pub fn remove_all(&mut self, paths: &[String]) -> Vec<String> {
+        let mut left = Vec::new();
+        for path in paths {
+            if self.route.interrupt.is_raised() {
+                left.push(path.clone());
+            } else if let Err(error) = self.connect().and_then(|session| session.remove(path)) {
+                tracing::warn!("cannot remove what an earlier run left: {error}");
+                left.push(path.clone());
+            }
+        }
+        left
     }
 
     /// Looks after the last attempt of an earlier try or an earlier process. `Some` when it turns out to be whole.
@@ -334,6 +348,15 @@ impl<'a> Courier<'a> {
         self.route.manifest.update_part(task.part.number, |record| {
             record.attempts.clone_from(&task.attempts);
         })
+    }
+}
+
+/// Removes a delivered part and its identifiers: nothing needs them any more.
+pub fn remove_local(part: &Part) {
+    for path in [&part.path, &part.identifiers] {
+        if let Err(error) = std::fs::remove_file(path) {
+            tracing::warn!("{}: cannot be removed: {error}", path.display());
+        }
     }
 }
 

@@ -10,10 +10,9 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
 use crate::manifest::AttemptState;
-use crate::part::Part;
 use crate::retry::Backoff;
 use crate::sftp::SftpError;
-use crate::upload::{Carried, Courier, Route, Task, UploadError};
+use crate::upload::{Carried, Courier, Route, Task, UploadError, remove_local};
 
 /// How often an idle session looks whether a part came back or the run is over.
 const IDLE_LOOK: Duration = Duration::from_millis(50);
@@ -25,12 +24,14 @@ const CONNECT_GAP: Duration = Duration::from_millis(50);
 pub(super) struct Delivered {
     /// Parts whose remote file had the wrong size each time.
     pub(super) misdelivered: u32,
+    /// Remote files of an earlier run's broken attempts that are still there.
+    pub(super) left_over: Vec<String>,
 }
 
 /// The state that the sessions share.
 struct Pool<'a> {
     route: Route<'a>,
-    queue: Receiver<Part>,
+    queue: Receiver<Task>,
     give_back: Sender<Task>,
     returned: Receiver<Task>,
     /// Parts that were taken from the queue and are not delivered.
@@ -40,25 +41,20 @@ struct Pool<'a> {
     error: Mutex<Option<UploadError>>,
 }
 
-/// Delivers `resumed` and every part of `queue` over at most `sessions` sessions.
+/// Delivers every part of `queue` over at most `sessions` sessions, and removes the `leftovers` of an earlier run.
 pub(super) fn deliver(
     route: Route<'_>,
-    queue: Receiver<Part>,
-    resumed: Vec<Task>,
+    queue: Receiver<Task>,
+    leftovers: &[String],
     sessions: usize,
 ) -> Result<Delivered, UploadError> {
     let (give_back, returned) = unbounded();
-    let in_hand = AtomicUsize::new(resumed.len());
-    for task in resumed {
-        // The receiver is in this function: it cannot be gone.
-        let _ = give_back.send(task);
-    }
     let pool = Pool {
         route,
         queue,
         give_back,
         returned,
-        in_hand,
+        in_hand: AtomicUsize::new(0),
         misdelivered: AtomicU32::new(0),
         over: AtomicBool::new(false),
         error: Mutex::new(None),
@@ -78,6 +74,7 @@ pub(super) fn deliver(
         Some(error) => Err(error),
         None => Ok(Delivered {
             misdelivered: pool.misdelivered.load(Ordering::Relaxed),
+            left_over: Courier::new(route).remove_all(leftovers),
         }),
     }
 }
@@ -147,7 +144,7 @@ impl Pool<'_> {
             // Counted before it is taken, so that no session sees an empty queue and nothing in hand in between.
             self.in_hand.fetch_add(1, Ordering::AcqRel);
             match self.queue.recv_timeout(IDLE_LOOK) {
-                Ok(part) => return Some(Task::new(part)),
+                Ok(task) => return Some(task),
                 Err(end) => {
                     let left = self.in_hand.fetch_sub(1, Ordering::AcqRel) - 1;
                     if end == RecvTimeoutError::Disconnected {
@@ -204,14 +201,5 @@ impl Pool<'_> {
         self.over.store(true, Ordering::Release);
         let mut first = self.error.lock().unwrap_or_else(PoisonError::into_inner);
         first.get_or_insert(error);
-    }
-}
-
-/// Removes a delivered part and its identifiers: nothing needs them any more.
-fn remove_local(part: &Part) {
-    for path in [&part.path, &part.identifiers] {
-        if let Err(error) = std::fs::remove_file(path) {
-            tracing::warn!("{}: cannot be removed: {error}", path.display());
-        }
     }
 }
