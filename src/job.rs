@@ -226,7 +226,7 @@ impl Job {
             rules: rules(&file, &columns)?,
             audience: audience_files(&file, base)?,
             limits: part_limits(&file)?,
-            delivery: delivery(&file, environment)?,
+            delivery: delivery(&file, base, environment)?,
             name: file.name,
             strict: file.strict,
             on_empty: file.audience.on_empty,
@@ -238,7 +238,7 @@ impl Job {
             max_rejected: file.normalize.max_rejected,
             keep_parts: file.parts.keep_parts,
             max_waiting: file.parts.max_waiting,
-            state_directory: environment.state_directory(file.state.directory.as_deref()),
+            state_directory: environment.state_directory(file.state.directory.as_deref(), base),
             fingerprint,
             on_source_change: file.audience.on_source_change,
             retention: Retention {
@@ -427,7 +427,11 @@ fn part_limits(file: &JobFile) -> Result<PartLimits, JobError> {
 }
 
 /// The server's side, or `None` if no user name is given: then only a dry run is possible.
-fn delivery(file: &JobFile, environment: &Environment) -> Result<Option<Delivery>, JobError> {
+fn delivery(
+    file: &JobFile,
+    base: &Path,
+    environment: &Environment,
+) -> Result<Option<Delivery>, JobError> {
     let section = &file.sftp;
     let Some(username) = section.username.clone() else {
         return Ok(None);
@@ -465,11 +469,11 @@ fn delivery(file: &JobFile, environment: &Environment) -> Result<Option<Delivery
         host: section.host.clone(),
         port: section.port,
         username,
-        authentication: authentication(file, environment)?,
+        authentication: authentication(file, base, environment)?,
         known_hosts: section
             .known_hosts
             .iter()
-            .map(|path| environment.expand(path))
+            .map(|path| base.join(environment.expand(path)))
             .collect(),
         host_keys: host_keys.collect::<Result<_, _>>()?,
         accept_new_host_key: false,
@@ -492,7 +496,11 @@ fn delivery(file: &JobFile, environment: &Environment) -> Result<Option<Delivery
     }))
 }
 
-fn authentication(file: &JobFile, environment: &Environment) -> Result<Authentication, JobError> {
+fn authentication(
+    file: &JobFile,
+    base: &Path,
+    environment: &Environment,
+) -> Result<Authentication, JobError> {
     let section = &file.sftp;
     let secret = |key: &'static str, variable: &Option<String>| match variable {
         None => Ok(None),
@@ -508,7 +516,7 @@ fn authentication(file: &JobFile, environment: &Environment) -> Result<Authentic
         private_key: section
             .private_key
             .as_deref()
-            .map(|path| environment.expand(path)),
+            .map(|path| base.join(environment.expand(path))),
         passphrase: secret("sftp.passphrase-env", &section.passphrase_env)?,
         agent: section
             .agent

@@ -259,6 +259,9 @@ impl<'a> Stages<'a> {
             }
             (Some(error), _, _) | (None, Some(error), _) => Some(error),
             (None, None, _) if refused => Some(Error::Bug("the delivery ended without an error")),
+            (None, None, _) if !self.is_complete() => {
+                Some(Error::Bug("a part was not delivered, and nobody said why"))
+            }
             (None, None, _) => self.verdict(counts),
         };
         outcome
