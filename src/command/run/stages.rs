@@ -11,7 +11,7 @@ use super::{RunOptions, deliver};
 use crate::audience::Audience;
 use crate::batch::push_cell;
 use crate::command::Surroundings;
-use crate::commit::{Commit, CommitError};
+use crate::commit::{Commit, CommitError, GUARD_AFTER_ROWS};
 use crate::counts::Counts;
 use crate::error::Error;
 use crate::job::file::{Duplicates, OnEmpty};
@@ -21,6 +21,7 @@ use crate::mapping::Mapping;
 use crate::meter::Meter;
 use crate::part::Part;
 use crate::progress::Progress;
+use crate::rejection::RepairCode;
 use crate::report::{Seconds, count};
 use crate::retry::Trouble;
 use crate::spool::{Release, Spool, SpoolError, SpoolLayout};
@@ -364,8 +365,22 @@ fn header_line(mapping: &Mapping, columns: usize) -> Vec<u8> {
     line
 }
 
+/// So many percent of blanked phone numbers look like a wrong region rather than like wrong numbers.
+const SUSPICIOUS_PHONES_PERCENT: u64 = 20;
+
 fn count_warnings(counts: &Counts) -> Vec<String> {
     let mut warnings = Vec::new();
+    let phones = counts
+        .repairs
+        .get(&RepairCode::InvalidPhone)
+        .copied()
+        .unwrap_or(0);
+    let percent = phones * 100 / counts.rows_read.max(1);
+    if percent >= SUSPICIOUS_PHONES_PERCENT && counts.rows_read >= GUARD_AFTER_ROWS {
+        warnings.push(format!(
+            "the phone number of {percent} % of the rows is invalid; is default-region right, or is a country-column missing?"
+        ));
+    }
     if counts.external_id_only > 0 {
         let rows = count(counts.external_id_only, "row");
         warnings.push(format!(
