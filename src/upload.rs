@@ -213,6 +213,9 @@ impl<'a> Courier<'a> {
                 left.push(path.clone());
             } else if let Err(error) = self.connect().and_then(|session| session.remove(path)) {
                 tracing::warn!("cannot remove what an earlier run left: {error}");
+                if !matches!(error, SftpError::Refused { .. }) {
+                    self.session = None;
+                }
                 left.push(path.clone());
             }
         }
