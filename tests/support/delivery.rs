@@ -11,8 +11,11 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use klaviyo_export::part::hex;
@@ -37,6 +40,8 @@ pub struct Target {
 /// The lines that a test adds to its job's sections; retries are fast in all of them.
 #[derive(Debug, Clone)]
 pub struct JobOptions {
+    pub file: &'static str,
+    pub columns: &'static str,
     pub sessions: usize,
     pub max_rows: u64,
     pub give_up_after: &'static str,
@@ -51,6 +56,8 @@ pub struct JobOptions {
 impl Default for JobOptions {
     fn default() -> Self {
         Self {
+            file: "audience.csv",
+            columns: "mail = \"Email\"\nid = \"ExternalID\"\nname = \"FirstName\"\nnote = \"Note\"",
             sessions: 1,
             max_rows: 1_000_000,
             give_up_after: "20s",
@@ -79,8 +86,8 @@ pub struct Outcome {
 /// A program that runs.
 pub struct Running {
     child: Child,
-    stdout: std::thread::JoinHandle<String>,
-    stderr: std::thread::JoinHandle<String>,
+    stdout: Pipe,
+    stderr: Pipe,
     begun: Instant,
 }
 
@@ -113,15 +120,16 @@ impl Workspace {
         self.write("audience.csv", text);
     }
 
-    /// Writes `job.toml` for `audience.csv`.
+    /// Writes `job.toml`.
     pub fn job(&self, target: &Target, options: &JobOptions) {
         let text = format!(
-            "name = \"{JOB}\"\n[audience]\nfiles = [\"audience.csv\"]\n\
-             [columns]\nmail = \"Email\"\nid = \"ExternalID\"\nname = \"FirstName\"\nnote = \"Note\"\n\
+            "name = \"{JOB}\"\n[audience]\nfiles = [\"{}\"]\n[columns]\n{}\n\
              [parts]\nmax-rows = {}\n{}\n\
              [sftp]\nhost = \"127.0.0.1\"\nport = {}\nusername = \"{}\"\nprivate-key = \"{}\"\n{}\n\
              directory = \"{}\"\nsessions = {}\nstall-timeout = \"{}\"\n{}\n\
              [retry]\nfirst = \"{}\"\nmax = \"300ms\"\ngive-up-after = \"{}\"\n",
+            options.file,
+            options.columns,
             options.max_rows,
             options.parts,
             target.port,
@@ -168,17 +176,6 @@ impl Workspace {
         Running::start(&mut self.command(arguments)).wait()
     }
 
-    /// The folder of the only run of `job`.
-    pub fn run_directory(&self, job: &str) -> PathBuf {
-        let runs = self.path("state").join(job).join("runs");
-        let mut runs: Vec<_> = fs::read_dir(&runs)
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .collect();
-        assert_eq!(runs.len(), 1, "{runs:?}");
-        runs.remove(0)
-    }
-
     /// The spooled parts of the last run of `job`, by file name.
     pub fn spooled(&self, job: &str, run_id: &str) -> BTreeMap<String, Vec<u8>> {
         let runs = self.path("state").join(job).join("runs");
@@ -193,8 +190,8 @@ impl Running {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let stdout = collect(child.stdout.take().unwrap());
-        let stderr = collect(child.stderr.take().unwrap());
+        let stdout = Pipe::collect(child.stdout.take().unwrap());
+        let stderr = Pipe::collect(child.stderr.take().unwrap());
         Self {
             child,
             stdout,
@@ -209,6 +206,11 @@ impl Running {
         rustix::process::kill_process(pid, signal).unwrap();
     }
 
+    /// Waits until the program has said this.
+    pub fn wait_for_stderr(&self, text: &str) {
+        wait_until(text, || self.stderr.text.lock().unwrap().contains(text));
+    }
+
     pub fn has_ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
     }
@@ -218,8 +220,8 @@ impl Running {
         let status = self.status();
         Outcome {
             code: status.code(),
-            stdout: self.stdout.join().unwrap(),
-            stderr: self.stderr.join().unwrap(),
+            stdout: self.stdout.whole(),
+            stderr: self.stderr.whole(),
             took: self.begun.elapsed(),
         }
     }
@@ -361,18 +363,37 @@ fn noise(seed: u64) -> impl Iterator<Item = char> {
     random(seed).map(|number| char::from(b'a' + u8::try_from(number >> 32 & 15).unwrap()))
 }
 
-/// How many seeds the random tests try: `KLAVIYO_EXPORT_TEST_SEEDS`, else so many.
+/// How many seeds a random test tries: so many, or more in proportion when `KLAVIYO_EXPORT_TEST_SEEDS` is not ten.
 pub fn seeds(usual: u64) -> u64 {
-    match std::env::var("KLAVIYO_EXPORT_TEST_SEEDS") {
+    let asked: u64 = match std::env::var("KLAVIYO_EXPORT_TEST_SEEDS") {
         Ok(text) => text.parse().expect("KLAVIYO_EXPORT_TEST_SEEDS is a number"),
-        Err(_) => usual,
-    }
+        Err(_) => 10,
+    };
+    (usual * asked).div_ceil(10)
 }
 
-fn collect(mut pipe: impl std::io::Read + Send + 'static) -> std::thread::JoinHandle<String> {
-    std::thread::spawn(move || {
-        let mut text = String::new();
-        pipe.read_to_string(&mut text).unwrap();
-        text
-    })
+/// What comes out of a pipe, line by line.
+struct Pipe {
+    text: Arc<Mutex<String>>,
+    thread: JoinHandle<()>,
+}
+
+impl Pipe {
+    fn collect(pipe: impl std::io::Read + Send + 'static) -> Self {
+        let text = Arc::new(Mutex::new(String::new()));
+        let shared = Arc::clone(&text);
+        let thread = std::thread::spawn(move || {
+            for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+                let mut text = shared.lock().unwrap();
+                text.push_str(&line);
+                text.push('\n');
+            }
+        });
+        Self { text, thread }
+    }
+
+    fn whole(self) -> String {
+        self.thread.join().unwrap();
+        self.text.lock().unwrap().clone()
+    }
 }
