@@ -180,8 +180,13 @@ fn upload_exit_code(error: &UploadError) -> ExitCode {
         }
     };
     match error {
+        UploadError::LocalPart { .. }
+        | UploadError::State(_)
+        | UploadError::Part {
+            source: SftpError::Source { .. } | SftpError::SourceSize { .. },
+            ..
+        } => ExitCode::Storage,
         UploadError::Connect(error) | UploadError::Part { source: error, .. } => of_sftp(error),
         UploadError::GaveUp { .. } => ExitCode::Transfer,
-        UploadError::LocalPart { .. } | UploadError::State(_) => ExitCode::Storage,
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! A part that failed goes back to the queue, so that a session which works can take it. The pool ends when the queue
 //! has ended and every part is delivered, when a signal comes, or with the first error that trying again cannot mend.
+//! The first session connects alone: a server that is down or does not let us in is asked by one session, not by all.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -9,7 +10,6 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
-use crate::manifest::AttemptState;
 use crate::retry::Backoff;
 use crate::sftp::SftpError;
 use crate::upload::{Carried, Courier, Route, Task, UploadError, remove_local};
@@ -37,6 +37,8 @@ struct Pool<'a> {
     /// Parts that were taken from the queue and are not delivered.
     in_hand: AtomicUsize,
     misdelivered: AtomicU32,
+    /// Set once the first session is connected.
+    open: AtomicBool,
     over: AtomicBool,
     error: Mutex<Option<UploadError>>,
 }
@@ -56,6 +58,7 @@ pub(super) fn deliver(
         returned,
         in_hand: AtomicUsize::new(0),
         misdelivered: AtomicU32::new(0),
+        open: AtomicBool::new(false),
         over: AtomicBool::new(false),
         error: Mutex::new(None),
     };
@@ -70,6 +73,12 @@ pub(super) fn deliver(
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .take();
+    if !matches!(
+        error,
+        Some(UploadError::Connect(_) | UploadError::GaveUp { .. })
+    ) {
+        pool.tidy_up();
+    }
     match error {
         Some(error) => Err(error),
         None => Ok(Delivered {
@@ -84,16 +93,8 @@ impl Pool<'_> {
     fn session(&self, index: usize) {
         let mut courier = Courier::new(self.route);
         let mut backoff = Backoff::new(self.route.delivery.retry);
-        // The first connects before there is a part, so that a wrong key ends the run at once.
-        if index == 0 {
-            while let Err(error) = courier.connect() {
-                if !error.is_transient() {
-                    return self.fail(UploadError::Connect(error));
-                }
-                if !self.wait(error, &mut backoff) {
-                    return;
-                }
-            }
+        if index == 0 && !self.connect_first(&mut courier, &mut backoff) {
+            return;
         }
         let mut begun = index == 0;
         while let Some(mut task) = self.next_task() {
@@ -132,11 +133,33 @@ impl Pool<'_> {
         }
     }
 
+    /// Connects before there is a part, so that a wrong key ends the run at once. False when the run is over.
+    fn connect_first(&self, courier: &mut Courier<'_>, backoff: &mut Backoff) -> bool {
+        while let Err(error) = courier.connect() {
+            if error.is_interrupted() {
+                return false;
+            }
+            if !error.is_transient() {
+                self.fail(UploadError::Connect(error));
+                return false;
+            }
+            if !self.wait(error, backoff) {
+                return false;
+            }
+        }
+        self.open.store(true, Ordering::Release);
+        true
+    }
+
     /// The next part, or `None` when this session has nothing more to do.
     fn next_task(&self) -> Option<Task> {
         loop {
             if self.over.load(Ordering::Acquire) || self.route.interrupt.is_raised() {
                 return None;
+            }
+            if !self.open.load(Ordering::Acquire) {
+                self.route.interrupt.sleep(IDLE_LOOK);
+                continue;
             }
             if let Ok(task) = self.returned.try_recv() {
                 return Some(task);
@@ -163,12 +186,7 @@ impl Pool<'_> {
 
     /// The part is done with; tries once more to remove what its broken attempts left.
     fn settled(&self, courier: &mut Courier<'_>, mut task: Task) {
-        if task
-            .attempts
-            .iter()
-            .any(|attempt| attempt.state == AttemptState::Broken)
-            && let Err(error) = courier.clean_up(&mut task)
-        {
+        if let Err(error) = courier.sweep(&mut task) {
             self.fail(error);
         }
         self.in_hand.fetch_sub(1, Ordering::AcqRel);
@@ -182,6 +200,14 @@ impl Pool<'_> {
         self.in_hand.fetch_sub(1, Ordering::AcqRel);
     }
 
+    /// Removes the broken attempts of parts that came back and were not taken again.
+    fn tidy_up(&self) {
+        let mut courier = Courier::new(self.route);
+        for task in self.returned.try_iter() {
+            self.abandon(&mut courier, task);
+        }
+    }
+
     /// Waits before another try. False when the run is over.
     fn wait(&self, error: SftpError, backoff: &mut Backoff) -> bool {
         let limit = self.route.delivery.retry.give_up_after;
@@ -193,7 +219,12 @@ impl Pool<'_> {
             return false;
         }
         let wait = backoff.next().unwrap_or(limit);
-        tracing::warn!("{error}; trying again in {:.1} s", wait.as_secs_f64());
+        let cause = std::error::Error::source(&error)
+            .map_or_else(String::new, |cause| format!(": {cause}"));
+        tracing::warn!(
+            "{error}{cause}; trying again in {:.1} s",
+            wait.as_secs_f64()
+        );
         self.route.interrupt.sleep(wait) && !self.over.load(Ordering::Acquire)
     }
 
