@@ -289,24 +289,8 @@ fn source_text() -> String {
             }
         }
     }
-    let mut joined = String::new();
-    for line in text.lines() {
-        match line.strip_suffix('\\') {
-            Some(line) => joined.push_str(if line.starts_with("    ") {
-                line.trim_start()
-            } else {
-                line
-            }),
-            None => {
-                joined.push_str(if joined.ends_with('\n') {
-                    line
-                } else {
-                    line.trim_start()
-                });
-                joined.push('\n');
-            }
-        }
-    }
+    // A string that goes on in the next line.
+    let joined: String = text.split("\\\n").map(str::trim_start).collect();
     joined.replace("\\\"", "\"")
 }
 
@@ -512,7 +496,7 @@ fn unit(text: &str) -> BTreeMap<String, Vec<(String, String)>> {
     let mut section = String::new();
     for line in text.lines().filter(|line| !line.is_empty()) {
         if let Some(name) = line.strip_prefix('[') {
-            section = name.strip_suffix(']').unwrap().to_owned();
+            section = name.trim_end_matches(']').into();
         } else if !line.starts_with('#') {
             let (key, value) = line.split_once('=').unwrap();
             let entries = sections.entry(section.clone()).or_default();
