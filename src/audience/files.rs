@@ -114,7 +114,11 @@ fn near_name(written: &str, path: &Path) -> Option<String> {
     let folder = path.parent()?;
     // A bare name's parent is empty, which is no path.
     let here = Path::new(".");
-    let folder = if folder == Path::new("") { here } else { folder };
+    let folder = if folder == Path::new("") {
+        here
+    } else {
+        folder
+    };
     let (likeness, nearest) = std::fs::read_dir(folder)
         .ok()?
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
