@@ -392,6 +392,7 @@ fn of_rows_with_one_key_the_first_the_last_or_none_is_kept() {
         outcome.error(),
         "a.csv record 1 and a.csv record 4 have the same key, and the job says duplicates = \"fail\"; nothing was sent"
     );
+    assert!(!outcome.hint().contains("rejects.csv"));
     assert!(server.received().is_empty());
 }
 
