@@ -1,6 +1,10 @@
 //! The order of columns is the job's, whatever it is: a TOML reader may sort its tables.
 #![cfg(feature = "sandbox")]
-#![allow(clippy::unwrap_used, reason = "the helpers of tests may panic as well")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::format_collect,
+    reason = "the helpers of tests may panic as well; audiences are made of text, and tables of cases are long"
+)]
 
 #[path = "support/random.rs"]
 mod random;

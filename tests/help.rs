@@ -95,11 +95,8 @@ fn what_cannot_be_understood_ends_in_two_and_says_why() {
     ] {
         let outcome = workspace.run(arguments).exits(2);
         assert_eq!(outcome.stdout, "");
-        told.push_str(&format!(
-            "$ klaviyo-export {}\n{}\n",
-            arguments.join(" "),
-            outcome.stderr
-        ));
+        let line = arguments.join(" ");
+        told.extend(["$ klaviyo-export ", &line, "\n", &outcome.stderr, "\n"]);
     }
     insta::assert_snapshot!("usage_errors", told);
 }

@@ -2,7 +2,11 @@
 //!
 //! In this process, through the library. The seed of a failure is in its message; `SEED=n` tries that one alone.
 #![cfg(feature = "sandbox")]
-#![allow(clippy::unwrap_used, reason = "the helpers of tests may panic as well")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::format_push_string,
+    reason = "the helpers of tests may panic as well; audiences are made of text, and tables of cases are long"
+)]
 
 #[path = "support/random.rs"]
 mod random;

@@ -1,6 +1,11 @@
 //! Rows that are refused and cells that are mended: each code once, the files that tell of them, and the guards.
 #![cfg(feature = "sandbox")]
-#![allow(clippy::unwrap_used, reason = "the helpers of tests may panic as well")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::format_collect,
+    clippy::too_many_lines,
+    reason = "the helpers of tests may panic as well; audiences are made of text, and tables of cases are long"
+)]
 
 #[path = "support/workspace.rs"]
 mod workspace;

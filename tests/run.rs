@@ -1,6 +1,10 @@
 //! `run`: from a job file and an audience to the bytes that the server receives.
 #![cfg(feature = "sandbox")]
-#![allow(clippy::unwrap_used, reason = "the helpers of tests may panic as well")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::format_collect,
+    reason = "the helpers of tests may panic as well; audiences are made of text, and tables of cases are long"
+)]
 
 #[path = "support/workspace.rs"]
 mod workspace;
@@ -332,7 +336,7 @@ fn identifiers_stand_beside_each_part_and_are_those_of_its_rows() {
 #[test]
 fn what_a_run_leaves_can_be_read_by_its_user_alone() {
     use std::os::unix::fs::PermissionsExt;
-    let audience = format!("{},,,,,,,,,\n", CUSTOMERS);
+    let audience = format!("{CUSTOMERS},,,,,,,,,\n");
     let workspace = Workspace::with(&[("customers.csv", &audience), ("demo.toml", DEMO)]);
     workspace.run(&["run", "demo.toml", "--dry-run"]).exits(0);
     for path in walk(&workspace.path("state/demo")) {

@@ -1,6 +1,11 @@
 //! `send`: files, flags and no job file.
 #![cfg(feature = "sandbox")]
-#![allow(clippy::unwrap_used, reason = "the helpers of tests may panic as well")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::format_collect,
+    clippy::too_many_lines,
+    reason = "the helpers of tests may panic as well; audiences are made of text, and tables of cases are long"
+)]
 
 #[path = "support/workspace.rs"]
 mod workspace;
@@ -443,7 +448,7 @@ fn a_file_that_may_not_be_read_is_told_by_name() {
     use std::os::unix::fs::PermissionsExt;
     let workspace = Workspace::with(&[("secret.csv", "email\nzoe@example.com\n")]);
     let path = workspace.path("secret.csv");
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o000)).unwrap();
     if std::fs::read(&path).is_ok() {
         return; // root may read everything
     }
