@@ -12,7 +12,7 @@ use crate::progress::ProgressStyle;
 #[command(name = "klaviyo-export", version, after_help = after_help(), max_term_width = 100)]
 pub struct Cli {
     /// Log more on stderr: -v each step, -vv each request
-    #[arg(short, long, action = clap::ArgAction::Count, global = true, display_order = 100)]
+    #[arg(short, long, action = clap::ArgAction::Count, global = true, display_order = 900)]
     pub verbose: u8,
     /// Log only warnings and errors on stderr
     #[arg(
@@ -20,7 +20,7 @@ pub struct Cli {
         long,
         global = true,
         conflicts_with = "verbose",
-        display_order = 101
+        display_order = 901
     )]
     pub quiet: bool,
     /// What to do
@@ -236,9 +236,10 @@ Examples:
 const SEND_EXAMPLES: &str = "\
 Examples:
   klaviyo-export send customers.csv --dry-run
-  klaviyo-export send customers.csv --to sftp://AbCdEf_GhIjKl@sftp.klaviyo.com/profiles \\
-      --identity ~/.ssh/klaviyo_ed25519 --default-region US --limit 10
-  klaviyo-export send exports/*.csv.gz --map 'Mobile No=PhoneNumber' \\
+  klaviyo-export send customers.csv --identity ~/.ssh/klaviyo_ed25519 \\
+      --to sftp://AbCdEf_GhIjKl@sftp.klaviyo.com/profiles \\
+      --default-region US --limit 10
+  klaviyo-export send 'exports/*.csv.gz' --map 'Mobile No=PhoneNumber' \\
       --map 'Tier=Loyalty Tier' --to ...
   zcat crm.ndjson.gz | klaviyo-export send - --format ndjson --name crm --to ...";
 

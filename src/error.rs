@@ -143,7 +143,7 @@ impl Error {
         }
         if let Self::Commit(CommitError::Duplicate { .. }) = self {
             return Some(
-                "mend the source, or let one of the rows win: duplicates = \"first\" or \"last\""
+                "mend the source, or say which row to keep: duplicates = \"first\" or \"last\""
                     .to_owned(),
             );
         }

@@ -79,9 +79,7 @@ impl ExitCode {
             Self::Bug => "a bug in klaviyo-export",
             Self::Usage => "the command line cannot be understood",
             Self::RowsRejected => "done, but rows were rejected and the job is strict",
-            Self::Job => {
-                "a setting is wrong: the job file, a flag of `send`, or the mapping of columns"
-            }
+            Self::Job => "the job file, or the mapping of columns, cannot be used",
             Self::Locked => "another run of the job is under way",
             Self::Audience => "the audience cannot be read, lacks a column, or is empty",
             Self::Authentication => "the host key was not accepted, or the login failed",

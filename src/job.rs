@@ -33,8 +33,16 @@ pub enum JobError {
         /// Why.
         source: std::io::Error,
     },
+    /// What follows is wrong in this file.
+    #[error("job file {}", path.display())]
+    InFile {
+        /// The job file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<JobError>,
+    },
     /// It is no TOML, or has keys or types that a job has not.
-    #[error("job file{}: {message}", line.map(|line| format!(", line {line}")).unwrap_or_default())]
+    #[error("{}{message}", line.map(|line| format!("line {line}: ")).unwrap_or_default())]
     Syntax {
         /// 1-based.
         line: Option<usize>,
@@ -42,7 +50,7 @@ pub enum JobError {
         message: String,
     },
     /// A key has a value that cannot be.
-    #[error("job file, `{key}`: {problem}")]
+    #[error("`{key}` {problem}")]
     Value {
         /// The key with its section.
         key: &'static str,
@@ -50,7 +58,7 @@ pub enum JobError {
         problem: String,
     },
     /// A variable that the job names for a secret is not set.
-    #[error("job file, `{key}`: the environment variable {variable} is not set")]
+    #[error("`{key}`: the environment variable {variable} is not set")]
     Unset {
         /// The key with its section.
         key: &'static str,
@@ -200,7 +208,12 @@ impl Job {
             source,
         })?;
         let base = path.parent().map(Path::to_path_buf).unwrap_or_default();
-        Self::from_file(JobFile::parse(&text)?, &base, environment)
+        JobFile::parse(&text)
+            .and_then(|file| Self::from_file(file, &base, environment))
+            .map_err(|source| JobError::InFile {
+                path: path.to_owned(),
+                source: Box::new(source),
+            })
     }
 
     /// Validates `file`; relative paths in it count from `base`.
@@ -214,12 +227,12 @@ impl Job {
         let columns: Vec<_> = file
             .columns
             .iter()
-            .map(|(source, headers)| (source.clone(), headers.to_vec()))
+            .map(|(source, headers)| (source.clone(), headers.names().to_vec()))
             .collect();
         if columns.is_empty() {
             return Err(value(
                 "columns",
-                "no column is mapped; write at least one, such as email = \"Email\"",
+                "maps no column; write at least one, such as email = \"Email\"",
             ));
         }
         Ok(Self {
@@ -252,15 +265,6 @@ impl Job {
     pub fn accept_new_host_key(&mut self, accept: bool) {
         if let Some(delivery) = &mut self.delivery {
             delivery.sftp.accept_new_host_key = accept;
-        }
-    }
-}
-
-impl file::Headers {
-    fn to_vec(&self) -> Vec<String> {
-        match self {
-            Self::One(header) => vec![header.clone()],
-            Self::Several(headers) => headers.clone(),
         }
     }
 }
@@ -390,7 +394,7 @@ fn rules(file: &JobFile, columns: &[(String, Vec<String>)]) -> Result<Rules, Job
     };
     if file.audience.primary_key.is_some() && !targets(primary_key) {
         let problem = format!(
-            "no column in [columns] is mapped to {}",
+            "needs a column that is mapped to {}",
             primary_key.column().header()
         );
         return Err(value("audience.primary-key", problem));
