@@ -9,6 +9,7 @@ mod blocks;
 mod csv;
 mod error;
 mod files;
+mod fingerprint;
 mod format;
 mod header;
 mod json;
@@ -28,6 +29,7 @@ use encoding_rs::Encoding;
 
 pub use blocks::{Block, BlockLimits, Blocks, Recycler};
 pub use error::{AudienceError, LikelyDelimiter, Unreadable};
+pub use fingerprint::SourceFingerprint;
 pub use format::SourceFormat;
 pub use reader::RecordReader;
 
@@ -128,6 +130,23 @@ impl Audience {
     /// Bytes on disk of all sources (compressed ones as they lie there), for a progress bar; none when one is a stream.
     pub fn total_bytes(&self) -> Option<u64> {
         self.sources.iter().map(|source| source.size_bytes).sum()
+    }
+
+    /// What to remember of the files, to see later whether they are the same; `None` when one is a stream.
+    pub fn fingerprints(&self) -> Result<Option<Vec<SourceFingerprint>>, AudienceError> {
+        let mut fingerprints = Vec::new();
+        for (source, origin) in self.sources.iter().zip(&self.origins) {
+            let Origin::File { path, .. } = origin else {
+                return Ok(None);
+            };
+            let fingerprint =
+                SourceFingerprint::of(&source.name, path).map_err(|error| AudienceError::Open {
+                    name: source.name.clone(),
+                    source: error,
+                })?;
+            fingerprints.push(fingerprint);
+        }
+        Ok(Some(fingerprints))
     }
 
     /// The blocks of all sources, one source after the other.

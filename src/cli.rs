@@ -52,10 +52,14 @@ pub enum Command {
 
 /// What `run` and `send` have in common.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct CommonRunArgs {
     /// Format everything and keep the parts; touch no server
     #[arg(long)]
     pub dry_run: bool,
+    /// Start over, instead of going on with an unfinished run
+    #[arg(long)]
+    pub fresh: bool,
     /// Stop after N rows were read: try 10 first
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub limit: Option<u64>,

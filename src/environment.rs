@@ -55,13 +55,13 @@ impl Environment {
     }
 
     /// Where state lives when neither the command line nor the job names a place: `$KLAVIYO_EXPORT_STATE_DIR`,
-    /// else `$XDG_STATE_HOME/klaviyo-export`, else `~/.local/state/klaviyo-export`.
-    pub fn state_directory(&self, from_job: Option<&str>) -> PathBuf {
+    /// else `from_job` as seen from `base`, else `$XDG_STATE_HOME/klaviyo-export`, else `~/.local/state/klaviyo-export`.
+    pub fn state_directory(&self, from_job: Option<&str>, base: &Path) -> PathBuf {
         if let Some(directory) = self.get("KLAVIYO_EXPORT_STATE_DIR") {
             return PathBuf::from(directory);
         }
         if let Some(directory) = from_job {
-            return self.expand(directory);
+            return base.join(self.expand(directory));
         }
         let base = self.get("XDG_STATE_HOME").map(PathBuf::from);
         base.filter(|base| base.is_absolute())
@@ -83,24 +83,29 @@ mod tests {
 
     #[test]
     fn state_goes_where_the_nearest_setting_says() {
+        let base = Path::new("/jobs");
         let home = ("HOME", "/home/ana");
         let plain = Environment::from_pairs([home]);
         assert_eq!(
-            plain.state_directory(None),
+            plain.state_directory(None, base),
             Path::new("/home/ana/.local/state/klaviyo-export")
         );
-        assert_eq!(plain.state_directory(Some("~/s")), Path::new("/home/ana/s"));
+        assert_eq!(
+            plain.state_directory(Some("~/s"), base),
+            Path::new("/home/ana/s")
+        );
+        assert_eq!(plain.state_directory(Some("s"), base), Path::new("/jobs/s"));
         let xdg = Environment::from_pairs([home, ("XDG_STATE_HOME", "/var/x")]);
         assert_eq!(
-            xdg.state_directory(None),
+            xdg.state_directory(None, base),
             Path::new("/var/x/klaviyo-export")
         );
         let relative = Environment::from_pairs([home, ("XDG_STATE_HOME", "x")]);
         assert_eq!(
-            relative.state_directory(None),
+            relative.state_directory(None, base),
             Path::new("/home/ana/.local/state/klaviyo-export")
         );
         let own = Environment::from_pairs([home, ("KLAVIYO_EXPORT_STATE_DIR", "/s")]);
-        assert_eq!(own.state_directory(Some("/other")), Path::new("/s"));
+        assert_eq!(own.state_directory(Some("/other"), base), Path::new("/s"));
     }
 }

@@ -9,6 +9,7 @@ use crate::job::JobError;
 use crate::lock::LockError;
 use crate::manifest::StateError;
 use crate::mapping::MappingError;
+use crate::resume::SpooledPartError;
 use crate::sftp::SftpError;
 use crate::spool::SpoolError;
 use crate::upload::UploadError;
@@ -44,6 +45,17 @@ pub enum Error {
     /// Committing rows.
     #[error(transparent)]
     Commit(#[from] CommitError),
+    /// The audience of an unfinished run has changed and the job says `on-source-change = "refuse"`.
+    #[error(
+        "the audience has changed since the unfinished run {run_id} began, and the job says on-source-change = \"refuse\"; start over with --fresh"
+    )]
+    SourceChanged {
+        /// The unfinished run.
+        run_id: String,
+    },
+    /// A spooled part of an unfinished run.
+    #[error(transparent)]
+    SpooledPart(SpooledPartError),
     /// State on disk.
     #[error(transparent)]
     State(#[from] StateError),
@@ -99,8 +111,12 @@ impl Error {
             Self::Mapping(error) if error.is_of_the_audience() => ExitCode::Audience,
             Self::Mapping(_) => ExitCode::Job,
             Self::Lock(LockError::Held { .. }) => ExitCode::Locked,
-            Self::Lock(LockError::Storage { .. }) | Self::State(_) => ExitCode::Storage,
-            Self::Audience(_) | Self::Empty { .. } => ExitCode::Audience,
+            Self::Lock(LockError::Storage { .. }) | Self::State(_) | Self::SpooledPart(_) => {
+                ExitCode::Storage
+            }
+            Self::Audience(_) | Self::Empty { .. } | Self::SourceChanged { .. } => {
+                ExitCode::Audience
+            }
             Self::Commit(error) => commit_exit_code(error),
             Self::Upload { source, .. } => upload_exit_code(source),
             Self::Misdelivered { .. } => ExitCode::Verification,
@@ -155,6 +171,7 @@ fn commit_exit_code(error: &CommitError) -> ExitCode {
     match error {
         CommitError::Spool(SpoolError::Storage { .. } | SpoolError::State(_))
         | CommitError::State(_) => ExitCode::Storage,
+        CommitError::Spool(SpoolError::Differs { .. }) => ExitCode::Audience,
         CommitError::Spool(SpoolError::Refused | SpoolError::Lost) => ExitCode::Bug,
         CommitError::TooManyRejected { .. } | CommitError::Duplicate { .. } => ExitCode::Guard,
     }
@@ -169,8 +186,13 @@ fn upload_exit_code(error: &UploadError) -> ExitCode {
         }
     };
     match error {
+        UploadError::LocalPart { .. }
+        | UploadError::State(_)
+        | UploadError::Part {
+            source: SftpError::Source { .. } | SftpError::SourceSize { .. },
+            ..
+        } => ExitCode::Storage,
         UploadError::Connect(error) | UploadError::Part { source: error, .. } => of_sftp(error),
         UploadError::GaveUp { .. } => ExitCode::Transfer,
-        UploadError::LocalPart { .. } | UploadError::State(_) => ExitCode::Storage,
     }
 }

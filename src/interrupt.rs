@@ -2,6 +2,7 @@
 //!
 //! The first SIGINT or SIGTERM asks for an orderly end (no new part is begun; the parts in hand may finish until the
 //! deadline), the second for an end at once. Waiting goes through [`Interrupt::sleep`], which a signal ends early.
+//! What tidies up after that has a handle of its own, [`Interrupt::for_tidying_up`], with a later deadline.
 
 use std::sync::atomic::{AtomicI32, AtomicU8, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -9,6 +10,8 @@ use std::time::{Duration, Instant};
 
 /// How long the parts in hand may go on after the first signal (design, "SIGTERM").
 pub const GRACE: Duration = Duration::from_secs(10);
+/// How much longer broken attempts may be removed: both fit into the 30 s that Kubernetes leaves before it kills.
+const TIDYING: Duration = Duration::from_secs(10);
 
 const RUNNING: u8 = 0;
 const ASKED: u8 = 1;
@@ -23,13 +26,25 @@ struct Shared {
 }
 
 /// A shared flag that says whether the run was told to end, and how urgently. Clones share it.
-#[derive(Debug, Clone, Default)]
-pub struct Interrupt(Arc<Shared>);
+#[derive(Debug, Clone)]
+pub struct Interrupt(Arc<Shared>, Duration);
+
+impl Default for Interrupt {
+    fn default() -> Self {
+        Self(Arc::default(), GRACE)
+    }
+}
 
 impl Interrupt {
     /// An interrupt that nobody has raised.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The same interrupt for what must still be done after the parts in hand were dropped: it goes on a while longer.
+    #[must_use]
+    pub fn for_tidying_up(&self) -> Self {
+        Self(Arc::clone(&self.0), GRACE + TIDYING)
     }
 
     /// Notes one signal (its number): the first asks for an orderly end, a later one for an end at once.
@@ -54,7 +69,7 @@ impl Interrupt {
         self.0.state.load(Ordering::Acquire) != RUNNING
     }
 
-    /// True when what is in hand must be dropped too: after a second signal, or [`GRACE`] after the first.
+    /// True when what is in hand must be dropped too: after a second signal, or when the first is too long ago.
     pub fn must_stop_now(&self) -> bool {
         match self.0.state.load(Ordering::Acquire) {
             RUNNING => false,
@@ -64,7 +79,7 @@ impl Interrupt {
                     .asked_at
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner);
-                asked_at.is_some_and(|at| at.elapsed() >= GRACE)
+                asked_at.is_some_and(|at| at.elapsed() >= self.1)
             }
             _ => true,
         }
@@ -120,6 +135,18 @@ mod tests {
         interrupt.raise(2);
         assert!(interrupt.must_stop_now());
         assert_eq!(interrupt.signal(), Some(15));
+    }
+
+    #[test]
+    fn tidying_up_goes_on_after_the_deadline_but_not_after_a_second_signal() {
+        let interrupt = Interrupt::new();
+        let tidying = interrupt.for_tidying_up();
+        interrupt.raise(15);
+        let begun = *interrupt.0.asked_at.lock().unwrap();
+        *interrupt.0.asked_at.lock().unwrap() = begun.and_then(|at| at.checked_sub(GRACE));
+        assert!(interrupt.must_stop_now() && !tidying.must_stop_now());
+        interrupt.raise(15);
+        assert!(tidying.must_stop_now());
     }
 
     #[test]

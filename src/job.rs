@@ -13,7 +13,10 @@ use sha2::{Digest, Sha256};
 
 use crate::audience::{AudienceFiles, SourceFormat};
 use crate::environment::Environment;
-use crate::job::file::{Duplicates, JobFile, MaxRejected, OnEmpty, OnInvalid, Unlisted};
+use crate::job::file::{
+    Duplicates, JobFile, MaxRejected, NormalizeSection, OnEmpty, OnInvalid, OnSourceChange,
+    Unlisted,
+};
 use crate::normalize::country::Region;
 use crate::profile::column::ProfileColumn;
 use crate::secret::Secret;
@@ -132,6 +135,15 @@ pub struct RetryPolicy {
     pub give_up_after: Duration,
 }
 
+/// What is kept of finished runs, and how long.
+#[derive(Debug, Clone, Copy)]
+pub struct Retention {
+    /// How many runs are remembered.
+    pub runs: usize,
+    /// How long rejects and repairs files are kept.
+    pub rejects: Duration,
+}
+
 /// The server's side of a job.
 #[derive(Debug, Clone)]
 pub struct Delivery {
@@ -182,6 +194,10 @@ pub struct Job {
     pub state_directory: PathBuf,
     /// SHA-256 of all that decides which bytes a run makes and where they go.
     pub fingerprint: String,
+    /// What becomes of an unfinished run whose sources have changed.
+    pub on_source_change: OnSourceChange,
+    /// What is kept of finished runs, and how long.
+    pub retention: Retention,
 }
 
 /// What of a job tells where its state is. It needs none of the job's secrets.
@@ -196,11 +212,12 @@ pub struct JobPlace {
 impl JobPlace {
     /// Reads the job file at `path`.
     pub fn load(path: &Path, environment: &Environment) -> Result<Self, JobError> {
-        read(path, |file| {
+        read(path, |file, base| {
             check_name(&file.name)?;
+            let directory = file.state.directory.as_deref();
             Ok(Self {
+                state_directory: environment.state_directory(directory, base),
                 name: file.name,
-                state_directory: environment.state_directory(file.state.directory.as_deref()),
             })
         })
     }
@@ -209,8 +226,7 @@ impl JobPlace {
 impl Job {
     /// Reads and validates the job file at `path`; relative paths in it count from its folder.
     pub fn load(path: &Path, environment: &Environment) -> Result<Self, JobError> {
-        let base = path.parent().map(Path::to_path_buf).unwrap_or_default();
-        read(path, |file| Self::from_file(file, &base, environment))
+        read(path, |file, base| Self::from_file(file, base, environment))
     }
 
     /// Validates `file`; relative paths in it count from `base`.
@@ -236,7 +252,7 @@ impl Job {
             rules: rules(&file, &columns)?,
             audience: audience_files(&file, base)?,
             limits: part_limits(&file)?,
-            delivery: delivery(&file, environment)?,
+            delivery: delivery(&file, base, environment)?,
             name: file.name,
             strict: file.strict,
             on_empty: file.audience.on_empty,
@@ -248,8 +264,13 @@ impl Job {
             max_rejected: file.normalize.max_rejected,
             keep_parts: file.parts.keep_parts,
             max_waiting: file.parts.max_waiting,
-            state_directory: environment.state_directory(file.state.directory.as_deref()),
+            state_directory: environment.state_directory(file.state.directory.as_deref(), base),
             fingerprint,
+            on_source_change: file.audience.on_source_change,
+            retention: Retention {
+                runs: file.state.keep_runs,
+                rejects: file.state.keep_rejects.0,
+            },
         })
     }
 
@@ -261,14 +282,17 @@ impl Job {
     }
 }
 
-/// What `make` makes of the job file at `path`; the error names the file.
-fn read<T>(path: &Path, make: impl FnOnce(JobFile) -> Result<T, JobError>) -> Result<T, JobError> {
+/// What `make` makes of the job file at `path` and its folder; the error names the file.
+fn read<T>(
+    path: &Path,
+    make: impl FnOnce(JobFile, &Path) -> Result<T, JobError>,
+) -> Result<T, JobError> {
     let text = std::fs::read_to_string(path).map_err(|source| JobError::Unreadable {
         path: path.to_owned(),
         source,
     })?;
     JobFile::parse(&text)
-        .and_then(make)
+        .and_then(|file| make(file, path.parent().unwrap_or(Path::new(""))))
         .map_err(|source| JobError::InFile {
             path: path.to_owned(),
             source: Box::new(source),
@@ -294,10 +318,29 @@ fn check_name(name: &str) -> Result<(), JobError> {
     Ok(())
 }
 
+/// What decides which bytes a run makes and where they go; not how it logs in, how often it tries, or when it gives up.
 fn fingerprint(file: &JobFile) -> String {
-    // Serialising this struct to JSON cannot fail: it has string keys only.
-    let json = serde_json::to_vec(file).unwrap_or_default();
-    crate::part::hex(&Sha256::digest(&json))
+    let NormalizeSection {
+        default_region,
+        country_column,
+        invalid_email,
+        invalid_phone,
+        duplicates,
+        ..
+    } = &file.normalize;
+    let decisive = serde_json::json!([
+        file.name,
+        file.audience,
+        file.columns.iter().collect::<Vec<_>>(),
+        [default_region, country_column],
+        [invalid_email, invalid_phone],
+        duplicates,
+        [file.parts.max_bytes.0, file.parts.max_rows],
+        [&file.sftp.host, &file.sftp.directory],
+        file.sftp.port,
+        file.sftp.username,
+    ]);
+    crate::part::hex(&Sha256::digest(decisive.to_string()))
 }
 
 /// Which files to read, of a job file's `[audience]`.
@@ -418,7 +461,11 @@ fn part_limits(file: &JobFile) -> Result<PartLimits, JobError> {
 }
 
 /// The server's side, or `None` if no user name is given: then only a dry run is possible.
-fn delivery(file: &JobFile, environment: &Environment) -> Result<Option<Delivery>, JobError> {
+fn delivery(
+    file: &JobFile,
+    base: &Path,
+    environment: &Environment,
+) -> Result<Option<Delivery>, JobError> {
     let section = &file.sftp;
     let Some(username) = section.username.clone() else {
         return Ok(None);
@@ -456,11 +503,11 @@ fn delivery(file: &JobFile, environment: &Environment) -> Result<Option<Delivery
         host: section.host.clone(),
         port: section.port,
         username,
-        authentication: authentication(file, environment)?,
+        authentication: authentication(file, base, environment)?,
         known_hosts: section
             .known_hosts
             .iter()
-            .map(|path| environment.expand(path))
+            .map(|path| base.join(environment.expand(path)))
             .collect(),
         host_keys: host_keys.collect::<Result<_, _>>()?,
         accept_new_host_key: false,
@@ -483,7 +530,11 @@ fn delivery(file: &JobFile, environment: &Environment) -> Result<Option<Delivery
     }))
 }
 
-fn authentication(file: &JobFile, environment: &Environment) -> Result<Authentication, JobError> {
+fn authentication(
+    file: &JobFile,
+    base: &Path,
+    environment: &Environment,
+) -> Result<Authentication, JobError> {
     let section = &file.sftp;
     let secret = |key: &'static str, variable: &Option<String>| match variable {
         None => Ok(None),
@@ -499,7 +550,7 @@ fn authentication(file: &JobFile, environment: &Environment) -> Result<Authentic
         private_key: section
             .private_key
             .as_deref()
-            .map(|path| environment.expand(path)),
+            .map(|path| base.join(environment.expand(path))),
         passphrase: secret("sftp.passphrase-env", &section.passphrase_env)?,
         agent: section
             .agent

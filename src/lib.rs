@@ -34,6 +34,8 @@ pub mod record;
 pub mod rejection;
 pub mod rejects;
 pub mod report;
+pub mod resume;
+pub mod retention;
 pub mod retry;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
@@ -111,6 +113,7 @@ fn options(common: &CommonRunArgs, console: &Console) -> RunOptions {
     };
     RunOptions {
         dry_run: common.dry_run,
+        fresh: common.fresh,
         limit: common.limit,
         progress: common.progress.unwrap_or(usual),
     }

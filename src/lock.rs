@@ -6,8 +6,11 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use jiff::Timestamp;
+
+use crate::interrupt::Interrupt;
 
 /// Why a job's lock is not ours.
 #[derive(Debug, thiserror::Error)]
@@ -52,20 +55,11 @@ impl JobLock {
             .mode(0o600)
             .open(&path)
             .map_err(storage)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let mut holder = String::new();
-                // The holder writes its line right after locking: it may not be there yet.
-                let _ = file.take(200).read_to_string(&mut holder);
-                let holder = if holder.trim().is_empty() {
-                    "just started".to_owned()
-                } else {
-                    holder.trim().to_owned()
-                };
-                return Err(LockError::Held { holder, path });
-            }
-            Err(TryLockError::Error(source)) => return Err(storage(source)),
+        if !lock_soon(&file).map_err(storage)? {
+            return Err(LockError::Held {
+                holder: holder_of(file),
+                path,
+            });
         }
         let line = format!(
             "process {} since {}\n",
@@ -77,6 +71,37 @@ impl JobLock {
             .and_then(|()| file.write_all(line.as_bytes()))
             .map_err(storage)?;
         Ok(Self { _file: file })
+    }
+}
+
+/// Who has the lock of the job whose state is in `directory`, in words; `None` when nobody has.
+pub fn holder(directory: &Path) -> Option<String> {
+    let file = File::open(directory.join("lock")).ok()?;
+    match file.try_lock_shared() {
+        Err(TryLockError::WouldBlock) => Some(holder_of(file)),
+        Ok(()) | Err(TryLockError::Error(_)) => None,
+    }
+}
+
+/// Tries for a moment: somebody may only be looking who has the lock.
+fn lock_soon(file: &File) -> std::io::Result<bool> {
+    for _ in 0..10 {
+        match file.try_lock() {
+            Ok(()) => return Ok(true),
+            Err(TryLockError::WouldBlock) => Interrupt::new().sleep(Duration::from_millis(20)),
+            Err(TryLockError::Error(source)) => return Err(source),
+        };
+    }
+    Ok(false)
+}
+
+fn holder_of(file: File) -> String {
+    let mut holder = String::new();
+    // The holder writes its line right after locking: it may not be there yet.
+    let _ = file.take(200).read_to_string(&mut holder);
+    match holder.trim() {
+        "" => "just started".to_owned(),
+        holder => holder.to_owned(),
     }
 }
 
@@ -98,7 +123,9 @@ mod tests {
             error.contains(&format!("process {}", std::process::id())),
             "{error}"
         );
+        assert!(holder(directory.path()).is_some_and(|holder| error.contains(&holder)));
         drop(first);
+        assert_eq!(holder(directory.path()), None);
         JobLock::take(directory.path()).unwrap();
     }
 }

@@ -11,6 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::audience::SourceFingerprint;
 use crate::counts::Counts;
 use crate::part::{Part, PartNumber, Verification};
 
@@ -162,8 +163,16 @@ pub struct RunManifest {
     pub run_id: String,
     /// The job's name.
     pub job: String,
-    /// Fingerprint of the job file's content.
+    /// True for a run that only formats.
+    pub dry_run: bool,
+    /// The version of the program; another one may format otherwise.
+    pub program: String,
+    /// Fingerprint of all in the job that decides what is sent where.
     pub job_fingerprint: String,
+    /// What the source files were; `None` of a stream, which cannot be read again.
+    pub sources: Option<Vec<SourceFingerprint>>,
+    /// The limit of rows that the run was given.
+    pub limit: Option<u64>,
     /// When the run began.
     pub started_at: Timestamp,
     /// When it ended.
@@ -213,6 +222,14 @@ impl ManifestFile {
                 change(part);
             }
         })
+    }
+
+    /// Opens the manifest of a run that goes on.
+    pub fn reopen(path: PathBuf, manifest: RunManifest) -> Self {
+        Self {
+            path,
+            manifest: Mutex::new(manifest),
+        }
     }
 
     /// What it says now.
@@ -285,7 +302,11 @@ mod tests {
             version: MANIFEST_VERSION,
             run_id: "20261123T120000Z-0123abcd".to_owned(),
             job: "vip".to_owned(),
+            dry_run: false,
+            program: "0".to_owned(),
             job_fingerprint: "f".to_owned(),
+            sources: None,
+            limit: None,
             started_at: Timestamp::UNIX_EPOCH,
             finished_at: None,
             status: RunStatus::Running,

@@ -228,12 +228,27 @@ fn refuse_duplicates(columns: &[MappedColumn]) -> Result<(), MappingError> {
     Ok(())
 }
 
+/// A header's own columns (not those of a rejects file), each with how many of its name stand before it.
+fn own_columns(header: &[String]) -> impl Iterator<Item = (&String, usize)> {
+    let own = header.iter().enumerate();
+    own.filter(|(_, name)| !RESERVED_HEADERS.contains(&name.as_str()))
+        .map(|(index, name)| {
+            (
+                name,
+                header[..index]
+                    .iter()
+                    .filter(|other| *other == name)
+                    .count(),
+            )
+        })
+}
+
+/// Every column that some source has; a name as often as the source that has it most often.
 fn rejects_header(sources: &[Source]) -> Vec<String> {
     let mut header: Vec<String> = Vec::new();
     for source in sources {
-        for name in &source.header {
-            let ours = RESERVED_HEADERS.contains(&name.as_str());
-            if !ours && !header.contains(name) {
+        for (name, before) in own_columns(&source.header) {
+            if header.iter().filter(|known| *known == name).count() <= before {
                 header.push(name.clone());
             }
         }
@@ -261,9 +276,15 @@ fn plan(
         None => None,
         Some(name) => find(source, name, may_lack_columns(source), warnings)?,
     };
-    let reject_cells = rejects_header
-        .iter()
-        .map(|name| source.header.iter().position(|own| own == name))
+    let reject_cells = own_columns(rejects_header)
+        .map(|(name, before)| {
+            let places = source
+                .header
+                .iter()
+                .enumerate()
+                .filter(|(_, own)| *own == name);
+            places.map(|(index, _)| index).nth(before)
+        })
         .collect();
     Ok(SourcePlan {
         cells,

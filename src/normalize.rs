@@ -48,7 +48,7 @@ impl<'a> Normalizer<'a> {
         Self {
             mapping,
             rules,
-            phones: phone::PhoneNormalizer::new(rules.default_region),
+            phones: phone::PhoneNormalizer::new(),
             regions: country::RegionCache::default(),
             reader: RecordReader::default(),
             buffers: Buffers::default(),
@@ -263,13 +263,16 @@ impl Visit<'_> {
         };
         let text = place.clean(row, unescaped, cleaned, self.batch)?;
         if !text.is_empty() {
-            let region = self
+            let cell = self
                 .plan
                 .country
-                .and_then(|at| match row.cell(at, country) {
-                    Cell::Text(text) => self.regions.region_of(text.trim_ascii()),
-                    Cell::Nested(_) => None,
-                });
+                .map_or(Cell::Text(b""), |at| row.cell(at, country));
+            let region = match cell {
+                Cell::Text(text) if text.trim_ascii().is_empty() => self.rules.default_region,
+                // A country that is not known is not the default region: only `+` can tell then.
+                Cell::Text(text) => self.regions.region_of(text.trim_ascii()),
+                Cell::Nested(_) => None,
+            };
             if let Err(fault) = self.phones.normalize(text, region, phone) {
                 phone.clear();
                 if self.rules.invalid_phone == OnInvalid::Reject {
@@ -391,4 +394,60 @@ fn repair(batch: &mut Batch, column: usize, code: RepairCode, old: &[u8]) {
 /// Offsets in a batch fit 32 bits: a block is at most a few megabytes and a cell at most doubles in quotes.
 fn to_u32(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audience::Audience;
+    use crate::environment::Environment;
+    use crate::job::Job;
+    use crate::job::file::JobFile;
+
+    /// The rows and the codes of rejections that `csv` becomes under `job`.
+    fn normalized(job: &str, csv: &'static str) -> (String, Vec<&'static str>) {
+        let file = JobFile::parse(&format!("name = \"x\"\n{job}")).unwrap();
+        let job = Job::from_file(file, std::path::Path::new(""), &Environment::default()).unwrap();
+        let stream = Box::new(csv.as_bytes());
+        let audience = Audience::from_stream("a.csv".to_owned(), stream, &job.audience).unwrap();
+        let mapping = Mapping::new(&job, audience.sources()).unwrap();
+        let sources = audience.shared_sources();
+        let mut normalizer = Normalizer::new(&mapping, job.rules);
+        let (mut rows, mut codes) = (Vec::new(), Vec::new());
+        for block in audience.into_blocks() {
+            let batch = normalizer.batch(&sources, &block.unwrap()).unwrap();
+            rows.extend_from_slice(&batch.row_bytes);
+            codes.extend(
+                batch
+                    .rejections
+                    .iter()
+                    .map(|rejection| rejection.reason.code()),
+            );
+        }
+        (String::from_utf8(rows).unwrap(), codes)
+    }
+
+    #[test]
+    fn a_row_s_country_wins_and_an_unknown_one_is_not_the_default() {
+        let job = "[audience]\nfiles = [\"a.csv\"]\n[columns]\nid = \"ExternalID\"\nphone = \"PhoneNumber\"\n[normalize]\ndefault-region = \"US\"\ncountry-column = \"country\"\n";
+        let csv = "id,phone,country\n1,020 7707 0707,United Kingdom\n2,650 253 0000,\n3,650 253 0000,Atlantis\n4,+1 650 253 0000,Atlantis\n";
+        let (rows, codes) = normalized(job, csv);
+        assert_eq!(
+            rows,
+            "\"+442077070707\",\"1\"\n\"+16502530000\",\"2\"\n\"\",\"3\"\n\"+16502530000\",\"4\"\n"
+        );
+        assert!(codes.is_empty());
+    }
+
+    #[test]
+    fn a_bad_identifier_is_blanked_and_a_row_without_any_is_rejected() {
+        let job = "[audience]\nfiles = [\"a.csv\"]\n[columns]\nemail = \"Email\"\nphone = \"PhoneNumber\"\n";
+        let csv = "email,phone\nAna@Example.com ,12\n@,+16502530000\n@,12\n,\n";
+        let (rows, codes) = normalized(job, csv);
+        assert_eq!(rows, "\"ana@example.com\",\"\"\n\"\",\"+16502530000\"\n");
+        assert_eq!(codes, ["no-identifier", "no-identifier"]);
+        let strict = format!("{job}[normalize]\ninvalid-phone = \"reject\"\n");
+        let (_, codes) = normalized(&strict, csv);
+        assert_eq!(codes, ["invalid-phone", "invalid-phone", "no-identifier"]);
+    }
 }

@@ -39,6 +39,14 @@ pub enum SpoolError {
     /// A closed part could not be noted in the manifest.
     #[error(transparent)]
     State(#[from] crate::manifest::StateError),
+    /// A run that went on made another part than the process before it.
+    #[error(
+        "part {part} came out different from when this run began: the audience has changed; start over with --fresh"
+    )]
+    Differs {
+        /// Which part.
+        part: PartNumber,
+    },
     /// Nobody takes parts any more: the delivery has ended with an error of its own.
     #[error("the delivery has ended")]
     Refused,

@@ -18,6 +18,9 @@ use crate::verify;
 
 /// A part whose remote file has the wrong size so often is given up.
 const MAX_BAD_SIZES: u32 = 3;
+/// A part whose upload broke so often is given up. Each time bytes were acknowledged, so that `give-up-after` never comes,
+/// and each broken attempt may have been taken for a whole file.
+const MAX_BREAKS: u32 = 20;
 
 /// Why a part was not delivered.
 #[derive(Debug, thiserror::Error)]
@@ -68,7 +71,7 @@ pub enum Carried {
 }
 
 /// A part on its way, with its attempts so far.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Task {
     /// What to send.
     pub part: Part,
@@ -76,6 +79,7 @@ pub struct Task {
     pub attempts: Vec<Attempt>,
     bad_sizes: u32,
     refusals: u32,
+    breaks: u32,
 }
 
 impl Task {
@@ -91,6 +95,7 @@ impl Task {
             attempts,
             bad_sizes: 0,
             refusals: 0,
+            breaks: 0,
         }
     }
 }
@@ -157,11 +162,24 @@ impl<'a> Courier<'a> {
     /// Removes the remote files of broken attempts of `task`; what cannot be removed stays `Broken` in the manifest.
     /// This goes on after a first signal: a cut file must not stay where it may be taken for a whole one.
     pub fn clean_up(&mut self, task: &mut Task) -> Result<(), UploadError> {
-        let unhurried = Interrupt::new();
+        self.remove(task, |attempt| attempt.state == AttemptState::Broken)
+    }
+
+    /// Removes whatever the broken attempts of a delivered part left, also where nothing was found before: a server may
+    /// store a cut file only when it notices that the connection has ended.
+    pub fn sweep(&mut self, task: &mut Task) -> Result<(), UploadError> {
+        self.remove(task, |attempt| attempt.state != AttemptState::Closed)
+    }
+
+    fn remove(
+        &mut self,
+        task: &mut Task,
+        wanted: impl Fn(&Attempt) -> bool,
+    ) -> Result<(), UploadError> {
+        let unhurried = self.route.interrupt.for_tidying_up();
         let mut reconnected = false;
         for index in 0..task.attempts.len() {
-            if task.attempts[index].state != AttemptState::Broken || self.route.interrupt.insists()
-            {
+            if !wanted(&task.attempts[index]) || unhurried.must_stop_now() {
                 continue;
             }
             let path = task.attempts[index].remote_path.clone();
@@ -173,8 +191,9 @@ impl<'a> Courier<'a> {
                 Ok(()) => self.note_attempt(task, index, AttemptState::Removed)?,
                 Err(error) => {
                     tracing::warn!(part = %task.part.number, "cannot remove a broken attempt: {error}");
-                    if error.is_transient() {
+                    if !matches!(error, SftpError::Refused { .. }) {
                         self.session = None;
+                        break;
                     }
                 }
             }
@@ -184,6 +203,23 @@ impl<'a> Courier<'a> {
             self.session = None;
         }
         Ok(())
+    }
+
+    /// Removes remote files that an earlier run left; gives back those that are still there.
+    pub fn remove_all(&mut self, paths: &[String]) -> Vec<String> {
+        let mut left = Vec::new();
+        for path in paths {
+            if self.route.interrupt.is_raised() {
+                left.push(path.clone());
+            } else if let Err(error) = self.connect().and_then(|session| session.remove(path)) {
+                tracing::warn!("cannot remove what an earlier run left: {error}");
+                if !matches!(error, SftpError::Refused { .. }) {
+                    self.session = None;
+                }
+                left.push(path.clone());
+            }
+        }
+        left
     }
 
     /// Looks after the last attempt of an earlier try or an earlier process. `Some` when it turns out to be whole.
@@ -226,6 +262,7 @@ impl<'a> Courier<'a> {
             source,
         };
         let mut file = File::open(path).map_err(local)?;
+        self.connect()?;
         let attempt = next_attempt(task, &self.route.delivery.directory);
         task.attempts.push(attempt.clone());
         self.note_state(task, PartState::Uploading)?;
@@ -247,9 +284,14 @@ impl<'a> Courier<'a> {
         if let Err(error) = sent {
             meter.bytes_acknowledged.take_back(acknowledged);
             self.session = None;
-            // After a lost answer to CLOSE the file may be whole: it stays `Begun`, to be looked at.
-            if !matches!(error, SftpError::CommitUnknown { .. }) {
-                self.note_attempt(task, index, AttemptState::Broken)?;
+            task.breaks += 1;
+            match error {
+                // The file may be whole: the attempt stays `Begun`, to be looked at.
+                SftpError::CommitUnknown { .. } => {}
+                SftpError::OpenRefused { .. } => {
+                    self.note_attempt(task, index, AttemptState::Removed)?;
+                }
+                _ => self.note_attempt(task, index, AttemptState::Broken)?,
             }
             return Err(error.into());
         }
@@ -300,7 +342,7 @@ impl<'a> Courier<'a> {
     /// Sorts a failure: worth another try, or not.
     fn failed(&mut self, task: &mut Task, error: SftpError) -> Result<Carried, UploadError> {
         let again = match error.retry() {
-            Retry::UntilGivenUp => true,
+            Retry::UntilGivenUp => task.breaks < MAX_BREAKS,
             Retry::Once => {
                 task.refusals += 1;
                 task.refusals == 1
@@ -334,6 +376,15 @@ impl<'a> Courier<'a> {
         self.route.manifest.update_part(task.part.number, |record| {
             record.attempts.clone_from(&task.attempts);
         })
+    }
+}
+
+/// Removes a delivered part and its identifiers: nothing needs them any more.
+pub fn remove_local(part: &Part) {
+    for path in [&part.path, &part.identifiers] {
+        if let Err(error) = std::fs::remove_file(path) {
+            tracing::warn!("{}: cannot be removed: {error}", path.display());
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// From the top down. The comments say where the code departs from "never a neighbour", and why.
-const LAYERS: [&[&str]; 9] = [
+const LAYERS: [&[&str]; 10] = [
     &["main"],
     &["lib"],
     &["logging", "signals"],
@@ -29,8 +29,11 @@ const LAYERS: [&[&str]; 9] = [
         "batch",
         "mapping",
         "report",
-        "state",
+        "resume",
+        "retention",
     ],
+    // Where runs are on disk.
+    &["state"],
     // What a job is, made of settings of the layers below.
     &["job", "audience", "retry", "manifest", "lock"],
     &["sftp", "part", "counts", "meter", "profile", "record"],

@@ -7,7 +7,7 @@ use super::Surroundings;
 use crate::cli::StatusArgs;
 use crate::error::Error;
 use crate::job::JobPlace;
-use crate::lock::{JobLock, LockError, seconds};
+use crate::lock::{self, seconds};
 use crate::manifest::{RunManifest, RunStatus, read_manifest, to_json};
 use crate::report::count;
 use crate::state::JobDirectory;
@@ -28,10 +28,7 @@ pub fn status(args: &StatusArgs, surroundings: &Surroundings) -> Result<String, 
     if args.json {
         return Ok(String::from_utf8_lossy(&to_json(&manifest)).into_owned());
     }
-    let holder = match JobLock::take(state.path()) {
-        Err(LockError::Held { holder, .. }) => Some(holder),
-        Ok(_) | Err(LockError::Storage { .. }) => None,
-    };
+    let holder = lock::holder(state.path());
     Ok(describe(
         &manifest,
         holder.as_deref(),

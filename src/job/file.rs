@@ -79,6 +79,9 @@ pub struct AudienceSection {
     /// What no row to write means.
     #[serde(default)]
     pub on_empty: OnEmpty,
+    /// What becomes of an unfinished run whose sources have changed.
+    #[serde(default)]
+    pub on_source_change: OnSourceChange,
     /// What becomes of columns that `[columns]` does not name.
     #[serde(default)]
     pub unlisted: Unlisted,
@@ -104,6 +107,17 @@ pub enum Unlisted {
     Drop,
     /// They are sent under their own names, except those that begin with `_`.
     Keep,
+}
+
+/// What becomes of an unfinished run whose sources have changed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnSourceChange {
+    /// It is superseded by a new run.
+    #[default]
+    Restart,
+    /// An error: a person decides.
+    Refuse,
 }
 
 /// `[normalize]`.
@@ -303,12 +317,24 @@ impl JobFile {
             let line = error
                 .span()
                 .map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+            let key = line.and_then(|line| key_of(text.lines().nth(line - 1)?));
+            let message = without_values(error.message());
             JobError::Syntax {
                 line,
-                message: without_values(error.message()),
+                message: match key {
+                    Some(key) if !message.contains('`') => format!("`{key}`: {message}"),
+                    _ => message,
+                },
             }
         })
     }
+}
+
+/// The key of a line `key = value`.
+fn key_of(line: &str) -> Option<&str> {
+    let key = line.split_once('=')?.0.trim();
+    let is_bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    (!key.is_empty() && key.chars().all(is_bare)).then_some(key)
 }
 
 /// A TOML reader's message without the values that serde puts into it, and with the likely key where one was mistyped.
@@ -341,7 +367,10 @@ fn without_values(message: &str) -> String {
                 || found.starts_with("invalid value: ")
                 || found.starts_with("unknown variant ") =>
         {
-            format!("the value must be {}", in_words(expected))
+            format!(
+                "the value must be {}",
+                in_words(expected).replace('`', "\"")
+            )
         }
         _ => first_line.to_owned(),
     }

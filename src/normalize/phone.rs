@@ -52,15 +52,13 @@ pub enum PhoneFault {
 }
 
 /// Turns phone cells into E.164. One per worker thread: later it holds what was learnt about each region.
-#[derive(Debug, Clone)]
-pub struct PhoneNormalizer {
-    default_region: Option<Region>,
-}
+#[derive(Debug, Clone, Default)]
+pub struct PhoneNormalizer(());
 
 impl PhoneNormalizer {
-    /// `default_region` is the one of numbers without `+` in rows without a region.
-    pub fn new(default_region: Option<Region>) -> Self {
-        Self { default_region }
+    /// Knows nothing yet.
+    pub fn new() -> Self {
+        Self::default()
     }
 
     /// Appends the number as E.164 to `out`; on a fault `out` stays as it was.
@@ -80,7 +78,7 @@ impl PhoneNormalizer {
         if cell.len() > MAX_PHONE_CHARACTERS && number.chars().count() > MAX_PHONE_CHARACTERS {
             return Err(PhoneFault::TooLong);
         }
-        by_library(number, region.or(self.default_region), out)
+        by_library(number, region, out)
     }
 }
 
@@ -133,7 +131,7 @@ mod tests {
     fn normalized(cell: &str, region: &str) -> Result<String, PhoneFault> {
         let mut out = b"before ".to_vec();
         let region = Region::from_code(region);
-        let outcome = PhoneNormalizer::new(None).normalize(cell.as_bytes(), region, &mut out);
+        let outcome = PhoneNormalizer::new().normalize(cell.as_bytes(), region, &mut out);
         let text = String::from_utf8(out).unwrap();
         let appended = text.strip_prefix("before ").unwrap().to_owned();
         assert_eq!(outcome.is_err(), appended.is_empty());
@@ -192,19 +190,6 @@ mod tests {
         ] {
             assert_eq!(normalized(cell, region), Err(fault), "{cell} {region}");
         }
-    }
-
-    #[test]
-    fn the_row_s_region_wins_over_the_default() {
-        let mut out = Vec::new();
-        let mut phones = PhoneNormalizer::new(Region::from_code("US"));
-        let british = Region::from_code("GB");
-        assert_eq!(
-            phones.normalize(b"020 7707 0707", british, &mut out),
-            Ok(())
-        );
-        assert_eq!(phones.normalize(b"650 253 0000", None, &mut out), Ok(()));
-        assert_eq!(out, b"+442077070707+16502530000");
     }
 
     /// What Google's library says, by way of its Python port `phonenumbers` 9.0.42: the metadata of

@@ -87,6 +87,17 @@ impl RunReport {
         for warning in &self.warnings {
             writeln!(out, "  note       {}", printable(warning))?;
         }
+        if self.status == RunStatus::Done && server.is_some() && self.delivered() > 0 {
+            writeln!(out)?;
+            writeln!(
+                out,
+                "  Delivered means that the server has accepted the files. Klaviyo imports them on its own and"
+            )?;
+            writeln!(
+                out,
+                "  mails the result to the account; it has no way to ask for it."
+            )?;
+        }
         Ok(())
     }
 
@@ -145,17 +156,6 @@ impl RunReport {
                 "    {path}  {}  {}  {word}{again}",
                 count(part.rows, "row"),
                 megabytes(part.bytes)
-            )?;
-        }
-        if self.status == RunStatus::Done && delivered > 0 {
-            writeln!(out)?;
-            writeln!(
-                out,
-                "  Delivered means that the server has accepted the files. Klaviyo imports them on its own and"
-            )?;
-            writeln!(
-                out,
-                "  mails the result to the account; it has no way to ask for it."
             )?;
         }
         Ok(())

@@ -73,6 +73,13 @@ pub enum SftpError {
         /// Room on the server, when it was asked and says.
         free_bytes: Option<u64>,
     },
+    /// Nothing was created.
+    #[error("{server} refused to open {remote_path}: {status}")]
+    OpenRefused {
+        server: String,
+        remote_path: String,
+        status: SftpStatus,
+    },
     #[error("{server} was lost: {doing}")]
     Lost {
         server: String,
@@ -134,7 +141,7 @@ impl SftpError {
             | Self::TimedOut { .. }
             | Self::Stalled { .. } => Retry::UntilGivenUp,
             Self::CommitUnknown { source, .. } => source.retry(),
-            Self::Refused { status, .. } => status.retry(),
+            Self::Refused { status, .. } | Self::OpenRefused { status, .. } => status.retry(),
             _ => Retry::Never,
         }
     }
@@ -184,11 +191,15 @@ impl SftpError {
                 status: SftpStatus::FAILURE,
                 free_bytes: None,
                 ..
+            }
+            | Self::OpenRefused {
+                status: SftpStatus::FAILURE,
+                ..
             } => "the server gives no reason; a full disk or a quota is the usual one".into(),
-            Self::Refused {
+            Self::OpenRefused {
                 status: SftpStatus::NO_SUCH_FILE,
                 ..
-            } => "does the directory exist on the server?".into(),
+            } => "does the directory exist on the server? Klaviyo's is /profiles".into(),
             Self::NothingInCommon { .. } => {
                 "SHA-1, DSA and 3DES are not supported: the server is too old".into()
             }

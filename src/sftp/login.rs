@@ -181,7 +181,7 @@ impl<'a> Credentials<'a> {
     ) -> Result<(), SftpError> {
         match outcome {
             Ok(()) => Ok(()),
-            Err(Fault::Ssh(error)) if is_refusal(&error) => {
+            Err(Fault::Ssh(error)) if is_refusal(&error) && !is_end(&error, wire) => {
                 tried.push(name());
                 Ok(())
             }
@@ -200,6 +200,11 @@ impl<'a> Credentials<'a> {
                 .unwrap_or_else(|| "it closed the connection".into()),
         }
     }
+}
+
+/// A connection that ended before there was an answer, which libssh2 reports as it does a signature that was refused.
+fn is_end(error: &ssh2::Error, wire: &Wire) -> bool {
+    error.code() == ErrorCode::Session(raw::LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED) && wire.is_lost()
 }
 
 fn is_refusal(error: &ssh2::Error) -> bool {

@@ -65,7 +65,7 @@ impl<'a> Upload<'a> {
             .drive(task.stall_timeout, || {
                 sftp.open_mode(path, flags, 0o644, OpenType::File)
             })
-            .map_err(|fault| fault.into_error(wire, format!("open {}", task.remote_path)))?;
+            .map_err(|fault| open_error(fault, wire, task.remote_path))?;
         Ok(Self {
             wire,
             task,
@@ -206,6 +206,18 @@ impl<'a> Upload<'a> {
 
     fn doing(&self, verb: &str) -> String {
         format!("{verb} {}", self.task.remote_path)
+    }
+}
+
+/// Tells a server that refused, so that there is no file, from one that was lost.
+fn open_error(fault: Fault, wire: &Wire, remote_path: &str) -> SftpError {
+    match fault.into_error(wire, format!("open {remote_path}")) {
+        SftpError::Refused { server, status, .. } => SftpError::OpenRefused {
+            server,
+            remote_path: remote_path.to_owned(),
+            status,
+        },
+        other => other,
     }
 }
 

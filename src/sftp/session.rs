@@ -240,7 +240,7 @@ fn greet(wire: &mut Wire, host_key: &HostKeyCheck<'_>, until: Instant) -> Result
                 ErrorCode::Session(
                     raw::LIBSSH2_ERROR_KEX_FAILURE | raw::LIBSSH2_ERROR_METHOD_NOT_SUPPORTED
                 )
-            ) =>
+            ) && !wire.is_lost() =>
         {
             Err(SftpError::NothingInCommon {
                 server: wire.server.clone(),

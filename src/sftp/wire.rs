@@ -113,6 +113,20 @@ impl Wire {
         let _ = poll(&mut [PollFd::new(&self.socket, flags)], timeout.as_ref());
     }
 
+    /// Whether the connection has ended from the other side, be there unread bytes or not: libssh2 gives the same error
+    /// for a server that went away in the middle of the greeting or the login and for one that refused.
+    pub(super) fn is_lost(&self) -> bool {
+        #[cfg(target_os = "linux")]
+        let ended = PollFlags::RDHUP;
+        #[cfg(not(target_os = "linux"))]
+        let ended = PollFlags::empty();
+        let mut sockets = [PollFd::new(&self.socket, ended)];
+        let at_once = Timespec::default();
+        // The kernel tells of a reset without being asked; an orderly end shows to `peek` where there is no RDHUP.
+        let told = poll(&mut sockets, Some(&at_once)).is_ok_and(|sockets| sockets > 0);
+        told || matches!(self.socket.peek(&mut [0]), Ok(0))
+    }
+
     /// Ends the connection under the session: from here on nothing can be sent, in particular no CLOSE of a cut file.
     pub(super) fn shut_down(&self) {
         let _ = self.socket.shutdown(Shutdown::Both);

@@ -306,3 +306,17 @@ fn a_server_without_sftp_is_an_error_that_stays() {
         chain(&error)
     );
 }
+
+#[test]
+fn a_server_with_nothing_in_common_is_not_tried_again() {
+    let sshd = SshdBuilder::default()
+        .config("KexAlgorithms sntrup761x25519-sha512@openssh.com")
+        .start();
+    let error = connect_error(&sshd.settings());
+    assert!(
+        matches!(error, SftpError::NothingInCommon { .. }),
+        "{}",
+        chain(&error)
+    );
+    assert!(!error.is_transient());
+}

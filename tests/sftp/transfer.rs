@@ -143,7 +143,7 @@ fn refusals_name_the_path_and_say_if_trying_again_helps() {
         assert!(error.to_string().contains(&remote), "{error}");
         assert_eq!(error.retry(), retry, "{error}");
         assert!(
-            matches!(error, SftpError::Refused { status, .. } if status == expected),
+            matches!(error, SftpError::OpenRefused { status, .. } if status == expected),
             "{error}"
         );
     }
@@ -153,7 +153,7 @@ fn refusals_name_the_path_and_say_if_trying_again_helps() {
     assert!(
         matches!(
             error,
-            SftpError::Refused {
+            SftpError::OpenRefused {
                 status: SftpStatus::PERMISSION_DENIED,
                 ..
             }

@@ -2,6 +2,7 @@
 //!
 //! A part that failed goes back to the queue, so that a session which works can take it. The pool ends when the queue
 //! has ended and every part is delivered, when a signal comes, or with the first error that trying again cannot mend.
+//! The first session connects alone: a server that is down or does not let us in is asked by one session, not by all.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -9,11 +10,9 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
-use crate::manifest::AttemptState;
-use crate::part::Part;
 use crate::retry::Backoff;
 use crate::sftp::SftpError;
-use crate::upload::{Carried, Courier, Route, Task, UploadError};
+use crate::upload::{Carried, Courier, Route, Task, UploadError, remove_local};
 
 /// How often an idle session looks whether a part came back or the run is over.
 const IDLE_LOOK: Duration = Duration::from_millis(50);
@@ -25,41 +24,41 @@ const CONNECT_GAP: Duration = Duration::from_millis(50);
 pub(super) struct Delivered {
     /// Parts whose remote file had the wrong size each time.
     pub(super) misdelivered: u32,
+    /// Remote files of an earlier run's broken attempts that are still there.
+    pub(super) left_over: Vec<String>,
 }
 
 /// The state that the sessions share.
 struct Pool<'a> {
     route: Route<'a>,
-    queue: Receiver<Part>,
+    queue: Receiver<Task>,
     give_back: Sender<Task>,
     returned: Receiver<Task>,
     /// Parts that were taken from the queue and are not delivered.
     in_hand: AtomicUsize,
     misdelivered: AtomicU32,
+    /// Set once the first session is connected.
+    open: AtomicBool,
     over: AtomicBool,
     error: Mutex<Option<UploadError>>,
 }
 
-/// Delivers `resumed` and every part of `queue` over at most `sessions` sessions.
+/// Delivers every part of `queue` over at most `sessions` sessions, and removes the `leftovers` of an earlier run.
 pub(super) fn deliver(
     route: Route<'_>,
-    queue: Receiver<Part>,
-    resumed: Vec<Task>,
+    queue: Receiver<Task>,
+    leftovers: &[String],
     sessions: usize,
 ) -> Result<Delivered, UploadError> {
     let (give_back, returned) = unbounded();
-    let in_hand = AtomicUsize::new(resumed.len());
-    for task in resumed {
-        // The receiver is in this function: it cannot be gone.
-        let _ = give_back.send(task);
-    }
     let pool = Pool {
         route,
         queue,
         give_back,
         returned,
-        in_hand,
+        in_hand: AtomicUsize::new(0),
         misdelivered: AtomicU32::new(0),
+        open: AtomicBool::new(false),
         over: AtomicBool::new(false),
         error: Mutex::new(None),
     };
@@ -74,10 +73,17 @@ pub(super) fn deliver(
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .take();
+    if !matches!(
+        error,
+        Some(UploadError::Connect(_) | UploadError::GaveUp { .. })
+    ) {
+        pool.tidy_up();
+    }
     match error {
         Some(error) => Err(error),
         None => Ok(Delivered {
             misdelivered: pool.misdelivered.load(Ordering::Relaxed),
+            left_over: Courier::new(route).remove_all(leftovers),
         }),
     }
 }
@@ -87,16 +93,8 @@ impl Pool<'_> {
     fn session(&self, index: usize) {
         let mut courier = Courier::new(self.route);
         let mut backoff = Backoff::new(self.route.delivery.retry);
-        // The first connects before there is a part, so that a wrong key ends the run at once.
-        if index == 0 {
-            while let Err(error) = courier.connect() {
-                if !error.is_transient() {
-                    return self.fail(UploadError::Connect(error));
-                }
-                if !self.wait(error, &mut backoff) {
-                    return;
-                }
-            }
+        if index == 0 && !self.connect_first(&mut courier, &mut backoff) {
+            return;
         }
         let mut begun = index == 0;
         while let Some(mut task) = self.next_task() {
@@ -135,11 +133,33 @@ impl Pool<'_> {
         }
     }
 
+    /// Connects before there is a part, so that a wrong key ends the run at once. False when the run is over.
+    fn connect_first(&self, courier: &mut Courier<'_>, backoff: &mut Backoff) -> bool {
+        while let Err(error) = courier.connect() {
+            if error.is_interrupted() {
+                return false;
+            }
+            if !error.is_transient() {
+                self.fail(UploadError::Connect(error));
+                return false;
+            }
+            if !self.wait(error, backoff) {
+                return false;
+            }
+        }
+        self.open.store(true, Ordering::Release);
+        true
+    }
+
     /// The next part, or `None` when this session has nothing more to do.
     fn next_task(&self) -> Option<Task> {
         loop {
             if self.over.load(Ordering::Acquire) || self.route.interrupt.is_raised() {
                 return None;
+            }
+            if !self.open.load(Ordering::Acquire) {
+                self.route.interrupt.sleep(IDLE_LOOK);
+                continue;
             }
             if let Ok(task) = self.returned.try_recv() {
                 return Some(task);
@@ -147,7 +167,7 @@ impl Pool<'_> {
             // Counted before it is taken, so that no session sees an empty queue and nothing in hand in between.
             self.in_hand.fetch_add(1, Ordering::AcqRel);
             match self.queue.recv_timeout(IDLE_LOOK) {
-                Ok(part) => return Some(Task::new(part)),
+                Ok(task) => return Some(task),
                 Err(end) => {
                     let left = self.in_hand.fetch_sub(1, Ordering::AcqRel) - 1;
                     if end == RecvTimeoutError::Disconnected {
@@ -166,12 +186,7 @@ impl Pool<'_> {
 
     /// The part is done with; tries once more to remove what its broken attempts left.
     fn settled(&self, courier: &mut Courier<'_>, mut task: Task) {
-        if task
-            .attempts
-            .iter()
-            .any(|attempt| attempt.state == AttemptState::Broken)
-            && let Err(error) = courier.clean_up(&mut task)
-        {
+        if let Err(error) = courier.sweep(&mut task) {
             self.fail(error);
         }
         self.in_hand.fetch_sub(1, Ordering::AcqRel);
@@ -185,6 +200,14 @@ impl Pool<'_> {
         self.in_hand.fetch_sub(1, Ordering::AcqRel);
     }
 
+    /// Removes the broken attempts of parts that came back and were not taken again.
+    fn tidy_up(&self) {
+        let mut courier = Courier::new(self.route);
+        for task in self.returned.try_iter() {
+            self.abandon(&mut courier, task);
+        }
+    }
+
     /// Waits before another try. False when the run is over.
     fn wait(&self, error: SftpError, backoff: &mut Backoff) -> bool {
         let limit = self.route.delivery.retry.give_up_after;
@@ -196,7 +219,12 @@ impl Pool<'_> {
             return false;
         }
         let wait = backoff.next().unwrap_or(limit);
-        tracing::warn!("{error}; trying again in {:.1} s", wait.as_secs_f64());
+        let cause = std::error::Error::source(&error)
+            .map_or_else(String::new, |cause| format!(": {cause}"));
+        tracing::warn!(
+            "{error}{cause}; trying again in {:.1} s",
+            wait.as_secs_f64()
+        );
         self.route.interrupt.sleep(wait) && !self.over.load(Ordering::Acquire)
     }
 
@@ -204,14 +232,5 @@ impl Pool<'_> {
         self.over.store(true, Ordering::Release);
         let mut first = self.error.lock().unwrap_or_else(PoisonError::into_inner);
         first.get_or_insert(error);
-    }
-}
-
-/// Removes a delivered part and its identifiers: nothing needs them any more.
-fn remove_local(part: &Part) {
-    for path in [&part.path, &part.identifiers] {
-        if let Err(error) = std::fs::remove_file(path) {
-            tracing::warn!("{}: cannot be removed: {error}", path.display());
-        }
     }
 }

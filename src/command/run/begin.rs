@@ -1,0 +1,190 @@
+//! How a run begins: with an unfinished one that goes on, or with a new folder and a new manifest.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::RunOptions;
+use crate::audience::{Audience, SourceFingerprint};
+use crate::error::Error;
+use crate::job::Job;
+use crate::job::file::OnSourceChange;
+use crate::manifest::{MANIFEST_VERSION, ManifestFile, PartRecord, RunManifest, RunStatus};
+use crate::report::count;
+use crate::resume::{self, Beginning, Identity, Obstacle, PROGRAM, SpooledPartError};
+use crate::state::{JobDirectory, RunDirectory, new_run_id};
+use crate::upload::Task;
+
+/// A run that has a folder and a manifest.
+pub(super) struct Begun {
+    /// The run's folder.
+    pub(super) directory: RunDirectory,
+    /// Its memory.
+    pub(super) manifest: Arc<ManifestFile>,
+    /// What its file names begin with.
+    pub(super) prefix: String,
+    /// The parts that are all that is left to do; `None` when the audience is to be formatted.
+    pub(super) rest: Option<Vec<Task>>,
+    /// Remote files of an earlier run's broken attempts, to be removed at the end.
+    pub(super) leftovers: Vec<String>,
+    /// What a person should know.
+    pub(super) warnings: Vec<String>,
+}
+
+/// Begins a run of `job`, whose lock is held.
+pub(super) fn begin(
+    job: &Job,
+    audience: &Audience,
+    options: RunOptions,
+    state: &JobDirectory,
+) -> Result<Begun, Error> {
+    let identity = Identity {
+        job_fingerprint: job.fingerprint.clone(),
+        sources: audience.fingerprints()?,
+        limit: options.limit,
+    };
+    if options.dry_run {
+        return new_run(job, identity, options, state);
+    }
+    if options.fresh {
+        // What cannot be read cannot go on either: starting over is the way out.
+        let last = resume::last_run(state).ok().flatten();
+        let unfinished =
+            last.filter(|last| !matches!(last.status, RunStatus::Done | RunStatus::Superseded));
+        let mut begun = new_run(job, identity, options, state)?;
+        if let Some(last) = unfinished {
+            begun.replace(last, "--fresh was given", state)?;
+        }
+        return Ok(begun);
+    }
+    match resume::beginning(state, &identity)? {
+        Beginning::New => {
+            let last = resume::last_run(state)?;
+            let mut begun = new_run(job, identity, options, state)?;
+            begun.leftovers = last
+                .map(|last| resume::leftovers(&last))
+                .unwrap_or_default();
+            Ok(begun)
+        }
+        Beginning::Instead { of, because } => {
+            if because == Obstacle::SourcesChanged && job.on_source_change == OnSourceChange::Refuse
+            {
+                return Err(Error::SourceChanged { run_id: of.run_id });
+            }
+            let mut begun = new_run(job, identity, options, state)?;
+            begun.replace(*of, because.words(), state)?;
+            Ok(begun)
+        }
+        Beginning::Send(last) => {
+            let rest = resume::missing_parts(&state.run(&last.run_id), &last)?;
+            let rest = rest
+                .into_iter()
+                .map(|(part, attempts)| Task::resumed(part, attempts))
+                .collect();
+            go_on(job, *last, Some(rest), state)
+        }
+        Beginning::Format(last) => go_on(job, *last, None, state),
+    }
+}
+
+fn new_run(
+    job: &Job,
+    identity: Identity,
+    options: RunOptions,
+    state: &JobDirectory,
+) -> Result<Begun, Error> {
+    let started_at = Timestamp::now();
+    let run_id = new_run_id(started_at)?;
+    let directory = state.run(&run_id);
+    directory.create()?;
+    let Identity {
+        job_fingerprint,
+        sources,
+        limit,
+    } = identity;
+    let manifest = RunManifest {
+        version: MANIFEST_VERSION,
+        run_id: run_id.clone(),
+        job: job.name.clone(),
+        dry_run: options.dry_run,
+        program: PROGRAM.to_owned(),
+        job_fingerprint,
+        sources: sources as Option<Vec<SourceFingerprint>>,
+        limit,
+        started_at,
+        finished_at: None,
+        status: RunStatus::Running,
+        formatted: false,
+        counts: None,
+        parts: Vec::new(),
+    };
+    let manifest = ManifestFile::create(directory.manifest(), manifest)?;
+    tracing::info!(job = job.name, run = run_id, "run begun");
+    Ok(Begun {
+        directory,
+        manifest: Arc::new(manifest),
+        prefix: format!("{}-{run_id}", job.name),
+        rest: None,
+        leftovers: Vec::new(),
+        warnings: Vec::new(),
+    })
+}
+
+fn go_on(
+    job: &Job,
+    mut last: RunManifest,
+    rest: Option<Vec<Task>>,
+    state: &JobDirectory,
+) -> Result<Begun, Error> {
+    let delivered = last.parts.iter().filter(|part| part.is_delivered()).count() as u64;
+    let what = match &rest {
+        Some(rest) => format!("{} to send", count(rest.len() as u64, "part")),
+        None => "the audience is formatted again".to_owned(),
+    };
+    let warning = format!(
+        "went on with this unfinished run: {} delivered before, {what}",
+        count(delivered, "part")
+    );
+    tracing::info!(job = job.name, run = last.run_id, delivered, "run goes on");
+    last.status = RunStatus::Running;
+    last.finished_at = None;
+    let directory = state.run(&last.run_id);
+    directory.create()?;
+    let prefix = format!("{}-{}", job.name, last.run_id);
+    let manifest = ManifestFile::reopen(directory.manifest(), last);
+    manifest.update(|_| {})?;
+    Ok(Begun {
+        directory,
+        manifest: Arc::new(manifest),
+        prefix,
+        rest,
+        leftovers: Vec::new(),
+        warnings: vec![warning],
+    })
+}
+
+impl Begun {
+    /// Takes the place of the unfinished run `of`.
+    fn replace(
+        &mut self,
+        of: RunManifest,
+        because: &str,
+        state: &JobDirectory,
+    ) -> Result<(), Error> {
+        let delivered: Vec<&PartRecord> =
+            of.parts.iter().filter(|part| part.is_delivered()).collect();
+        self.warnings.push(format!(
+            "superseded the unfinished run {} ({because}); {} of it had been delivered",
+            of.run_id,
+            count(delivered.len() as u64, "part")
+        ));
+        self.leftovers = resume::leftovers(&of);
+        Ok(resume::supersede(state, of)?)
+    }
+}
+
+impl From<SpooledPartError> for Error {
+    fn from(error: SpooledPartError) -> Self {
+        Self::SpooledPart(error)
+    }
+}
