@@ -48,7 +48,7 @@ const LAYERS: [&[&str]; 10] = [
 ];
 
 /// Imports within a layer, or upward, that are meant.
-const EXCEPTIONS: [(&str, &str, &str); 16] = [
+const EXCEPTIONS: [(&str, &str, &str); 17] = [
     ("commit", "batch", "the currency between the stages"),
     ("normalize", "batch", "the currency between the stages"),
     ("rejects", "batch", "the currency between the stages"),
@@ -88,6 +88,11 @@ const EXCEPTIONS: [(&str, &str, &str); 16] = [
         "a region is checked when the job is read",
     ),
     ("retry", "job", "the policy is the job's"),
+    (
+        "manifest",
+        "audience",
+        "a source's fingerprint is remembered as it was taken",
+    ),
     ("cli", "progress", "a style is a flag's value"),
 ];
 
