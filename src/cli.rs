@@ -12,10 +12,16 @@ use crate::progress::ProgressStyle;
 #[command(name = "klaviyo-export", version, after_help = after_help(), max_term_width = 100)]
 pub struct Cli {
     /// Say more on stderr; twice for each request
-    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    #[arg(short, long, action = clap::ArgAction::Count, global = true, display_order = 900)]
     pub verbose: u8,
     /// Say nothing on stderr but warnings and errors
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    #[arg(
+        short,
+        long,
+        global = true,
+        conflicts_with = "verbose",
+        display_order = 901
+    )]
     pub quiet: bool,
     /// What to do
     #[command(subcommand)]
@@ -230,9 +236,11 @@ Examples:
 const SEND_EXAMPLES: &str = "\
 Examples:
   klaviyo-export send customers.csv --dry-run
-  klaviyo-export send customers.csv --to sftp://AbCdEf_GhIjKl@sftp.klaviyo.com/profiles \\
-      --identity ~/.ssh/klaviyo_ed25519 --default-region US --limit 10
-  klaviyo-export send exports/*.csv.gz --map 'Mobile No=PhoneNumber' --map 'Tier=Loyalty Tier' --to ...
+  klaviyo-export send customers.csv --identity ~/.ssh/klaviyo_ed25519 \\
+      --to sftp://AbCdEf_GhIjKl@sftp.klaviyo.com/profiles \\
+      --default-region US --limit 10
+  klaviyo-export send 'exports/*.csv.gz' --map 'Mobile No=PhoneNumber' \\
+      --map 'Tier=Loyalty Tier' --to ...
   zcat crm.ndjson.gz | klaviyo-export send - --format ndjson --name crm --to ...";
 
 const STATUS_EXAMPLES: &str = "\

@@ -1,6 +1,6 @@
 //! Where the program writes: results to stdout, everything else to stderr.
 //!
-//! Log lines and notes step around a progress bar, so that neither tears the other.
+//! Log lines and notes step around a progress bar, so that neither tears the other. Under `-q` there are no notes.
 
 use std::io::{IsTerminal, Write};
 
@@ -10,12 +10,16 @@ use indicatif::MultiProgress;
 #[derive(Debug, Clone, Default)]
 pub struct Console {
     bars: MultiProgress,
+    quiet: bool,
 }
 
 impl Console {
-    /// The streams of this process.
-    pub fn new() -> Self {
-        Self::default()
+    /// The streams of this process; `quiet` leaves out notes and bars.
+    pub fn new(quiet: bool) -> Self {
+        Self {
+            quiet,
+            ..Self::default()
+        }
     }
 
     /// Writes the result. A reader that went away is no error.
@@ -28,12 +32,24 @@ impl Console {
         });
     }
 
-    /// Writes a line for the person who watches.
+    /// Writes a line for the person who watches, unless it is to be quiet.
     pub fn note(&self, text: &str) {
+        if !self.quiet {
+            self.complain(text);
+        }
+    }
+
+    /// Writes a line that is never left out: an error, or what to do about it.
+    pub fn complain(&self, text: &str) {
         self.bars.suspend(|| {
             let mut stderr = std::io::stderr().lock();
             let _ = writeln!(stderr, "{text}");
         });
+    }
+
+    /// Whether nothing but results, warnings and errors is wanted.
+    pub fn is_quiet(&self) -> bool {
+        self.quiet
     }
 
     /// Whether a person watches.
@@ -44,6 +60,24 @@ impl Console {
     /// Where progress bars are drawn.
     pub fn bars(&self) -> &MultiProgress {
         &self.bars
+    }
+}
+
+/// A text of others (a header, a file's name) as a line may show it: control characters are escaped, so that it stays one
+/// line and tells a terminal nothing.
+pub fn printable(text: &str) -> std::borrow::Cow<'_, str> {
+    if text.contains(char::is_control) {
+        let mut shown = String::new();
+        for character in text.chars() {
+            if character.is_control() {
+                shown.extend(character.escape_default());
+            } else {
+                shown.push(character);
+            }
+        }
+        shown.into()
+    } else {
+        text.into()
     }
 }
 

@@ -137,6 +137,12 @@ impl Error {
         {
             return Some(hint);
         }
+        if let Self::Commit(CommitError::Duplicate { .. }) = self {
+            return Some(
+                "mend the source, or say which row to keep: duplicates = \"first\" or \"last\""
+                    .to_owned(),
+            );
+        }
         let hint = match self.exit_code() {
             ExitCode::Locked => {
                 Some("wait for it to end, or end it; the lock goes with the process")

@@ -33,8 +33,16 @@ pub enum JobError {
         /// Why.
         source: std::io::Error,
     },
+    /// What follows is wrong in this file.
+    #[error("job file {}", path.display())]
+    InFile {
+        /// The job file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<JobError>,
+    },
     /// It is no TOML, or has keys or types that a job has not.
-    #[error("job file{}: {message}", line.map(|line| format!(", line {line}")).unwrap_or_default())]
+    #[error("{}{message}", line.map(|line| format!("line {line}: ")).unwrap_or_default())]
     Syntax {
         /// 1-based.
         line: Option<usize>,
@@ -42,7 +50,7 @@ pub enum JobError {
         message: String,
     },
     /// A key has a value that cannot be.
-    #[error("job file, `{key}`: {problem}")]
+    #[error("`{key}` {problem}")]
     Value {
         /// The key with its section.
         key: &'static str,
@@ -50,7 +58,7 @@ pub enum JobError {
         problem: String,
     },
     /// A variable that the job names for a secret is not set.
-    #[error("job file, `{key}`: the environment variable {variable} is not set")]
+    #[error("`{key}`: the environment variable {variable} is not set")]
     Unset {
         /// The key with its section.
         key: &'static str,
@@ -192,15 +200,33 @@ pub struct Job {
     pub retention: Retention,
 }
 
+/// What of a job tells where its state is. It needs none of the job's secrets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobPlace {
+    /// `[A-Za-z0-9._-]+`.
+    pub name: String,
+    /// Where state lives.
+    pub state_directory: PathBuf,
+}
+
+impl JobPlace {
+    /// Reads the job file at `path`.
+    pub fn load(path: &Path, environment: &Environment) -> Result<Self, JobError> {
+        read(path, |file, base| {
+            check_name(&file.name)?;
+            let directory = file.state.directory.as_deref();
+            Ok(Self {
+                state_directory: environment.state_directory(directory, base),
+                name: file.name,
+            })
+        })
+    }
+}
+
 impl Job {
     /// Reads and validates the job file at `path`; relative paths in it count from its folder.
     pub fn load(path: &Path, environment: &Environment) -> Result<Self, JobError> {
-        let text = std::fs::read_to_string(path).map_err(|source| JobError::Unreadable {
-            path: path.to_owned(),
-            source,
-        })?;
-        let base = path.parent().map(Path::to_path_buf).unwrap_or_default();
-        Self::from_file(JobFile::parse(&text)?, &base, environment)
+        read(path, |file, base| Self::from_file(file, base, environment))
     }
 
     /// Validates `file`; relative paths in it count from `base`.
@@ -214,12 +240,12 @@ impl Job {
         let columns: Vec<_> = file
             .columns
             .iter()
-            .map(|(source, headers)| (source.clone(), headers.to_vec()))
+            .map(|(source, headers)| (source.clone(), headers.names().to_vec()))
             .collect();
         if columns.is_empty() {
             return Err(value(
                 "columns",
-                "no column is mapped; write at least one, such as email = \"Email\"",
+                "maps no column; write at least one, such as email = \"Email\"",
             ));
         }
         Ok(Self {
@@ -256,13 +282,21 @@ impl Job {
     }
 }
 
-impl file::Headers {
-    fn to_vec(&self) -> Vec<String> {
-        match self {
-            Self::One(header) => vec![header.clone()],
-            Self::Several(headers) => headers.clone(),
-        }
-    }
+/// What `make` makes of the job file at `path` and its folder; the error names the file.
+fn read<T>(
+    path: &Path,
+    make: impl FnOnce(JobFile, &Path) -> Result<T, JobError>,
+) -> Result<T, JobError> {
+    let text = std::fs::read_to_string(path).map_err(|source| JobError::Unreadable {
+        path: path.to_owned(),
+        source,
+    })?;
+    JobFile::parse(&text)
+        .and_then(|file| make(file, path.parent().unwrap_or(Path::new(""))))
+        .map_err(|source| JobError::InFile {
+            path: path.to_owned(),
+            source: Box::new(source),
+        })
 }
 
 fn value(key: &'static str, problem: impl Into<String>) -> JobError {
@@ -390,7 +424,7 @@ fn rules(file: &JobFile, columns: &[(String, Vec<String>)]) -> Result<Rules, Job
     };
     if file.audience.primary_key.is_some() && !targets(primary_key) {
         let problem = format!(
-            "no column in [columns] is mapped to {}",
+            "needs a column that is mapped to {}",
             primary_key.column().header()
         );
         return Err(value("audience.primary-key", problem));

@@ -52,7 +52,7 @@ mod signals;
 use crate::cli::{Cli, Command, CommonRunArgs};
 use crate::command::run::{Finished, RunOptions};
 use crate::command::{Surroundings, run, send, status};
-use crate::console::Console;
+use crate::console::{Console, printable};
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::exit_code::ExitCode;
@@ -63,7 +63,7 @@ use crate::progress::ProgressStyle;
 pub fn run(cli: Cli) -> u8 {
     let surroundings = Surroundings {
         environment: Environment::of_process(),
-        console: Console::new(),
+        console: Console::new(cli.quiet),
         interrupt: Interrupt::new(),
     };
     logging::start(&cli, &surroundings);
@@ -104,7 +104,9 @@ fn dispatch(command: Command, surroundings: &Surroundings) -> Result<u8, Error> 
 }
 
 fn options(common: &CommonRunArgs, console: &Console) -> RunOptions {
-    let usual = if console.is_watched() {
+    let usual = if console.is_quiet() {
+        ProgressStyle::None
+    } else if console.is_watched() {
         ProgressStyle::Bar
     } else {
         ProgressStyle::Lines
@@ -145,9 +147,9 @@ fn fail(error: &Error, console: &Console) -> u8 {
         line.push_str(&cause.to_string());
         source = cause.source();
     }
-    console.note(&line);
+    console.complain(&printable(&line));
     if let Some(hint) = error.hint() {
-        console.note(&format!("hint: {hint}"));
+        console.complain(&printable(&format!("hint: {hint}")));
     }
     error.exit_code().number()
 }

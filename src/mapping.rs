@@ -18,7 +18,7 @@ use crate::profile::target::{ColumnError, RESERVED_HEADERS};
 #[derive(Debug, thiserror::Error)]
 pub enum MappingError {
     /// A header that Klaviyo would misread.
-    #[error("[columns], source column `{column}`")]
+    #[error("column `{column}`")]
     Header {
         /// The source column.
         column: String,
@@ -27,7 +27,7 @@ pub enum MappingError {
     },
     /// Two source columns under one header.
     #[error(
-        "[columns]: `{first}` and `{second}` are both mapped to `{header}`; drop one of them or give it another header"
+        "columns `{first}` and `{second}` are both mapped to `{header}`; drop one of them or give it another header"
     )]
     DuplicateHeader {
         /// The header.
@@ -39,9 +39,17 @@ pub enum MappingError {
     },
     /// No column is mapped to an identifier.
     #[error(
-        "[columns]: no column is mapped to Email, PhoneNumber or ExternalID; Klaviyo needs at least one of them"
+        "no column is mapped to Email, PhoneNumber or ExternalID; Klaviyo needs at least one of them"
     )]
     NoIdentifier,
+    /// No column could be guessed to be an identifier.
+    #[error(
+        "{file}: no column looks like Email, PhoneNumber or ExternalID; name one with --map SRC=Email"
+    )]
+    NoneGuessed {
+        /// The source's name.
+        file: String,
+    },
     /// A column that a source has not.
     #[error("{file}: has no column `{column}`{}", suggestion.as_deref().unwrap_or_default())]
     MissingColumn {

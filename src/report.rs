@@ -14,6 +14,9 @@ use crate::manifest::{AttemptState, RunManifest, RunStatus};
 use crate::part::{PartNumber, Verification};
 use crate::rejection::{RejectionReason, RepairCode};
 
+/// The JSON Schema of a report, for whoever reads reports by program.
+pub const SCHEMA: &str = include_str!("report/schema.json");
+
 /// What a run came to.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RunReport {

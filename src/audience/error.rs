@@ -70,6 +70,16 @@ pub enum AudienceError {
         /// The file.
         name: String,
     },
+    /// A first line that is somebody's row.
+    #[error(
+        "{name}: the first line looks like a row, not a header: cell {cell} holds an e-mail address or a phone number; put a line with the names of the columns before it"
+    )]
+    HeaderIsRow {
+        /// The file.
+        name: String,
+        /// Which cell gives it away, counted from 1.
+        cell: usize,
+    },
     /// A header that does not end.
     #[error("{name}: the header is longer than a record may be: is a quote left open in it?")]
     HeaderTooLong {

@@ -111,7 +111,15 @@ fn matches_of(pattern: &str, base: &Path) -> Result<Vec<Input>, AudienceError> {
 /// The file in the same folder whose name is most like this one's, written as the job wrote it.
 fn near_name(written: &str, path: &Path) -> Option<String> {
     let wanted = path.file_name()?.to_str()?.to_lowercase();
-    let (likeness, nearest) = std::fs::read_dir(path.parent()?)
+    let folder = path.parent()?;
+    // A bare name's parent is empty, which is no path.
+    let here = Path::new(".");
+    let folder = if folder == Path::new("") {
+        here
+    } else {
+        folder
+    };
+    let (likeness, nearest) = std::fs::read_dir(folder)
         .ok()?
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
         .map(|name| (strsim::jaro_winkler(&wanted, &name.to_lowercase()), name))

@@ -154,6 +154,12 @@ fn read_header(
             likely,
         });
     }
+    if let Some(cell) = header.iter().position(|cell| is_somebodys(cell)) {
+        return Err(AudienceError::HeaderIsRow {
+            name: name(),
+            cell: cell + 1,
+        });
+    }
     source.header = header;
     source.preamble = bytes.to_vec();
     Ok(())
@@ -207,6 +213,18 @@ fn is_rejects(bytes: &[u8]) -> bool {
     };
     let header = cells_of(&bytes[..end], b',');
     header.len() > REJECT_COLUMNS.len() && header.ends_with(&REJECT_COLUMNS.map(str::to_owned))
+}
+
+/// True for what can only be a person's e-mail address or phone number: a file without a header must not have its first
+/// row shown as names of columns.
+fn is_somebodys(cell: &str) -> bool {
+    let is_address = cell.split_once('@').is_some_and(|(local, domain)| {
+        !local.is_empty() && domain.contains('.') && !cell.contains(char::is_whitespace)
+    });
+    let digits = cell.chars().filter(char::is_ascii_digit).count();
+    let is_number = cell.starts_with('+') || digits == cell.len();
+    let marks = |c: char| c.is_ascii_digit() || matches!(c, '+' | ' ' | '(' | ')' | '-' | '.');
+    is_address || is_number && digits > 8 && cell.chars().all(marks)
 }
 
 fn likely_delimiter(header: &str) -> Option<LikelyDelimiter> {
@@ -265,6 +283,10 @@ mod tests {
                 "a.csv: the header is one column with \\t in it: write delimiter = \"\\t\" or --delimiter '\\t'",
             ),
             (
+                b"Zoe,zoe@example.com,\n",
+                "a.csv: the first line looks like a row, not a header: cell 2 holds an e-mail address or a phone number; put a line with the names of the columns before it",
+            ),
+            (
                 b"a,\"b\nc",
                 "a.csv: header: the file ends inside a quoted cell",
             ),
@@ -285,6 +307,25 @@ mod tests {
                 .unwrap_err()
                 .contains("longer than a record")
         );
+    }
+
+    #[test]
+    fn only_addresses_and_numbers_are_somebodys() {
+        for cell in ["zoe@example.com", "+1 (650) 253-0000", "5511961234567"] {
+            assert!(is_somebodys(cell), "{cell}");
+        }
+        for cell in [
+            "",
+            "@",
+            "e-mail @ work.",
+            "2026-11-23",
+            "20261123",
+            "+",
+            "Phone 1",
+            "a.b@",
+        ] {
+            assert!(!is_somebodys(cell), "{cell}");
+        }
     }
 
     #[test]

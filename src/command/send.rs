@@ -8,12 +8,14 @@ use super::Surroundings;
 use super::run::{Finished, RunOptions, execute};
 use crate::audience::Audience;
 use crate::cli::SendArgs;
+use crate::console::printable;
 use crate::error::Error;
 use crate::job::file::{
     AudienceSection, Duplicates, Headers, JobFile, NormalizeSection, PartsSection, SftpSection,
     StateSection, Unlisted,
 };
-use crate::job::{Job, audience_files};
+use crate::job::{Job, JobError, PrimaryKey, audience_files};
+use crate::mapping::MappingError;
 use crate::mapping::guess::{Guess, guess};
 
 /// Sends the files of `args` once.
@@ -24,7 +26,8 @@ pub fn send(
 ) -> Result<Finished, Error> {
     let mut file = job_file(args)?;
     let base = Path::new("");
-    let audience = Audience::open(&audience_files(&file, base)?, Box::new(std::io::stdin()))?;
+    let files = audience_files(&file, base).map_err(of_flag)?;
+    let audience = Audience::open(&files, Box::new(std::io::stdin()))?;
     let header = audience
         .sources()
         .first()
@@ -32,7 +35,8 @@ pub fn send(
         .unwrap_or_default();
     file.columns = columns(&header, &args.map)?;
     show_mapping(&header, &file, surroundings);
-    let mut job = Job::from_file(file, base, &surroundings.environment)?;
+    require_identifier(&file, &args.map, &audience)?;
+    let mut job = Job::from_file(file, base, &surroundings.environment).map_err(of_flag)?;
     job.accept_new_host_key(args.common.accept_new_host_key);
     if let Some(directory) = &args.common.state_dir {
         job.state_directory.clone_from(directory);
@@ -46,6 +50,12 @@ fn job_file(args: &SendArgs) -> Result<JobFile, Error> {
         Some(url) => destination(url)?,
         None => SftpSection::default(),
     };
+    if args.to.is_some() && args.identity.is_none() && !args.agent && args.password_env.is_none() {
+        return Err(Error::Usage(
+            "--identity: no key is named; add --identity ~/.ssh/klaviyo_ed25519 (or --agent)"
+                .to_owned(),
+        ));
+    }
     sftp.private_key.clone_from(&args.identity);
     sftp.passphrase_env.clone_from(&args.passphrase_env);
     sftp.password_env.clone_from(&args.password_env);
@@ -199,25 +209,61 @@ fn columns(header: &[String], maps: &[String]) -> Result<IndexMap<String, Header
         .collect())
 }
 
+/// Refuses a header in which nothing was guessed that tells one person from another, unless `--map` has its say.
+fn require_identifier(
+    file: &JobFile,
+    maps: &[String],
+    audience: &Audience,
+) -> Result<(), MappingError> {
+    let mut headers = file.columns.values().flat_map(Headers::names);
+    let identified = PrimaryKey::BEST_FIRST.map(PrimaryKey::column);
+    let found = headers.any(|name| identified.iter().any(|column| column.header() == name));
+    if found || !maps.is_empty() && !file.columns.is_empty() {
+        return Ok(());
+    }
+    let file = audience.sources().first();
+    Err(MappingError::NoneGuessed {
+        file: file.map(|source| source.name.clone()).unwrap_or_default(),
+    })
+}
+
+/// What is wrong with a key of the job that was made of flags, told by the flag.
+fn of_flag(error: JobError) -> Error {
+    let (JobError::Value { key, .. } | JobError::Unset { key, .. }) = &error else {
+        return error.into();
+    };
+    let flag = match *key {
+        "name" => "--name",
+        "audience.format" => "--format",
+        "audience.delimiter" => "--delimiter",
+        "audience.encoding" => "--encoding",
+        "audience.primary-key" => "--primary-key",
+        "normalize.default-region" => "--default-region",
+        "sftp.host" | "sftp.directory" => "--to",
+        "sftp.passphrase-env" => "--passphrase-env",
+        "sftp.password-env" => "--password-env",
+        "sftp.host-key" => "--host-key",
+        "sftp.sessions" => "--sessions",
+        _ => return error.into(),
+    };
+    match error {
+        JobError::Value { problem, .. } => Error::Usage(format!("{flag} {problem}")),
+        JobError::Unset { variable, .. } => Error::Usage(format!(
+            "{flag}: the environment variable {variable} is not set"
+        )),
+        error => error.into(),
+    }
+}
+
 /// Says which column goes where, so that a wrong guess is seen.
 fn show_mapping(header: &[String], file: &JobFile, surroundings: &Surroundings) {
-    let width = file
-        .columns
-        .keys()
-        .map(|source| source.chars().count())
-        .max()
-        .unwrap_or(0);
-    surroundings
-        .console
-        .note("columns (change one with --map SRC=HEADER):");
+    let console = &surroundings.console;
+    let names = file.columns.keys().map(|source| printable(source));
+    let width = names.map(|name| name.chars().count()).max().unwrap_or(0);
+    console.note("columns (change one with --map SRC=HEADER):");
     for (source, headers) in &file.columns {
-        let headers = match headers {
-            Headers::One(header) => header.clone(),
-            Headers::Several(headers) => headers.join(", "),
-        };
-        surroundings
-            .console
-            .note(&format!("  {source:width$}  ->  {headers}"));
+        let (source, headers) = (printable(source), headers.names().join(", "));
+        console.note(&format!("  {source:width$}  ->  {}", printable(&headers)));
     }
     let left: Vec<&str> = header
         .iter()
@@ -225,9 +271,7 @@ fn show_mapping(header: &[String], file: &JobFile, surroundings: &Surroundings) 
         .filter(|name| !file.columns.contains_key(*name))
         .collect();
     if !left.is_empty() && file.audience.unlisted == Unlisted::Drop {
-        surroundings
-            .console
-            .note(&format!("  not sent: {}", left.join(", ")));
+        console.note(&format!("  not sent: {}", printable(&left.join(", "))));
     }
 }
 

@@ -41,12 +41,25 @@ pub struct JobFile {
 
 /// One header or several that a source column is written under.
 #[derive(Debug, Clone, Deserialize, Serialize)]
-#[serde(untagged, expecting = "a header, or a list of headers")]
+#[serde(
+    untagged,
+    expecting = "the value must be a header, or a list of headers"
+)]
 pub enum Headers {
     /// One header.
     One(String),
     /// The same value under several headers.
     Several(Vec<String>),
+}
+
+impl Headers {
+    /// The header or headers.
+    pub fn names(&self) -> &[String] {
+        match self {
+            Self::One(header) => std::slice::from_ref(header),
+            Self::Several(headers) => headers,
+        }
+    }
 }
 
 /// `[audience]`.
@@ -344,20 +357,37 @@ fn without_values(message: &str) -> String {
             ),
         };
     }
-    if let Some((_, allowed)) = first_line
-        .strip_prefix("unknown variant `")
-        .and_then(|rest| rest.split_once("`, expected"))
-    {
-        return format!("must be{}", allowed.replace('`', "\""));
+    if let Some(rest) = first_line.strip_prefix("missing field ") {
+        return format!("the key {rest} is missing");
     }
-    match (
-        first_line.find(": string \""),
-        first_line.rfind("\", expected"),
-    ) {
-        (Some(start), Some(end)) if start < end => {
-            format!("{}: a text{}", &first_line[..start], &first_line[end + 1..])
+    match first_line.rsplit_once(", expected ") {
+        // Before it stands the value, or its type.
+        Some((found, expected))
+            if found.starts_with("invalid type: ")
+                || found.starts_with("invalid value: ")
+                || found.starts_with("unknown variant ") =>
+        {
+            format!(
+                "the value must be {}",
+                in_words(expected).replace('`', "\"")
+            )
         }
         _ => first_line.to_owned(),
+    }
+}
+
+/// What serde expects, in the words of a job file's author.
+fn in_words(expected: &str) -> &str {
+    match expected {
+        "u16" => "a whole number from 0 to 65535",
+        "u64" | "usize" => "a whole number, and not negative",
+        "f64" => "a number",
+        "a boolean" => "true or false",
+        "a string" => "a text in quotes",
+        "a sequence" => "a list in [ ]",
+        "a map" => "a table",
+        _ if expected.starts_with("struct ") => "a table",
+        expected => expected,
     }
 }
 
@@ -392,10 +422,21 @@ mod tests {
             "name = \"hunter2\n",
             "name = \"x\"\n[retry]\nfirst = \"hunter2\"\n",
             "name = \"x\"\n[parts]\nmax-bytes = \"hunter2\"\n",
+            "name = \"x\"\n[normalize]\nduplicates = \"hunter2, expected x\"\n",
             "name = \"x\"\n[normalize]\nduplicates = \"hunter2\"\n",
+            "name = \"x\"\n[parts]\nmax-rows = -4711\n",
+            "name = \"x\"\n[parts]\nkeep-parts = 4711\n",
+            "name = \"x\"\n[normalize]\nmax-rejected = \"hunter2\"\n",
+            "name = \"x\"\n[audience]\nfiles = \"hunter2\"\n",
+            "name = \"x\"\naudience = \"hunter2\"\n",
+            "name = \"x\"\n[columns]\nemail = 4711\n",
+            "name = 'x'\n[sftp]\nhunter2\n",
         ] {
             let error = JobFile::parse(text).unwrap_err().to_string();
-            assert!(!error.contains("hunter2"), "{error}");
+            assert!(
+                !error.contains("hunter2") && !error.contains("4711"),
+                "{error}"
+            );
         }
     }
 }

@@ -21,7 +21,7 @@ impl Span {
 }
 
 #[derive(Deserialize)]
-#[serde(untagged, expecting = "a size such as \"50MB\"")]
+#[serde(untagged, expecting = "not a size; write it like \"50MB\"")]
 enum SizeText {
     Number(u64),
     Text(String),

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use super::RunReport;
+use crate::console::printable;
 use crate::manifest::RunStatus;
 use crate::part::Verification;
 
@@ -84,7 +85,7 @@ impl RunReport {
             )?;
         }
         for warning in &self.warnings {
-            writeln!(out, "  note       {warning}")?;
+            writeln!(out, "  note       {}", printable(warning))?;
         }
         if self.status == RunStatus::Done && server.is_some() && self.delivered() > 0 {
             writeln!(out)?;
