@@ -11,10 +11,10 @@ use crate::progress::ProgressStyle;
 #[derive(Debug, Parser)]
 #[command(name = "klaviyo-export", version, after_help = after_help(), max_term_width = 100)]
 pub struct Cli {
-    /// Say more on stderr; twice for each request
-    #[arg(short, long, action = clap::ArgAction::Count, global = true, display_order = 900)]
+    /// Log more on stderr: -v each step, -vv each request
+    #[arg(short, long, action = clap::ArgAction::Count, global = true, display_order = 100)]
     pub verbose: u8,
-    /// Say nothing on stderr but warnings and errors
+    /// Log only warnings and errors on stderr
     #[arg(
         short,
         long,
@@ -100,29 +100,29 @@ pub struct SendArgs {
     /// CSV, TSV or NDJSON files, plain, .gz or .zst; globs; - for standard input
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<String>,
-    /// Where to
+    /// The server: user name, host and folder
     #[arg(
         long,
         value_name = "sftp://USER@HOST[:PORT]/DIR",
         required_unless_present = "dry_run"
     )]
     pub to: Option<String>,
-    /// Private key file
+    /// Private key file, which only you may read (mode 0600)
     #[arg(long, value_name = "FILE")]
     pub identity: Option<String>,
     /// Environment variable with the key's passphrase
     #[arg(long, value_name = "VARIABLE")]
     pub passphrase_env: Option<String>,
-    /// Offer the identities of the ssh-agent
+    /// Offer the keys of the ssh-agent; with --identity only that one
     #[arg(long)]
     pub agent: bool,
     /// Environment variable with the password, for servers that take one
     #[arg(long, value_name = "VARIABLE")]
     pub password_env: Option<String>,
-    /// Known host keys [default: ~/.ssh/known_hosts and /etc/ssh/ssh_known_hosts]
+    /// File of known host keys [default: ~/.ssh/known_hosts and /etc/ssh/ssh_known_hosts]
     #[arg(long, value_name = "FILE")]
     pub known_hosts: Vec<String>,
-    /// Accept this host key, whatever known_hosts says
+    /// Accept only the host key with this fingerprint, instead of looking in known_hosts
     #[arg(long, value_name = "SHA256:...")]
     pub host_key: Vec<String>,
     /// Parallel sessions, 1 to 8 [default: 4]
@@ -131,10 +131,10 @@ pub struct SendArgs {
     /// Put source column SRC under Klaviyo header HEADER; with no HEADER, leave the column out
     #[arg(long, value_name = "SRC=HEADER")]
     pub map: Vec<String>,
-    /// Which identifier makes two rows the same person's [default: the first of the three that is mapped]
+    /// Which identifier makes two rows the same person's [default: the first of these that is mapped]
     #[arg(long, value_name = "KEY", value_parser = ["email", "phone_number", "external_id"])]
     pub primary_key: Option<String>,
-    /// Which of several rows with one key is kept
+    /// Which of several rows with one key is kept; fail: none, the run stops [default: first]
     #[arg(long, value_name = "WHICH", value_parser = ["first", "last", "fail"])]
     pub duplicates: Option<String>,
     /// Region of phone numbers that do not begin with +, such as US

@@ -137,11 +137,18 @@ impl Error {
         {
             return Some(hint);
         }
+        #[cfg(feature = "sandbox")]
+        if let Self::Sandbox(_) = self {
+            return None;
+        }
         if let Self::Commit(CommitError::Duplicate { .. }) = self {
             return Some(
-                "mend the source, or say which row to keep: duplicates = \"first\" or \"last\""
+                "mend the source, or let one of the rows win: duplicates = \"first\" or \"last\""
                     .to_owned(),
             );
+        }
+        if let Self::SpooledPart(_) = self {
+            return Some("start over with --fresh".to_owned());
         }
         let hint = match self.exit_code() {
             ExitCode::Locked => {
@@ -152,7 +159,7 @@ impl Error {
                 Some("free or mend the storage named above, then run the same command again")
             }
             ExitCode::Interrupted | ExitCode::Terminated => {
-                Some("run the same command again to deliver the audience")
+                Some("run the same command again to go on")
             }
             ExitCode::Guard => Some(
                 "look at rejects.csv of this run; mend the source, or change the limit in the job file",

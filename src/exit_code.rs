@@ -79,18 +79,22 @@ impl ExitCode {
             Self::Bug => "a bug in klaviyo-export",
             Self::Usage => "the command line cannot be understood",
             Self::RowsRejected => "done, but rows were rejected and the job is strict",
-            Self::Job => "the job file, or the mapping of columns",
+            Self::Job => {
+                "a setting is wrong: the job file, a flag of `send`, or the mapping of columns"
+            }
             Self::Locked => "another run of the job is under way",
             Self::Audience => "the audience cannot be read, lacks a column, or is empty",
-            Self::Authentication => "host key or authentication",
-            Self::Transfer => "the transfer failed; run again",
+            Self::Authentication => "the host key was not accepted, or the login failed",
+            Self::Transfer => "the transfer failed; run again to go on",
             Self::Verification => "a file on the server is not what was sent",
             Self::Guard => {
                 "a guard stopped the run: too many rejections, or a duplicate where none may be"
             }
-            Self::Storage => "local storage: disk full, state unreadable or of a newer version",
-            Self::Interrupted => "interrupted by SIGINT",
-            Self::Terminated => "interrupted by SIGTERM",
+            Self::Storage => {
+                "local storage: disk full, state unreadable or of a newer version, a part file changed"
+            }
+            Self::Interrupted => "interrupted by SIGINT; run again to go on",
+            Self::Terminated => "interrupted by SIGTERM; run again to go on",
         }
     }
 }

@@ -88,7 +88,7 @@ pub enum AudienceError {
     },
     /// A header that is not in the encoding of the job.
     #[error(
-        "{name}: the header is not valid {encoding}; if the file is {likely}, write encoding = \"{likely}\""
+        "{name}: the header is not valid {encoding}; if the file is {likely}, write encoding = \"{likely}\" or --encoding {likely}"
     )]
     HeaderEncoding {
         /// The file.

@@ -292,11 +292,11 @@ mod tests {
             ),
             (
                 b"pr\xe9nom,b\n",
-                "a.csv: the header is not valid UTF-8; if the file is windows-1252, write encoding = \"windows-1252\"",
+                "a.csv: the header is not valid UTF-8; if the file is windows-1252, write encoding = \"windows-1252\" or --encoding windows-1252",
             ),
             (
                 b"e\0,\0b\0\n\0x\0,\0y\0\n\0",
-                "a.csv: the header is not valid UTF-8; if the file is utf-16le, write encoding = \"utf-16le\"",
+                "a.csv: the header is not valid UTF-8; if the file is utf-16le, write encoding = \"utf-16le\" or --encoding utf-16le",
             ),
         ] {
             assert_eq!(inspected("a.csv", bytes).unwrap_err(), message);

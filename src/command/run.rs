@@ -131,7 +131,7 @@ fn source_warnings(audience: &Audience) -> impl Iterator<Item = String> {
     audience.sources().iter().filter_map(|source| {
         let likely = source.encoding_hint?;
         Some(format!(
-            "{}: many bytes are not UTF-8; it is likely {likely}: write encoding = \"{likely}\"",
+            "{}: many bytes are not UTF-8; it is likely {likely}: write encoding = \"{likely}\" or --encoding {likely}",
             source.name
         ))
     })

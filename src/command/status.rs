@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::job::JobPlace;
 use crate::lock::{self, seconds};
 use crate::manifest::{RunManifest, RunStatus, read_manifest, to_json};
-use crate::report::count;
+use crate::report::{count, grouped};
 use crate::state::JobDirectory;
 
 /// The text (or JSON) that tells of the last run of the job at `args.job`.
@@ -74,12 +74,13 @@ fn write_description(
         None => writeln!(out)?,
     }
     if let Some(counts) = &manifest.counts {
-        let written = count(counts.rows_written, "row");
+        let written = grouped(counts.rows_written);
         let read = count(counts.rows_read, "row");
         writeln!(
             out,
             "  formatted  {written} of {read}, {} rejected, {} duplicate",
-            counts.rows_rejected, counts.duplicates
+            grouped(counts.rows_rejected),
+            grouped(counts.duplicates)
         )?;
     } else {
         writeln!(out, "  formatted  not to the end")?;

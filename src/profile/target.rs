@@ -47,7 +47,9 @@ pub enum ColumnError {
         expected: &'static str,
     },
     /// Might change who may be written to.
-    #[error("header {0:?} looks like consent: name it in allow-consent if it is meant")]
+    #[error(
+        "header {0:?} looks like consent: if it is meant, name it in allow-consent or --allow-consent"
+    )]
     Consent(String),
 }
 
@@ -265,7 +267,7 @@ mod tests {
             ),
             (
                 "SMS Consent",
-                r#"header "SMS Consent" looks like consent: name it in allow-consent if it is meant"#,
+                r#"header "SMS Consent" looks like consent: if it is meant, name it in allow-consent or --allow-consent"#,
             ),
         ] {
             assert_eq!(

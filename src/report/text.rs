@@ -11,6 +11,12 @@ use crate::part::Verification;
 /// How many parts are listed one by one; of more, only those that are not simply verified.
 const LISTED_PARTS: usize = 12;
 
+/// The last words of a report: what a finished upload is not.
+const DELIVERED_MEANS: &str = "
+  Delivered means that the server has accepted the files, not that Klaviyo has imported them. Klaviyo
+  imports them in its own time and e-mails the result; it offers no way to ask for it.
+";
+
 impl RunReport {
     /// The report as text. `run_directory` is where rejects, repairs and kept parts are; `server` is where parts went.
     pub fn to_text(&self, run_directory: &Path, server: Option<&str>) -> String {
@@ -87,16 +93,8 @@ impl RunReport {
         for warning in &self.warnings {
             writeln!(out, "  note       {}", printable(warning))?;
         }
-        if self.status == RunStatus::Done && server.is_some() && self.delivered() > 0 {
-            writeln!(out)?;
-            writeln!(
-                out,
-                "  Delivered means that the server has accepted the files. Klaviyo imports them on its own and"
-            )?;
-            writeln!(
-                out,
-                "  mails the result to the account; it has no way to ask for it."
-            )?;
+        if server.is_some() && self.status == RunStatus::Done && self.delivered() > 0 {
+            out.push_str(DELIVERED_MEANS);
         }
         Ok(())
     }
@@ -120,6 +118,9 @@ impl RunReport {
         server: Option<&str>,
     ) -> std::fmt::Result {
         let Some(server) = server.filter(|_| self.status != RunStatus::DryRun) else {
+            if self.parts.is_empty() {
+                return writeln!(out, "  sent       nothing");
+            }
             return writeln!(
                 out,
                 "  sent       nothing; the parts are in {}",

@@ -71,10 +71,16 @@ impl HostKeyError {
             } => {
                 let place = file.as_ref().map_or_else(
                     || format!("pin it (host-key = [\"{fingerprint}\"]) or add this line"),
-                    |file| format!("add this line to {}", file.display()),
+                    |file| {
+                        format!(
+                            "run once with --accept-new-host-key, or add this line to {}",
+                            file.display()
+                        )
+                    },
                 );
                 let skipped = match skipped_lines {
                     0 => String::new(),
+                    1 => "; 1 line of the known hosts files could not be read".to_owned(),
                     count => format!("; {count} lines of the known hosts files could not be read"),
                 };
                 let ignored = match certificate_authorities {
@@ -98,7 +104,11 @@ impl HostKeyError {
                  either; ask the provider"
                     .into(),
             ),
-            HostKeyReason::Revoked { .. } => None,
+            HostKeyReason::Revoked { .. } => Some(
+                "do not connect: whoever wrote that line says that the key is no longer to be trusted; \
+                 ask the provider for the new one"
+                    .into(),
+            ),
         }
     }
 }
