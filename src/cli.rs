@@ -12,7 +12,7 @@ use crate::progress::ProgressStyle;
 #[command(name = "klaviyo-export", version, after_help = after_help(), max_term_width = 100)]
 pub struct Cli {
     /// Log more on stderr: -v each step, -vv each request
-    #[arg(short, long, action = clap::ArgAction::Count, global = true, display_order = 900)]
+    #[arg(short, long, action = clap::ArgAction::Count, global = true, display_order = 100)]
     pub verbose: u8,
     /// Log only warnings and errors on stderr
     #[arg(

@@ -63,6 +63,24 @@ impl Console {
     }
 }
 
+/// A text of others (a header, a file's name) as a line may show it: control characters are escaped, so that it stays one
+/// line and tells a terminal nothing.
+pub fn printable(text: &str) -> std::borrow::Cow<'_, str> {
+    if text.contains(char::is_control) {
+        let mut shown = String::new();
+        for character in text.chars() {
+            if character.is_control() {
+                shown.extend(character.escape_default());
+            } else {
+                shown.push(character);
+            }
+        }
+        shown.into()
+    } else {
+        text.into()
+    }
+}
+
 /// A writer of log lines.
 pub struct LogLine(MultiProgress);
 

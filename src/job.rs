@@ -200,20 +200,33 @@ pub struct Job {
     pub retention: Retention,
 }
 
+/// What of a job tells where its state is. It needs none of the job's secrets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobPlace {
+    /// `[A-Za-z0-9._-]+`.
+    pub name: String,
+    /// Where state lives.
+    pub state_directory: PathBuf,
+}
+
+impl JobPlace {
+    /// Reads the job file at `path`.
+    pub fn load(path: &Path, environment: &Environment) -> Result<Self, JobError> {
+        read(path, |file, base| {
+            check_name(&file.name)?;
+            let directory = file.state.directory.as_deref();
+            Ok(Self {
+                state_directory: environment.state_directory(directory, base),
+                name: file.name,
+            })
+        })
+    }
+}
+
 impl Job {
     /// Reads and validates the job file at `path`; relative paths in it count from its folder.
     pub fn load(path: &Path, environment: &Environment) -> Result<Self, JobError> {
-        let text = std::fs::read_to_string(path).map_err(|source| JobError::Unreadable {
-            path: path.to_owned(),
-            source,
-        })?;
-        let base = path.parent().map(Path::to_path_buf).unwrap_or_default();
-        JobFile::parse(&text)
-            .and_then(|file| Self::from_file(file, &base, environment))
-            .map_err(|source| JobError::InFile {
-                path: path.to_owned(),
-                source: Box::new(source),
-            })
+        read(path, |file, base| Self::from_file(file, base, environment))
     }
 
     /// Validates `file`; relative paths in it count from `base`.
@@ -267,6 +280,23 @@ impl Job {
             delivery.sftp.accept_new_host_key = accept;
         }
     }
+}
+
+/// What `make` makes of the job file at `path` and its folder; the error names the file.
+fn read<T>(
+    path: &Path,
+    make: impl FnOnce(JobFile, &Path) -> Result<T, JobError>,
+) -> Result<T, JobError> {
+    let text = std::fs::read_to_string(path).map_err(|source| JobError::Unreadable {
+        path: path.to_owned(),
+        source,
+    })?;
+    JobFile::parse(&text)
+        .and_then(|file| make(file, path.parent().unwrap_or(Path::new(""))))
+        .map_err(|source| JobError::InFile {
+            path: path.to_owned(),
+            source: Box::new(source),
+        })
 }
 
 fn value(key: &'static str, problem: impl Into<String>) -> JobError {

@@ -52,7 +52,7 @@ mod signals;
 use crate::cli::{Cli, Command, CommonRunArgs};
 use crate::command::run::{Finished, RunOptions};
 use crate::command::{Surroundings, run, send, status};
-use crate::console::Console;
+use crate::console::{Console, printable};
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::exit_code::ExitCode;
@@ -147,9 +147,9 @@ fn fail(error: &Error, console: &Console) -> u8 {
         line.push_str(&cause.to_string());
         source = cause.source();
     }
-    console.complain(&line);
+    console.complain(&printable(&line));
     if let Some(hint) = error.hint() {
-        console.complain(&format!("hint: {hint}"));
+        console.complain(&printable(&format!("hint: {hint}")));
     }
     error.exit_code().number()
 }

@@ -1,7 +1,8 @@
 //! When to try again, and when to give up: one policy for all sessions of a run.
 //!
 //! Waits grow from `first` to `max` with jitter. Trouble is counted from the first failure after the last acknowledged
-//! byte, whichever session had it: a run gives up only when nothing at all has moved for `give-up-after`.
+//! byte or delivered part, whichever session had it: a run gives up only when nothing at all has moved for
+//! `give-up-after`. Having nothing to send is no trouble.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -17,7 +18,7 @@ pub struct Trouble {
 }
 
 impl Trouble {
-    /// A byte was acknowledged: there is no trouble.
+    /// A byte was acknowledged, or there is nothing to send: there is no trouble.
     pub fn end(&self) {
         let mut since = self.since.lock().unwrap_or_else(PoisonError::into_inner);
         *since = None;

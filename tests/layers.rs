@@ -15,8 +15,6 @@ const LAYERS: [&[&str]; 10] = [
     &["command"],
     // What the program says of itself: the error knows every stage's error.
     &["error", "cli"],
-    // What earlier runs mean for this one, and what is kept of them.
-    &["resume", "retention"],
     // The stages that move rows and parts.
     &[
         "commit",
@@ -31,8 +29,11 @@ const LAYERS: [&[&str]; 10] = [
         "batch",
         "mapping",
         "report",
-        "state",
+        "resume",
+        "retention",
     ],
+    // Where runs are on disk.
+    &["state"],
     // What a job is, made of settings of the layers below.
     &["job", "audience", "retry", "manifest", "lock"],
     &["sftp", "part", "counts", "meter", "profile", "record"],
@@ -86,8 +87,12 @@ const EXCEPTIONS: [(&str, &str, &str); 17] = [
         "normalize",
         "a region is checked when the job is read",
     ),
-    ("manifest", "audience", "what the sources were like"),
     ("retry", "job", "the policy is the job's"),
+    (
+        "manifest",
+        "audience",
+        "a source's fingerprint is remembered as it was taken",
+    ),
     ("cli", "progress", "a style is a flag's value"),
 ];
 

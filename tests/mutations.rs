@@ -34,7 +34,12 @@ const MUTATIONS: u64 = 1_000;
 
 /// Formats `bytes` dry, below `folder`; `None` where the audience is refused before a row is read.
 fn format(folder: &Path, bytes: &[u8], more: &str) -> Option<Finished> {
-    let text = format!("name = \"m\"\n[audience]\nfiles = [\"-\"]\n{COLUMNS}{more}");
+    format_as("csv", folder, bytes, more)
+}
+
+fn format_as(kind: &str, folder: &Path, bytes: &[u8], more: &str) -> Option<Finished> {
+    let text =
+        format!("name = \"m\"\n[audience]\nfiles = [\"-\"]\nformat = {kind:?}\n{COLUMNS}{more}");
     let environment = Environment::from_pairs([("HOME", folder.to_str().unwrap())]);
     let job = Job::from_file(JobFile::parse(&text).unwrap(), folder, &environment).unwrap();
     let audience = Audience::open(&job.audience, Box::new(Cursor::new(bytes.to_vec()))).ok()?;
@@ -180,6 +185,28 @@ fn no_mutation_panics_or_loses_a_row() {
             "{whole} whole, {broken} broken, {refused} refused"
         );
     }
+}
+
+#[test]
+fn no_mutation_of_ndjson_panics_or_loses_a_row() {
+    let lines = rows(CUSTOMERS);
+    let text: String = lines
+        .iter()
+        .map(|row| serde_json::to_string(row).unwrap() + "\n")
+        .collect();
+    let mut whole = 0;
+    for seed in 0..200 {
+        let mut random = Random::new(seed);
+        let mut bytes = text.repeat(2).into_bytes();
+        for _ in 0..=random.below(4) {
+            mutate(&mut bytes, &mut random);
+        }
+        let folder = workspace::folder();
+        if let Some(finished) = format_as("ndjson", folder.path(), &bytes, "") {
+            whole += u64::from(check(folder.path(), &finished, seed));
+        }
+    }
+    assert!(whole > 150, "{whole} whole");
 }
 
 #[test]

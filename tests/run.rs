@@ -61,20 +61,6 @@ fn the_server_receives_the_golden_bytes() {
     assert_eq!(server.received(), [GOLDEN]);
 }
 
-#[test]
-fn the_demo_writes_the_same_bytes() {
-    let workspace = Workspace::new();
-    workspace
-        .run(&["demo", "--directory", "demo", "--json"])
-        .exits(0);
-    let folder = workspace.path("demo/sandbox");
-    let arrived = walk(&folder)
-        .into_iter()
-        .find(|path| path.extension().is_some_and(|end| end == "csv"))
-        .unwrap();
-    assert_eq!(std::fs::read_to_string(arrived).unwrap(), GOLDEN);
-}
-
 fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
     let entries = std::fs::read_dir(folder)
         .unwrap()
@@ -195,6 +181,43 @@ fn typed_values_of_ndjson_are_written_as_they_stand() {
             "[\"a\",\"b\"]"
         ]
     );
+}
+
+#[test]
+fn a_key_that_no_first_row_of_ndjson_has_is_noted_and_an_identifier_must_be_there() {
+    let workspace = Workspace::with(&[("a.ndjson", "{\"email\":\"zoe@example.com\"}\n")]);
+    let job = workspace.job("vip", &small_job("\"a.ndjson\"", ""), None);
+    workspace
+        .run(&["run", &job, "--dry-run", "--json"])
+        .exits(0)
+        .reports(&[(
+            "warnings",
+            json!(["a.ndjson: none of its first rows has `name`; it stays empty there"]),
+        )]);
+    workspace.write("a.ndjson", "{\"mail\":\"zoe@example.com\"}\n");
+    let outcome = workspace.run(&["run", &job, "--dry-run"]).exits(12);
+    assert_eq!(
+        outcome.error(),
+        "a.ndjson: has no column `email`; did you mean `mail`?"
+    );
+}
+
+#[test]
+fn an_encoding_that_fits_better_is_noted() {
+    let workspace = Workspace::new();
+    let rows = b"a@example.com,Ren\xe9e\nb@example.com,J\xfcrgen\nc@example.com,Zo\xeb\nd@example.com,Dee\n";
+    workspace.write("a.csv", [b"email,name\n".as_slice(), rows].concat());
+    let job = workspace.job("vip", &small_job("\"a.csv\"", ""), None);
+    workspace
+        .run(&["run", &job, "--dry-run", "--json"])
+        .exits(0)
+        .reports(&[
+            ("rejections", json!({"invalid-encoding": 3})),
+            (
+                "warnings",
+                json!(["a.csv: many bytes are not UTF-8; it is likely windows-1252: write encoding = \"windows-1252\""]),
+            ),
+        ]);
 }
 
 #[test]

@@ -419,6 +419,27 @@ fn files_that_cannot_be_are_told_by_name() {
 }
 
 #[test]
+fn names_of_columns_stay_on_one_line_and_tell_a_terminal_nothing() {
+    let workspace = Workspace::with(&[(
+        "a.csv",
+        "email,\"first\nname\",\u{1b}[31mred\nzoe@example.com,Zoe,x\n",
+    )]);
+    let shown = workspace.run(&["send", "a.csv", "--dry-run"]).exits(0);
+    assert!(!shown.stderr.contains('\u{1b}'), "{}", shown.stderr);
+    assert!(
+        shown.stderr.contains("not sent: \\u{1b}[31mred\n")
+            && shown.stderr.contains("  first\\nname  ->  FirstName\n"),
+        "{}",
+        shown.stderr
+    );
+    let refused = workspace.run(&["send", "a.csv", "--dry-run", "-q", "--map", "zip=Zip"]);
+    assert_eq!(
+        refused.exits(12).stderr,
+        "error: a.csv: has no column `zip`; it has `email`, `first\\nname`, `\\u{1b}[31mred`\n"
+    );
+}
+
+#[test]
 fn a_broken_archive_is_told_by_its_record() {
     use std::io::Write;
     let rows: String = (0..200_000_u32)

@@ -63,6 +63,18 @@ fn the_last_run_is_told_with_its_counts_and_what_to_type_next() {
 }
 
 #[test]
+fn the_job_s_secrets_need_not_be_there() {
+    let workspace = Workspace::with(&[("a.csv", AUDIENCE)]);
+    let server = workspace.server();
+    let job = workspace.job("vip", JOB, Some(&server));
+    workspace.run(&["run", &job]).exits(0);
+    let text = std::fs::read_to_string(workspace.path(&job)).unwrap();
+    workspace.write(&job, format!("{text}passphrase-env = \"NOT_SET\"\n"));
+    workspace.run(&["run", &job]).exits(10);
+    workspace.run(&["status", &job]).exits(0);
+}
+
+#[test]
 fn json_is_the_manifest() {
     let workspace = Workspace::with(&[("a.csv", AUDIENCE)]);
     let server = workspace.server();

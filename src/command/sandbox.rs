@@ -30,7 +30,10 @@ pub fn sandbox(args: &SandboxArgs, surroundings: &Surroundings) -> Result<(), Er
         sandbox.profiles().display()
     ));
     let mut told = 0;
-    while surroundings.interrupt.sleep(LOOK) {
+    let mut serving = true;
+    while serving {
+        // What came in just before the signal is told as well.
+        serving = surroundings.interrupt.sleep(LOOK);
         let journal = sandbox.journal();
         for event in journal.get(told..).unwrap_or_default() {
             match event {

@@ -8,6 +8,7 @@ use super::Surroundings;
 use super::run::{Finished, RunOptions, execute};
 use crate::audience::Audience;
 use crate::cli::SendArgs;
+use crate::console::printable;
 use crate::error::Error;
 use crate::job::file::{
     AudienceSection, Duplicates, Headers, JobFile, NormalizeSection, PartsSection, SftpSection,
@@ -256,20 +257,13 @@ fn of_flag(error: JobError) -> Error {
 
 /// Says which column goes where, so that a wrong guess is seen.
 fn show_mapping(header: &[String], file: &JobFile, surroundings: &Surroundings) {
-    let width = file
-        .columns
-        .keys()
-        .map(|source| source.chars().count())
-        .max()
-        .unwrap_or(0);
-    surroundings
-        .console
-        .note("columns (change one with --map SRC=HEADER):");
+    let console = &surroundings.console;
+    let names = file.columns.keys().map(|source| printable(source));
+    let width = names.map(|name| name.chars().count()).max().unwrap_or(0);
+    console.note("columns (change one with --map SRC=HEADER):");
     for (source, headers) in &file.columns {
-        let headers = headers.names().join(", ");
-        surroundings
-            .console
-            .note(&format!("  {source:width$}  ->  {headers}"));
+        let (source, headers) = (printable(source), headers.names().join(", "));
+        console.note(&format!("  {source:width$}  ->  {}", printable(&headers)));
     }
     let left: Vec<&str> = header
         .iter()
@@ -277,9 +271,7 @@ fn show_mapping(header: &[String], file: &JobFile, surroundings: &Surroundings) 
         .filter(|name| !file.columns.contains_key(*name))
         .collect();
     if !left.is_empty() && file.audience.unlisted == Unlisted::Drop {
-        surroundings
-            .console
-            .note(&format!("  not sent: {}", left.join(", ")));
+        console.note(&format!("  not sent: {}", printable(&left.join(", "))));
     }
 }
 

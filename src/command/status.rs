@@ -6,7 +6,7 @@ use std::path::Path;
 use super::Surroundings;
 use crate::cli::StatusArgs;
 use crate::error::Error;
-use crate::job::Job;
+use crate::job::JobPlace;
 use crate::lock::{self, seconds};
 use crate::manifest::{RunManifest, RunStatus, read_manifest, to_json};
 use crate::report::{count, grouped};
@@ -14,7 +14,7 @@ use crate::state::JobDirectory;
 
 /// The text (or JSON) that tells of the last run of the job at `args.job`.
 pub fn status(args: &StatusArgs, surroundings: &Surroundings) -> Result<String, Error> {
-    let job = Job::load(&args.job, &surroundings.environment)?;
+    let job = JobPlace::load(&args.job, &surroundings.environment)?;
     let directory = args.state_dir.as_ref().unwrap_or(&job.state_directory);
     let state = JobDirectory::new(directory, &job.name);
     let Some(last) = state.run_ids()?.pop() else {

@@ -367,7 +367,10 @@ fn without_values(message: &str) -> String {
                 || found.starts_with("invalid value: ")
                 || found.starts_with("unknown variant ") =>
         {
-            format!("the value must be {}", in_words(expected))
+            format!(
+                "the value must be {}",
+                in_words(expected).replace('`', "\"")
+            )
         }
         _ => first_line.to_owned(),
     }

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use super::RunReport;
+use crate::console::printable;
 use crate::manifest::RunStatus;
 use crate::part::Verification;
 
@@ -90,7 +91,7 @@ impl RunReport {
             )?;
         }
         for warning in &self.warnings {
-            writeln!(out, "  note       {warning}")?;
+            writeln!(out, "  note       {}", printable(warning))?;
         }
         if server.is_some() && self.status == RunStatus::Done && self.delivered() > 0 {
             out.push_str(DELIVERED_MEANS);

@@ -1,11 +1,12 @@
 //! One fault after another, with what must follow from each.
 
 use std::fs::OpenOptions;
-use std::time::Duration;
+use std::io::Write as _;
+use std::time::{Duration, Instant};
 
 use klaviyo_export::sandbox::{Event, Fault, Faults};
 
-use crate::delivery::{JobOptions, wait_until};
+use crate::delivery::{JobOptions, Running, wait_until};
 use crate::{ROW, Scene, attempts, words};
 
 /// Rows of an audience that is one part of about 600 kB.
@@ -166,6 +167,47 @@ fn a_refused_login_is_not_tried_again() {
         "{:#?}",
         scene.sandbox.journal()
     );
+}
+
+#[test]
+fn a_login_that_is_refused_after_a_cut_is_not_tried_again_to_tidy_up() {
+    let faults = Faults::none()
+        .once(Fault::CutAfter { bytes: 50_000 })
+        .nth(Fault::RefuseLogin, 2);
+    let scene = one_part(faults);
+    let outcome = scene.run();
+    outcome.assert_code(13);
+    assert_eq!(scene.count(|event| *event == Event::Connected), 2);
+    let report = outcome.report();
+    let cut = report.parts[0].remote_path.clone().unwrap();
+    assert_eq!(report.leftovers, [cut]);
+}
+
+#[test]
+fn time_without_a_part_to_send_is_no_trouble() {
+    let options = JobOptions {
+        file: "-",
+        give_up_after: "500ms",
+        ..JobOptions::default()
+    };
+    let faults = Faults::none()
+        .once(Fault::RefuseConnection)
+        .once(Fault::CutAfter { bytes: 0 });
+    // The beginning of a stream is looked at before anything is connected.
+    let scene = Scene::new(3_000, &options, faults);
+    let mut command = scene.workspace.command(&["run", "job.toml", "--json"]);
+    let mut running = Running::start(command.stdin(std::process::Stdio::piped()));
+    let audience = std::fs::read(scene.workspace.path("audience.csv")).unwrap();
+    let (first, rest) = audience.split_at(audience.len() * 2 / 3);
+    let mut source = running.source();
+    source.write_all(first).unwrap();
+    scene.wait_for("the login", |event| *event == Event::Authenticated);
+    let until = Instant::now() + Duration::from_millis(700);
+    wait_until("longer than give-up-after", || Instant::now() >= until);
+    source.write_all(rest).unwrap();
+    drop(source);
+    let report = scene.assert_delivered(&running.wait());
+    assert_eq!(attempts(&report), [2]);
 }
 
 #[test]

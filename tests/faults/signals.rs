@@ -43,6 +43,12 @@ fn sigterm_lets_the_part_in_hand_finish_and_begins_no_other() {
     assert!(words(&report)[1..].iter().all(|word| *word == "not sent"));
     assert_eq!(scene.opened(), 1);
     assert!(outcome.took < Duration::from_secs(9), "{:?}", outcome.took);
+
+    // The same command goes on with what is missing.
+    scene.sandbox.set_faults(Faults::none());
+    let second = scene.assert_delivered(&scene.run());
+    assert_eq!(second.run_id, report.run_id);
+    assert_eq!(scene.opened(), 3, "a part was sent twice");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -209,6 +209,11 @@ impl Running {
     /// Waits until the program has said this.
     pub fn wait_for_stderr(&self, text: &str) {
         wait_until(text, || self.stderr.text.lock().unwrap().contains(text));
+    }
+
+    /// The other end of the program's standard input, which must be a pipe.
+    pub fn source(&mut self) -> ChildStdin {
+        self.child.stdin.take().unwrap()
     }
 
     pub fn has_ended(&mut self) -> bool {

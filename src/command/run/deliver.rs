@@ -28,6 +28,16 @@ pub(super) struct Delivered {
     pub(super) left_over: Vec<String>,
 }
 
+/// Whether broken attempts can be removed after this error: not on a server that is gone, nor by logging in again where
+/// that was refused.
+fn leaves_a_server(error: &UploadError) -> bool {
+    match error {
+        UploadError::Connect(_) | UploadError::GaveUp { .. } => false,
+        UploadError::Part { source, .. } => !source.is_authentication(),
+        UploadError::LocalPart { .. } | UploadError::State(_) => true,
+    }
+}
+
 /// The state that the sessions share.
 struct Pool<'a> {
     route: Route<'a>,
@@ -73,10 +83,7 @@ pub(super) fn deliver(
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .take();
-    if !matches!(
-        error,
-        Some(UploadError::Connect(_) | UploadError::GaveUp { .. })
-    ) {
+    if error.as_ref().is_none_or(leaves_a_server) {
         pool.tidy_up();
     }
     match error {
@@ -106,6 +113,7 @@ impl Pool<'_> {
             match courier.carry(&mut task) {
                 Ok(Carried::Delivered(part)) => {
                     backoff.reset();
+                    self.route.trouble.end();
                     self.route.meter.parts_delivered.add(1);
                     self.settled(&mut courier, task);
                     if !self.route.keep_parts {
@@ -126,8 +134,13 @@ impl Pool<'_> {
                     }
                 }
                 Err(error) => {
-                    self.abandon(&mut courier, task);
-                    return self.fail(error);
+                    let tidy = leaves_a_server(&error);
+                    // First, so that the other sessions begin nothing more.
+                    self.fail(error);
+                    if tidy {
+                        self.abandon(&mut courier, task);
+                    }
+                    return;
                 }
             }
         }
@@ -147,6 +160,8 @@ impl Pool<'_> {
                 return false;
             }
         }
+        // It may be long before there is a part: that is no trouble.
+        self.route.trouble.end();
         self.open.store(true, Ordering::Release);
         true
     }
