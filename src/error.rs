@@ -60,11 +60,9 @@ pub enum Error {
     #[error(transparent)]
     State(#[from] StateError),
     /// Delivering parts.
-    #[error("upload to {server}")]
+    #[error("upload")]
     Upload {
-        /// `host:port`.
-        server: String,
-        /// Why.
+        /// Why, and with which server.
         source: Box<UploadError>,
     },
     /// Remote files of the wrong size.

@@ -22,6 +22,8 @@ pub(crate) fn start(cli: &Cli, surroundings: &Surroundings) {
         .with_writer(surroundings.console.clone())
         .with_ansi(colours)
         .with_target(false)
+        // A stderr that nobody reads any more is no reason to end.
+        .log_internal_errors(false)
         .try_init();
     // A log that a test has started already stays as it is.
     drop(started);

@@ -1,8 +1,8 @@
 //! What an unfinished run of a job means for the next one.
 //!
-//! Complete spool: only what is missing is sent. Cut while formatting, and the sources are the same: they are formatted
-//! again under the same names, and parts that the server has are skipped. Anything else: a new run, and the old one is
-//! superseded (design, "Resume").
+//! The same job over the same files: a complete spool is only sent on; one that was cut is formatted again under the same
+//! names, and parts that the server has are skipped. Anything else, standard input above all, is a new run that
+//! supersedes the old one: going on could leave rows out that have come since.
 
 use std::path::PathBuf;
 
@@ -34,7 +34,7 @@ pub enum Obstacle {
     JobChanged,
     /// The source files are not the same.
     SourcesChanged,
-    /// The audience is a stream, and not all of it was formatted.
+    /// The audience is a stream: it cannot be read again, and may hold other rows.
     Stream,
     /// `--limit` is not the same.
     LimitChanged,
@@ -117,8 +117,7 @@ fn obstacle(last: &RunManifest, now: &Identity) -> Option<Obstacle> {
     }
     match (&last.sources, &now.sources) {
         (Some(then), Some(now)) if then == now => {}
-        // A complete spool needs no source any more.
-        (None, None) if last.formatted => {}
+        // Even with a complete spool: what comes in now may be other rows, and those would be lost.
         (None, _) | (_, None) => return Some(Obstacle::Stream),
         (Some(_), Some(_)) => return Some(Obstacle::SourcesChanged),
     }
@@ -289,13 +288,13 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_goes_on_only_when_all_of_it_is_spooled() {
+    fn a_stream_never_goes_on_for_it_may_hold_other_rows() {
         let mut then = manifest();
         then.sources = None;
         let mut now = identity();
         now.sources = None;
         assert_eq!(obstacle(&then, &now), Some(Obstacle::Stream));
         then.formatted = true;
-        assert_eq!(obstacle(&then, &now), None);
+        assert_eq!(obstacle(&then, &now), Some(Obstacle::Stream));
     }
 }

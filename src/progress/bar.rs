@@ -77,7 +77,7 @@ impl Display for Bars {
         let sent = meter.bytes_acknowledged.now();
         let speed = self.speed(elapsed, sent);
         if let Some(bar) = &self.send {
-            bar.set_length(meter.bytes_spooled.now());
+            bar.set_length(meter.bytes_spooled.now().max(1));
             bar.set_position(sent);
             let parts = format!(
                 "{} of {}",

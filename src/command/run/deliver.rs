@@ -19,6 +19,9 @@ const IDLE_LOOK: Duration = Duration::from_millis(50);
 /// Sessions are opened one after the other with this gap: servers drop bursts of handshakes (OpenSSH's `MaxStartups`).
 const CONNECT_GAP: Duration = Duration::from_millis(50);
 
+/// A host name that is not found before the first session is more likely mistyped than in trouble.
+const UNKNOWN_NAME: Duration = Duration::from_mins(1);
+
 /// What the sessions of a run came to.
 #[derive(Debug, Default)]
 pub(super) struct Delivered {
@@ -225,7 +228,10 @@ impl Pool<'_> {
 
     /// Waits before another try. False when the run is over.
     fn wait(&self, error: SftpError, backoff: &mut Backoff) -> bool {
-        let limit = self.route.delivery.retry.give_up_after;
+        let mut limit = self.route.delivery.retry.give_up_after;
+        if matches!(error, SftpError::Resolve { .. }) && !self.open.load(Ordering::Acquire) {
+            limit = limit.min(UNKNOWN_NAME);
+        }
         if self.route.trouble.note() >= limit {
             self.fail(UploadError::GaveUp {
                 after: limit,

@@ -219,7 +219,6 @@ impl<'a> Stages<'a> {
         };
         let result = deliver::deliver(route, queue, &self.begun.leftovers, delivery.sessions);
         Sent {
-            server: delivery.sftp.server(),
             result,
             seconds: begun.elapsed().as_secs_f64(),
         }
@@ -332,7 +331,6 @@ struct Formatted {
 
 /// What delivering came to.
 struct Sent {
-    server: String,
     result: Result<deliver::Delivered, UploadError>,
     seconds: f64,
 }
@@ -341,7 +339,6 @@ impl Sent {
     fn into_error(self) -> Option<Error> {
         match self.result {
             Err(source) => Some(Error::Upload {
-                server: self.server,
                 source: Box::new(source),
             }),
             Ok(delivered) if delivered.misdelivered > 0 => Some(Error::Misdelivered {
