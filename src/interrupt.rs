@@ -85,11 +85,6 @@ impl Interrupt {
         }
     }
 
-    /// True after a second signal: not even tidy up.
-    pub fn insists(&self) -> bool {
-        self.0.state.load(Ordering::Acquire) == AT_ONCE
-    }
-
     /// The number of the first signal.
     pub fn signal(&self) -> Option<i32> {
         self.is_raised()
