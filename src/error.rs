@@ -55,7 +55,7 @@ pub enum Error {
     },
     /// A spooled part of an unfinished run.
     #[error(transparent)]
-    SpooledPart(SpooledPartError),
+    SpooledPart(#[from] SpooledPartError),
     /// State on disk.
     #[error(transparent)]
     State(#[from] StateError),

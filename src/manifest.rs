@@ -67,6 +67,13 @@ pub enum RunStatus {
     Superseded,
 }
 
+impl RunStatus {
+    /// True of a run that was meant to deliver and has more to do: a later one may go on with it.
+    pub const fn is_unfinished(self) -> bool {
+        matches!(self, Self::Running | Self::Failed | Self::Interrupted)
+    }
+}
+
 /// Where a part stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -185,6 +192,13 @@ pub struct RunManifest {
     pub counts: Option<Counts>,
     /// The closed parts, in order.
     pub parts: Vec<PartRecord>,
+}
+
+impl RunManifest {
+    /// How many parts the server has.
+    pub fn delivered(&self) -> u64 {
+        self.parts.iter().filter(|part| part.is_delivered()).count() as u64
+    }
 }
 
 /// A run's manifest in memory and on disk.

@@ -124,7 +124,16 @@ impl RecordVisitor for Visit<'_> {
     }
 }
 
-impl Visit<'_> {
+impl<'a> Visit<'a> {
+    /// Column `index` of the mapping in this block's source.
+    fn place(&self, index: usize) -> Place<'a> {
+        Place {
+            mapping: self.mapping,
+            plan: self.plan,
+            index,
+        }
+    }
+
     fn write_row(&mut self, row: &impl Record, start: usize) -> Result<(), Refusal> {
         let mapping = self.mapping;
         for identifier in &mut self.buffers.identifiers {
@@ -221,17 +230,13 @@ impl Visit<'_> {
     }
 
     fn email(&mut self, row: &impl Record, index: usize) -> Result<(), Refusal> {
+        let place = self.place(index);
         let Buffers {
             unescaped,
             cleaned,
             identifiers: [email, ..],
             ..
         } = &mut *self.buffers;
-        let place = Place {
-            mapping: self.mapping,
-            plan: self.plan,
-            index,
-        };
         let text = place.clean(row, unescaped, cleaned, self.batch)?;
         if !text.is_empty()
             && let Err(fault) = email::normalize(text, email)
@@ -250,17 +255,13 @@ impl Visit<'_> {
     }
 
     fn phone(&mut self, row: &impl Record, index: usize) -> Result<(), Refusal> {
+        let place = self.place(index);
         let Buffers {
             unescaped,
             cleaned,
             country,
             identifiers: [_, phone, _],
         } = &mut *self.buffers;
-        let place = Place {
-            mapping: self.mapping,
-            plan: self.plan,
-            index,
-        };
         let text = place.clean(row, unescaped, cleaned, self.batch)?;
         if !text.is_empty() {
             let cell = self
@@ -289,17 +290,13 @@ impl Visit<'_> {
     }
 
     fn external_id(&mut self, row: &impl Record, index: usize) -> Result<(), Refusal> {
+        let place = self.place(index);
         let Buffers {
             unescaped,
             cleaned,
             identifiers: [.., external_id],
             ..
         } = &mut *self.buffers;
-        let place = Place {
-            mapping: self.mapping,
-            plan: self.plan,
-            index,
-        };
         let text = place.clean(row, unescaped, cleaned, self.batch)?;
         external_id.extend_from_slice(text);
         push_quoted(&mut self.batch.row_bytes, external_id);
@@ -307,14 +304,10 @@ impl Visit<'_> {
     }
 
     fn text(&mut self, row: &impl Record, index: usize) -> Result<(), Refusal> {
+        let place = self.place(index);
         let Buffers {
             unescaped, cleaned, ..
         } = &mut *self.buffers;
-        let place = Place {
-            mapping: self.mapping,
-            plan: self.plan,
-            index,
-        };
         let text = place.clean(row, unescaped, cleaned, self.batch)?;
         push_cell(&mut self.batch.row_bytes, text);
         Ok(())

@@ -58,8 +58,8 @@ impl Obstacle {
 /// How a run begins.
 #[derive(Debug)]
 pub enum Beginning {
-    /// Nothing is unfinished.
-    New,
+    /// Nothing is unfinished; the last run, if there was one.
+    New(Option<Box<RunManifest>>),
     /// The unfinished run cannot go on.
     Instead {
         /// The unfinished run.
@@ -79,13 +79,12 @@ pub const PROGRAM: &str = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_V
 /// Looks at the job's last run that was meant to deliver.
 pub fn beginning(state: &JobDirectory, identity: &Identity) -> Result<Beginning, StateError> {
     let Some(last) = last_run(state)? else {
-        return Ok(Beginning::New);
+        return Ok(Beginning::New(None));
     };
-    let ended = matches!(last.status, RunStatus::Done | RunStatus::Superseded);
-    if ended {
-        return Ok(Beginning::New);
-    }
     let last = Box::new(last);
+    if !last.status.is_unfinished() {
+        return Ok(Beginning::New(Some(last)));
+    }
     Ok(match obstacle(&last, identity) {
         Some(because) => Beginning::Instead { of: last, because },
         None if last.formatted => Beginning::Send(last),

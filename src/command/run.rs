@@ -60,10 +60,7 @@ pub fn run(
     surroundings: &Surroundings,
 ) -> Result<Finished, Error> {
     let mut job = Job::load(&args.job, &surroundings.environment)?;
-    job.accept_new_host_key(args.common.accept_new_host_key);
-    if let Some(directory) = &args.common.state_dir {
-        job.state_directory.clone_from(directory);
-    }
+    super::apply(&args.common, &mut job);
     let audience = Audience::open(&job.audience, Box::new(std::io::stdin()))?;
     execute(&job, audience, options, surroundings)
 }

@@ -37,10 +37,7 @@ pub fn send(
     show_mapping(&header, &file, surroundings);
     require_identifier(&file, &args.map, &audience)?;
     let mut job = Job::from_file(file, base, &surroundings.environment).map_err(of_flag)?;
-    job.accept_new_host_key(args.common.accept_new_host_key);
-    if let Some(directory) = &args.common.state_dir {
-        job.state_directory.clone_from(directory);
-    }
+    super::apply(&args.common, &mut job);
     execute(&job, audience, options, surroundings)
 }
 

@@ -85,11 +85,7 @@ fn write_description(
     } else {
         writeln!(out, "  formatted  not to the end")?;
     }
-    let delivered = manifest
-        .parts
-        .iter()
-        .filter(|part| part.is_delivered())
-        .count();
+    let delivered = manifest.delivered();
     writeln!(
         out,
         "  delivered  {delivered} of {}",

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::RunOptions;
-use crate::audience::{Audience, SourceFingerprint};
+use crate::audience::Audience;
 use crate::error::Error;
 use crate::job::Job;
 use crate::job::file::OnSourceChange;
-use crate::manifest::{MANIFEST_VERSION, ManifestFile, PartRecord, RunManifest, RunStatus};
+use crate::manifest::{MANIFEST_VERSION, ManifestFile, RunManifest, RunStatus};
 use crate::report::count;
-use crate::resume::{self, Beginning, Identity, Obstacle, PROGRAM, SpooledPartError};
+use crate::resume::{self, Beginning, Identity, Obstacle, PROGRAM};
 use crate::state::{JobDirectory, RunDirectory, new_run_id};
 use crate::upload::Task;
 
@@ -49,8 +49,7 @@ pub(super) fn begin(
     if options.fresh {
         // What cannot be read cannot go on either: starting over is the way out.
         let last = resume::last_run(state).ok().flatten();
-        let unfinished =
-            last.filter(|last| !matches!(last.status, RunStatus::Done | RunStatus::Superseded));
+        let unfinished = last.filter(|last| last.status.is_unfinished());
         let mut begun = new_run(job, identity, options, state)?;
         if let Some(last) = unfinished {
             begun.replace(last, "--fresh was given", state)?;
@@ -58,8 +57,7 @@ pub(super) fn begin(
         return Ok(begun);
     }
     match resume::beginning(state, &identity)? {
-        Beginning::New => {
-            let last = resume::last_run(state)?;
+        Beginning::New(last) => {
             let mut begun = new_run(job, identity, options, state)?;
             begun.leftovers = last
                 .map(|last| resume::leftovers(&last))
@@ -109,7 +107,7 @@ fn new_run(
         dry_run: options.dry_run,
         program: PROGRAM.to_owned(),
         job_fingerprint,
-        sources: sources as Option<Vec<SourceFingerprint>>,
+        sources,
         limit,
         started_at,
         finished_at: None,
@@ -136,7 +134,7 @@ fn go_on(
     rest: Option<Vec<Task>>,
     state: &JobDirectory,
 ) -> Result<Begun, Error> {
-    let delivered = last.parts.iter().filter(|part| part.is_delivered()).count() as u64;
+    let delivered = last.delivered();
     let what = match &rest {
         Some(rest) => format!("{} to send", count(rest.len() as u64, "part")),
         None => "the audience is formatted again".to_owned(),
@@ -171,20 +169,13 @@ impl Begun {
         because: &str,
         state: &JobDirectory,
     ) -> Result<(), Error> {
-        let delivered: Vec<&PartRecord> =
-            of.parts.iter().filter(|part| part.is_delivered()).collect();
+        let delivered = of.delivered();
         self.warnings.push(format!(
             "superseded the unfinished run {} ({because}); {} of it had been delivered",
             of.run_id,
-            count(delivered.len() as u64, "part")
+            count(delivered, "part")
         ));
         self.leftovers = resume::leftovers(&of);
         Ok(resume::supersede(state, of)?)
-    }
-}
-
-impl From<SpooledPartError> for Error {
-    fn from(error: SpooledPartError) -> Self {
-        Self::SpooledPart(error)
     }
 }
