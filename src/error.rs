@@ -135,6 +135,14 @@ impl Error {
         {
             return Some(hint);
         }
+        if let Self::Upload { source, .. } = self
+            && let UploadError::Broke { .. } = &**source
+        {
+            return Some(
+                "run the same command again to go on; where the link never holds long enough for one part, lower max-bytes in [parts]"
+                    .to_owned(),
+            );
+        }
         #[cfg(feature = "sandbox")]
         if let Self::Sandbox(_) = self {
             return None;
@@ -198,6 +206,6 @@ fn upload_exit_code(error: &UploadError) -> ExitCode {
             ..
         } => ExitCode::Storage,
         UploadError::Connect(error) | UploadError::Part { source: error, .. } => of_sftp(error),
-        UploadError::GaveUp { .. } => ExitCode::Transfer,
+        UploadError::Broke { .. } | UploadError::GaveUp { .. } => ExitCode::Transfer,
     }
 }

@@ -3,8 +3,11 @@
 //! Waits grow from `first` to `max` with jitter. Trouble is counted from the first failure after the last acknowledged
 //! byte or delivered part, whichever session had it: a run gives up only when nothing at all has moved for
 //! `give-up-after`. Having nothing to send is no trouble.
+//!
+//! A part that breaks starts again from its first byte, so on a link that is cut every minute a part must be through within
+//! a minute. [`Lanes`] sees to that: sessions share the link, and after a break fewer of them send at once.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
@@ -28,6 +31,68 @@ impl Trouble {
     pub fn note(&self) -> Duration {
         let mut since = self.since.lock().unwrap_or_else(PoisonError::into_inner);
         since.get_or_insert_with(Instant::now).elapsed()
+    }
+}
+
+/// How many sessions send at once: half as many after a part broke on its way, one more after each that was delivered.
+#[derive(Debug)]
+pub struct Lanes {
+    most: usize,
+    state: Mutex<LaneState>,
+}
+
+#[derive(Debug)]
+struct LaneState {
+    open: usize,
+    busy: usize,
+}
+
+/// The right to send one part, until it is dropped.
+#[derive(Debug)]
+pub struct Lane<'a>(&'a Lanes);
+
+impl Lanes {
+    /// At most so many at once, and as many at first.
+    pub fn new(most: usize) -> Self {
+        Self {
+            most,
+            state: Mutex::new(LaneState {
+                open: most,
+                busy: 0,
+            }),
+        }
+    }
+
+    /// A free lane, if there is one.
+    pub fn enter(&self) -> Option<Lane<'_>> {
+        let mut state = self.state();
+        if state.busy >= state.open {
+            return None;
+        }
+        state.busy += 1;
+        Some(Lane(self))
+    }
+
+    /// A part broke on its way.
+    pub fn narrow(&self) {
+        let mut state = self.state();
+        state.open = (state.open / 2).max(1);
+    }
+
+    /// A part was delivered.
+    pub fn widen(&self) {
+        let mut state = self.state();
+        state.open = (state.open + 1).min(self.most);
+    }
+
+    fn state(&self) -> MutexGuard<'_, LaneState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Lane<'_> {
+    fn drop(&mut self) {
+        self.0.state().busy -= 1;
     }
 }
 
@@ -94,6 +159,26 @@ mod tests {
         assert!(waits[20] > Duration::from_secs(15));
         backoff.reset();
         assert!(backoff.next().unwrap() <= Duration::from_secs(2));
+    }
+
+    #[test]
+    fn lanes_are_halved_by_a_break_and_grow_with_each_delivery() {
+        let lanes = Lanes::new(4);
+        let taken: Vec<_> = (0..4).map(|_| lanes.enter().unwrap()).collect();
+        assert!(lanes.enter().is_none());
+        lanes.narrow();
+        lanes.narrow();
+        lanes.narrow();
+        drop(taken);
+        let one = lanes.enter().unwrap();
+        assert!(lanes.enter().is_none(), "one is left after three breaks");
+        lanes.widen();
+        let two = lanes.enter().unwrap();
+        assert!(lanes.enter().is_none());
+        drop((one, two));
+        (0..10).for_each(|_| lanes.widen());
+        let all: Vec<_> = std::iter::from_fn(|| lanes.enter()).collect();
+        assert_eq!(all.len(), 4);
     }
 
     #[test]

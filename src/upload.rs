@@ -12,6 +12,7 @@ use crate::job::Delivery;
 use crate::manifest::{Attempt, AttemptState, ManifestFile, PartState, StateError};
 use crate::meter::Meter;
 use crate::part::{Part, PartNumber, UploadedPart, Verification, VerifiedPart};
+use crate::report::megabytes;
 use crate::retry::Trouble;
 use crate::sftp::{RemoteSize, Retry, SftpError, SftpSession};
 use crate::verify;
@@ -49,6 +50,18 @@ pub enum UploadError {
     /// The manifest cannot be written.
     #[error(transparent)]
     State(#[from] StateError),
+    /// Bytes moved, but the part never got through.
+    #[error("part {part} ({}) broke {breaks} times on its way", megabytes(*bytes))]
+    Broke {
+        /// Which part.
+        part: PartNumber,
+        /// Its size.
+        bytes: u64,
+        /// How often.
+        breaks: u32,
+        /// The last failure.
+        source: SftpError,
+    },
     /// Nothing moved for too long.
     #[error("gave up after {} without one acknowledged byte", humantime::format_duration(*after))]
     GaveUp {
@@ -98,6 +111,11 @@ impl Task {
             breaks: 0,
         }
     }
+
+    /// How often its upload broke on the way, in this process.
+    pub fn breaks(&self) -> u32 {
+        self.breaks
+    }
 }
 
 /// What all couriers of a run share.
@@ -138,7 +156,8 @@ impl<'a> Courier<'a> {
     }
 
     fn connect_until(&mut self, interrupt: &Interrupt) -> Result<&mut SftpSession, SftpError> {
-        let session = match self.session.take() {
+        // A session that was idle may have been cut since: to try it would cost the part an attempt.
+        let session = match self.session.take().filter(|session| !session.is_lost()) {
             Some(session) => session,
             None => SftpSession::connect(&self.route.delivery.sftp, interrupt)?,
         };
@@ -353,9 +372,18 @@ impl<'a> Courier<'a> {
             self.session = None;
             return Ok(Carried::Again(error));
         }
-        Err(UploadError::Part {
-            part: task.part.number,
-            source: error,
+        let part = task.part.number;
+        Err(match error.retry() {
+            Retry::UntilGivenUp => UploadError::Broke {
+                part,
+                bytes: task.part.bytes,
+                breaks: task.breaks,
+                source: error,
+            },
+            _ => UploadError::Part {
+                part,
+                source: error,
+            },
         })
     }
 

@@ -15,143 +15,15 @@ mod cut_proxy;
 mod delivery;
 #[path = "faults/random.rs"]
 mod random;
+#[path = "support/scene.rs"]
+mod scene;
 #[path = "faults/server.rs"]
 mod server;
 #[path = "faults/signals.rs"]
 mod signals;
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
-use delivery::{
-    JobOptions, Outcome, Target, Workspace, assert_bytes, audience_records, base_name, csv_files,
-    records,
-};
 use klaviyo_export::report::RunReport;
-use klaviyo_export::sandbox::{Event, Faults, Sandbox, SandboxSettings};
-use tempfile::TempDir;
-
-/// Rows of an audience are about this long.
-const ROW: usize = 1_000;
-
-/// A sandbox with faults, and a job that delivers to it.
-struct Scene {
-    sandbox: Sandbox,
-    workspace: Workspace,
-    _root: TempDir,
-}
-
-impl Scene {
-    /// So many rows of [`ROW`] bytes, delivered as `options` say.
-    fn new(rows: usize, options: &JobOptions, faults: Faults) -> Self {
-        let root = tempfile::tempdir().unwrap();
-        let sandbox = Sandbox::start(SandboxSettings {
-            root: root.path().to_owned(),
-            port: 0,
-            username: "SandBx_Usr001".to_owned(),
-            faults,
-        })
-        .unwrap();
-        let workspace = Workspace::new();
-        workspace.audience(rows, ROW);
-        let scene = Self {
-            sandbox,
-            workspace,
-            _root: root,
-        };
-        scene.workspace.job(&scene.target(), options);
-        scene
-    }
-
-    fn target(&self) -> Target {
-        Target {
-            port: self.sandbox.address().port(),
-            username: self.sandbox.username().to_owned(),
-            private_key: self.sandbox.private_key().to_owned(),
-            trust: format!("host-key = [\"{}\"]", self.sandbox.host_key_fingerprint()),
-            directory: "/profiles".to_owned(),
-        }
-    }
-
-    fn run(&self) -> Outcome {
-        self.workspace.run()
-    }
-
-    /// Everything in `/profiles`, and what was collected from it.
-    fn received(&self) -> BTreeMap<String, Vec<u8>> {
-        let mut files = csv_files(self.sandbox.profiles());
-        files.extend(csv_files(self.sandbox.collected()));
-        files
-    }
-
-    /// Fails unless every part arrived as it was spooled, together they are the audience, and nothing else is on the
-    /// server but the report's leftovers.
-    fn assert_delivered(&self, outcome: &Outcome) -> RunReport {
-        outcome.assert_code(0);
-        let report = outcome.report();
-        let received = self.received();
-        let spooled = self.workspace.spooled(delivery::JOB, &report.run_id);
-        assert_bytes(&report, &spooled, &received);
-        self.assert_only(&report, &received, outcome);
-        let delivered = latest(&report).map(|name| &received[&name]);
-        assert!(
-            records(delivered) == audience_records(&self.workspace),
-            "the union of the parts is not the audience"
-        );
-        report
-    }
-
-    /// Fails when there is a file that the report does not name.
-    fn assert_only(
-        &self,
-        report: &RunReport,
-        received: &BTreeMap<String, Vec<u8>>,
-        outcome: &Outcome,
-    ) {
-        let mut expected: Vec<String> = latest(report)
-            .chain(report.leftovers.iter().map(|path| base_name(path)))
-            .collect();
-        expected.sort();
-        expected.dedup();
-        let there: Vec<String> = received.keys().cloned().collect();
-        assert_eq!(
-            there,
-            expected,
-            "{outcome:#?}\n{:#?}",
-            self.sandbox.journal()
-        );
-    }
-
-    /// How many events are like this.
-    fn count(&self, like: impl Fn(&Event) -> bool) -> usize {
-        self.sandbox
-            .journal()
-            .iter()
-            .filter(|event| like(event))
-            .count()
-    }
-
-    fn opened(&self) -> usize {
-        self.count(|event| matches!(event, Event::Opened { .. }))
-    }
-
-    fn wait_for(&self, what: &str, like: impl Fn(&Event) -> bool) {
-        assert!(
-            self.sandbox
-                .wait_for(Duration::from_secs(20), |events| events.iter().any(&like)),
-            "waited in vain for {what}: {:#?}",
-            self.sandbox.journal()
-        );
-    }
-}
-
-/// The names under which the report says that parts were delivered.
-fn latest(report: &RunReport) -> impl Iterator<Item = String> {
-    report
-        .parts
-        .iter()
-        .filter_map(|part| part.remote_path.as_deref().map(base_name))
-}
+use scene::{ROW, Scene};
 
 /// The attempts of every part, in order.
 fn attempts(report: &RunReport) -> Vec<u32> {

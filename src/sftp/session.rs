@@ -100,6 +100,11 @@ impl SftpSession {
         })
     }
 
+    /// True after an error, and when the server has ended the connection; the network is not asked.
+    pub fn is_lost(&self) -> bool {
+        self.live.as_ref().is_none_or(|live| live.wire.is_lost())
+    }
+
     /// Who answered.
     pub fn server(&self) -> &ServerFacts {
         &self.facts

@@ -148,7 +148,10 @@ fn a_part_that_is_cut_each_time_does_not_go_on_for_ever() {
     let cut = Fault::CutAfter { bytes: 300_000 };
     let scene = Scene::new(ROWS, &options, Faults::none().always(cut));
     let outcome = scene.run();
-    outcome.assert_code(14).assert_says(&["part 0001"]);
+    outcome.assert_code(14).assert_says(&[
+        "part 0001 (587.1 kB) broke 20 times on its way",
+        "lower max-bytes",
+    ]);
     let report = outcome.report();
     assert_eq!(report.leftovers, [""; 0]);
     assert!(scene.received().is_empty());

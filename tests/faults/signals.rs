@@ -7,8 +7,9 @@ use klaviyo_export::sandbox::{Event, Fault, Faults};
 use rustix::process::Signal;
 
 use crate::cut_proxy::CutProxy;
+use crate::delivery::Outcome;
 use crate::delivery::{JobOptions, Running, random, seeds, wait_until};
-use crate::{Outcome, Scene, words};
+use crate::{Scene, words};
 
 /// One part of about a megabyte in each 1,000 rows.
 fn slow(parts: usize, bytes_per_second: u64) -> Scene {

@@ -206,6 +206,30 @@ impl Running {
         rustix::process::kill_process(pid, signal).unwrap();
     }
 
+    /// The processor time that the program has used so far, by all its threads, in seconds.
+    pub fn cpu(&self) -> f64 {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        // The name of the program, in brackets, may hold blanks.
+        let fields: Vec<&str> = stat[stat.rfind(')').unwrap() + 2..].split(' ').collect();
+        let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
+        ticks as f64 * 0.01
+    }
+
+    /// The most memory that the program has had so far, in bytes.
+    pub fn peak_memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmHWM:"))
+            .unwrap();
+        line.split_whitespace()
+            .nth(1)
+            .unwrap()
+            .parse::<u64>()
+            .unwrap()
+            * 1024
+    }
+
     /// Waits until the program has said this.
     pub fn wait_for_stderr(&self, text: &str) {
         wait_until(text, || self.stderr.text.lock().unwrap().contains(text));
@@ -221,8 +245,13 @@ impl Running {
     }
 
     /// Waits for the end, which must come within two minutes.
-    pub fn wait(mut self) -> Outcome {
-        let status = self.status();
+    pub fn wait(self) -> Outcome {
+        self.wait_at_most(Duration::from_mins(2))
+    }
+
+    /// Waits for the end, which must come within `limit`.
+    pub fn wait_at_most(mut self, limit: Duration) -> Outcome {
+        let status = self.status(limit);
         Outcome {
             code: status.code(),
             stdout: self.stdout.whole(),
@@ -231,8 +260,8 @@ impl Running {
         }
     }
 
-    fn status(&mut self) -> ExitStatus {
-        let until = Instant::now() + Duration::from_mins(2);
+    fn status(&mut self, limit: Duration) -> ExitStatus {
+        let until = Instant::now() + limit;
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status;

@@ -3,6 +3,7 @@
 //! A part that failed goes back to the queue, so that a session which works can take it. The pool ends when the queue
 //! has ended and every part is delivered, when a signal comes, or with the first error that trying again cannot mend.
 //! The first session connects alone: a server that is down or does not let us in is asked by one session, not by all.
+//! After a break fewer sessions send at once ([`Lanes`]), so that a link which is often cut lets at least one part through.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -10,7 +11,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
-use crate::retry::Backoff;
+use crate::retry::{Backoff, Lane, Lanes};
 use crate::sftp::SftpError;
 use crate::upload::{Carried, Courier, Route, Task, UploadError, remove_local};
 
@@ -37,7 +38,7 @@ fn leaves_a_server(error: &UploadError) -> bool {
     match error {
         UploadError::Connect(_) | UploadError::GaveUp { .. } => false,
         UploadError::Part { source, .. } => !source.is_authentication(),
-        UploadError::LocalPart { .. } | UploadError::State(_) => true,
+        UploadError::Broke { .. } | UploadError::LocalPart { .. } | UploadError::State(_) => true,
     }
 }
 
@@ -47,6 +48,7 @@ struct Pool<'a> {
     queue: Receiver<Task>,
     give_back: Sender<Task>,
     returned: Receiver<Task>,
+    lanes: Lanes,
     /// Parts that were taken from the queue and are not delivered.
     in_hand: AtomicUsize,
     misdelivered: AtomicU32,
@@ -69,6 +71,7 @@ pub(super) fn deliver(
         queue,
         give_back,
         returned,
+        lanes: Lanes::new(sessions),
         in_hand: AtomicUsize::new(0),
         misdelivered: AtomicU32::new(0),
         open: AtomicBool::new(false),
@@ -107,14 +110,20 @@ impl Pool<'_> {
             return;
         }
         let mut begun = index == 0;
-        while let Some(mut task) = self.next_task() {
+        while let Some((mut task, lane)) = self.next_task() {
             if !std::mem::replace(&mut begun, true) {
                 self.route
                     .interrupt
                     .sleep(CONNECT_GAP * u32::try_from(index).unwrap_or(0));
             }
-            match courier.carry(&mut task) {
+            let breaks = task.breaks();
+            let carried = courier.carry(&mut task);
+            if task.breaks() > breaks {
+                self.lanes.narrow();
+            }
+            match carried {
                 Ok(Carried::Delivered(part)) => {
+                    self.lanes.widen();
                     backoff.reset();
                     self.route.trouble.end();
                     self.route.meter.parts_delivered.add(1);
@@ -132,6 +141,8 @@ impl Pool<'_> {
                         return self.abandon(&mut courier, task);
                     }
                     let _ = self.give_back.send(task);
+                    // Whoever works may send meanwhile.
+                    drop(lane);
                     if !self.wait(error, &mut backoff) {
                         return;
                     }
@@ -169,8 +180,8 @@ impl Pool<'_> {
         true
     }
 
-    /// The next part, or `None` when this session has nothing more to do.
-    fn next_task(&self) -> Option<Task> {
+    /// The next part and the right to send it, or `None` when this session has nothing more to do.
+    fn next_task(&self) -> Option<(Task, Lane<'_>)> {
         loop {
             if self.over.load(Ordering::Acquire) || self.route.interrupt.is_raised() {
                 return None;
@@ -179,13 +190,17 @@ impl Pool<'_> {
                 self.route.interrupt.sleep(IDLE_LOOK);
                 continue;
             }
+            let Some(lane) = self.lanes.enter() else {
+                self.route.interrupt.sleep(IDLE_LOOK);
+                continue;
+            };
             if let Ok(task) = self.returned.try_recv() {
-                return Some(task);
+                return Some((task, lane));
             }
             // Counted before it is taken, so that no session sees an empty queue and nothing in hand in between.
             self.in_hand.fetch_add(1, Ordering::AcqRel);
             match self.queue.recv_timeout(IDLE_LOOK) {
-                Ok(task) => return Some(task),
+                Ok(task) => return Some((task, lane)),
                 Err(end) => {
                     let left = self.in_hand.fetch_sub(1, Ordering::AcqRel) - 1;
                     if end == RecvTimeoutError::Disconnected {
@@ -194,7 +209,7 @@ impl Pool<'_> {
                         }
                         // Others still have parts in hand, and may give one back.
                         if let Ok(task) = self.returned.recv_timeout(IDLE_LOOK) {
-                            return Some(task);
+                            return Some((task, lane));
                         }
                     }
                 }
