@@ -153,8 +153,19 @@ impl Error {
                     .to_owned(),
             );
         }
-        if let Self::SpooledPart(_) = self {
-            return Some("start over with --fresh".to_owned());
+        match self {
+            Self::SpooledPart(_) | Self::State(StateError::Damaged { .. }) => {
+                return Some(
+                    "put it back as it was, or run the job with --fresh to start over".to_owned(),
+                );
+            }
+            Self::State(StateError::Newer { .. }) => {
+                return Some(
+                    "use the version that wrote it, or run the job with --fresh to start over"
+                        .to_owned(),
+                );
+            }
+            _ => {}
         }
         let hint = match self.exit_code() {
             ExitCode::Locked => {

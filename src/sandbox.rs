@@ -142,8 +142,8 @@ impl Sandbox {
             let _entered = runtime.enter();
             tokio::net::TcpListener::from_std(listener).map_err(SandboxError::Threads)?
         };
-        let config = Arc::new(connection::ssh_config(keys.host.clone()));
-        runtime.spawn(connection::serve(listener, config, Arc::clone(&shared)));
+        let host_key = keys.host.clone();
+        runtime.spawn(connection::serve(listener, host_key, Arc::clone(&shared)));
         Ok(Self {
             _runtime: runtime,
             shared,

@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use delivery::{JOB, JobOptions, Outcome, random, seeds, wait_until};
-use klaviyo_export::manifest::{RunManifest, read_manifest};
+use klaviyo_export::manifest::{PartRecord, RunManifest, RunStatus, read_manifest};
 use klaviyo_export::sandbox::{Event, Faults};
 use klaviyo_export::state::JobDirectory;
 use rustix::process::Signal;
@@ -44,12 +44,16 @@ fn scene() -> Scene {
     Scene::new(4_000, &options, Faults::none().bytes_per_second(12_000_000))
 }
 
-/// The manifest of the last run, if there is one.
-fn last_manifest(scene: &Scene) -> Option<RunManifest> {
-    let state = JobDirectory::new(&scene.workspace.path("state"), JOB);
+fn state(scene: &Scene) -> JobDirectory {
+    JobDirectory::new(&scene.workspace.path("state"), JOB)
+}
+
+/// The manifest of the last run, if it came so far, and is another one than `before`.
+fn last_manifest(scene: &Scene, before: Option<&str>) -> Option<RunManifest> {
+    let state = state(scene);
     let last = state.run_ids().unwrap().pop()?;
     let path = state.run(&last).manifest();
-    path.exists().then(|| read_manifest(&path).unwrap())
+    (path.exists() && Some(&last[..]) != before).then(|| read_manifest(&path).unwrap())
 }
 
 /// How often each remote file was opened so far.
@@ -88,11 +92,32 @@ fn moment(manifest: Option<&RunManifest>) -> Moment {
     }
 }
 
+fn empty_the_server(scene: &Scene) {
+    for name in scene.received().into_keys() {
+        std::fs::remove_file(scene.sandbox.profiles().join(name)).unwrap();
+    }
+}
+
+/// What a run left that was killed between its last change of state and its exit: all is there, the report too.
+fn assert_done(scene: &Scene, run: &RunManifest) {
+    assert_eq!(run.status, RunStatus::Done);
+    assert!(run.parts.iter().all(PartRecord::is_delivered));
+    let report = std::fs::read_to_string(state(scene).run(&run.run_id).report()).unwrap();
+    scene.assert_delivered(&Outcome {
+        code: Some(0),
+        stdout: report,
+        stderr: String::new(),
+        took: Duration::ZERO,
+    });
+}
+
 /// Kills a run at random until it gets through, and looks at what the server has; says where the kills came.
 fn one_seed(scene: &Scene, seed: u64, usual: Duration) -> Vec<Moment> {
     let mut numbers = random(seed + 1);
     let mut next = |below: u64| (numbers.next().unwrap() >> 16) % below;
     let mut moments = Vec::new();
+    // The run that was the last one when this began, or ended meanwhile.
+    let mut before = state(scene).run_ids().unwrap().pop();
     let mut delivered: BTreeMap<String, usize> = BTreeMap::new();
     let outcome = loop {
         // Once, and one time in three once more.
@@ -103,8 +128,16 @@ fn one_seed(scene: &Scene, seed: u64, usual: Duration) -> Vec<Moment> {
         if let Some(outcome) = killed_after(scene, Duration::from_micros(next(micros))) {
             break outcome;
         }
-        let manifest = last_manifest(scene);
+        let manifest = last_manifest(scene, before.as_deref());
         moments.push(moment(manifest.as_ref()));
+        if let Some(done) = manifest.as_ref().filter(|run| run.finished_at.is_some()) {
+            assert_done(scene, done);
+            // The next run is another one, which delivers the audience afresh.
+            empty_the_server(scene);
+            delivered.clear();
+            before = Some(done.run_id.clone());
+            continue;
+        }
         let opened = openings(scene);
         for part in manifest.iter().flat_map(|manifest| &manifest.parts) {
             if part.is_delivered() {
@@ -129,9 +162,7 @@ fn quarter(which: u64) {
     scene.assert_delivered(&usual);
     let mut found: BTreeMap<Moment, usize> = BTreeMap::new();
     for seed in (0..seeds(10)).filter(|seed| seed % 4 == which) {
-        for path in scene.received().into_keys() {
-            std::fs::remove_file(scene.sandbox.profiles().join(path)).unwrap();
-        }
+        empty_the_server(&scene);
         for moment in one_seed(&scene, seed, usual.took) {
             *found.entry(moment).or_default() += 1;
         }

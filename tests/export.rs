@@ -21,7 +21,9 @@ use std::path::Path;
 use std::process::Command;
 
 use cut_proxy::{Cut, CutProxy};
-use delivery::{JobOptions, Outcome, Target, Workspace, assert_bytes, base_name, csv_files};
+use delivery::{
+    JobOptions, Outcome, Target, Workspace, assert_bytes, base_name, csv_files, wait_until,
+};
 use klaviyo_export::report::RunReport;
 use sshd::{Sshd, SshdBuilder, current_user, keygen};
 
@@ -336,6 +338,76 @@ fn a_server_that_is_down_at_first_is_waited_for() {
     sshd.restart();
     assert_eq!(sshd.port, target.port, "somebody else took the port");
     assert_arrived(&workspace, delivery::JOB, &sshd, &running.wait());
+}
+
+#[test]
+fn a_server_that_dies_on_the_way_and_comes_back_gets_the_rest() {
+    let mut sshd = Sshd::start();
+    let workspace = Workspace::new();
+    workspace.audience(30_000, 1_000);
+    let options = JobOptions {
+        sessions: 2,
+        max_rows: 3_000,
+        ..JobOptions::default()
+    };
+    let target = target(&sshd);
+    workspace.job(&target, &options);
+    let running = workspace.start();
+    let files = sshd.files();
+    wait_until("a part", || csv_files(&files).len() > 2);
+    sshd.stop();
+    running.wait_for_stderr("trying again");
+    sshd.restart();
+    assert_eq!(sshd.port, target.port, "somebody else took the port");
+    let (report, _) = assert_arrived(&workspace, delivery::JOB, &sshd, &running.wait());
+    assert_eq!(report.parts.len(), 10);
+}
+
+#[test]
+fn a_server_that_comes_back_with_another_key_gets_nothing_more() {
+    let mut sshd = Sshd::start();
+    let workspace = Workspace::new();
+    workspace.audience(30_000, 1_000);
+    let options = JobOptions {
+        max_rows: 3_000,
+        ..JobOptions::default()
+    };
+    let target = target(&sshd);
+    workspace.job(&target, &options);
+    let running = workspace.start();
+    let files = sshd.files();
+    wait_until("a part", || csv_files(&files).len() > 2);
+    sshd.stop();
+    running.wait_for_stderr("trying again");
+    let before = csv_files(&files);
+    sshd.change_host_key("ed25519");
+    sshd.restart();
+    assert_eq!(sshd.port, target.port, "somebody else took the port");
+    running
+        .wait()
+        .assert_code(13)
+        .assert_says(&["has CHANGED from"]);
+    assert!(csv_files(&files) == before);
+}
+
+#[test]
+fn six_sessions_at_a_server_that_takes_few_logins_at_a_time_end_well() {
+    let sshd = SshdBuilder::default().config("MaxStartups 2:100:2").start();
+    // Somebody who never logs in has one of the two places.
+    let _idle = std::net::TcpStream::connect(("127.0.0.1", sshd.port)).unwrap();
+    let workspace = Workspace::new();
+    workspace.audience(3_600, 1_000);
+    let options = JobOptions {
+        sessions: 6,
+        max_rows: 300,
+        ..JobOptions::default()
+    };
+    workspace.job(&target(&sshd), &options);
+    let outcome = workspace.run();
+    let (report, _) = assert_arrived(&workspace, delivery::JOB, &sshd, &outcome);
+    outcome.assert_says(&["trying again"]);
+    assert_eq!(report.parts.len(), 12);
+    assert!(report.parts.iter().all(|part| part.attempts == 1));
 }
 
 #[test]

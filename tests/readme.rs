@@ -309,6 +309,77 @@ fn messages_are_those_of_the_program() {
     }
 }
 
+/// What becomes another error before a person sees it.
+const INTERNAL: [&str; 6] = [
+    "the delivery has ended",
+    "the spool's thread is gone",
+    "bug: ",
+    "interrupted while formatting",
+    "a formatting thread ended early",
+    " has ended by an earlier error",
+];
+
+/// Where it happened: a cause that is told follows.
+const PLACES: [&str; 4] = ["part …", "job file …", "upload", "column `…`"];
+
+/// The texts of every `#[error("…")]` of the program, with `…` for what stands in braces.
+fn error_texts() -> Vec<String> {
+    let source = source_text();
+    let quoted = source.split("#[error(").skip(1).filter_map(|rest| {
+        let rest = rest.trim_start().strip_prefix('"')?;
+        let end = ["\"\n", "\",", "\")]"].map(|end| rest.find(end));
+        Some(&rest[..end.into_iter().flatten().min()?])
+    });
+    quoted.map(without_braces).collect()
+}
+
+fn without_braces(text: &str) -> String {
+    let mut depth = 0;
+    let mut kept = String::new();
+    for letter in text.chars() {
+        match letter {
+            '{' if depth == 0 => {
+                kept.push('…');
+                depth = 1;
+            }
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            _ if depth == 0 => kept.push(letter),
+            _ => {}
+        }
+    }
+    kept
+}
+
+#[test]
+fn every_message_is_told() {
+    let rows = first_cells(section("## When something goes wrong"));
+    let details = section("## Rejections and repairs").replace("\n  ", " ");
+    let told = |text: &str| {
+        let row_fits = |row: &String| {
+            let mut rest = text;
+            row.split('…').map(str::trim).all(|piece| {
+                let found = rest.find(piece).map(|at| at + piece.len());
+                found.inspect(|end| rest = &rest[*end..]).is_some()
+            })
+        };
+        rows.iter().any(row_fits) || details.contains(&format!("`{text}`"))
+    };
+    let texts = error_texts();
+    assert!(texts.len() > 100, "{}", texts.len());
+    let missing: Vec<&String> = texts
+        .iter()
+        .filter(|text| text.chars().any(char::is_alphabetic))
+        .filter(|text| !PLACES.contains(&text.as_str()))
+        .filter(|text| !INTERNAL.iter().any(|internal| text.contains(internal)))
+        .filter(|text| !told(text))
+        .collect();
+    assert!(
+        missing.is_empty(),
+        "README.md does not tell what to do about {missing:#?}"
+    );
+}
+
 #[test]
 fn links_lead_somewhere() {
     let anchors: BTreeSet<String> = README

@@ -24,7 +24,6 @@ use crate::progress::ProgressStyle;
 use crate::report::{Circumstances, RunReport, Seconds};
 use crate::retention;
 use crate::state::{JobDirectory, RunDirectory};
-use begin::Begun;
 use stages::{Outcome, Stages};
 
 /// What changes from run to run.
@@ -85,7 +84,9 @@ pub fn execute(
 
     let outcome = Stages::new(job, &mapping, &begun, surroundings, options).run(audience, delivery);
     warnings.extend(outcome.warnings.iter().cloned());
-    conclude(&begun, &outcome, options)?;
+    let mut manifest = begun.manifest.snapshot();
+    manifest.status = status(&outcome, options);
+    manifest.finished_at = Some(Timestamp::now());
     let circumstances = Circumstances {
         exit_code: outcome
             .error
@@ -97,9 +98,13 @@ pub fn execute(
             ..outcome.seconds
         },
     };
-    let manifest = begun.manifest.snapshot();
     let report = RunReport::new(&manifest, circumstances);
+    // Before the manifest: a run that is done has a report, wherever it was killed.
     replace_file(&begun.directory.report(), &to_json(&report))?;
+    begun.manifest.update(|noted| {
+        noted.status = manifest.status;
+        noted.finished_at = manifest.finished_at;
+    })?;
     retention::tidy(&state, job.retention, &manifest.run_id)?;
     Ok(Finished {
         report,
@@ -134,16 +139,12 @@ fn source_warnings(audience: &Audience) -> impl Iterator<Item = String> {
     })
 }
 
-/// Notes in the manifest how the run ended.
-fn conclude(begun: &Begun, outcome: &Outcome, options: RunOptions) -> Result<(), Error> {
-    let status = match &outcome.error {
+/// How the run ended, in a word.
+fn status(outcome: &Outcome, options: RunOptions) -> RunStatus {
+    match &outcome.error {
         None | Some(Error::Strict { .. }) if options.dry_run => RunStatus::DryRun,
         None | Some(Error::Strict { .. }) => RunStatus::Done,
         Some(Error::Interrupted { .. }) => RunStatus::Interrupted,
         Some(_) => RunStatus::Failed,
-    };
-    Ok(begun.manifest.update(|manifest| {
-        manifest.status = status;
-        manifest.finished_at = Some(Timestamp::now());
-    })?)
+    }
 }

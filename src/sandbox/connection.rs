@@ -127,15 +127,15 @@ impl Line {
     }
 }
 
-/// The SSH settings of a server with this host key.
-pub(super) fn ssh_config(host_key: PrivateKey) -> Config {
+/// The SSH settings of a server with this host key and this channel window.
+fn ssh_config(host_key: PrivateKey, window_size: u32) -> Config {
     Config {
         server_id: SshId::Standard(BANNER.into()),
         methods: MethodSet::from([MethodKind::PublicKey].as_slice()),
         // Nothing here is worth guessing, and tests should not wait.
         auth_rejection_time: Duration::ZERO,
         keys: vec![host_key],
-        window_size: WINDOW_BYTES,
+        window_size,
         maximum_packet_size: PACKET_BYTES,
         channel_buffer_size: WAITING_PACKETS,
         event_buffer_size: WAITING_REPLIES,
@@ -152,7 +152,7 @@ pub(super) fn ssh_config(host_key: PrivateKey) -> Config {
 }
 
 /// Accepts connections until the runtime stops.
-pub(super) async fn serve(listener: TcpListener, config: Arc<Config>, shared: Arc<Shared>) {
+pub(super) async fn serve(listener: TcpListener, host_key: PrivateKey, shared: Arc<Shared>) {
     loop {
         match listener.accept().await {
             Ok((socket, _)) => {
@@ -163,11 +163,9 @@ pub(super) async fn serve(listener: TcpListener, config: Arc<Config>, shared: Ar
                     shared.journal.note(Event::Disconnected);
                     continue;
                 }
-                tokio::spawn(serve_connection(
-                    socket,
-                    Arc::clone(&config),
-                    Arc::clone(&shared),
-                ));
+                let window = shared.faults.channel_window().unwrap_or(WINDOW_BYTES);
+                let config = Arc::new(ssh_config(host_key.clone(), window));
+                tokio::spawn(serve_connection(socket, config, Arc::clone(&shared)));
             }
             // Out of file descriptors, or the client was gone already: neither lasts.
             Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,

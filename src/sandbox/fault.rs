@@ -103,6 +103,7 @@ pub struct Faults {
     armed: Vec<Armed>,
     write_latency: Duration,
     bytes_per_second: Option<u64>,
+    channel_window: Option<u32>,
 }
 
 impl Faults {
@@ -146,6 +147,13 @@ impl Faults {
     #[must_use]
     pub fn bytes_per_second(mut self, bytes: u64) -> Self {
         self.bytes_per_second = Some(bytes.max(1));
+        self
+    }
+
+    /// What a client of a later connection may send ahead of the server's window adjustments; small, it cuts packets in two.
+    #[must_use]
+    pub fn channel_window(mut self, bytes: u32) -> Self {
+        self.channel_window = Some(bytes);
         self
     }
 
@@ -221,6 +229,11 @@ impl FaultState {
         crossed
             .into_iter()
             .find_map(|(at, armed)| armed.strikes().then_some((at, armed.fault)))
+    }
+
+    /// The window of new connections' channels, where it is not the usual one.
+    pub(super) fn channel_window(&self) -> Option<u32> {
+        self.lock().faults.channel_window
     }
 
     /// Counts bytes that are being written, and says how long their reply has to wait.

@@ -351,6 +351,15 @@ fn a_cut_in_each_of_several_sessions_costs_one_attempt_each() {
 }
 
 #[test]
+fn a_server_with_a_tiny_channel_window_gets_every_byte() {
+    for window in [1_000, 30_000, 35_000, 100_001] {
+        let scene = one_part(Faults::none().channel_window(window));
+        let report = scene.assert_delivered(&scene.run());
+        assert_eq!(attempts(&report), [1], "window of {window}");
+    }
+}
+
+#[test]
 fn faults_of_all_kinds_at_once_lose_nothing() {
     let faults = Faults::none()
         .nth(Fault::RefuseConnection, 2)

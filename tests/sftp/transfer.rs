@@ -64,6 +64,57 @@ fn a_large_file_arrives_whole_with_the_default_window_and_the_smallest() {
     }
 }
 
+/// What is read back is compared block by block: it would fill the memory.
+#[test]
+#[ignore = "a minute, and 4.3 GB of disk: tests/run --all"]
+fn a_file_beyond_four_gibibytes_arrives_whole() {
+    let sshd = Sshd::start();
+    let size = (4_u64 << 30) + 70_001;
+    let block = bytes(1_000_003);
+    let endless = || Repeated {
+        block: &block,
+        at: 0,
+    };
+    let remote = sshd.remote("huge.csv");
+    let mut session = connect(&sshd.settings()).unwrap();
+    let mut source = endless().take(size);
+    session
+        .put(&remote, &mut source, size, &mut |_| {})
+        .unwrap();
+    assert_eq!(session.size_of(&remote).unwrap(), RemoteSize::Bytes(size));
+    let mut there = fs::File::open(&remote).unwrap();
+    let mut expected = endless();
+    let (mut got, mut want) = (vec![0; 1 << 20], vec![0; 1 << 20]);
+    let mut left = size;
+    while left > 0 {
+        let length = usize::try_from(left.min(1 << 20)).unwrap();
+        there.read_exact(&mut got[..length]).unwrap();
+        expected.read_exact(&mut want[..length]).unwrap();
+        assert!(
+            got[..length] == want[..length],
+            "{left} bytes before the end"
+        );
+        left -= length as u64;
+    }
+    assert_eq!(there.read(&mut got).unwrap(), 0);
+}
+
+/// A block again and again.
+struct Repeated<'a> {
+    block: &'a [u8],
+    at: usize,
+}
+
+impl std::io::Read for Repeated<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let rest = &self.block[self.at..];
+        let length = rest.len().min(buffer.len());
+        buffer[..length].copy_from_slice(&rest[..length]);
+        self.at = (self.at + length) % self.block.len();
+        Ok(length)
+    }
+}
+
 #[test]
 fn a_file_survives_new_keys_on_the_way() {
     let sshd = SshdBuilder::default().config("RekeyLimit 1M").start();
