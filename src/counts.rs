@@ -9,7 +9,7 @@ use crate::rejection::{RejectionReason, RepairCode};
 /// The counts of a run's formatting.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
-    /// Records of the audience.
+    /// Records of the audience; of a run that ended early, those whose fate was decided.
     pub rows_read: u64,
     /// Rows in parts.
     pub rows_written: u64,
@@ -26,6 +26,11 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// Formatting ended early: rows that were read with others in a block and not looked at any more are not counted.
+    pub fn end_early(&mut self) {
+        self.rows_read = self.rows_written + self.rows_rejected + self.duplicates;
+    }
+
     /// Whether every row that was read is written, rejected, or a duplicate.
     pub fn add_up(&self) -> bool {
         self.rows_read == self.rows_written + self.rows_rejected + self.duplicates

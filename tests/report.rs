@@ -222,3 +222,29 @@ fn the_text_of_a_run_that_failed() {
         &format!("{}{}", outcome.stdout, outcome.stderr)
     );
 }
+
+#[test]
+fn a_run_that_a_guard_stopped_adds_up_and_tells_which_rows_are_in_parts() {
+    let good = (0..1_200).map(|n| format!("n{n}@example.com,,"));
+    let bad = std::iter::repeat_n(",,".to_owned(), 1_000);
+    let header = std::iter::once("email,phone,name".to_owned());
+    let audience = header.chain(good).chain(bad).collect::<Vec<_>>().join("\n");
+    let workspace = Workspace::with(&[("a.csv", &audience)]);
+    let job = workspace.job("vip", &JOB.replace("max-rows = 2", "max-rows = 1000"), None);
+    let outcome = workspace.run(&["run", &job, "--dry-run", "-q"]).exits(17);
+    // The guard looks before the first part is closed.
+    assert!(
+        outcome
+            .stdout
+            .contains("written    1,000 rows  0 of them in 0 parts, "),
+        "{}",
+        outcome.stdout
+    );
+    let report: Value = serde_json::from_str(&workspace.of_last_run("vip", "report.json")).unwrap();
+    assert_valid(&report);
+    let rows = |key: &str| report[key].as_u64().unwrap();
+    assert_eq!(
+        rows("rows_read"),
+        rows("rows_written") + rows("rows_rejected") + rows("duplicates")
+    );
+}

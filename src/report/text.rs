@@ -47,11 +47,16 @@ impl RunReport {
             "row",
             &rate(self.rows_read, self.seconds.format, " rows/s"),
         )?;
-        let parts = format!(
+        let mut parts = format!(
             "in {}, {}",
             count(self.parts.len() as u64, "part"),
             megabytes(self.bytes)
         );
+        // The part in hand when a run fails is none: its rows are written, and gone.
+        let closed: u64 = self.parts.iter().map(|part| part.rows).sum();
+        if closed < self.rows_written {
+            parts = format!("{} of them {parts}", grouped(closed));
+        }
         line(out, "written", self.rows_written, "row", &parts)?;
         if self.rows_rejected > 0 {
             let codes = codes(

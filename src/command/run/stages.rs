@@ -158,7 +158,7 @@ impl<'a> Stages<'a> {
             (spool, self.begun.directory.path()),
             &self.meter,
         );
-        let (counts, result) = match commit {
+        let (mut counts, result) = match commit {
             Ok(commit) => format::format(
                 audience,
                 (self.mapping, self.job.rules),
@@ -169,6 +169,9 @@ impl<'a> Stages<'a> {
         };
         self.meter.set_formatted();
         let whole = result.is_ok();
+        if !whole {
+            counts.end_early();
+        }
         let noted = self.manifest.update(|manifest| {
             manifest.counts = Some(counts.clone());
             manifest.formatted = whole;
