@@ -11,7 +11,7 @@ use crate::progress::ProgressStyle;
 #[derive(Debug, Parser)]
 #[command(name = "klaviyo-export", version, after_help = after_help(), max_term_width = 100)]
 pub struct Cli {
-    /// Log more on stderr: -v each step, -vv each request
+    /// Log more on stderr: -v each step, -vv each request. -v and -q win over RUST_LOG
     #[arg(short, long, action = clap::ArgAction::Count, global = true, display_order = 100)]
     pub verbose: u8,
     /// Log only warnings and errors on stderr
@@ -23,9 +23,30 @@ pub struct Cli {
         display_order = 901
     )]
     pub quiet: bool,
+    /// How log lines, notes and errors are written on stderr: text or json
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true,
+        global = true,
+        display_order = 902
+    )]
+    pub log_format: LogFormat,
     /// What to do
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line, errors and notes too; for collectors of logs.
+    Json,
 }
 
 /// The commands.
@@ -48,6 +69,15 @@ pub enum Command {
     #[cfg(feature = "sandbox")]
     #[command(after_help = SANDBOX_EXAMPLES)]
     Sandbox(SandboxArgs),
+    /// Test every connection of a job, and say what to do about each that fails
+    #[command(after_help = CHECK_EXAMPLES)]
+    Check(CheckArgs),
+    /// Print a script that completes this program's commands and flags in a shell
+    #[command(after_help = COMPLETIONS_EXAMPLES)]
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write one page for each command
+    #[command(after_help = MAN_EXAMPLES)]
+    Man(ManArgs),
 }
 
 /// What `run` and `send` have in common.
@@ -215,6 +245,47 @@ pub struct SandboxArgs {
     pub port: u16,
 }
 
+/// `check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// The job file
+    #[arg(value_name = "JOB.toml")]
+    pub job: PathBuf,
+    /// Also put an empty file into the remote folder, and remove it
+    #[arg(long)]
+    pub probe: bool,
+    /// Print what was found as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Add the key of a server that no known_hosts file names; a changed key is still refused
+    #[arg(long)]
+    pub accept_new_host_key: bool,
+    /// Where state lives [default: $XDG_STATE_HOME/klaviyo-export, else ~/.local/state/klaviyo-export]
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "KLAVIYO_EXPORT_STATE_DIR",
+        hide_env_values = true
+    )]
+    pub state_dir: Option<PathBuf>,
+}
+
+/// `completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+/// `man`.
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// Write klaviyo-export.1 and a page for each command into this folder
+    #[arg(long, value_name = "DIR")]
+    pub directory: Option<PathBuf>,
+}
+
 fn after_help() -> String {
     use std::fmt::Write;
     let mut text = String::from("Exit codes:\n");
@@ -259,3 +330,20 @@ const SANDBOX_EXAMPLES: &str = "\
 Examples:
   klaviyo-export sandbox
   klaviyo-export sandbox --directory /tmp/sandbox --port 0";
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  klaviyo-export check vip.toml                  write nothing, touch every connection
+  klaviyo-export check vip.toml --probe          also put an empty file there, and remove it
+  klaviyo-export check vip.toml --json | jq '.checks[] | select(.status == \"failed\")'";
+
+const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  klaviyo-export completions bash  > ~/.local/share/bash-completion/completions/klaviyo-export
+  klaviyo-export completions zsh  > ~/.zfunc/_klaviyo-export
+  klaviyo-export completions fish  > ~/.config/fish/completions/klaviyo-export.fish";
+
+const MAN_EXAMPLES: &str = "\
+Examples:
+  klaviyo-export man | man -l -
+  klaviyo-export man --directory ~/.local/share/man/man1";

@@ -1,7 +1,9 @@
 //! The commands: each wires the stages for one thing that a person or a scheduler asks for.
 
+pub mod check;
 #[cfg(feature = "sandbox")]
 pub mod demo;
+pub mod man;
 pub mod run;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
@@ -9,16 +11,42 @@ pub mod send;
 pub mod status;
 
 use crate::cli::CommonRunArgs;
-use crate::console::Console;
+use crate::console::{Console, printable};
 use crate::environment::Environment;
+use crate::error::Error;
 use crate::interrupt::Interrupt;
 use crate::job::Job;
+use crate::sftp::{KeyFacts, SftpSettings};
+use crate::terminal;
 
 /// What the flags of one run change in its job.
 fn apply(common: &CommonRunArgs, job: &mut Job) {
     job.accept_new_host_key(common.accept_new_host_key);
     if let Some(directory) = &common.state_dir {
         job.state_directory.clone_from(directory);
+    }
+}
+
+/// Makes sure that the key file can be used, before anything else is done. A person at the terminal is asked for a
+/// passphrase that no variable holds.
+fn unlock(sftp: &mut SftpSettings, surroundings: &Surroundings) -> Result<Option<KeyFacts>, Error> {
+    let interrupt = &surroundings.interrupt;
+    let key = sftp.authentication.unlock(|path, wrong| {
+        if !surroundings.console.has_person() {
+            return None;
+        }
+        let again = if wrong > 0 {
+            "That does not open it. "
+        } else {
+            ""
+        };
+        let path = path.display().to_string();
+        let prompt = format!("{again}Passphrase of {}: ", printable(&path));
+        terminal::ask_secret(&prompt, interrupt)
+    });
+    match interrupt.signal() {
+        Some(signal) => Err(Error::Interrupted { signal }),
+        None => Ok(key?),
     }
 }
 

@@ -11,6 +11,7 @@ use indicatif::MultiProgress;
 pub struct Console {
     bars: MultiProgress,
     quiet: bool,
+    logs_json: bool,
 }
 
 impl Console {
@@ -19,6 +20,15 @@ impl Console {
         Self {
             quiet,
             ..Self::default()
+        }
+    }
+
+    /// The same streams, but notes and errors are log events too, so that a collector of logs can read all of stderr.
+    #[must_use]
+    pub fn as_log_events(self) -> Self {
+        Self {
+            logs_json: true,
+            ..self
         }
     }
 
@@ -32,15 +42,40 @@ impl Console {
         });
     }
 
+    /// Writes the result with its colours, which go to a terminal only, and as NO_COLOR, CLICOLOR_FORCE and TERM say.
+    pub fn coloured_result(&self, text: &str) {
+        self.bars.suspend(|| {
+            let mut stdout = anstream::stdout().lock();
+            let _ = stdout
+                .write_all(text.as_bytes())
+                .and_then(|()| stdout.flush());
+        });
+    }
+
     /// Writes a line for the person who watches, unless it is to be quiet.
     pub fn note(&self, text: &str) {
-        if !self.quiet {
-            self.complain(text);
+        match (self.quiet, self.logs_json) {
+            (true, _) => {}
+            (false, true) if text.trim().is_empty() => {}
+            (false, true) => tracing::info!("{}", text.trim()),
+            (false, false) => self.line(text),
         }
     }
 
-    /// Writes a line that is never left out: an error, or what to do about it.
-    pub fn complain(&self, text: &str) {
+    /// Writes an error, and what to do about it, which is never left out.
+    pub fn complain(&self, error: &str, hint: Option<&str>, exit_code: u8) {
+        if self.logs_json {
+            tracing::error!(exit_code, hint, "{error}");
+            return;
+        }
+        self.line(&format!("error: {error}"));
+        if let Some(hint) = hint {
+            self.line(&format!("hint: {hint}"));
+        }
+    }
+
+    /// Writes a line to stderr, as it is.
+    pub fn line(&self, text: &str) {
         self.bars.suspend(|| {
             let mut stderr = std::io::stderr().lock();
             let _ = writeln!(stderr, "{text}");
@@ -55,6 +90,17 @@ impl Console {
     /// Whether a person watches.
     pub fn is_watched(&self) -> bool {
         std::io::stderr().is_terminal()
+    }
+
+    /// Whether there is a person who could answer a question.
+    pub fn has_person(&self) -> bool {
+        self.is_watched() || std::io::stdin().is_terminal()
+    }
+
+    /// Whether log lines have colours: on a terminal, and as NO_COLOR, CLICOLOR_FORCE and TERM say.
+    pub fn logs_in_colour(&self) -> bool {
+        let choice = anstream::AutoStream::choice(&std::io::stderr());
+        choice != anstream::ColorChoice::Never
     }
 
     /// Where progress bars are drawn.

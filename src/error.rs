@@ -59,6 +59,9 @@ pub enum Error {
     /// State on disk.
     #[error(transparent)]
     State(#[from] StateError),
+    /// The server, or what proves to it who we are, before a run began.
+    #[error(transparent)]
+    Sftp(#[from] SftpError),
     /// Delivering parts.
     #[error("upload")]
     Upload {
@@ -116,6 +119,7 @@ impl Error {
                 ExitCode::Audience
             }
             Self::Commit(error) => commit_exit_code(error),
+            Self::Sftp(error) => sftp_exit_code(error),
             Self::Upload { source, .. } => upload_exit_code(source),
             Self::Misdelivered { .. } => ExitCode::Verification,
             Self::Interrupted { signal: 2 } => ExitCode::Interrupted,
@@ -125,6 +129,18 @@ impl Error {
             Self::Sandbox(_) => ExitCode::Storage,
             Self::Bug(_) => ExitCode::Bug,
         }
+    }
+
+    /// The error and its causes on one line.
+    pub fn chain(&self) -> String {
+        let mut line = self.to_string();
+        let mut source = std::error::Error::source(self);
+        while let Some(cause) = source {
+            line.push_str(": ");
+            line.push_str(&cause.to_string());
+            source = cause.source();
+        }
+        line
     }
 
     /// What to do next, where the error itself does not say it.
@@ -142,6 +158,9 @@ impl Error {
                 "run the same command again to go on; where the link never holds long enough for one part, lower max-bytes in [parts]"
                     .to_owned(),
             );
+        }
+        if let Self::Sftp(error) = self {
+            return error.hint();
         }
         #[cfg(feature = "sandbox")]
         if let Self::Sandbox(_) = self {
@@ -202,13 +221,6 @@ fn commit_exit_code(error: &CommitError) -> ExitCode {
 }
 
 fn upload_exit_code(error: &UploadError) -> ExitCode {
-    let of_sftp = |error: &SftpError| {
-        if error.is_authentication() {
-            ExitCode::Authentication
-        } else {
-            ExitCode::Transfer
-        }
-    };
     match error {
         UploadError::LocalPart { .. }
         | UploadError::State(_)
@@ -216,7 +228,17 @@ fn upload_exit_code(error: &UploadError) -> ExitCode {
             source: SftpError::Source { .. } | SftpError::SourceSize { .. },
             ..
         } => ExitCode::Storage,
-        UploadError::Connect(error) | UploadError::Part { source: error, .. } => of_sftp(error),
+        UploadError::Connect(error) | UploadError::Part { source: error, .. } => {
+            sftp_exit_code(error)
+        }
         UploadError::Broke { .. } | UploadError::GaveUp { .. } => ExitCode::Transfer,
+    }
+}
+
+fn sftp_exit_code(error: &SftpError) -> ExitCode {
+    if error.is_authentication() {
+        ExitCode::Authentication
+    } else {
+        ExitCode::Transfer
     }
 }

@@ -47,6 +47,12 @@ impl Interrupt {
         Self(Arc::clone(&self.0), GRACE + TIDYING)
     }
 
+    /// The same interrupt for what can be dropped at once: the first signal is as good as the second.
+    #[must_use]
+    pub fn without_grace(&self) -> Self {
+        Self(Arc::clone(&self.0), Duration::ZERO)
+    }
+
     /// Notes one signal (its number): the first asks for an orderly end, a later one for an end at once.
     pub fn raise(&self, signal: i32) {
         let mut asked_at = self

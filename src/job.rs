@@ -155,6 +155,18 @@ pub struct Delivery {
     pub sessions: usize,
     /// How long to try again.
     pub retry: RetryPolicy,
+    /// Where its secrets are.
+    pub secrets: SecretVariables,
+}
+
+/// The environment variables that a job names for its secrets. They are looked at by [`Job::read_secrets`] alone, for
+/// what touches no server needs none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SecretVariables {
+    /// The passphrase of the key file.
+    pub passphrase: Option<String>,
+    /// The password.
+    pub password: Option<String>,
 }
 
 /// A job, ready to run.
@@ -224,9 +236,18 @@ impl JobPlace {
 }
 
 impl Job {
-    /// Reads and validates the job file at `path`; relative paths in it count from its folder.
+    /// Reads and validates the job file at `path`; relative paths in it count from its folder. Secrets are not read.
     pub fn load(path: &Path, environment: &Environment) -> Result<Self, JobError> {
         read(path, |file, base| Self::from_file(file, base, environment))
+    }
+
+    /// As [`Job::load`], with the secrets that a delivery needs.
+    pub fn load_with_secrets(path: &Path, environment: &Environment) -> Result<Self, JobError> {
+        read(path, |file, base| {
+            let mut job = Self::from_file(file, base, environment)?;
+            job.read_secrets(environment)?;
+            Ok(job)
+        })
     }
 
     /// Validates `file`; relative paths in it count from `base`.
@@ -272,6 +293,27 @@ impl Job {
                 rejects: file.state.keep_rejects.0,
             },
         })
+    }
+
+    /// Takes the secrets from the variables that the job names; the error is of the first one that is not set.
+    pub fn read_secrets(&mut self, environment: &Environment) -> Result<(), JobError> {
+        let Some(delivery) = &mut self.delivery else {
+            return Ok(());
+        };
+        let secret = |key: &'static str, variable: &Option<String>| match variable {
+            None => Ok(None),
+            Some(name) => match environment.get(name) {
+                Some(text) => Ok(Some(Secret::new(text.to_owned()))),
+                None => Err(JobError::Unset {
+                    key,
+                    variable: name.clone(),
+                }),
+            },
+        };
+        let given = &mut delivery.sftp.authentication;
+        given.passphrase = secret("sftp.passphrase-env", &delivery.secrets.passphrase)?;
+        given.password = secret("sftp.password-env", &delivery.secrets.password)?;
+        Ok(())
     }
 
     /// Whether the key of an unknown server is added to known_hosts instead of refused.
@@ -527,6 +569,10 @@ fn delivery(
         directory,
         sessions: section.sessions,
         retry,
+        secrets: SecretVariables {
+            passphrase: section.passphrase_env.clone(),
+            password: section.password_env.clone(),
+        },
     }))
 }
 
@@ -536,30 +582,20 @@ fn authentication(
     environment: &Environment,
 ) -> Result<Authentication, JobError> {
     let section = &file.sftp;
-    let secret = |key: &'static str, variable: &Option<String>| match variable {
-        None => Ok(None),
-        Some(name) => match environment.get(name) {
-            Some(text) => Ok(Some(Secret::new(text.to_owned()))),
-            None => Err(JobError::Unset {
-                key,
-                variable: name.clone(),
-            }),
-        },
-    };
     let authentication = Authentication {
         private_key: section
             .private_key
             .as_deref()
             .map(|path| base.join(environment.expand(path))),
-        passphrase: secret("sftp.passphrase-env", &section.passphrase_env)?,
+        passphrase: None,
         agent: section
             .agent
             .then(|| AgentIdentities::new(environment.get("SSH_AUTH_SOCK").map(PathBuf::from))),
-        password: secret("sftp.password-env", &section.password_env)?,
+        password: None,
     };
     if authentication.private_key.is_none()
         && authentication.agent.is_none()
-        && authentication.password.is_none()
+        && section.password_env.is_none()
     {
         return Err(value(
             "sftp.private-key",

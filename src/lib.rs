@@ -43,15 +43,18 @@ pub mod secret;
 pub mod sftp;
 pub mod spool;
 pub mod state;
+pub mod terminal;
 pub mod upload;
 pub mod verify;
 
 mod logging;
 mod signals;
 
-use crate::cli::{Cli, Command, CommonRunArgs};
+use clap::CommandFactory as _;
+
+use crate::cli::{Cli, Command, CommonRunArgs, LogFormat};
 use crate::command::run::{Finished, RunOptions};
-use crate::command::{Surroundings, run, send, status};
+use crate::command::{Surroundings, check, man, run, send, status};
 use crate::console::{Console, printable};
 use crate::environment::Environment;
 use crate::error::Error;
@@ -63,7 +66,10 @@ use crate::progress::ProgressStyle;
 pub fn run(cli: Cli) -> u8 {
     let surroundings = Surroundings {
         environment: Environment::of_process(),
-        console: Console::new(cli.quiet),
+        console: match cli.log_format {
+            LogFormat::Text => Console::new(cli.quiet),
+            LogFormat::Json => Console::new(cli.quiet).as_log_events(),
+        },
         interrupt: Interrupt::new(),
     };
     logging::start(&cli, &surroundings);
@@ -98,6 +104,27 @@ fn dispatch(command: Command, surroundings: &Surroundings) -> Result<u8, Error> 
         #[cfg(feature = "sandbox")]
         Command::Sandbox(args) => {
             command::sandbox::sandbox(&args, surroundings)?;
+            Ok(ExitCode::Done.number())
+        }
+        Command::Check(args) => {
+            let findings = check::check(&args, surroundings)?;
+            if args.json {
+                let json = manifest::to_json(&findings);
+                console.result(&String::from_utf8_lossy(&json));
+            } else {
+                console.coloured_result(&findings.to_text());
+            }
+            Ok(findings.exit_code)
+        }
+        Command::Completions(args) => {
+            let mut script = Vec::new();
+            let mut program = Cli::command();
+            clap_complete::generate(args.shell, &mut program, "klaviyo-export", &mut script);
+            console.result(&String::from_utf8_lossy(&script));
+            Ok(ExitCode::Done.number())
+        }
+        Command::Man(args) => {
+            console.result(&man::man(&args, surroundings)?);
             Ok(ExitCode::Done.number())
         }
     }
@@ -140,16 +167,9 @@ fn conclude(finished: &Finished, json: bool, console: &Console) -> u8 {
 
 /// Prints the chain of causes on one line, and what to do next.
 fn fail(error: &Error, console: &Console) -> u8 {
-    let mut line = format!("error: {error}");
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        line.push_str(": ");
-        line.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    console.complain(&printable(&line));
-    if let Some(hint) = error.hint() {
-        console.complain(&printable(&format!("hint: {hint}")));
-    }
-    error.exit_code().number()
+    let code = error.exit_code().number();
+    let hint = error.hint();
+    let hint = hint.as_deref().map(printable);
+    console.complain(&printable(&error.chain()), hint.as_deref(), code);
+    code
 }

@@ -12,6 +12,12 @@ pub struct Meter {
     pub source_bytes_read: Counter,
     /// Records that were read.
     pub rows_read: Counter,
+    /// Rows that were written to parts.
+    pub rows_written: Counter,
+    /// Rows that were rejected.
+    pub rows_rejected: Counter,
+    /// Rows that were dropped as duplicates.
+    pub duplicates: Counter,
     /// Bytes in closed parts.
     pub bytes_spooled: Counter,
     /// Closed parts.

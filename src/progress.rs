@@ -1,8 +1,9 @@
-//! How far a run is, shown on stderr: a bar on a terminal, else a line every ten seconds.
+//! How far a run is, shown on stderr: a bar on a terminal, else a line every ten seconds; JSON for programs.
 //!
 //! The stages only advance the [`Meter`]; a thread of this file looks at it and draws. Nothing goes to stdout.
 
 mod bar;
+mod json;
 mod lines;
 
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 
+use crate::console::Console;
 use crate::meter::Meter;
 use crate::report::{grouped, megabytes};
 
@@ -22,6 +24,8 @@ pub enum ProgressStyle {
     /// A line every ten seconds; for logs.
     #[default]
     Lines,
+    /// One JSON object a line, every second and when the stage changes; for programs.
+    Json,
     /// Nothing.
     None,
 }
@@ -36,17 +40,12 @@ pub struct Progress {
 trait Display: Send {
     fn interval(&self) -> Duration;
     fn draw(&mut self, meter: &Meter, elapsed: Duration);
-    fn clear(&mut self);
+    fn end(&mut self, meter: &Meter, elapsed: Duration);
 }
 
 impl Progress {
     /// Begins to show `meter`. `sends` is false for a run that only formats.
-    pub fn start(
-        style: ProgressStyle,
-        bars: &indicatif::MultiProgress,
-        meter: Arc<Meter>,
-        sends: bool,
-    ) -> Self {
+    pub fn start(style: ProgressStyle, console: &Console, meter: Arc<Meter>, sends: bool) -> Self {
         let mut display: Box<dyn Display> = match style {
             ProgressStyle::None => {
                 return Self {
@@ -54,8 +53,9 @@ impl Progress {
                     thread: None,
                 };
             }
-            ProgressStyle::Bar => Box::new(bar::Bars::new(bars, sends)),
+            ProgressStyle::Bar => Box::new(bar::Bars::new(console.bars(), sends)),
             ProgressStyle::Lines => Box::new(lines::Lines { sends }),
+            ProgressStyle::Json => Box::new(json::Objects::new(console.clone(), sends)),
         };
         let (stop, stopped) = bounded::<()>(0);
         let thread = std::thread::spawn(move || {
@@ -63,7 +63,7 @@ impl Progress {
             while stopped.recv_timeout(display.interval()) == Err(RecvTimeoutError::Timeout) {
                 display.draw(&meter, begun.elapsed());
             }
-            display.clear();
+            display.end(&meter, begun.elapsed());
         });
         Self {
             stop: Some(stop),

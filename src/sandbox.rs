@@ -193,6 +193,12 @@ impl Sandbox {
         self.shared.journal.events()
     }
 
+    /// The events from number `from` on, counted from 0 over the server's whole life, and the number of the next one. Those
+    /// that are more than 10,000 events old are forgotten.
+    pub fn journal_since(&self, from: u64) -> (Vec<Event>, u64) {
+        self.shared.journal.since(from)
+    }
+
     /// Waits until `condition` holds for the journal, at most `limit`; true when it does.
     pub fn wait_for(&self, limit: Duration, condition: impl FnMut(&[Event]) -> bool) -> bool {
         self.shared.journal.wait_for(limit, condition)

@@ -7,6 +7,9 @@
 
 mod dial;
 mod error;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod host_key;
 mod host_key_error;
 mod key_file;
@@ -15,6 +18,8 @@ mod login;
 mod pin;
 mod put;
 mod session;
+mod steps;
+mod unlock;
 mod window;
 mod wire;
 
@@ -25,9 +30,13 @@ use std::time::Duration;
 use crate::secret::Secret;
 
 pub use error::{Retry, SftpError, SftpStatus};
+pub use host_key::{HostKeyCheck, HostKeyFacts, Trust};
 pub use host_key_error::{HostKeyError, HostKeyReason};
+pub use key_file::KeyFacts;
+pub use login::Credentials;
 pub use pin::{HostKeyPin, HostKeyPinError};
 pub use session::{RemoteDirectory, RemoteSize, ServerFacts, SftpSession};
+pub use steps::{Greeted, Reached, Trusted, resolve};
 
 /// How to reach one server; shared by every session of a run.
 #[derive(Debug, Clone)]

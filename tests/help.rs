@@ -37,7 +37,16 @@ fn every_page_of_help_is_as_it_was() {
 #[test]
 fn examples_of_the_help_are_commands_that_can_be_read() {
     let workspace = Workspace::new();
-    for command in ["run", "send", "status", "demo", "sandbox"] {
+    for command in [
+        "run",
+        "send",
+        "status",
+        "demo",
+        "sandbox",
+        "check",
+        "completions",
+        "man",
+    ] {
         let text = workspace.run(&[command, "--help"]).stdout;
         let examples = text.split("Examples:\n").nth(1).unwrap();
         // A line may go on in the next one.

@@ -36,7 +36,9 @@ const LAYERS: [&[&str]; 10] = [
     &["state"],
     // What a job is, made of settings of the layers below.
     &["job", "audience", "retry", "manifest", "lock"],
-    &["sftp", "part", "counts", "meter", "profile", "record"],
+    &[
+        "sftp", "terminal", "part", "counts", "meter", "profile", "record",
+    ],
     &[
         "console",
         "environment",

@@ -58,7 +58,12 @@ pub fn run(
     options: RunOptions,
     surroundings: &Surroundings,
 ) -> Result<Finished, Error> {
-    let mut job = Job::load(&args.job, &surroundings.environment)?;
+    let environment = &surroundings.environment;
+    let mut job = if options.dry_run {
+        Job::load(&args.job, environment)?
+    } else {
+        Job::load_with_secrets(&args.job, environment)?
+    };
     super::apply(&args.common, &mut job);
     let audience = Audience::open(&job.audience, Box::new(std::io::stdin()))?;
     execute(&job, audience, options, surroundings)
@@ -72,8 +77,13 @@ pub fn execute(
     surroundings: &Surroundings,
 ) -> Result<Finished, Error> {
     let clock = Instant::now();
-    let delivery = destination(job, options)?;
+    let mut delivery = destination(job, options)?.cloned();
     let mapping = Mapping::new(job, audience.sources())?;
+    // Before the lock: a person may take their time, and another run need not wait for that.
+    if let Some(delivery) = &mut delivery {
+        super::unlock(&mut delivery.sftp, surroundings)?;
+    }
+    let delivery = delivery.as_ref();
     let state = JobDirectory::new(&job.state_directory, &job.name);
     state.create()?;
     let _lock = JobLock::take(state.path())?;
@@ -120,16 +130,21 @@ fn destination(job: &Job, options: RunOptions) -> Result<Option<&Delivery>, Erro
     match &job.delivery {
         _ if options.dry_run => Ok(None),
         Some(delivery) => Ok(Some(delivery)),
-        None => Err(Error::Job(JobError::Value {
-            key: "sftp.username",
-            problem:
-                "is missing; Klaviyo shows it under Integrations, Manage sources, Import via SFTP"
-                    .to_owned(),
-        })),
+        None => Err(no_server()),
     }
 }
 
-fn source_warnings(audience: &Audience) -> impl Iterator<Item = String> {
+/// What a job is told that has no user name.
+pub(super) fn no_server() -> Error {
+    Error::Job(JobError::Value {
+        key: "sftp.username",
+        problem: "is missing; Klaviyo shows it under Integrations, Manage sources, Import via SFTP"
+            .to_owned(),
+    })
+}
+
+/// What a person should know of the files.
+pub(super) fn source_warnings(audience: &Audience) -> impl Iterator<Item = String> {
     audience.sources().iter().filter_map(|source| {
         let likely = source.encoding_hint?;
         Some(format!(

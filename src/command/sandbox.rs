@@ -34,8 +34,8 @@ pub fn sandbox(args: &SandboxArgs, surroundings: &Surroundings) -> Result<(), Er
     while serving {
         // What came in just before the signal is told as well.
         serving = surroundings.interrupt.sleep(LOOK);
-        let journal = sandbox.journal();
-        for event in journal.get(told..).unwrap_or_default() {
+        let (events, next) = sandbox.journal_since(told);
+        for event in events {
             match event {
                 Event::Closed { path, bytes } => surroundings
                     .console
@@ -48,7 +48,7 @@ pub fn sandbox(args: &SandboxArgs, surroundings: &Surroundings) -> Result<(), Er
                 _ => {}
             }
         }
-        told = journal.len();
+        told = next;
     }
     Ok(())
 }

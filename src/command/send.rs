@@ -37,6 +37,10 @@ pub fn send(
     show_mapping(&header, &file, surroundings);
     require_identifier(&file, &args.map, &audience)?;
     let mut job = Job::from_file(file, base, &surroundings.environment).map_err(of_flag)?;
+    if !options.dry_run {
+        job.read_secrets(&surroundings.environment)
+            .map_err(of_flag)?;
+    }
     super::apply(&args.common, &mut job);
     execute(&job, audience, options, surroundings)
 }

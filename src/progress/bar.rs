@@ -92,7 +92,7 @@ impl Display for Bars {
         }
     }
 
-    fn clear(&mut self) {
+    fn end(&mut self, _: &Meter, _: Duration) {
         self.format.finish_and_clear();
         if let Some(bar) = &self.send {
             bar.finish_and_clear();

@@ -23,5 +23,5 @@ impl Display for Lines {
         tracing::info!(target: "progress", "{}{left}", summary(meter, self.sends));
     }
 
-    fn clear(&mut self) {}
+    fn end(&mut self, _: &Meter, _: Duration) {}
 }

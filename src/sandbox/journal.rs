@@ -72,27 +72,43 @@ pub enum Event {
     Struck(Fault),
 }
 
+/// The last events, and how many there were before them.
+#[derive(Debug, Default)]
+struct Kept {
+    forgotten: u64,
+    events: VecDeque<Event>,
+}
+
 /// The events so far, and a way to wait for the next.
 #[derive(Debug, Default)]
 pub(super) struct Journal {
-    events: Mutex<VecDeque<Event>>,
+    kept: Mutex<Kept>,
     grown: Condvar,
 }
 
 impl Journal {
     /// Notes an event and wakes those who wait.
     pub(super) fn note(&self, event: Event) {
-        let mut events = self.lock();
-        if events.len() == MAX_EVENTS {
-            events.pop_front();
+        let mut kept = self.lock();
+        if kept.events.len() == MAX_EVENTS {
+            kept.events.pop_front();
+            kept.forgotten += 1;
         }
-        events.push_back(event);
+        kept.events.push_back(event);
         self.grown.notify_all();
     }
 
     /// A copy of the events so far.
     pub(super) fn events(&self) -> Vec<Event> {
-        self.lock().iter().cloned().collect()
+        self.lock().events.iter().cloned().collect()
+    }
+
+    /// The events that are kept from number `from` on, counted from 0 over the whole life, and the number of the next.
+    pub(super) fn since(&self, from: u64) -> (Vec<Event>, u64) {
+        let kept = self.lock();
+        let skipped = usize::try_from(from.saturating_sub(kept.forgotten)).unwrap_or(usize::MAX);
+        let events = kept.events.iter().skip(skipped).cloned().collect();
+        (events, kept.forgotten + kept.events.len() as u64)
     }
 
     /// Waits until `condition` holds, at most `limit`; true when it does.
@@ -102,22 +118,45 @@ impl Journal {
         mut condition: impl FnMut(&[Event]) -> bool,
     ) -> bool {
         let until = Instant::now() + limit;
-        let mut events = self.lock();
-        while !condition(events.make_contiguous()) {
+        let mut kept = self.lock();
+        while !condition(kept.events.make_contiguous()) {
             let now = Instant::now();
             if now >= until {
                 return false;
             }
-            events = self
+            kept = self
                 .grown
-                .wait_timeout(events, until - now)
+                .wait_timeout(kept, until - now)
                 .unwrap_or_else(PoisonError::into_inner)
                 .0;
         }
         true
     }
 
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Event>> {
-        self.events.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_life_is_told_to_its_end() {
+        let journal = Journal::default();
+        let mut told = 0;
+        for round in 0..3 {
+            for _ in 0..MAX_EVENTS {
+                journal.note(Event::Connected);
+            }
+            journal.note(Event::Disconnected);
+            let (events, next) = journal.since(told);
+            assert_eq!(events.last(), Some(&Event::Disconnected), "round {round}");
+            // One of them came when the oldest was forgotten.
+            assert_eq!(events.len(), MAX_EVENTS);
+            told = next;
+        }
+        assert_eq!(journal.since(told), (Vec::new(), told));
     }
 }

@@ -18,11 +18,11 @@ const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
 /// Connects before `until`. The time left is shared among the addresses left, so that a dead first one does not use it up.
 pub(super) fn dial(
     settings: &SftpSettings,
+    addresses: &[SocketAddr],
     until: Instant,
     interrupt: &Interrupt,
-) -> Result<TcpStream, SftpError> {
+) -> Result<(TcpStream, SocketAddr), SftpError> {
     let server = settings.server();
-    let addresses = resolve(settings)?;
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for (index, address) in addresses.iter().enumerate() {
         let left = until.saturating_duration_since(Instant::now());
@@ -31,7 +31,7 @@ pub(super) fn dial(
             tune(&socket, settings.stall_timeout)?;
             Ok(socket)
         }) {
-            Ok(socket) => return Ok(socket),
+            Ok(socket) => return Ok((socket, *address)),
             Err(_) if interrupt.must_stop_now() => {
                 return Err(SftpError::Interrupted {
                     server,
@@ -50,7 +50,8 @@ pub(super) fn dial(
     })
 }
 
-fn resolve(settings: &SftpSettings) -> Result<Vec<SocketAddr>, SftpError> {
+/// The addresses of the host, in the order in which they are tried.
+pub(super) fn resolve(settings: &SftpSettings) -> Result<Vec<SocketAddr>, SftpError> {
     let host = &settings.host;
     let addresses: Vec<SocketAddr> = (host.as_str(), settings.port)
         .to_socket_addrs()

@@ -185,7 +185,7 @@ impl SftpError {
             Self::HostKey(error) => return error.hint(),
             Self::KeyFileExposed { path, .. } => format!("chmod 600 {}", path.display()),
             Self::PassphraseMissing { .. } => {
-                "put it into an environment variable and name that: passphrase-env, or --passphrase-env".into()
+                "put it into an environment variable and name that: passphrase-env, or --passphrase-env; at a terminal it is asked for".into()
             }
             Self::Unauthorised { .. } => {
                 "has the public key been added to this account, and is the user name right?".into()

@@ -1,21 +1,53 @@
 //! Decides whether the server is who it should be: `@revoked` lines first, then pins, then known_hosts.
 
+use std::path::PathBuf;
+
 use ssh2::{MethodType, Session};
 
 use super::known_hosts::{self, Entry, HostNames, KnownHosts, Verdict};
 use super::wire::Wire;
 use super::{HostKeyError, HostKeyPin, HostKeyReason, SftpError, SftpSettings};
 
+/// A host key that was accepted.
+#[derive(Debug, Clone)]
+pub struct HostKeyFacts {
+    /// Its type, such as `ssh-ed25519`.
+    pub key_type: String,
+    /// Its fingerprint.
+    pub fingerprint: HostKeyPin,
+    /// Why it was accepted.
+    pub trust: Trust,
+}
+
+/// Why a host key was accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Trust {
+    /// It stands in a known_hosts file.
+    Known {
+        /// The file.
+        file: PathBuf,
+        /// The line, from 1.
+        line: usize,
+    },
+    /// The job or a flag pins it.
+    Pinned,
+    /// It was unknown, and was added now.
+    Added {
+        /// The file that it was added to.
+        file: PathBuf,
+    },
+}
+
 /// What was read before the connection, to judge the key that the server will show.
-pub(super) struct HostKeyCheck<'a> {
+pub struct HostKeyCheck<'a> {
     settings: &'a SftpSettings,
     names: HostNames,
     known: KnownHosts,
 }
 
 impl<'a> HostKeyCheck<'a> {
-    /// Reads the known_hosts files.
-    pub(super) fn load(settings: &'a SftpSettings) -> Result<Self, SftpError> {
+    /// Reads the known_hosts files, which must be readable where they are there.
+    pub fn load(settings: &'a SftpSettings) -> Result<Self, SftpError> {
         let names = HostNames::new(&settings.host, settings.port);
         let known = read(settings, &names)?;
         if known.skipped_lines > 0 || known.certificate_authorities > 0 {
@@ -45,7 +77,7 @@ impl<'a> HostKeyCheck<'a> {
     }
 
     /// Judges the key; with `accept_new_host_key` an unknown one is added to the first known_hosts file.
-    pub(super) fn judge(&self, wire: &Wire) -> Result<HostKeyPin, SftpError> {
+    pub(super) fn judge(&self, wire: &Wire) -> Result<HostKeyFacts, SftpError> {
         let key = wire
             .session
             .host_key()
@@ -54,16 +86,22 @@ impl<'a> HostKeyCheck<'a> {
         let shown = Shown::new(wire, &key);
         match self.known.verdict(&key) {
             Verdict::Revoked(entry) => Err(shown.refuse(revoked(entry))),
-            _ if self.settings.host_keys.contains(&shown.fingerprint) => Ok(shown.fingerprint),
+            _ if self.settings.host_keys.contains(&shown.fingerprint) => {
+                Ok(shown.accepted(Trust::Pinned))
+            }
             _ if !self.settings.host_keys.is_empty() => Err(shown.refuse(HostKeyReason::NotPinned)),
-            Verdict::Known => Ok(shown.fingerprint),
+            Verdict::Known(entry) => {
+                let (file, line) = entry.place.clone();
+                Ok(shown.accepted(Trust::Known { file, line }))
+            }
             Verdict::Changed(entry) => Err(shown.refuse(changed(entry))),
             Verdict::Unknown => {
                 if self.settings.accept_new_host_key
                     && let Some(file) = self.settings.known_hosts.first()
                 {
                     self.accept(&shown, &key, file)?;
-                    return Ok(shown.fingerprint);
+                    let file = file.clone();
+                    return Ok(shown.accepted(Trust::Added { file }));
                 }
                 Err(shown.refuse(self.unknown(&key)))
             }
@@ -80,7 +118,7 @@ impl<'a> HostKeyCheck<'a> {
                 .verdict(key)
             {
                 Verdict::Unknown => Ok(true),
-                Verdict::Known => Ok(false),
+                Verdict::Known(_) => Ok(false),
                 Verdict::Changed(entry) => Err(AppendFault::Judged(shown.refuse(changed(entry)))),
                 Verdict::Revoked(entry) => Err(AppendFault::Judged(shown.refuse(revoked(entry)))),
             }
@@ -162,6 +200,14 @@ impl Shown {
             server: wire.server.clone(),
             key_type: known_hosts::key_type_of(key).unwrap_or("unknown").into(),
             fingerprint: HostKeyPin::of(key),
+        }
+    }
+
+    fn accepted(self, trust: Trust) -> HostKeyFacts {
+        HostKeyFacts {
+            key_type: self.key_type,
+            fingerprint: self.fingerprint,
+            trust,
         }
     }
 

@@ -15,6 +15,7 @@ use super::{HostKeyPin, SftpError};
 use crate::secret::Secret;
 
 const MAX_BYTES: u64 = 64 * 1024;
+const OPENSSH_BEGIN: &str = "-----BEGIN OPENSSH PRIVATE KEY-----";
 const OPENSSH_MAGIC: &[u8] = b"openssh-key-v1\0";
 
 /// A private key that can be given to libssh2.
@@ -25,6 +26,7 @@ pub(super) struct KeyFile {
     pub(super) encrypted: bool,
     /// Fingerprint of the public half, where the format tells it without the passphrase.
     pub(super) fingerprint: Option<HostKeyPin>,
+    key_type: Option<String>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -48,6 +50,16 @@ impl KeyFile {
         if about.is_dir() {
             return Err(fail(io::ErrorKind::IsADirectory.into()));
         }
+        let mut bytes = Vec::new();
+        file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(fail)?;
+        let unusable = |reason: String| SftpError::KeyUnsupported {
+            path: path.to_path_buf(),
+            reason,
+        };
+        // First: a public key may be read by all, and another mode would not mend it.
+        if is_public(&bytes) {
+            return Err(unusable(public_half_of(path)));
+        }
         let mode = about.permissions().mode() & 0o777;
         if mode & 0o077 != 0 {
             return Err(SftpError::KeyFileExposed {
@@ -55,12 +67,6 @@ impl KeyFile {
                 mode,
             });
         }
-        let mut bytes = Vec::new();
-        file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(fail)?;
-        let unusable = |reason: String| SftpError::KeyUnsupported {
-            path: path.to_path_buf(),
-            reason,
-        };
         let text = String::from_utf8(bytes)
             .map_err(|_| unusable("it is no text file in PEM or OpenSSH format".into()))?
             .replace("\r\n", "\n");
@@ -71,13 +77,94 @@ impl KeyFile {
                 text: Secret::new(text),
                 encrypted,
                 fingerprint: public.as_deref().map(HostKeyPin::of),
+                key_type: public.as_deref().and_then(key_type_of).map(str::to_owned),
             }),
         }
+    }
+
+    /// Whether libssh2 will be able to read the key, with `passphrase` if it is encrypted. Where the reader here does not
+    /// know the key's format well enough to say, it may: libssh2 has the last word when it logs in.
+    pub(super) fn opens_with(&self, passphrase: Option<&Secret>) -> bool {
+        let passphrase = passphrase.map_or("", Secret::reveal);
+        if self.text.reveal().trim_start().starts_with(OPENSSH_BEGIN) {
+            return opens_openssh(self.text.reveal(), self.encrypted.then_some(passphrase));
+        }
+        // The very library by which libssh2 reads these formats.
+        let pem = self.text.reveal().as_bytes();
+        openssl::pkey::PKey::private_key_from_pem_passphrase(pem, passphrase.as_bytes()).is_ok()
+    }
+
+    /// What can be told of it.
+    pub(super) fn facts(&self) -> KeyFacts {
+        KeyFacts {
+            path: self.path.clone(),
+            key_type: self.key_type.clone(),
+            fingerprint: self.fingerprint,
+            encrypted: self.encrypted,
+        }
+    }
+}
+
+/// What can be told of a key, so that a person recognises it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyFacts {
+    /// The key file; with an agent the file of its public half.
+    pub path: PathBuf,
+    /// Such as `ssh-ed25519`, where the format tells it.
+    pub key_type: Option<String>,
+    /// As `ssh-keygen -lf` prints it, where the format tells it.
+    pub fingerprint: Option<HostKeyPin>,
+    /// Whether it needs a passphrase.
+    pub encrypted: bool,
+}
+
+fn opens_openssh(text: &str, passphrase: Option<&str>) -> bool {
+    let Ok(key) = ssh_key::PrivateKey::from_openssh(text) else {
+        return true;
+    };
+    let Some(passphrase) = passphrase else {
+        return true;
+    };
+    // Any other error is of a cipher or a key that this reader does not know.
+    !matches!(key.decrypt(passphrase), Err(ssh_key::Error::Crypto))
+}
+
+/// Whether these are the bytes of a public key.
+fn is_public(bytes: &[u8]) -> bool {
+    let first = bytes.trim_ascii_start().split(|&byte| byte == b'\n').next();
+    let first = String::from_utf8_lossy(first.unwrap_or_default());
+    first.contains("PUBLIC KEY") || first.starts_with("ssh-") || first.starts_with("ecdsa-")
+}
+
+fn public_half_of(path: &Path) -> String {
+    let private = path.with_extension("");
+    if path.extension().is_some_and(|extension| extension == "pub") && private.is_file() {
+        format!(
+            "it is the public half of the key; give {}",
+            private.display()
+        )
+    } else {
+        "it is the public half of a key; give the private one".to_owned()
     }
 }
 
 /// Reads the public key beside (or at) `path`, which names one identity of an agent.
 pub(super) fn read_public(path: &Path) -> Result<Vec<u8>, SftpError> {
+    Ok(read_public_file(path)?.1)
+}
+
+/// What can be told of the public key beside (or at) `path`.
+pub(super) fn public_facts(path: &Path) -> Result<KeyFacts, SftpError> {
+    let (path, key) = read_public_file(path)?;
+    Ok(KeyFacts {
+        path,
+        key_type: key_type_of(&key).map(str::to_owned),
+        fingerprint: Some(HostKeyPin::of(&key)),
+        encrypted: false,
+    })
+}
+
+fn read_public_file(path: &Path) -> Result<(PathBuf, Vec<u8>), SftpError> {
     let mut path = path.to_path_buf();
     if path.extension().is_none_or(|extension| extension != "pub") {
         path.as_mut_os_string().push(".pub");
@@ -88,7 +175,7 @@ pub(super) fn read_public(path: &Path) -> Result<Vec<u8>, SftpError> {
     })?;
     let mut fields = text.split_ascii_whitespace();
     match (fields.next(), fields.next().map(|key| STANDARD.decode(key))) {
-        (Some(key_type), Some(Ok(key))) if key_type_of(&key) == Some(key_type) => Ok(key),
+        (Some(key_type), Some(Ok(key))) if key_type_of(&key) == Some(key_type) => Ok((path, key)),
         _ => Err(SftpError::KeyUnsupported {
             path,
             reason: "it is no OpenSSH public key".into(),
@@ -104,7 +191,7 @@ fn look_at(text: &str) -> Outside {
         public: None,
     };
     match first {
-        "-----BEGIN OPENSSH PRIVATE KEY-----" => look_at_openssh(text),
+        OPENSSH_BEGIN => look_at_openssh(text),
         "-----BEGIN ENCRYPTED PRIVATE KEY-----" => plain(true),
         "-----BEGIN PRIVATE KEY-----" => plain(false),
         "-----BEGIN RSA PRIVATE KEY-----" | "-----BEGIN EC PRIVATE KEY-----" => {
@@ -116,12 +203,6 @@ fn look_at(text: &str) -> Outside {
         _ if first.starts_with("PuTTY-User-Key-File-") => Outside::Unusable(
             "it is a PuTTY key; convert it: puttygen KEY.ppk -O private-openssh -o KEY".into(),
         ),
-        _ if first.contains("PUBLIC KEY")
-            || first.starts_with("ssh-")
-            || first.starts_with("ecdsa-") =>
-        {
-            Outside::Unusable("it is the public key; give the private one".into())
-        }
         _ => Outside::Unusable("it is no private key in PEM or OpenSSH format".into()),
     }
 }

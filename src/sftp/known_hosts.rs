@@ -15,6 +15,8 @@ use base64::engine::general_purpose::STANDARD;
 
 pub(super) use append::append;
 pub(super) use names::HostNames;
+#[cfg(feature = "fuzzing")]
+pub(super) use names::pattern_has;
 
 /// A longer line is skipped: the longest real one, an RSA key of 16,384 bits with names, has 3 KB.
 const MAX_LINE_BYTES: usize = 64 * 1024;
@@ -55,7 +57,7 @@ pub(super) struct KnownHosts {
 #[derive(Debug)]
 pub(super) enum Verdict<'a> {
     /// The key stands there.
-    Known,
+    Known(&'a Entry),
     /// No line names the host.
     Unknown,
     /// The host has other keys; the first of them.
@@ -91,7 +93,8 @@ impl KnownHosts {
         Ok(known)
     }
 
-    fn add_file(&mut self, path: &Path, text: &[u8], host: &HostNames) {
+    /// Adds what one file says.
+    pub(super) fn add_file(&mut self, path: &Path, text: &[u8], host: &HostNames) {
         for (index, line) in text.split(|&byte| byte == b'\n').enumerate() {
             match read_line(line) {
                 Line::Blank => {}
@@ -139,8 +142,8 @@ impl KnownHosts {
         if let Some(entry) = self.entries.iter().find(revoked) {
             return Verdict::Revoked(entry);
         }
-        if self.plain().any(|entry| entry.key == key) {
-            return Verdict::Known;
+        if let Some(entry) = self.plain().find(|entry| entry.key == key) {
+            return Verdict::Known(entry);
         }
         match self.plain().find(|entry| entry.exact) {
             Some(entry) => Verdict::Changed(entry),

@@ -18,7 +18,7 @@ use crate::secret::Secret;
 const MAX_IDENTITIES: usize = 5;
 
 /// What will be tried, read before the connection so that a bad file needs no server to be found.
-pub(super) struct Credentials<'a> {
+pub struct Credentials<'a> {
     username: &'a str,
     key: Option<KeyFile>,
     passphrase: Option<&'a Secret>,
@@ -30,8 +30,8 @@ pub(super) struct Credentials<'a> {
 }
 
 impl<'a> Credentials<'a> {
-    /// Reads the key file, or with an agent its public half.
-    pub(super) fn load(settings: &'a SftpSettings) -> Result<Self, SftpError> {
+    /// Reads the key file, or with an agent its public half. No error but those of exit code 13.
+    pub fn load(settings: &'a SftpSettings) -> Result<Self, SftpError> {
         let given = &settings.authentication;
         let mut credentials = Self {
             username: &settings.username,
@@ -68,6 +68,9 @@ impl<'a> Credentials<'a> {
 
     /// Logs in, or says everything that was tried.
     pub(super) fn log_in(&self, wire: &Wire) -> Result<(), SftpError> {
+        if wire.session.authenticated() {
+            return Ok(());
+        }
         let mut tried = Vec::new();
         if let Some(agent) = self.agent {
             self.try_agent(wire, agent, &mut tried)?;
@@ -87,9 +90,7 @@ impl<'a> Credentials<'a> {
         if wire.session.authenticated() {
             return Ok(());
         }
-        let methods = wire.drive(self.limit, || {
-            wire.session.auth_methods(self.username).map(printable)
-        });
+        let methods = offered(wire, self.username, self.limit);
         Err(self.unauthorised(wire, &tried, methods.ok()))
     }
 
@@ -200,6 +201,11 @@ impl<'a> Credentials<'a> {
                 .unwrap_or_else(|| "it closed the connection".into()),
         }
     }
+}
+
+/// What the server offers to log in with, such as `publickey,password`. A server that wants nothing lets us in by that.
+pub(super) fn offered(wire: &Wire, username: &str, limit: Duration) -> Result<String, Fault> {
+    wire.drive(limit, || wire.session.auth_methods(username).map(printable))
 }
 
 /// A connection that ended before there was an answer, which libssh2 reports as it does a signature that was refused.

@@ -2,16 +2,16 @@
 
 use std::io::Read;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use libssh2_sys as raw;
-use ssh2::{ErrorCode, FileStat, MethodType, OpenFlags, OpenType, Sftp};
+use ssh2::{ErrorCode, FileStat, OpenFlags, OpenType, Sftp};
 
-use super::error::printable;
 use super::host_key::HostKeyCheck;
 use super::login::Credentials;
+use super::steps::{self, Reached};
 use super::wire::{Fault, Wire};
-use super::{HostKeyPin, SftpError, SftpSettings, SftpStatus, dial, put};
+use super::{HostKeyPin, SftpError, SftpSettings, SftpStatus, put};
 use crate::interrupt::Interrupt;
 
 /// A connection that is logged in. Dropping it ends the connection at once.
@@ -68,36 +68,24 @@ impl SftpSession {
     /// Connects, checks the host key, logs in and opens the SFTP subsystem. Local files are read before the network is used.
     /// `interrupt` holds for every later call too: all end soon after [`Interrupt::must_stop_now`].
     pub fn connect(settings: &SftpSettings, interrupt: &Interrupt) -> Result<Self, SftpError> {
-        let server = settings.server();
         let credentials = Credentials::load(settings)?;
         let host_key = HostKeyCheck::load(settings)?;
-        let until = Instant::now() + settings.connect_timeout;
-        let socket = dial::dial(settings, until, interrupt)?;
-        let mut wire = Wire::new(socket, server.clone(), interrupt.clone())?;
-        greet(&mut wire, &host_key, until)?;
-        let host_key = host_key.judge(&wire)?;
-        credentials.log_in(&wire)?;
-        let sftp = wire
-            .drive(settings.connect_timeout, || wire.session.sftp())
-            .map_err(|fault| fault.into_error(&wire, "start the SFTP subsystem".into()))?;
-        let facts = ServerFacts {
-            banner: printable(wire.session.banner().unwrap_or_default()),
-            host_key,
-            cipher: printable(
-                wire.session
-                    .methods(MethodType::CryptCs)
-                    .unwrap_or_default(),
-            ),
-        };
-        tracing::debug!(%server, banner = facts.banner, cipher = facts.cipher, "logged in");
-        Ok(Self {
-            live: Some(Live { sftp, wire }),
+        Reached::dial(settings, &steps::resolve(settings)?, interrupt)?
+            .greet(&host_key)?
+            .trust(&host_key)?
+            .log_in(&credentials)
+    }
+
+    /// A session whose SFTP subsystem is open.
+    pub(super) fn new(settings: &SftpSettings, wire: Wire, sftp: Sftp, facts: ServerFacts) -> Self {
+        Self {
             facts,
-            server,
+            server: wire.server.clone(),
+            live: Some(Live { sftp, wire }),
             window_bytes: settings.window_bytes,
             stall_timeout: settings.stall_timeout,
             buffer: Vec::new(),
-        })
+        }
     }
 
     /// True after an error, and when the server has ended the connection; the network is not asked.
@@ -225,36 +213,6 @@ fn is_gone(status: SftpStatus) -> bool {
         status.0,
         raw::LIBSSH2_FX_NO_SUCH_FILE | raw::LIBSSH2_FX_NO_SUCH_PATH
     )
-}
-
-fn greet(wire: &mut Wire, host_key: &HostKeyCheck<'_>, until: Instant) -> Result<(), SftpError> {
-    let failed = |wire: &Wire, source| SftpError::Handshake {
-        server: wire.server.clone(),
-        source,
-    };
-    host_key
-        .prefer_known_types(&wire.session)
-        .map_err(|source| failed(wire, source))?;
-    let mut session = wire.session.clone();
-    let limit = until.saturating_duration_since(Instant::now());
-    match wire.drive(limit, || session.handshake()) {
-        Ok(()) => Ok(()),
-        Err(Fault::Ssh(source))
-            if matches!(
-                source.code(),
-                ErrorCode::Session(
-                    raw::LIBSSH2_ERROR_KEX_FAILURE | raw::LIBSSH2_ERROR_METHOD_NOT_SUPPORTED
-                )
-            ) && !wire.is_lost() =>
-        {
-            Err(SftpError::NothingInCommon {
-                server: wire.server.clone(),
-                source,
-            })
-        }
-        Err(Fault::Ssh(source)) => Err(failed(wire, source)),
-        Err(fault) => Err(fault.into_error(wire, "greet the SSH server".into())),
-    }
 }
 
 impl Drop for Live {

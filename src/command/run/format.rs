@@ -14,6 +14,7 @@ use crate::counts::Counts;
 use crate::interrupt::Interrupt;
 use crate::job::Rules;
 use crate::mapping::Mapping;
+use crate::meter::Meter;
 use crate::normalize::Normalizer;
 
 /// Why formatting ended early.
@@ -44,13 +45,16 @@ pub(super) fn format(
     audience: Audience,
     (mapping, rules): (&Mapping, Rules),
     mut commit: Commit<'_>,
-    interrupt: &Interrupt,
+    (meter, interrupt): (&Meter, &Interrupt),
 ) -> (Counts, Result<(), FormatError>) {
-    let result = run_threads(audience, (mapping, rules), &mut commit, interrupt);
+    let result = run_threads(audience, (mapping, rules), &mut commit, (meter, interrupt));
     let counted = commit.counts().clone();
     match result {
         Ok(()) => match commit.finish() {
-            Ok(counts) => (counts, Ok(())),
+            Ok(counts) => {
+                show(meter, &counts);
+                (counts, Ok(()))
+            }
             Err(error) => (counted, Err(error.into())),
         },
         Err(error) => (counted, Err(error)),
@@ -61,7 +65,7 @@ fn run_threads(
     audience: Audience,
     (mapping, rules): (&Mapping, Rules),
     commit: &mut Commit<'_>,
-    interrupt: &Interrupt,
+    (meter, interrupt): (&Meter, &Interrupt),
 ) -> Result<(), FormatError> {
     let workers = std::thread::available_parallelism().map_or(2, usize::from);
     let sources = audience.shared_sources();
@@ -74,7 +78,7 @@ fn run_threads(
             scope.spawn(move || work(&blocks, &to_committer, (mapping, rules), sources));
         }
         drop((blocks, to_committer));
-        commit_in_order(batches, commit, interrupt)
+        commit_in_order(batches, commit, (meter, interrupt))
     })
 }
 
@@ -102,10 +106,18 @@ fn work(
     }
 }
 
+/// What was counted so far, for who watches.
+pub(super) fn show(meter: &Meter, counts: &Counts) {
+    meter.rows_read.set(counts.rows_read);
+    meter.rows_written.set(counts.rows_written);
+    meter.rows_rejected.set(counts.rows_rejected);
+    meter.duplicates.set(counts.duplicates);
+}
+
 fn commit_in_order(
     batches: Receiver<Numbered<Batch>>,
     commit: &mut Commit<'_>,
-    interrupt: &Interrupt,
+    (meter, interrupt): (&Meter, &Interrupt),
 ) -> Result<(), FormatError> {
     let mut early = BTreeMap::new();
     let mut next = 0;
@@ -115,7 +127,9 @@ fn commit_in_order(
             if interrupt.is_raised() {
                 return Err(FormatError::Interrupted);
             }
-            if !commit.batch(result?)? {
+            let goes_on = commit.batch(result?)?;
+            show(meter, commit.counts());
+            if !goes_on {
                 return Ok(());
             }
             next += 1;

@@ -73,10 +73,9 @@ impl<'a> Stages<'a> {
             // Set once, here.
             let _ = self.meter.source_bytes.set(bytes);
         }
-        let bars = self.surroundings.console.bars();
         let _progress = Progress::start(
             self.options.progress,
-            bars,
+            &self.surroundings.console,
             Arc::clone(&self.meter),
             delivery.is_some(),
         );
@@ -105,6 +104,7 @@ impl<'a> Stages<'a> {
         drop(release);
         self.meter.set_formatted();
         let counts = self.manifest.snapshot().counts.unwrap_or_default();
+        format::show(&self.meter, &counts);
         let sent = self.deliver(delivery, queue);
         self.outcome(
             Formatted {
@@ -163,7 +163,7 @@ impl<'a> Stages<'a> {
                 audience,
                 (self.mapping, self.job.rules),
                 commit,
-                &self.surroundings.interrupt,
+                (&self.meter, &self.surroundings.interrupt),
             ),
             Err(error) => (Counts::default(), Err(error.into())),
         };

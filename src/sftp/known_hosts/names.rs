@@ -77,7 +77,7 @@ fn hash_is(salt_and_hash: &[u8], host: &str) -> bool {
 }
 
 /// `*` stands for any run of characters, `?` for one; letters match in either case. Linear in the product of both lengths.
-fn pattern_has(pattern: &[u8], text: &[u8]) -> bool {
+pub(in crate::sftp) fn pattern_has(pattern: &[u8], text: &[u8]) -> bool {
     let (mut at, mut from) = (0, 0);
     let mut last_star: Option<(usize, usize)> = None;
     while from < text.len() {

@@ -20,7 +20,7 @@ fn known(text: &str) -> KnownHosts {
 
 fn verdict(text: &str) -> String {
     match known(text).verdict(&blob(ED)) {
-        Verdict::Known => "known".into(),
+        Verdict::Known(_) => "known".into(),
         Verdict::Unknown => "unknown".into(),
         Verdict::Changed(entry) => format!("changed:{}", entry.place.1),
         Verdict::Revoked(entry) => format!("revoked:{}", entry.place.1),

@@ -1,0 +1,57 @@
+//! `check`: every connection of a job in turn, and what to do about each that fails. Writes nothing, unless `--probe`.
+//!
+//! What does not depend on a check that failed is looked at all the same, so that one call tells everything.
+
+mod findings;
+mod local;
+mod server;
+
+use super::Surroundings;
+use crate::cli::CheckArgs;
+use crate::error::Error;
+use crate::job::Job;
+use crate::state::new_run_id;
+pub use findings::{Check, Findings, Status};
+use findings::{Name, Outcome};
+
+/// Checks the job file of `args`. An error here means that there is nothing to check: the job file is wrong, or a signal
+/// came; what a check found is in the result.
+pub fn check(args: &CheckArgs, surroundings: &Surroundings) -> Result<Findings, Error> {
+    let environment = &surroundings.environment;
+    let mut job = Job::load(&args.job, environment)?;
+    job.accept_new_host_key(args.accept_new_host_key);
+    if let Some(directory) = &args.state_dir {
+        job.state_directory.clone_from(directory);
+    }
+    let mut findings = Findings::of(&job, &args.job);
+    local::audience(&job, &mut findings);
+    local::state(&job, &mut findings);
+    let secrets = job.read_secrets(environment).map_err(Error::from);
+    let can_log_in = local::secrets(&job, secrets, &mut findings);
+    let probe = args.probe.then(|| probe_name(&job)).transpose()?;
+    if let Some(delivery) = job.delivery.clone() {
+        server::server(
+            delivery,
+            can_log_in,
+            probe.as_deref(),
+            surroundings,
+            &mut findings,
+        );
+    } else {
+        let missing = super::run::no_server();
+        findings.note(Name::Key, Err(missing), |()| Outcome::default());
+        for name in Name::OF_SERVER {
+            findings.skip(name, "there is no user name to log in with");
+        }
+    }
+    match surroundings.interrupt.signal() {
+        Some(signal) => Err(Error::Interrupted { signal }),
+        None => Ok(findings),
+    }
+}
+
+/// A name that nobody else has, and that no importer takes for a CSV.
+fn probe_name(job: &Job) -> Result<String, Error> {
+    let id = new_run_id(jiff::Timestamp::now())?;
+    Ok(format!("{}-{id}-probe.tmp", job.name))
+}

@@ -1,0 +1,293 @@
+//! What the checks found: in text, aligned, and as JSON.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use anstyle::{AnsiColor, Style};
+use serde::Serialize;
+
+use crate::console::printable;
+use crate::error::Error;
+use crate::exit_code::ExitCode;
+use crate::job::Job;
+use crate::report::count;
+use crate::sftp::SftpError;
+
+/// The checks, in the order in which they are made and shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Name {
+    /// The audience files are there and their headers can be read.
+    Audience,
+    /// Every mapped column is there and may be sent.
+    Columns,
+    /// The state directory can be written.
+    State,
+    /// The variables that hold secrets are set.
+    Secrets,
+    /// The key file: mode, format, passphrase.
+    Key,
+    /// The host name has an address.
+    Address,
+    /// The port takes connections.
+    Connection,
+    /// There is an SSH server, and something in common with it.
+    Greeting,
+    /// It is who it should be.
+    HostKey,
+    /// What it lets in by.
+    Methods,
+    /// It lets us in.
+    Login,
+    /// The remote folder is there.
+    Directory,
+    /// A file can be put into it.
+    Probe,
+}
+
+impl Name {
+    /// Those that need a server.
+    pub(super) const OF_SERVER: [Self; 8] = [
+        Self::Address,
+        Self::Connection,
+        Self::Greeting,
+        Self::HostKey,
+        Self::Methods,
+        Self::Login,
+        Self::Directory,
+        Self::Probe,
+    ];
+
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Audience => "audience",
+            Self::Columns => "columns",
+            Self::State => "state",
+            Self::Secrets => "secrets",
+            Self::Key => "key",
+            Self::Address => "address",
+            Self::Connection => "connection",
+            Self::Greeting => "greeting",
+            Self::HostKey => "host-key",
+            Self::Methods => "methods",
+            Self::Login => "login",
+            Self::Directory => "directory",
+            Self::Probe => "probe",
+        }
+    }
+}
+
+/// How a check ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Status {
+    /// As it should be.
+    Ok,
+    /// Something is wrong.
+    Failed,
+    /// Not looked at, because of one that failed or because nobody asked.
+    Skipped,
+}
+
+/// One check.
+#[derive(Debug, Clone, Serialize)]
+pub struct Check {
+    /// Its name.
+    pub name: &'static str,
+    /// How it ended.
+    pub status: Status,
+    /// What was found, what is wrong, or why it was skipped.
+    pub detail: String,
+    /// What a person should know although all is well.
+    pub notes: Vec<String>,
+    /// What to do about a failure.
+    pub hint: Option<String>,
+    /// What a run would end with, of a failure.
+    pub exit_code: Option<u8>,
+}
+
+/// What all checks of a job found. Field names are a promise.
+#[derive(Debug, Clone, Serialize)]
+pub struct Findings {
+    /// The job's name.
+    pub job: String,
+    /// `host:port`, if the job has a server.
+    pub server: Option<String>,
+    /// What the program ends with: the code of the first check that failed.
+    pub exit_code: u8,
+    /// The checks.
+    pub checks: Vec<Check>,
+    #[serde(skip)]
+    file: String,
+}
+
+/// What a check that is ok has to say.
+#[derive(Debug, Default)]
+pub(super) struct Outcome {
+    pub(super) detail: String,
+    pub(super) notes: Vec<String>,
+}
+
+impl From<String> for Outcome {
+    fn from(detail: String) -> Self {
+        Self {
+            detail,
+            notes: Vec::new(),
+        }
+    }
+}
+
+impl Findings {
+    /// No check of `job`, whose file is `path`, is made yet.
+    pub(super) fn of(job: &Job, path: &Path) -> Self {
+        Self {
+            job: job.name.clone(),
+            server: job.delivery.as_ref().map(|delivery| delivery.sftp.server()),
+            exit_code: ExitCode::Done.number(),
+            checks: Vec::new(),
+            file: path.display().to_string(),
+        }
+    }
+
+    /// Notes what a check came to, and passes on what it gave.
+    pub(super) fn note<T>(
+        &mut self,
+        name: Name,
+        result: Result<T, Error>,
+        describe: impl FnOnce(&T) -> Outcome,
+    ) -> Option<T> {
+        let check = match &result {
+            Ok(found) => {
+                let Outcome { detail, notes } = describe(found);
+                Check {
+                    name: name.word(),
+                    status: Status::Ok,
+                    detail: printable(&detail).into_owned(),
+                    notes: notes.iter().map(|note| printable(note).into()).collect(),
+                    hint: None,
+                    exit_code: None,
+                }
+            }
+            Err(error) => {
+                let exit_code = error.exit_code().number();
+                if self.exit_code == ExitCode::Done.number() {
+                    self.exit_code = exit_code;
+                }
+                Check {
+                    name: name.word(),
+                    status: Status::Failed,
+                    detail: printable(&error.chain()).into_owned(),
+                    notes: Vec::new(),
+                    hint: hint(name, error).map(|hint| printable(&hint).into_owned()),
+                    exit_code: Some(exit_code),
+                }
+            }
+        };
+        self.checks.push(check);
+        result.ok()
+    }
+
+    /// Notes that a check was not made.
+    pub(super) fn skip(&mut self, name: Name, because: &str) {
+        self.checks.push(Check {
+            name: name.word(),
+            status: Status::Skipped,
+            detail: because.to_owned(),
+            notes: Vec::new(),
+            hint: None,
+            exit_code: None,
+        });
+    }
+
+    /// The checks one a line, with colours; then what to type next.
+    pub fn to_text(&self) -> String {
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        let _ = self.write_text(&mut text);
+        text
+    }
+
+    fn write_text(&self, out: &mut String) -> std::fmt::Result {
+        let width = self.checks.iter().map(|check| check.name.len()).max();
+        let width = width.unwrap_or(0);
+        // As wide as `  FAILED   ` and the name.
+        let indent = " ".repeat(width + 13);
+        for check in &self.checks {
+            let (word, style) = match check.status {
+                Status::Ok => ("ok", AnsiColor::Green.on_default()),
+                Status::Failed => ("FAILED", AnsiColor::Red.on_default().bold()),
+                Status::Skipped => ("skipped", Style::new().dimmed()),
+            };
+            let (name, detail) = (check.name, &check.detail);
+            writeln!(out, "  {style}{word:<7}{style:#}  {name:<width$}  {detail}")?;
+            for note in &check.notes {
+                writeln!(out, "{indent}note: {note}")?;
+            }
+            if let Some(hint) = &check.hint {
+                writeln!(out, "{indent}hint: {hint}")?;
+            }
+        }
+        let failed = self.checks.iter();
+        let failed = failed
+            .filter(|check| check.status == Status::Failed)
+            .count();
+        let job = &self.job;
+        let file = &self.file;
+        match failed {
+            0 => writeln!(
+                out,
+                "\n{job}: all is well; next: klaviyo-export run {file} --limit 10"
+            ),
+            failed => writeln!(
+                out,
+                "\n{job}: {} failed (exit code {}); next: mend it, then klaviyo-export check {file}",
+                count(failed as u64, "check"),
+                self.exit_code
+            ),
+        }
+    }
+}
+
+/// What to do about a failure: what the error itself says, else what helps against most failures of this check.
+fn hint(name: Name, error: &Error) -> Option<String> {
+    if let Error::Sftp(error) = error
+        && let Some(hint) = error.hint()
+    {
+        return Some(hint);
+    }
+    let server = match error {
+        Error::Sftp(
+            SftpError::Connect { server, .. }
+            | SftpError::Handshake { server, .. }
+            | SftpError::Lost { server, .. }
+            | SftpError::TimedOut { server, .. },
+        ) => server.as_str(),
+        _ => "",
+    };
+    let typed = server.rsplit_once(':').unwrap_or((server, ""));
+    let typed = (typed.0.trim_matches(['[', ']']), typed.1);
+    Some(match (name, error) {
+        (Name::Secrets, Error::Job(crate::job::JobError::Unset { variable, .. })) => {
+            format!("export {variable}=…, or write it into the EnvironmentFile of the systemd unit")
+        }
+        (Name::State, _) => "free or mend it, or name another place with --state-dir".to_owned(),
+        (Name::Key, Error::Sftp(SftpError::KeyFile { path, .. })) => {
+            format!("is the path right? try: ls -l {}", path.display())
+        }
+        (Name::Key, Error::Sftp(SftpError::PassphraseWrong { path })) => {
+            format!("try it by hand: ssh-keygen -y -f {}", path.display())
+        }
+        (Name::Address, Error::Sftp(SftpError::Resolve { host, .. })) => {
+            format!("is the name right, and is there a network? try: getent hosts {host}")
+        }
+        (Name::Connection, _) => format!(
+            "is the server up, and does a firewall let this machine out? try: nc -vz {} {}",
+            typed.0, typed.1
+        ),
+        (Name::Greeting | Name::Methods, _) => format!(
+            "is it an SSH server? Some close the door to unknown addresses without a word; try: ssh -v -p {} {}",
+            typed.1, typed.0
+        ),
+        _ => return None,
+    })
+}

@@ -1,0 +1,145 @@
+//! The checks that need no network: the audience, the state directory, the secrets.
+
+use std::path::Path;
+
+use rustix::fs::{Access, access, statvfs};
+
+use super::super::run;
+use super::findings::{Findings, Name, Outcome};
+use crate::audience::{Audience, SourceFormat};
+use crate::error::Error;
+use crate::job::Job;
+use crate::lock;
+use crate::manifest::StateError;
+use crate::mapping::Mapping;
+use crate::report::{count, megabytes};
+use crate::resume;
+use crate::state::JobDirectory;
+
+/// The files, their headers, and the mapping of their columns.
+pub(super) fn audience(job: &Job, findings: &mut Findings) {
+    if job.audience.files.iter().any(|file| file == "-") {
+        findings.skip(Name::Audience, "standard input is read by a run alone");
+        findings.skip(Name::Columns, "standard input is read by a run alone");
+        return;
+    }
+    let opened = Audience::open(&job.audience, Box::new(std::io::empty()));
+    let audience = findings.note(Name::Audience, opened.map_err(Error::from), |audience| {
+        Outcome {
+            detail: describe(audience),
+            notes: run::source_warnings(audience).collect(),
+        }
+    });
+    let Some(audience) = audience else {
+        findings.skip(Name::Columns, "the audience must be readable first");
+        return;
+    };
+    let mapping = Mapping::new(job, audience.sources()).map_err(Error::from);
+    findings.note(Name::Columns, mapping, |mapping| {
+        let headers: Vec<&str> = mapping
+            .columns
+            .iter()
+            .map(|column| column.target.header())
+            .collect();
+        Outcome {
+            detail: headers.join(", "),
+            notes: mapping.warnings.clone(),
+        }
+    });
+}
+
+fn describe(audience: &Audience) -> String {
+    let sources = audience.sources();
+    let size = audience
+        .total_bytes()
+        .map_or(String::new(), |bytes| format!(", {}", megabytes(bytes)));
+    match sources {
+        [source] => {
+            let format = match source.format {
+                SourceFormat::Csv => "CSV",
+                SourceFormat::Tsv => "TSV",
+                SourceFormat::Ndjson => "NDJSON",
+            };
+            let columns = count(source.header.len() as u64, "column");
+            format!("{}: {format}, {columns}{size}", source.name)
+        }
+        sources => format!("{}{size}", count(sources.len() as u64, "file")),
+    }
+}
+
+/// Whether the folder of the job, or the nearest one above it that is there, can be written; nothing is made.
+pub(super) fn state(job: &Job, findings: &mut Findings) {
+    let state = JobDirectory::new(&job.state_directory, &job.name);
+    let result = writable(state.path()).and_then(|()| {
+        // What cannot be read cannot be gone on with.
+        resume::last_run(&state).map_err(Error::from)
+    });
+    findings.note(Name::State, result, |last| {
+        let there = nearest(state.path());
+        let free = statvfs(there).map_or(String::new(), |room| {
+            let free = room.f_bavail.saturating_mul(room.f_frsize);
+            format!(", {} free", megabytes(free))
+        });
+        let mut notes = Vec::new();
+        if let Some(holder) = lock::holder(state.path()) {
+            notes.push(format!("a run is under way ({holder})"));
+        } else if let Some(last) = last
+            && last.status.is_unfinished()
+        {
+            notes.push(format!(
+                "the run {} is unfinished; the next one goes on with it if nothing has changed",
+                last.run_id
+            ));
+        }
+        Outcome {
+            detail: format!("{} can be written{free}", state.path().display()),
+            notes,
+        }
+    });
+}
+
+/// The path itself if it is there, else the first folder above it that is.
+fn nearest(path: &Path) -> &Path {
+    let named = |path: &&Path| !path.as_os_str().is_empty();
+    let mut there = path.ancestors().take_while(named);
+    there
+        .find(|path| path.exists())
+        .unwrap_or_else(|| Path::new("."))
+}
+
+fn writable(path: &Path) -> Result<(), Error> {
+    let there = nearest(path);
+    let failed = |action, source| {
+        Error::from(StateError::Storage {
+            path: there.to_owned(),
+            action,
+            source,
+        })
+    };
+    if !there.is_dir() {
+        let source = std::io::ErrorKind::NotADirectory.into();
+        return Err(failed("make a folder in it", source));
+    }
+    access(there, Access::WRITE_OK | Access::EXEC_OK)
+        .map_err(|error| failed("write to it", error.into()))
+}
+
+/// Whether the variables are set; true when there is enough to look at the key.
+pub(super) fn secrets(job: &Job, read: Result<(), Error>, findings: &mut Findings) -> bool {
+    let names = job.delivery.as_ref().map(|delivery| &delivery.secrets);
+    let names: Vec<&str> = names
+        .iter()
+        .flat_map(|names| [&names.passphrase, &names.password])
+        .filter_map(|name| name.as_deref())
+        .collect();
+    findings
+        .note(Name::Secrets, read, |()| {
+            let detail = match &names[..] {
+                [] => "the job names no variable".to_owned(),
+                [one] => format!("{one} is set"),
+                several => format!("{} are set", several.join(" and ")),
+            };
+            detail.into()
+        })
+        .is_some()
+}

@@ -1,0 +1,230 @@
+//! The checks of the server, each with what the one before gave; what needs none of that is looked at all the same.
+
+use std::io;
+use std::time::Instant;
+
+use super::super::{Surroundings, unlock};
+use super::findings::{Findings, Name, Outcome};
+use crate::error::Error;
+use crate::job::Delivery;
+use crate::sftp::{
+    Credentials, Greeted, HostKeyCheck, KeyFacts, Reached, RemoteDirectory, SftpError, SftpSession,
+    SftpSettings, SftpStatus, Trust, Trusted, resolve,
+};
+
+/// From the key file to the remote folder, and with a `probe` name to a file in it.
+pub(super) fn server(
+    mut delivery: Delivery,
+    can_log_in: bool,
+    probe: Option<&str>,
+    surroundings: &Surroundings,
+    findings: &mut Findings,
+) {
+    let can_log_in = key(&mut delivery.sftp, can_log_in, surroundings, findings);
+    let settings = &delivery.sftp;
+    let begun = findings.checks.len();
+    let trusted = trusted(settings, surroundings, findings);
+    // Those that need one which failed.
+    for name in Name::OF_SERVER
+        .into_iter()
+        .take(4)
+        .skip(findings.checks.len() - begun)
+    {
+        findings.skip(name, "the one above must work first");
+    }
+    let Some(trusted) = trusted else {
+        for name in [Name::Methods, Name::Login, Name::Directory, Name::Probe] {
+            findings.skip(name, "the server must be reached and known first");
+        }
+        return;
+    };
+    let methods = trusted.methods().map_err(Error::from);
+    let methods = findings.note(Name::Methods, methods, |methods| {
+        format!("the server offers {methods}").into()
+    });
+    let session = match (methods, can_log_in) {
+        (Some(_), true) => log_in(settings, trusted, findings),
+        (None, _) => {
+            findings.skip(Name::Login, "the one above must work first");
+            None
+        }
+        (_, false) => {
+            findings.skip(Name::Login, "the secrets and the key must be right first");
+            None
+        }
+    };
+    let Some(mut session) = session else {
+        findings.skip(Name::Directory, "the login must work first");
+        findings.skip(Name::Probe, "the login must work first");
+        return;
+    };
+    let folder = match delivery.directory.as_str() {
+        "" => "/",
+        folder => folder,
+    };
+    let is_there = directory(settings, folder, &mut session, findings);
+    match probe {
+        None => findings.skip(
+            Name::Probe,
+            "not asked for; --probe puts an empty file there and removes it",
+        ),
+        Some(_) if !is_there => findings.skip(Name::Probe, "the directory must be there first"),
+        Some(name) => {
+            let path = format!("{}/{name}", delivery.directory);
+            put_and_remove(&path, &mut session, findings);
+        }
+    }
+}
+
+/// Whether there is something to log in with.
+fn key(
+    sftp: &mut SftpSettings,
+    can_log_in: bool,
+    surroundings: &Surroundings,
+    findings: &mut Findings,
+) -> bool {
+    if !can_log_in {
+        findings.skip(Name::Key, "the secrets must be set first");
+        return false;
+    }
+    let instead = match (&sftp.authentication.agent, &sftp.authentication.password) {
+        (Some(_), _) => "no key file is named; the ssh-agent is asked",
+        (None, _) => "no key file is named; the password is used",
+    };
+    let unlocked = unlock(sftp, surroundings);
+    let unlocked = findings.note(Name::Key, unlocked, |facts| match facts {
+        Some(facts) => describe_key(facts).into(),
+        None => instead.to_owned().into(),
+    });
+    unlocked.is_some()
+}
+
+fn describe_key(facts: &KeyFacts) -> String {
+    let mut text = facts.path.display().to_string();
+    if let Some(key_type) = &facts.key_type {
+        text.push_str(": ");
+        text.push_str(key_type);
+    }
+    if let Some(fingerprint) = facts.fingerprint {
+        text.push(' ');
+        text.push_str(&fingerprint.to_string());
+    }
+    if facts.encrypted {
+        text.push_str(", the passphrase opens it");
+    }
+    text
+}
+
+/// From the name to a server whose host key is accepted.
+fn trusted<'a>(
+    settings: &'a SftpSettings,
+    surroundings: &Surroundings,
+    findings: &mut Findings,
+) -> Option<Trusted<'a>> {
+    let resolved = resolve(settings).map_err(Error::from);
+    let addresses = findings.note(Name::Address, resolved, |addresses| {
+        let addresses: Vec<String> = addresses
+            .iter()
+            .map(|address| address.ip().to_string())
+            .collect();
+        format!("{} is {}", settings.host, addresses.join(", ")).into()
+    })?;
+    let begun = Instant::now();
+    let interrupt = surroundings.interrupt.without_grace();
+    let reached = Reached::dial(settings, &addresses, &interrupt).map_err(Error::from);
+    let reached = findings.note(Name::Connection, reached, |reached| {
+        let milliseconds = begun.elapsed().as_millis();
+        format!("{} answered in {milliseconds} ms", reached.address).into()
+    })?;
+    // It decides which type of key the server is asked for.
+    let known = match HostKeyCheck::load(settings) {
+        Ok(known) => known,
+        Err(error) => {
+            findings.skip(
+                Name::Greeting,
+                "the known_hosts files must be readable first",
+            );
+            findings.note(Name::HostKey, Err(error.into()), |(): &()| {
+                Outcome::default()
+            });
+            return None;
+        }
+    };
+    let greeted = reached.greet(&known).map_err(Error::from);
+    let greeted = findings.note(
+        Name::Greeting,
+        greeted,
+        |Greeted { banner, cipher, .. }| format!("{banner}, {cipher}").into(),
+    )?;
+    let judged = greeted.trust(&known).map_err(Error::from);
+    findings.note(Name::HostKey, judged, |trusted| {
+        let key = &trusted.host_key;
+        let why = match &key.trust {
+            Trust::Known { file, line } => format!("known by {}:{line}", file.display()),
+            Trust::Pinned => "pinned".to_owned(),
+            Trust::Added { file } => format!("was unknown, now added to {}", file.display()),
+        };
+        format!("{} {}, {why}", key.key_type, key.fingerprint).into()
+    })
+}
+
+fn log_in(
+    settings: &SftpSettings,
+    trusted: Trusted<'_>,
+    findings: &mut Findings,
+) -> Option<SftpSession> {
+    let session = Credentials::load(settings)
+        .and_then(|credentials| trusted.log_in(&credentials))
+        .map_err(Error::from);
+    findings.note(Name::Login, session, |_| {
+        format!("{} is let in", settings.username).into()
+    })
+}
+
+/// Whether a file can be put there, as far as the server tells.
+fn directory(
+    settings: &SftpSettings,
+    folder: &str,
+    session: &mut SftpSession,
+    findings: &mut Findings,
+) -> bool {
+    let looked = session.directory(folder).and_then(|found| match found {
+        RemoteDirectory::Missing => Err(SftpError::OpenRefused {
+            server: settings.server(),
+            remote_path: folder.to_owned(),
+            status: SftpStatus::NO_SUCH_FILE,
+        }),
+        found => Ok(found),
+    });
+    let looked = findings.note(
+        Name::Directory,
+        looked.map_err(Error::from),
+        |found| match found {
+            RemoteDirectory::Unclear(why) => Outcome {
+                detail: format!("{folder}: the server does not let us look"),
+                notes: vec![format!(
+                    "it said: {why}; that need not keep it from taking files: --probe tells"
+                )],
+            },
+            _ => format!("{folder} is there").into(),
+        },
+    );
+    looked.is_some()
+}
+
+/// Open, close and remove, as an upload does it, without a byte in between.
+fn put_and_remove(path: &str, session: &mut SftpSession, findings: &mut Findings) {
+    let put = session.put(path, &mut io::empty(), 0, &mut |_| {});
+    let removed = put.map(|()| session.remove(path));
+    findings.note(
+        Name::Probe,
+        removed.map_err(Error::from),
+        |removed| match removed {
+            Ok(()) => format!("{path} was put there and removed").into(),
+            Err(error) => Outcome {
+                detail: format!("{path} was put there"),
+                notes: vec![format!("it stays there, empty: {error}")],
+            },
+        },
+    );
+}
