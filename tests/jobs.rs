@@ -49,7 +49,14 @@ fn bad_jobs_are_refused_with_the_message_that_they_name_and_leave_nothing() {
             .unwrap()
             .strip_prefix("# error: ")
             .unwrap();
-        let outcome = workspace.run(&["run", path.to_str().unwrap(), "--dry-run"]);
+        // A dry run wants no secret.
+        let flags = if text.contains("-env = ") {
+            &[][..]
+        } else {
+            &["--dry-run"]
+        };
+        let arguments = [&["run", path.to_str().unwrap()], flags].concat();
+        let outcome = workspace.run(&arguments);
         // A message of the job names it by its path, which differs from machine to machine.
         let own = format!("job file {}: ", path.display());
         let error = outcome.error();

@@ -146,7 +146,10 @@ fn key_files_that_cannot_work_are_refused_before_the_network() {
     let public = key.with_extension("pub");
     private(&public, 0o600);
     let error = refused(&public);
-    assert!(error.to_string().contains("public key"), "{error}");
+    assert!(
+        error.to_string().contains("public half of the key; give "),
+        "{error}"
+    );
     settings.authentication = Authentication::default();
     assert!(matches!(
         connect_error(&settings),
