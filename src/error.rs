@@ -3,12 +3,14 @@
 //! [`Error::exit_code`] says what the program ends with, [`Error::hint`] what to do next.
 
 use crate::audience::AudienceError;
+use crate::command_line::CommandLine;
 use crate::commit::CommitError;
 use crate::exit_code::ExitCode;
 use crate::job::JobError;
 use crate::lock::LockError;
 use crate::manifest::StateError;
 use crate::mapping::MappingError;
+use crate::profile::target::ColumnError;
 use crate::resume::SpooledPartError;
 use crate::sftp::SftpError;
 use crate::spool::SpoolError;
@@ -20,6 +22,11 @@ pub enum Error {
     /// A flag or an argument that cannot be.
     #[error("{0}")]
     Usage(String),
+    /// `send` without a server.
+    #[error(
+        "--to: no server is named; write --to sftp://USER@sftp.klaviyo.com/profiles with the user name that Klaviyo shows under Integrations, Manage sources, Import via SFTP"
+    )]
+    NoServer,
     /// The job file.
     #[error(transparent)]
     Job(#[from] JobError),
@@ -104,7 +111,7 @@ impl Error {
     /// What the program ends with.
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Usage(_) => ExitCode::Usage,
+            Self::Usage(_) | Self::NoServer => ExitCode::Usage,
             Self::Job(_) | Self::NoRun { .. } => ExitCode::Job,
             Self::Mapping(error) if error.is_of_the_audience() => ExitCode::Audience,
             Self::Mapping(_) => ExitCode::Job,
@@ -145,6 +152,29 @@ impl Error {
                     .to_owned(),
             );
         }
+        if let Self::Job(JobError::IsAudience { path }) = self {
+            let file = path.to_string_lossy();
+            return Some(format!(
+                "`send` sends such a file once; a job file for it is made by {} > NAME.toml",
+                CommandLine::new(["init", &*file])
+            ));
+        }
+        if let Self::Job(JobError::Unreadable { source, .. }) = self
+            && source.kind() == std::io::ErrorKind::NotFound
+        {
+            return Some(
+                "`init` makes a job file: klaviyo-export init FILE > NAME.toml".to_owned(),
+            );
+        }
+        if let Self::Job(JobError::Value {
+            key: "sftp.username",
+            ..
+        }) = self
+        {
+            return Some(
+                "write it into [sftp] of the job file, then run the same command again".to_owned(),
+            );
+        }
         if let Self::SpooledPart(_) = self {
             return Some("start over with --fresh".to_owned());
         }
@@ -170,6 +200,49 @@ impl Error {
         };
         hint.map(str::to_owned)
     }
+}
+
+impl Error {
+    /// The command to type next, where there is one that can be typed as it stands (words in capitals are to be filled in).
+    /// `line` is the command that failed.
+    pub fn next(&self, line: &CommandLine) -> Option<CommandLine> {
+        match self {
+            Self::Audience(error) => {
+                let dialect = error.dialect().filter(|_| takes_files(line))?;
+                let settings = dialect.settings();
+                Some(settings.fold(line.clone(), |line, (key, value)| {
+                    line.with_value(&format!("--{key}"), value)
+                }))
+            }
+            Self::Job(JobError::IsAudience { path }) => {
+                Some(CommandLine::new(["preview", &*path.to_string_lossy()]))
+            }
+            Self::Mapping(MappingError::NoneGuessed { likely, .. }) => {
+                let column = likely.as_deref().unwrap_or("COLUMN");
+                Some(line.clone().with(["--map", &format!("{column}=Email")]))
+            }
+            Self::Mapping(MappingError::Header {
+                column,
+                source: ColumnError::Consent(_),
+            }) if takes_files(line) => Some(line.clone().with(["--map", &format!("{column}=")])),
+            Self::NoServer => Some(line.clone().with_server()),
+            Self::NoRun { .. } => Some(line.clone().without("--json").command("run")),
+            _ => match self.exit_code() {
+                ExitCode::Transfer | ExitCode::Interrupted | ExitCode::Terminated => {
+                    Some(line.clone().without("--fresh"))
+                }
+                _ => None,
+            },
+        }
+    }
+}
+
+/// Whether the command takes flags for how a file is written.
+fn takes_files(line: &CommandLine) -> bool {
+    ["send", "preview", "init"]
+        .iter()
+        .any(|command| line.is(command))
+        && !line.names_job()
 }
 
 fn commit_exit_code(error: &CommitError) -> ExitCode {

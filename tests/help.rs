@@ -37,9 +37,13 @@ fn every_page_of_help_is_as_it_was() {
 #[test]
 fn examples_of_the_help_are_commands_that_can_be_read() {
     let workspace = Workspace::new();
-    for command in ["run", "send", "status", "demo", "sandbox"] {
+    for command in [
+        "run", "send", "status", "preview", "init", "runs", "demo", "sandbox",
+    ] {
         let text = workspace.run(&[command, "--help"]).stdout;
         let examples = text.split("Examples:\n").nth(1).unwrap();
+        // What follows after an empty line is no example.
+        let examples = examples.split("\n\n").next().unwrap();
         // A line may go on in the next one.
         let examples = examples.replace(" \\\n      ", " ");
         let mut seen = 0;
@@ -50,6 +54,7 @@ fn examples_of_the_help_are_commands_that_can_be_read() {
                 .map(str::trim)
                 .find_map(|piece| piece.strip_prefix("klaviyo-export "));
             let line = own.unwrap().split("  ").next().unwrap();
+            let line = line.split(" > ").next().unwrap();
             let line = line.replace("--to ...", "--to sftp://a@b/c");
             let words = shell_words(&line);
             let words: Vec<&str> = words.iter().map(String::as_str).collect();
