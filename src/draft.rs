@@ -71,7 +71,7 @@ fn write_draft(
     line(
         out,
         &format!("name = {}", string(name)),
-        "a folder of state, and the beginning of remote file names",
+        "folder of state, start of file names",
     )?;
     write_audience(out, job, found)?;
     write_columns(out, columns)?;
@@ -86,7 +86,7 @@ fn write_audience(out: &mut String, job: &JobFile, found: &[&str]) -> std::fmt::
     line(
         out,
         &format!("files = [{}]", files.join(", ")),
-        "paths, globs such as \"exports/*.csv.gz\", or \"-\"",
+        "globs too: \"exports/*.csv.gz\"",
     )?;
     for (key, value) in [
         ("format", &audience.format),
@@ -115,7 +115,7 @@ fn write_audience(out: &mut String, job: &JobFile, found: &[&str]) -> std::fmt::
 fn write_columns(out: &mut String, columns: &[DraftColumn]) -> std::fmt::Result {
     writeln!(
         out,
-        "\n# The file's column = Klaviyo's header. Any other header makes a custom property of that name."
+        "\n# The file's column = Klaviyo's header. Another header makes a custom property."
     )?;
     writeln!(out, "[columns]")?;
     for column in columns {
@@ -137,11 +137,9 @@ fn write_columns(out: &mut String, columns: &[DraftColumn]) -> std::fmt::Result 
             Fate::Sent(_) => {}
             Fate::LeftOut => idle(out, &column.source, "left out by --map")?,
             Fate::Unmapped(Unmapped::NoMatch) => idle(out, &column.source, "")?,
-            Fate::Unmapped(Unmapped::Consent) => idle(
-                out,
-                &column.source,
-                "looks like consent: only if it is meant, and named in allow-consent below",
-            )?,
+            Fate::Unmapped(Unmapped::Consent) => {
+                idle(out, &column.source, "looks like consent: see allow-consent")?;
+            }
             Fate::Unmapped(Unmapped::Taken { column: taken, .. }) => {
                 idle(
                     out,
@@ -185,11 +183,11 @@ fn write_normalize(out: &mut String, job: &JobFile) -> std::fmt::Result {
         Some(column) => line(
             out,
             &format!("country-column = {}", string(column)),
-            "each row's country, for phone numbers without +: a code or an English name",
+            "each row's, for phones without +",
         )?,
         None => writeln!(out, "# country-column = \"country\"")?,
     }
-    let region = "for phone numbers without + in rows without a country";
+    let region = "of phones without + and country";
     match &normalize.default_region {
         Some(code) => line(out, &format!("default-region = {}", string(code)), region)?,
         None => line(out, "# default-region = \"US\"", region)?,
@@ -198,7 +196,7 @@ fn write_normalize(out: &mut String, job: &JobFile) -> std::fmt::Result {
         Duplicates::First => line(
             out,
             "# duplicates = \"first\"",
-            "of rows with one key: first, last, or fail",
+            "which one is sent; or last, or fail",
         )?,
         Duplicates::Last => writeln!(out, "duplicates = \"last\"")?,
         Duplicates::Fail => writeln!(out, "duplicates = \"fail\"")?,
@@ -212,7 +210,7 @@ fn write_normalize(out: &mut String, job: &JobFile) -> std::fmt::Result {
         return line(
             out,
             "# allow-consent = []",
-            "headers that look like consent and are meant",
+            "headers like consent that are meant",
         );
     }
     writeln!(out, "allow-consent = [{}]", allowed.join(", "))
@@ -230,7 +228,7 @@ fn write_sftp(out: &mut String, sftp: &SftpSection) -> std::fmt::Result {
         Some(username) => writeln!(out, "username = {}", string(username))?,
         None => writeln!(
             out,
-            "# TO FILL IN: Klaviyo shows it under Integrations, Manage sources, Import via SFTP.\nusername = {}",
+            "# TO FILL IN. Klaviyo shows it: Integrations, Manage sources, Import via SFTP\nusername = {}",
             string(PLACEHOLDER)
         )?,
     }
@@ -239,7 +237,7 @@ fn write_sftp(out: &mut String, sftp: &SftpSection) -> std::fmt::Result {
         None if sftp.agent || sftp.password_env.is_some() => {}
         None => writeln!(
             out,
-            "# Klaviyo is given its .pub. To make one: ssh-keygen -t ed25519 -f ~/.ssh/klaviyo_ed25519\n\
+            "# To make a key: ssh-keygen -t ed25519 -f ~/.ssh/klaviyo_ed25519\n\
              private-key = \"~/.ssh/klaviyo_ed25519\""
         )?,
     }

@@ -100,7 +100,7 @@ fn dispatch(command: Command, surroundings: &Surroundings) -> Result<u8, Error> 
             Ok(ExitCode::Done.number())
         }
         Command::Init(args) => {
-            console.result(&init::init(&args, surroundings)?);
+            init::init(&args, surroundings)?;
             Ok(ExitCode::Done.number())
         }
         Command::Runs(args) => {

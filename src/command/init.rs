@@ -22,8 +22,8 @@ const STDIN_BYTES: u64 = 1 << 20;
 /// Each try tells one thing more of how a file is written: its format, its encoding, its delimiter.
 const TRIES: usize = 4;
 
-/// The text of a job file for the files of `args`.
-pub fn init(args: &InitArgs, surroundings: &Surroundings) -> Result<String, Error> {
+/// Prints a job file for the files of `args`, and then what a person has to decide.
+pub fn init(args: &InitArgs, surroundings: &Surroundings) -> Result<(), Error> {
     let of_stdin = args.files == ["-"];
     let name = args.name.as_deref().or(of_stdin.then_some("audience"));
     let mut file = flags::job_file(&args.files, name, &args.audience);
@@ -52,13 +52,14 @@ pub fn init(args: &InitArgs, surroundings: &Surroundings) -> Result<String, Erro
     flags::require_identifier(&file, &maps, &audience)?;
     let text = draft(&file, &columns, &found);
     try_out(&text, &audience, surroundings)?;
+    surroundings.console.result(&text);
     if let Some(column) = addresses {
         let column = printable(&column);
         let note = format!("note: `{column}` holds e-mail addresses and becomes Email");
         surroundings.console.note(&note);
     }
     tell(&columns, &file, args, surroundings);
-    Ok(text)
+    Ok(())
 }
 
 /// Opens the audience as it says that it is written, and notes what that was.

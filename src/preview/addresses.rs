@@ -8,10 +8,11 @@ use crate::record::{Cell, Record, RecordFault, RecordVisitor};
 /// So many rows tell.
 const ROWS: u64 = 1_000;
 
-/// So many percent of the filled cells must be addresses.
-const PERCENT: u64 = 80;
+/// So many percent of the filled cells must be addresses: even a neglected list is not wrong more often than right.
+const PERCENT: u64 = 50;
 
-/// The column of `source` in whose cells, in this block of it, e-mail addresses stand; of several the first.
+/// The column of `source` in whose cells, in this block of it, e-mail addresses stand: of several the one with the most, and
+/// of these the first.
 pub fn column_of_addresses<'a>(source: &'a Source, block: &Block) -> Option<&'a str> {
     let mut seen = Seen {
         columns: vec![Tally::default(); source.header.len()],
@@ -20,11 +21,13 @@ pub fn column_of_addresses<'a>(source: &'a Source, block: &Block) -> Option<&'a 
         address: Vec::new(),
     };
     RecordReader::new().visit(source, block, &mut seen).ok()?;
-    let mut columns = source.header.iter().zip(&seen.columns);
-    columns
-        .find(|(name, tally)| {
-            tally.is_of_addresses() && !name.is_empty() && !looks_like_consent(name)
-        })
+    let columns = source.header.iter().zip(&seen.columns).rev();
+    let suitable = columns.filter(|(name, tally)| {
+        tally.is_of_addresses() && !name.is_empty() && !looks_like_consent(name)
+    });
+    // Of equals the last is taken: that is the first of the header.
+    suitable
+        .max_by_key(|(_, tally)| tally.addresses)
         .map(|(name, _)| name.as_str())
 }
 

@@ -33,12 +33,12 @@ impl Preview {
         self.write_mapping(out)?;
         self.write_rows(out, columns)?;
         self.write_counts(out)?;
-        self.write_warnings(out)?;
+        self.write_warnings(out, columns)?;
         if !self.notes.is_empty() {
             writeln!(out)?;
         }
         for note in &self.notes {
-            writeln!(out, "note: {}", printable(note))?;
+            out.push_str(&folded(&format!("note: {}", printable(note)), columns, 6));
         }
         if let Some(next) = &self.next {
             writeln!(out, "\nnext: {}", printable(next))?;
@@ -179,7 +179,7 @@ impl Preview {
         Ok(())
     }
 
-    fn write_warnings(&self, out: &mut String) -> std::fmt::Result {
+    fn write_warnings(&self, out: &mut String, columns: usize) -> std::fmt::Result {
         if self.warnings.is_empty() {
             return Ok(());
         }
@@ -193,7 +193,7 @@ impl Preview {
                 count(warning.finding.count, "value"),
                 self.places(&warning.finding)
             )?;
-            writeln!(out, "    {}", warning.meaning)?;
+            out.push_str(&folded(&format!("    {}", warning.meaning), columns, 4));
         }
         Ok(())
     }
@@ -222,6 +222,23 @@ impl Preview {
         }
         text
     }
+}
+
+/// `text` on as many lines as it needs, broken at blanks; those after the first begin with `indent` blanks.
+fn folded(text: &str, columns: usize, indent: usize) -> String {
+    let mut folded = String::new();
+    let mut line = String::new();
+    for piece in text.split_inclusive(' ') {
+        if width(&line) + width(piece.trim_end()) > columns && !line.trim().is_empty() {
+            folded.push_str(line.trim_end());
+            folded.push('\n');
+            line = " ".repeat(indent);
+        }
+        line.push_str(piece);
+    }
+    folded.push_str(line.trim_end());
+    folded.push('\n');
+    folded
 }
 
 fn counted(label: &str, number: u64, what: String, places: String) -> Vec<String> {
@@ -271,4 +288,19 @@ fn bands<'a>(first: &[String], rows: &'a [Vec<String>], columns: usize) -> Vec<&
         bands.push(&rows[start..]);
     }
     bands
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_texts_are_folded_at_blanks() {
+        assert_eq!(folded("note: one two", 20, 6), "note: one two\n");
+        assert_eq!(
+            folded("note: one two three four", 12, 6),
+            "note: one\n      two\n      three\n      four\n"
+        );
+        assert_eq!(folded("a verylongword b", 5, 1), "a\n verylongword\n b\n");
+    }
 }

@@ -51,21 +51,23 @@ impl Advice<'_> {
     fn phone_note(&self) -> Option<String> {
         let national = self.look.national_phones();
         let by_country = self.country_column();
-        let is_told = self.job.rules.default_region.is_some() || self.job.country_column.is_some();
-        if national == 0 || is_told && by_country.is_none() {
+        if national == 0 || self.job.rules.default_region.is_some() && by_country.is_none() {
             return None;
         }
         let what = count(national, "phone number");
-        let how = match by_country {
+        let region = "default-region (--default-region US)";
+        Some(match by_country {
             Some(column) => format!(
-                "country-column = \"{column}\" (--country-column {}) or ",
+                "{what} without + cannot be read: country-column = \"{column}\" (--country-column {}) or {region} tells their country",
                 quoted(column)
             ),
-            None => String::new(),
-        };
-        Some(format!(
-            "{what} without + cannot be read: {how}default-region (--default-region US) tells their country"
-        ))
+            None if self.job.country_column.is_some() => {
+                format!(
+                    "{what} without + cannot be read; of rows without a country {region} tells it"
+                )
+            }
+            None => format!("{what} without + cannot be read: {region} tells their country"),
+        })
     }
 
     /// Addresses that are not sent are hardly meant.
