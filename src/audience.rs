@@ -28,7 +28,7 @@ use std::sync::Arc;
 use encoding_rs::Encoding;
 
 pub use blocks::{Block, BlockLimits, Blocks, Recycler};
-pub use error::{AudienceError, LikelyDelimiter, Unreadable};
+pub use error::{AudienceError, Dialect, LikelyDelimiter, Unreadable};
 pub use fingerprint::SourceFingerprint;
 pub use format::SourceFormat;
 pub use reader::RecordReader;

@@ -91,6 +91,17 @@ impl Batch {
             repair_bytes: Vec::new(),
         }
     }
+
+    /// Drops what belongs to records beyond the first `records`. The bytes stay: rows say where they end.
+    pub fn truncate(&mut self, records: u32) {
+        if self.records > records {
+            self.rows.retain(|row| row.record < records);
+            self.rejections
+                .retain(|rejection| rejection.record < records);
+            self.repairs.retain(|repair| repair.record < records);
+            self.records = records;
+        }
+    }
 }
 
 /// Appends `cell` as a quoted CSV cell.

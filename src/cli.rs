@@ -61,6 +61,15 @@ pub enum Command {
     /// Show where the last run of a job stands
     #[command(after_help = STATUS_EXAMPLES)]
     Status(StatusArgs),
+    /// Show what would be sent: the mapping, the first rows, what is wrong; sends nothing
+    #[command(after_help = PREVIEW_EXAMPLES)]
+    Preview(Box<PreviewArgs>),
+    /// Print a job file for a file of rows, with its columns guessed from the header
+    #[command(after_help = INIT_EXAMPLES)]
+    Init(Box<InitArgs>),
+    /// Show the runs of a job, the newest first
+    #[command(after_help = RUNS_EXAMPLES)]
+    Runs(RunsArgs),
     /// Show the whole way on sample rows, against the built-in sandbox
     #[cfg(feature = "sandbox")]
     #[command(after_help = DEMO_EXAMPLES)]
@@ -91,7 +100,7 @@ pub struct CommonRunArgs {
     #[arg(long)]
     pub fresh: bool,
     /// Stop after N rows were read: try 10 first
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = row_count)]
     pub limit: Option<u64>,
     /// Print the report as JSON
     #[arg(long)]
@@ -125,17 +134,35 @@ pub struct RunArgs {
 
 /// `send`.
 #[derive(Debug, Args)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct SendArgs {
     /// CSV, TSV or NDJSON files, plain, .gz or .zst; globs; - for standard input
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<String>,
+    /// Where to
+    #[command(flatten)]
+    pub server: ServerArgs,
+    /// What to read, and how
+    #[command(flatten)]
+    pub audience: AudienceArgs,
+    /// The job's name [default: the stem of the first file]
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Keep the part files when they are delivered
+    #[arg(long)]
+    pub keep_parts: bool,
+    /// End in exit code 3 when any row was rejected
+    #[arg(long)]
+    pub strict: bool,
+    /// What changes from run to run
+    #[command(flatten)]
+    pub common: CommonRunArgs,
+}
+
+/// The server, and how to log in: what a job file has in `[sftp]`.
+#[derive(Debug, Default, Args)]
+pub struct ServerArgs {
     /// The server: user name, host and folder
-    #[arg(
-        long,
-        value_name = "sftp://USER@HOST[:PORT]/DIR",
-        required_unless_present = "dry_run"
-    )]
+    #[arg(long, value_name = "sftp://USER@HOST[:PORT]/DIR")]
     pub to: Option<String>,
     /// Private key file, which only you may read (mode 0600)
     #[arg(long, value_name = "FILE")]
@@ -158,6 +185,11 @@ pub struct SendArgs {
     /// Parallel sessions, 1 to 8 [default: 4]
     #[arg(long, value_name = "N")]
     pub sessions: Option<usize>,
+}
+
+/// How files are read and mapped: what a job file has in `[audience]`, `[columns]` and `[normalize]`.
+#[derive(Debug, Default, PartialEq, Eq, Args)]
+pub struct AudienceArgs {
     /// Put source column SRC under Klaviyo header HEADER; with no HEADER, leave the column out
     #[arg(long, value_name = "SRC=HEADER")]
     pub map: Vec<String>,
@@ -188,18 +220,6 @@ pub struct SendArgs {
     /// The files' encoding [default: utf-8]
     #[arg(long, value_name = "NAME")]
     pub encoding: Option<String>,
-    /// The job's name [default: the stem of the first file]
-    #[arg(long)]
-    pub name: Option<String>,
-    /// Keep the part files when they are delivered
-    #[arg(long)]
-    pub keep_parts: bool,
-    /// End in exit code 3 when any row was rejected
-    #[arg(long)]
-    pub strict: bool,
-    /// What changes from run to run
-    #[command(flatten)]
-    pub common: CommonRunArgs,
 }
 
 /// `status`.
@@ -209,6 +229,96 @@ pub struct StatusArgs {
     #[arg(value_name = "JOB.toml")]
     pub job: PathBuf,
     /// Print the manifest as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Where state lives [default: $XDG_STATE_HOME/klaviyo-export, else ~/.local/state/klaviyo-export]
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "KLAVIYO_EXPORT_STATE_DIR",
+        hide_env_values = true
+    )]
+    pub state_dir: Option<PathBuf>,
+}
+
+/// `preview`.
+#[derive(Debug, Args)]
+pub struct PreviewArgs {
+    /// A job file (its name ends in .toml), or files of rows as for `send`
+    #[arg(value_name = "JOB.toml|FILE", required = true)]
+    pub files: Vec<String>,
+    /// Show the first N rows that would be sent; 0 for none
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(..=1000))]
+    pub rows: u32,
+    /// Look at the first N rows of the audience, or at `all` of them
+    #[arg(long, value_name = "N|all", default_value = "10000")]
+    pub limit: PreviewLimit,
+    /// Show values as they are: they are personal data
+    #[arg(long)]
+    pub show_values: bool,
+    /// Print it as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// How files are read and mapped; a job file has its own
+    #[command(flatten)]
+    pub audience: AudienceArgs,
+}
+
+/// How many rows of an audience a preview looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PreviewLimit {
+    /// The first ones.
+    Rows(u64),
+    /// All of them.
+    All,
+}
+
+impl std::str::FromStr for PreviewLimit {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "all" => Ok(Self::All),
+            _ => row_count(text)
+                .map(Self::Rows)
+                .map_err(|problem| format!("{problem}, or all")),
+        }
+    }
+}
+
+impl std::fmt::Display for PreviewLimit {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Rows(rows) => rows.fmt(out),
+            Self::All => out.write_str("all"),
+        }
+    }
+}
+
+/// `init`.
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// The file to read the header of, or a glob; - for standard input
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<String>,
+    /// Where to
+    #[command(flatten)]
+    pub server: ServerArgs,
+    /// What is known better than it can be guessed
+    #[command(flatten)]
+    pub audience: AudienceArgs,
+    /// The job's name [default: the stem of the first file]
+    #[arg(long)]
+    pub name: Option<String>,
+}
+
+/// `runs`.
+#[derive(Debug, Args)]
+pub struct RunsArgs {
+    /// The job file
+    #[arg(value_name = "JOB.toml")]
+    pub job: PathBuf,
+    /// Print the runs as a JSON array
     #[arg(long)]
     pub json: bool,
     /// Where state lives [default: $XDG_STATE_HOME/klaviyo-export, else ~/.local/state/klaviyo-export]
@@ -286,6 +396,15 @@ pub struct ManArgs {
     pub directory: Option<PathBuf>,
 }
 
+/// A number of rows, of which there must be one.
+fn row_count(text: &str) -> Result<u64, String> {
+    match text.parse() {
+        Ok(0) => Err("that would be no row at all; write 1 or more, such as 10".to_owned()),
+        Ok(rows) => Ok(rows),
+        Err(_) => Err("write a whole number of rows, such as 10".to_owned()),
+    }
+}
+
 fn after_help() -> String {
     use std::fmt::Write;
     let mut text = String::from("Exit codes:\n");
@@ -313,6 +432,30 @@ Examples:
   klaviyo-export send 'exports/*.csv.gz' --map 'Mobile No=PhoneNumber' \\
       --map 'Tier=Loyalty Tier' --to ...
   zcat crm.ndjson.gz | klaviyo-export send - --format ndjson --name crm --to ...";
+
+const PREVIEW_EXAMPLES: &str = "\
+Examples:
+  klaviyo-export preview customers.csv
+  klaviyo-export preview customers.csv --default-region US --map 'Tier=Loyalty Tier'
+  klaviyo-export preview vip.toml --rows 20 --show-values
+  klaviyo-export preview vip.toml --limit all --json | jq .warnings
+
+Values are masked unless --show-values. It touches no server and writes nothing.";
+
+const INIT_EXAMPLES: &str = "\
+Examples:
+  klaviyo-export init customers.csv > customers.toml
+  klaviyo-export init 'exports/*.csv.gz' --name nightly --default-region US \\
+      --to sftp://AbCdEf_GhIjKl@sftp.klaviyo.com/profiles \\
+      --identity ~/.ssh/klaviyo_ed25519 > nightly.toml
+  zcat crm.ndjson.gz | klaviyo-export init - --name crm > crm.toml
+
+It takes the flags of `send` and writes them down. Only names of columns are printed, no value.";
+
+const RUNS_EXAMPLES: &str = "\
+Examples:
+  klaviyo-export runs vip.toml
+  klaviyo-export runs vip.toml --json | jq '.[0]'";
 
 const STATUS_EXAMPLES: &str = "\
 Examples:

@@ -3,14 +3,20 @@
 pub mod check;
 #[cfg(feature = "sandbox")]
 pub mod demo;
+mod flags;
+pub mod init;
 pub mod man;
+pub mod preview;
 pub mod run;
+pub mod runs;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 pub mod send;
 pub mod status;
 
+use crate::audience::Source;
 use crate::cli::CommonRunArgs;
+use crate::command_line::CommandLine;
 use crate::console::{Console, printable};
 use crate::environment::Environment;
 use crate::error::Error;
@@ -50,6 +56,17 @@ fn unlock(sftp: &mut SftpSettings, surroundings: &Surroundings) -> Result<Option
     }
 }
 
+/// What is doubtful of how the sources are read.
+fn source_warnings(sources: &[Source]) -> impl Iterator<Item = String> {
+    sources.iter().filter_map(|source| {
+        let likely = source.encoding_hint?;
+        Some(format!(
+            "{}: many bytes are not UTF-8; it is likely {likely}: write encoding = \"{likely}\" under [audience], or --encoding {likely}",
+            source.name
+        ))
+    })
+}
+
 /// What surrounds a command: given by `main`, or by a test.
 #[derive(Debug, Clone)]
 pub struct Surroundings {
@@ -59,4 +76,6 @@ pub struct Surroundings {
     pub console: Console,
     /// Signals.
     pub interrupt: Interrupt,
+    /// What was typed.
+    pub command_line: CommandLine,
 }

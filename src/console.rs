@@ -6,6 +6,9 @@ use std::io::{IsTerminal, Write};
 
 use indicatif::MultiProgress;
 
+/// What fits a terminal of the usual width, and a mail.
+pub const COLUMNS: usize = 80;
+
 /// The two streams of a program, and the bars that stderr may hold.
 #[derive(Debug, Clone, Default)]
 pub struct Console {
@@ -62,15 +65,18 @@ impl Console {
         }
     }
 
-    /// Writes an error, and what to do about it, which is never left out.
-    pub fn complain(&self, error: &str, hint: Option<&str>, exit_code: u8) {
+    /// Writes an error, what may help and the command to type next, which are never left out.
+    pub fn complain(&self, error: &str, hint: Option<&str>, next: Option<&str>, exit_code: u8) {
         if self.logs_json {
-            tracing::error!(exit_code, hint, "{error}");
+            tracing::error!(exit_code, hint, next, "{error}");
             return;
         }
         self.line(&format!("error: {error}"));
         if let Some(hint) = hint {
             self.line(&format!("hint: {hint}"));
+        }
+        if let Some(next) = next {
+            self.line(&format!("next: {next}"));
         }
     }
 
@@ -103,6 +109,17 @@ impl Console {
         choice != anstream::ColorChoice::Never
     }
 
+    /// Whether the result goes to a person, and not into a file or another program.
+    pub fn is_result_watched(&self) -> bool {
+        std::io::stdout().is_terminal()
+    }
+
+    /// How many columns the result may take: those of the terminal, else [`COLUMNS`].
+    pub fn columns(&self) -> usize {
+        terminal_size::terminal_size_of(std::io::stdout())
+            .map_or(COLUMNS, |(width, _)| usize::from(width.0).max(40))
+    }
+
     /// Where progress bars are drawn.
     pub fn bars(&self) -> &MultiProgress {
         &self.bars
@@ -110,12 +127,12 @@ impl Console {
 }
 
 /// A text of others (a header, a file's name) as a line may show it: control characters are escaped, so that it stays one
-/// line and tells a terminal nothing.
+/// line and tells a terminal nothing, and so are the marks that turn the direction of what follows.
 pub fn printable(text: &str) -> std::borrow::Cow<'_, str> {
-    if text.contains(char::is_control) {
+    if text.contains(is_unprintable) {
         let mut shown = String::new();
         for character in text.chars() {
-            if character.is_control() {
+            if is_unprintable(character) {
                 shown.extend(character.escape_default());
             } else {
                 shown.push(character);
@@ -125,6 +142,12 @@ pub fn printable(text: &str) -> std::borrow::Cow<'_, str> {
     } else {
         text.into()
     }
+}
+
+/// Whether a character would tell a terminal something, break a line, or turn the direction of what follows.
+pub fn is_unprintable(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// A writer of log lines.

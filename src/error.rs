@@ -1,6 +1,8 @@
 //! The program's error: one variant per stage, each with the stage's own error inside.
 //!
-//! [`Error::exit_code`] says what the program ends with, [`Error::hint`] what to do next.
+//! [`Error::exit_code`] says what the program ends with; what may help stands in `advice`.
+
+mod advice;
 
 use crate::audience::AudienceError;
 use crate::commit::CommitError;
@@ -20,6 +22,11 @@ pub enum Error {
     /// A flag or an argument that cannot be.
     #[error("{0}")]
     Usage(String),
+    /// `send` without a server.
+    #[error(
+        "--to: no server is named; write --to sftp://USER@sftp.klaviyo.com/profiles with the user name that Klaviyo shows under Integrations, Manage sources, Import via SFTP"
+    )]
+    NoServer,
     /// The job file.
     #[error(transparent)]
     Job(#[from] JobError),
@@ -107,7 +114,7 @@ impl Error {
     /// What the program ends with.
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Usage(_) => ExitCode::Usage,
+            Self::Usage(_) | Self::NoServer => ExitCode::Usage,
             Self::Job(_) | Self::NoRun { .. } => ExitCode::Job,
             Self::Mapping(error) if error.is_of_the_audience() => ExitCode::Audience,
             Self::Mapping(_) => ExitCode::Job,
@@ -141,72 +148,6 @@ impl Error {
             source = cause.source();
         }
         line
-    }
-
-    /// What to do next, where the error itself does not say it.
-    pub fn hint(&self) -> Option<String> {
-        if let Self::Upload { source, .. } = self
-            && let UploadError::Connect(error) | UploadError::Part { source: error, .. } = &**source
-            && let Some(hint) = error.hint()
-        {
-            return Some(hint);
-        }
-        if let Self::Upload { source, .. } = self
-            && let UploadError::Broke { .. } = &**source
-        {
-            return Some(
-                "run the same command again to go on; where the link never holds long enough for one part, lower max-bytes in [parts]"
-                    .to_owned(),
-            );
-        }
-        if let Self::Sftp(error) = self {
-            return error.hint();
-        }
-        #[cfg(feature = "sandbox")]
-        if let Self::Sandbox(_) = self {
-            return None;
-        }
-        if let Self::Commit(CommitError::Duplicate { .. }) = self {
-            return Some(
-                "mend the source, or say which row to keep: duplicates = \"first\" or \"last\""
-                    .to_owned(),
-            );
-        }
-        match self {
-            Self::SpooledPart(_) | Self::State(StateError::Damaged { .. }) => {
-                return Some(
-                    "put it back as it was, or run the job with --fresh to start over".to_owned(),
-                );
-            }
-            Self::State(StateError::Newer { .. }) => {
-                return Some(
-                    "use the version that wrote it, or run the job with --fresh to start over"
-                        .to_owned(),
-                );
-            }
-            _ => {}
-        }
-        let hint = match self.exit_code() {
-            ExitCode::Locked => {
-                Some("wait for it to end, or end it; the lock goes with the process")
-            }
-            ExitCode::Transfer => Some("nothing is lost: run the same command again"),
-            ExitCode::Storage => {
-                Some("free or mend the storage named above, then run the same command again")
-            }
-            ExitCode::Interrupted | ExitCode::Terminated => {
-                Some("run the same command again to go on")
-            }
-            ExitCode::Guard => Some(
-                "look at rejects.csv of this run; mend the source, or change the limit in the job file",
-            ),
-            ExitCode::Verification => Some(
-                "run the same command again; if it happens again, show the report to the server's operator",
-            ),
-            ExitCode::Bug => Some("please report it, with the command and the lines above"),
-            _ => None,
-        };
-        hint.map(str::to_owned)
     }
 }
 

@@ -22,6 +22,15 @@ use crate::profile::column::ProfileColumn;
 use crate::secret::Secret;
 use crate::sftp::{AgentIdentities, Authentication, HostKeyPin, SftpSettings};
 
+/// What `init` writes for a user name that it was not told: as good as none.
+pub const PLACEHOLDER: &str = "...";
+
+/// Names of files of rows end so; a job file's does not.
+const AUDIENCE_ENDINGS: [&str; 15] = [
+    "csv", "tsv", "tab", "txt", "ndjson", "jsonl", "json", "gz", "gzip", "zst", "zstd", "xlsx",
+    "xls", "ods", "parquet",
+];
+
 /// What is wrong with a job file.
 #[derive(Debug, thiserror::Error)]
 pub enum JobError {
@@ -32,6 +41,12 @@ pub enum JobError {
         path: PathBuf,
         /// Why.
         source: std::io::Error,
+    },
+    /// A file of rows where a job file is wanted.
+    #[error("{}: is a file of rows and no job file", path.display())]
+    IsAudience {
+        /// The file.
+        path: PathBuf,
     },
     /// What follows is wrong in this file.
     #[error("job file {}", path.display())]
@@ -250,6 +265,14 @@ impl Job {
         })
     }
 
+    /// As [`Job::load`], for a look at the audience alone: what stands in `[sftp]` is not looked at, and no secret is needed.
+    pub fn load_without_server(path: &Path, environment: &Environment) -> Result<Self, JobError> {
+        read(path, |mut file, base| {
+            file.sftp.username = None;
+            Self::from_file(file, base, environment)
+        })
+    }
+
     /// Validates `file`; relative paths in it count from `base`.
     pub fn from_file(
         file: JobFile,
@@ -329,6 +352,11 @@ fn read<T>(
     path: &Path,
     make: impl FnOnce(JobFile, &Path) -> Result<T, JobError>,
 ) -> Result<T, JobError> {
+    if is_audience(path) {
+        return Err(JobError::IsAudience {
+            path: path.to_owned(),
+        });
+    }
     let text = std::fs::read_to_string(path).map_err(|source| JobError::Unreadable {
         path: path.to_owned(),
         source,
@@ -339,6 +367,15 @@ fn read<T>(
             path: path.to_owned(),
             source: Box::new(source),
         })
+}
+
+/// Whether the name is that of a file of rows.
+fn is_audience(path: &Path) -> bool {
+    let ending = path
+        .extension()
+        .map(|ending| ending.to_string_lossy().to_ascii_lowercase());
+    path == Path::new("-")
+        || ending.is_some_and(|ending| AUDIENCE_ENDINGS.contains(&ending.as_str()))
 }
 
 fn value(key: &'static str, problem: impl Into<String>) -> JobError {
@@ -408,6 +445,8 @@ pub fn audience_files(file: &JobFile, base: &Path) -> Result<AudienceFiles, JobE
     };
     let delimiter = match section.delimiter.as_deref().map(str::as_bytes) {
         None => None,
+        // As a shell hands it over.
+        Some(b"\\t") => Some(b'\t'),
         Some([byte]) if byte.is_ascii() && !matches!(byte, b'"' | b'\n' | b'\r' | 0) => Some(*byte),
         Some(_) => {
             return Err(value(
@@ -509,7 +548,7 @@ fn delivery(
     environment: &Environment,
 ) -> Result<Option<Delivery>, JobError> {
     let section = &file.sftp;
-    let Some(username) = section.username.clone() else {
+    let Some(username) = section.username.clone().filter(|name| name != PLACEHOLDER) else {
         return Ok(None);
     };
     if !(1..=8).contains(&section.sessions) {

@@ -13,10 +13,12 @@ pub mod audience;
 pub mod batch;
 pub mod cli;
 pub mod command;
+pub mod command_line;
 pub mod commit;
 pub mod console;
 pub mod counts;
 pub mod dedupe;
+pub mod draft;
 pub mod environment;
 pub mod error;
 pub mod exit_code;
@@ -28,6 +30,7 @@ pub mod mapping;
 pub mod meter;
 pub mod normalize;
 pub mod part;
+pub mod preview;
 pub mod profile;
 pub mod progress;
 pub mod record;
@@ -43,6 +46,7 @@ pub mod secret;
 pub mod sftp;
 pub mod spool;
 pub mod state;
+pub mod table;
 pub mod terminal;
 pub mod upload;
 pub mod verify;
@@ -54,7 +58,8 @@ use clap::CommandFactory as _;
 
 use crate::cli::{Cli, Command, CommonRunArgs, LogFormat};
 use crate::command::run::{Finished, RunOptions};
-use crate::command::{Surroundings, check, man, run, send, status};
+use crate::command::{Surroundings, check, init, man, run, runs, send, status};
+use crate::command_line::CommandLine;
 use crate::console::{Console, printable};
 use crate::environment::Environment;
 use crate::error::Error;
@@ -71,13 +76,13 @@ pub fn run(cli: Cli) -> u8 {
             LogFormat::Json => Console::new(cli.quiet).as_log_events(),
         },
         interrupt: Interrupt::new(),
+        command_line: CommandLine::of_process(),
     };
     logging::start(&cli, &surroundings);
     signals::watch(&surroundings.interrupt);
-    let console = &surroundings.console;
     match dispatch(cli.command, &surroundings) {
         Ok(code) => code,
-        Err(error) => fail(&error, console),
+        Err(error) => fail(&error, &surroundings),
     }
 }
 
@@ -86,20 +91,32 @@ fn dispatch(command: Command, surroundings: &Surroundings) -> Result<u8, Error> 
     match command {
         Command::Run(args) => {
             let finished = run::run(&args, options(&args.common, console), surroundings)?;
-            Ok(conclude(&finished, args.common.json, console))
+            Ok(conclude(&finished, args.common.json, surroundings))
         }
         Command::Send(args) => {
             let finished = send::send(&args, options(&args.common, console), surroundings)?;
-            Ok(conclude(&finished, args.common.json, console))
+            Ok(conclude(&finished, args.common.json, surroundings))
         }
         Command::Status(args) => {
             console.result(&status::status(&args, surroundings)?);
             Ok(ExitCode::Done.number())
         }
+        Command::Preview(args) => {
+            console.result(&command::preview::preview(&args, surroundings)?);
+            Ok(ExitCode::Done.number())
+        }
+        Command::Init(args) => {
+            init::init(&args, surroundings)?;
+            Ok(ExitCode::Done.number())
+        }
+        Command::Runs(args) => {
+            console.result(&runs::runs(&args, surroundings)?);
+            Ok(ExitCode::Done.number())
+        }
         #[cfg(feature = "sandbox")]
         Command::Demo(args) => {
             let finished = command::demo::demo(&args, surroundings)?;
-            Ok(conclude(&finished, args.json, console))
+            Ok(conclude(&finished, args.json, surroundings))
         }
         #[cfg(feature = "sandbox")]
         Command::Sandbox(args) => {
@@ -146,8 +163,9 @@ fn options(common: &CommonRunArgs, console: &Console) -> RunOptions {
     }
 }
 
-/// Prints the report, and the error if there is one.
-fn conclude(finished: &Finished, json: bool, console: &Console) -> u8 {
+/// Prints the report, and what to do next: about the error if there is one.
+fn conclude(finished: &Finished, json: bool, surroundings: &Surroundings) -> u8 {
+    let console = &surroundings.console;
     if json {
         console.result(&String::from_utf8_lossy(&manifest::to_json(
             &finished.report,
@@ -159,17 +177,40 @@ fn conclude(finished: &Finished, json: bool, console: &Console) -> u8 {
                 .to_text(finished.directory.path(), finished.server.as_deref()),
         );
     }
-    match &finished.error {
-        Some(error) => fail(error, console),
-        None => ExitCode::Done.number(),
+    if let Some(error) = &finished.error {
+        return fail(error, surroundings);
     }
+    if let Some(next) = after_a_trial(&surroundings.command_line) {
+        console.note(&printable(&format!("next: {next}")));
+    }
+    ExitCode::Done.number()
 }
 
-/// Prints the chain of causes on one line, and what to do next.
-fn fail(error: &Error, console: &Console) -> u8 {
+/// The command that does in earnest what a trial has shown: ten rows after a dry run, all after a few.
+fn after_a_trial(line: &CommandLine) -> Option<CommandLine> {
+    let plain = line.clone().without_value("--limit");
+    if line.has("--dry-run") {
+        let few = plain
+            .without("--dry-run")
+            .without("--json")
+            .with_value("--limit", "10");
+        let is_send = few.is("send");
+        return Some(if is_send { few.with_server() } else { few });
+    }
+    line.has("--limit").then_some(plain)
+}
+
+/// Prints the chain of causes on one line, what may help, and the command to type next.
+fn fail(error: &Error, surroundings: &Surroundings) -> u8 {
     let code = error.exit_code().number();
     let hint = error.hint();
-    let hint = hint.as_deref().map(printable);
-    console.complain(&printable(&error.chain()), hint.as_deref(), code);
+    let next = error.next(&surroundings.command_line);
+    let next = next.map(|next| next.to_string());
+    surroundings.console.complain(
+        &printable(&error.chain()),
+        hint.as_deref().map(printable).as_deref(),
+        next.as_deref().map(printable).as_deref(),
+        code,
+    );
     code
 }

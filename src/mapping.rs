@@ -44,11 +44,14 @@ pub enum MappingError {
     NoIdentifier,
     /// No column could be guessed to be an identifier.
     #[error(
-        "{file}: no column looks like Email, PhoneNumber or ExternalID; name one with --map SRC=Email"
+        "{file}: no column looks like Email, PhoneNumber or ExternalID; name one with --map SRC=Email{}",
+        likely.as_ref().map(|name| format!(" (`{name}` holds e-mail addresses)")).unwrap_or_default()
     )]
     NoneGuessed {
         /// The source's name.
         file: String,
+        /// A column that holds e-mail addresses all the same.
+        likely: Option<String>,
     },
     /// A column that a source has not.
     #[error("{file}: has no column `{column}`{}", suggestion.as_deref().unwrap_or_default())]

@@ -46,9 +46,14 @@ fn examples_of_the_help_are_commands_that_can_be_read() {
         "check",
         "completions",
         "man",
+        "preview",
+        "init",
+        "runs",
     ] {
         let text = workspace.run(&[command, "--help"]).stdout;
         let examples = text.split("Examples:\n").nth(1).unwrap();
+        // What follows after an empty line is no example.
+        let examples = examples.split("\n\n").next().unwrap();
         // A line may go on in the next one.
         let examples = examples.replace(" \\\n      ", " ");
         let mut seen = 0;
@@ -59,6 +64,7 @@ fn examples_of_the_help_are_commands_that_can_be_read() {
                 .map(str::trim)
                 .find_map(|piece| piece.strip_prefix("klaviyo-export "));
             let line = own.unwrap().split("  ").next().unwrap();
+            let line = line.split(" > ").next().unwrap();
             let line = line.replace("--to ...", "--to sftp://a@b/c");
             let words = shell_words(&line);
             let words: Vec<&str> = words.iter().map(String::as_str).collect();

@@ -8,13 +8,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// From the top down. The comments say where the code departs from "never a neighbour", and why.
-const LAYERS: [&[&str]; 10] = [
+const LAYERS: [&[&str]; 11] = [
     &["main"],
     &["lib"],
     &["logging", "signals"],
     &["command"],
     // What the program says of itself: the error knows every stage's error.
     &["error", "cli"],
+    // What looks at the work of the stages and moves nothing.
+    &["preview", "draft"],
     // The stages that move rows and parts.
     &[
         "commit",
@@ -46,6 +48,8 @@ const LAYERS: [&[&str]; 10] = [
         "interrupt",
         "rejection",
         "secret",
+        "command_line",
+        "table",
     ],
 ];
 

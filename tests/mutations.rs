@@ -19,6 +19,7 @@ use std::path::Path;
 use klaviyo_export::audience::Audience;
 use klaviyo_export::command::Surroundings;
 use klaviyo_export::command::run::{Finished, RunOptions, execute};
+use klaviyo_export::command_line::CommandLine;
 use klaviyo_export::console::Console;
 use klaviyo_export::environment::Environment;
 use klaviyo_export::interrupt::Interrupt;
@@ -47,6 +48,7 @@ fn format_as(kind: &str, folder: &Path, bytes: &[u8], more: &str) -> Option<Fini
         environment,
         console: Console::new(true),
         interrupt: Interrupt::new(),
+        command_line: CommandLine::default(),
     };
     let options = RunOptions {
         dry_run: true,

@@ -542,7 +542,7 @@ fn examples_print_what_it_says() {
             );
         }
     }
-    assert_eq!(examples, 2);
+    assert_eq!(examples, 3);
 }
 
 #[test]

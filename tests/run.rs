@@ -215,7 +215,7 @@ fn an_encoding_that_fits_better_is_noted() {
             ("rejections", json!({"invalid-encoding": 3})),
             (
                 "warnings",
-                json!(["a.csv: many bytes are not UTF-8; it is likely windows-1252: write encoding = \"windows-1252\" or --encoding windows-1252"]),
+                json!(["a.csv: many bytes are not UTF-8; it is likely windows-1252: write encoding = \"windows-1252\" under [audience], or --encoding windows-1252"]),
             ),
         ]);
 }

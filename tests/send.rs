@@ -387,11 +387,11 @@ fn files_that_cannot_be_are_told_by_name() {
         ),
         (
             &["semi.csv"],
-            "semi.csv: the header is one column with ; in it: write delimiter = \";\" or --delimiter ';'",
+            "semi.csv: the header is one column with ; in it: write delimiter = \";\" under [audience], or --delimiter ';'",
         ),
         (
             &["latin.csv"],
-            "latin.csv: the header is not valid UTF-8; if the file is windows-1252, write encoding = \"windows-1252\" or --encoding windows-1252",
+            "latin.csv: the header is not valid UTF-8; if the file is windows-1252, write encoding = \"windows-1252\" under [audience], or --encoding windows-1252",
         ),
         (
             &["book.xlsx"],

@@ -88,25 +88,34 @@ pub enum AudienceError {
     },
     /// A header that is not in the encoding of the job.
     #[error(
-        "{name}: the header is not valid {encoding}; if the file is {likely}, write encoding = \"{likely}\" or --encoding {likely}"
+        "{name}: the header is not valid {encoding}; if the file is {}, write {dialect}",
+        dialect.encoding.unwrap_or_default()
     )]
     HeaderEncoding {
         /// The file.
         name: String,
         /// The encoding it was read in.
         encoding: &'static str,
-        /// The encoding it looks like.
-        likely: &'static str,
+        /// How it looks.
+        dialect: Dialect,
     },
     /// A header of one cell in which another delimiter stands.
-    #[error(
-        "{name}: the header is one column with {likely} in it: write delimiter = \"{likely}\" or --delimiter '{likely}'"
-    )]
+    #[error("{name}: the header is one column with {likely} in it: write {dialect}")]
     WrongDelimiter {
         /// The file.
         name: String,
         /// The delimiter that seems to be meant.
         likely: LikelyDelimiter,
+        /// How the file looks.
+        dialect: Dialect,
+    },
+    /// JSON where CSV was expected.
+    #[error("{name}: the first line is a JSON object and no header: write {dialect}")]
+    WrongFormat {
+        /// The file.
+        name: String,
+        /// How it looks.
+        dialect: Dialect,
     },
     /// The file is another than the one whose header was read.
     #[error("{name}: changed while it was being read")]
@@ -166,6 +175,63 @@ pub enum AudienceError {
     },
 }
 
+impl AudienceError {
+    /// How the file looks, where it was read as something else.
+    pub const fn dialect(&self) -> Option<Dialect> {
+        match self {
+            Self::HeaderEncoding { dialect, .. }
+            | Self::WrongDelimiter { dialect, .. }
+            | Self::WrongFormat { dialect, .. } => Some(*dialect),
+            _ => None,
+        }
+    }
+}
+
+/// How a file looks, as far as that is not how it was read: what to write into a job file, or as flags.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Dialect {
+    /// A value of `format`.
+    pub format: Option<&'static str>,
+    /// What seems to stand between its cells.
+    pub delimiter: Option<LikelyDelimiter>,
+    /// A value of `encoding`.
+    pub encoding: Option<&'static str>,
+}
+
+impl Dialect {
+    /// The keys of `[audience]`, which are flags too, with their values.
+    pub fn settings(self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let settings = [
+            ("format", self.format),
+            ("delimiter", self.delimiter.map(LikelyDelimiter::written)),
+            ("encoding", self.encoding),
+        ];
+        settings
+            .into_iter()
+            .filter_map(|(key, value)| Some((key, value?)))
+    }
+}
+
+impl std::fmt::Display for Dialect {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let keys: Vec<String> = self
+            .settings()
+            .map(|(key, value)| format!("{key} = \"{value}\""))
+            .collect();
+        let flag = |(key, value): (&str, &str)| {
+            let quote = if key == "delimiter" { "'" } else { "" };
+            format!("--{key} {quote}{value}{quote}")
+        };
+        let flags: Vec<String> = self.settings().map(flag).collect();
+        write!(
+            out,
+            "{} under [audience], or {}",
+            keys.join(" and "),
+            flags.join(" ")
+        )
+    }
+}
+
 fn place(record: u64) -> String {
     match record {
         0 => "header".to_owned(),
@@ -189,6 +255,9 @@ pub enum Unreadable {
     /// A zip archive (a workbook is one too), by its first bytes.
     #[error("a zip archive or workbook is not read; unpack it, or save it as CSV")]
     Archive,
+    /// One JSON array instead of an object a line.
+    #[error("a JSON array is not read; write one object a line, for example with jq -c '.[]'")]
+    JsonArray,
     /// Another compression than gzip and zstd.
     #[error("of compressed files only gzip and zstd are read")]
     Compression,
@@ -205,12 +274,19 @@ pub enum LikelyDelimiter {
     Pipe,
 }
 
-impl std::fmt::Display for LikelyDelimiter {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.write_str(match self {
+impl LikelyDelimiter {
+    /// As a job file and a flag write it.
+    pub const fn written(self) -> &'static str {
+        match self {
             Self::Semicolon => ";",
             Self::Tab => "\\t",
             Self::Pipe => "|",
-        })
+        }
+    }
+}
+
+impl std::fmt::Display for LikelyDelimiter {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(self.written())
     }
 }

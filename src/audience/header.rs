@@ -5,7 +5,7 @@ use std::io::{Cursor, Read};
 
 use encoding_rs::{Encoding, UTF_8};
 
-use super::error::{AudienceError, LikelyDelimiter};
+use super::error::{AudienceError, Dialect, LikelyDelimiter, Unreadable};
 use super::format::{self, SourceFormat};
 use super::scan::{Scan, Scanner, Syntax};
 use super::stream::{Origin, PEEK_BYTES, Peek};
@@ -134,6 +134,7 @@ fn read_header(
     source: &mut Source,
 ) -> Result<(), AudienceError> {
     let name = || source.name.clone();
+    refuse_json(&text.bytes, source)?;
     let Some(end) = header_end(&text.bytes, text.is_all, source.delimiter, &source.name)? else {
         return Err(AudienceError::NoHeader { name: name() });
     };
@@ -142,7 +143,7 @@ fn read_header(
         return Err(AudienceError::HeaderEncoding {
             name: name(),
             encoding: source.encoding.name(),
-            likely: utf8::likely_encoding(&text.bytes).unwrap_or("windows-1252"),
+            dialect: dialect_of_bad_header(&text.bytes, files, source),
         });
     }
     let header = cells_of(bytes, source.delimiter);
@@ -152,6 +153,11 @@ fn read_header(
         return Err(AudienceError::WrongDelimiter {
             name: name(),
             likely,
+            dialect: Dialect {
+                delimiter: Some(likely),
+                encoding: utf8::likely_encoding(&text.bytes).filter(|_| source.encoding == UTF_8),
+                ..Dialect::default()
+            },
         });
     }
     if let Some(cell) = header.iter().position(|cell| is_somebodys(cell)) {
@@ -163,6 +169,47 @@ fn read_header(
     source.header = header;
     source.preamble = bytes.to_vec();
     Ok(())
+}
+
+/// Refuses JSON that would be read as CSV, before its values are taken for names of columns.
+fn refuse_json(text: &[u8], source: &Source) -> Result<(), AudienceError> {
+    let name = || source.name.clone();
+    match text.trim_ascii_start() {
+        [b'{', rest @ ..] if rest.trim_ascii_start().starts_with(b"\"") => {
+            Err(AudienceError::WrongFormat {
+                name: name(),
+                dialect: Dialect {
+                    format: Some("ndjson"),
+                    ..Dialect::default()
+                },
+            })
+        }
+        [b'[', rest @ ..] if rest.trim_ascii_start().starts_with(b"{") => {
+            Err(AudienceError::Unreadable {
+                name: name(),
+                kind: Unreadable::JsonArray,
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The encoding that a header which is not valid seems to be in, and the delimiter if that is another one too.
+fn dialect_of_bad_header(text: &[u8], files: &AudienceFiles, source: &Source) -> Dialect {
+    let encoding = utf8::likely_encoding(text).unwrap_or("windows-1252");
+    let decoded = Encoding::for_label(encoding.as_bytes()).map(|encoding| encoding.decode(text).0);
+    let header = decoded
+        .as_deref()
+        .and_then(|text| text.trim_start().lines().next());
+    let is_asked = files.delimiter.is_some() || source.delimiter != b',';
+    let delimiter = header
+        .filter(|header| !is_asked && !header.contains(','))
+        .and_then(likely_delimiter);
+    Dialect {
+        delimiter,
+        encoding: Some(encoding),
+        ..Dialect::default()
+    }
 }
 
 /// Where the first record ends, its line end included; none when there is no record.
@@ -276,11 +323,27 @@ mod tests {
             (b"\n\r\n", "a.csv: has no header line"),
             (
                 b"a;b;c|d\n",
-                "a.csv: the header is one column with ; in it: write delimiter = \";\" or --delimiter ';'",
+                "a.csv: the header is one column with ; in it: write delimiter = \";\" under [audience], or --delimiter ';'",
             ),
             (
                 b"a\tb\n",
-                "a.csv: the header is one column with \\t in it: write delimiter = \"\\t\" or --delimiter '\\t'",
+                "a.csv: the header is one column with \\t in it: write delimiter = \"\\t\" under [audience], or --delimiter '\\t'",
+            ),
+            (
+                b"a;b\nJ\xfcrgen;x\nZo\xeb;x\nRen\xe9e;x\n",
+                "a.csv: the header is one column with ; in it: write delimiter = \";\" and encoding = \"windows-1252\" under [audience], or --delimiter ';' --encoding windows-1252",
+            ),
+            (
+                b"pr\xe9nom;b\n",
+                "a.csv: the header is not valid UTF-8; if the file is windows-1252, write delimiter = \";\" and encoding = \"windows-1252\" under [audience], or --delimiter ';' --encoding windows-1252",
+            ),
+            (
+                b" {\"mail\": \"zoe@example.com\"}\n",
+                "a.csv: the first line is a JSON object and no header: write format = \"ndjson\" under [audience], or --format ndjson",
+            ),
+            (
+                b"[\n {\"mail\": \"zoe@example.com\"}]\n",
+                "a.csv: a JSON array is not read; write one object a line, for example with jq -c '.[]'",
             ),
             (
                 b"Zoe,zoe@example.com,\n",
@@ -292,11 +355,15 @@ mod tests {
             ),
             (
                 b"pr\xe9nom,b\n",
-                "a.csv: the header is not valid UTF-8; if the file is windows-1252, write encoding = \"windows-1252\" or --encoding windows-1252",
+                "a.csv: the header is not valid UTF-8; if the file is windows-1252, write encoding = \"windows-1252\" under [audience], or --encoding windows-1252",
+            ),
+            (
+                b"e\0;\0b\0\n\0x\0;\0y\0\n\0",
+                "a.csv: the header is not valid UTF-8; if the file is utf-16le, write delimiter = \";\" and encoding = \"utf-16le\" under [audience], or --delimiter ';' --encoding utf-16le",
             ),
             (
                 b"e\0,\0b\0\n\0x\0,\0y\0\n\0",
-                "a.csv: the header is not valid UTF-8; if the file is utf-16le, write encoding = \"utf-16le\" or --encoding utf-16le",
+                "a.csv: the header is not valid UTF-8; if the file is utf-16le, write encoding = \"utf-16le\" under [audience], or --encoding utf-16le",
             ),
         ] {
             assert_eq!(inspected("a.csv", bytes).unwrap_err(), message);

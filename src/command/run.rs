@@ -90,7 +90,7 @@ pub fn execute(
     let begun = begin::begin(job, &audience, options, &state)?;
     let mut warnings = begun.warnings.clone();
     warnings.extend(mapping.warnings.iter().cloned());
-    warnings.extend(source_warnings(&audience));
+    warnings.extend(super::source_warnings(audience.sources()));
 
     let outcome = Stages::new(job, &mapping, &begun, surroundings, options).run(audience, delivery);
     warnings.extend(outcome.warnings.iter().cloned());
@@ -138,19 +138,9 @@ fn destination(job: &Job, options: RunOptions) -> Result<Option<&Delivery>, Erro
 pub(super) fn no_server() -> Error {
     Error::Job(JobError::Value {
         key: "sftp.username",
-        problem: "is missing; Klaviyo shows it under Integrations, Manage sources, Import via SFTP"
-            .to_owned(),
-    })
-}
-
-/// What a person should know of the files.
-pub(super) fn source_warnings(audience: &Audience) -> impl Iterator<Item = String> {
-    audience.sources().iter().filter_map(|source| {
-        let likely = source.encoding_hint?;
-        Some(format!(
-            "{}: many bytes are not UTF-8; it is likely {likely}: write encoding = \"{likely}\" or --encoding {likely}",
-            source.name
-        ))
+        problem:
+            "is not filled in; Klaviyo shows it under Integrations, Manage sources, Import via SFTP, once a key is added there"
+                .to_owned(),
     })
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Surroundings;
 use crate::cli::SandboxArgs;
+use crate::command_line::CommandLine;
 use crate::error::Error;
 use crate::sandbox::{Event, Faults, Sandbox, SandboxSettings};
 
@@ -29,6 +30,9 @@ pub fn sandbox(args: &SandboxArgs, surroundings: &Surroundings) -> Result<(), Er
         sandbox.address(),
         sandbox.profiles().display()
     ));
+    surroundings
+        .console
+        .note(&format!("next: {}", send_command(&sandbox)));
     let mut told = 0;
     let mut serving = true;
     while serving {
@@ -51,6 +55,25 @@ pub fn sandbox(args: &SandboxArgs, surroundings: &Surroundings) -> Result<(), Er
         told = next;
     }
     Ok(())
+}
+
+/// How `send` reaches `sandbox`.
+fn send_command(sandbox: &Sandbox) -> CommandLine {
+    let to = format!(
+        "sftp://{}@{}/profiles",
+        sandbox.username(),
+        sandbox.address()
+    );
+    CommandLine::new([
+        "send",
+        "FILE",
+        "--to",
+        &to,
+        "--identity",
+        &sandbox.private_key().to_string_lossy(),
+        "--known-hosts",
+        &sandbox.known_hosts().to_string_lossy(),
+    ])
 }
 
 /// What to put into a job file to reach `sandbox`.

@@ -2,21 +2,14 @@
 
 use std::path::Path;
 
-use indexmap::IndexMap;
-
-use super::Surroundings;
 use super::run::{Finished, RunOptions, execute};
+use super::{Surroundings, flags};
 use crate::audience::Audience;
 use crate::cli::SendArgs;
 use crate::console::printable;
 use crate::error::Error;
-use crate::job::file::{
-    AudienceSection, Duplicates, Headers, JobFile, NormalizeSection, PartsSection, SftpSection,
-    StateSection, Unlisted,
-};
-use crate::job::{Job, JobError, PrimaryKey, audience_files};
-use crate::mapping::MappingError;
-use crate::mapping::guess::{Guess, guess};
+use crate::job::file::{JobFile, Unlisted};
+use crate::job::{Job, audience_files};
 
 /// Sends the files of `args` once.
 pub fn send(
@@ -26,243 +19,57 @@ pub fn send(
 ) -> Result<Finished, Error> {
     let mut file = job_file(args)?;
     let base = Path::new("");
-    let files = audience_files(&file, base).map_err(of_flag)?;
+    let files = audience_files(&file, base).map_err(flags::of_flag)?;
     let audience = Audience::open(&files, Box::new(std::io::stdin()))?;
     let header = audience
         .sources()
         .first()
         .map(|source| source.header.clone())
         .unwrap_or_default();
-    file.columns = columns(&header, &args.map)?;
+    file.columns = flags::columns(&header, &args.audience.map)?;
+    flags::leave_out(&mut file, &args.audience.map);
     show_mapping(&header, &file, surroundings);
-    require_identifier(&file, &args.map, &audience)?;
-    let mut job = Job::from_file(file, base, &surroundings.environment).map_err(of_flag)?;
+    flags::require_identifier(&file, &args.audience.map, &audience)?;
+    let mut job = Job::from_file(file, base, &surroundings.environment).map_err(flags::of_flag)?;
     if !options.dry_run {
         job.read_secrets(&surroundings.environment)
-            .map_err(of_flag)?;
+            .map_err(flags::of_flag)?;
     }
     super::apply(&args.common, &mut job);
     execute(&job, audience, options, surroundings)
 }
 
 fn job_file(args: &SendArgs) -> Result<JobFile, Error> {
-    let defaults = SftpSection::default();
-    let mut sftp = match &args.to {
-        Some(url) => destination(url)?,
-        None => SftpSection::default(),
-    };
-    if args.to.is_some() && args.identity.is_none() && !args.agent && args.password_env.is_none() {
+    let server = &args.server;
+    if server.to.is_none() && !args.common.dry_run {
+        return Err(Error::NoServer);
+    }
+    let mut file = flags::job_file(&args.files, args.name.as_deref(), &args.audience);
+    file.sftp = flags::server(server)?;
+    let has_key = server.identity.is_some() || server.agent || server.password_env.is_some();
+    if server.to.is_some() && !has_key {
         return Err(Error::Usage(
             "--identity: no key is named; add --identity ~/.ssh/klaviyo_ed25519 (or --agent)"
                 .to_owned(),
         ));
     }
-    sftp.private_key.clone_from(&args.identity);
-    sftp.passphrase_env.clone_from(&args.passphrase_env);
-    sftp.password_env.clone_from(&args.password_env);
-    sftp.agent = args.agent;
-    sftp.host_key.clone_from(&args.host_key);
-    sftp.sessions = args.sessions.unwrap_or(defaults.sessions);
-    if !args.known_hosts.is_empty() {
-        sftp.known_hosts.clone_from(&args.known_hosts);
-    }
-    Ok(JobFile {
-        name: args.name.clone().unwrap_or_else(|| name_of(&args.files)),
-        strict: args.strict,
-        audience: AudienceSection {
-            files: args.files.clone(),
-            format: args.format.clone(),
-            delimiter: args.delimiter.clone(),
-            encoding: args.encoding.clone(),
-            primary_key: args.primary_key.clone(),
-            unlisted: if args.keep_unlisted {
-                Unlisted::Keep
-            } else {
-                Unlisted::Drop
-            },
-            ..AudienceSection::default()
-        },
-        normalize: NormalizeSection {
-            default_region: args.default_region.clone(),
-            country_column: args.country_column.clone(),
-            duplicates: match args.duplicates.as_deref() {
-                Some("last") => Duplicates::Last,
-                Some("fail") => Duplicates::Fail,
-                _ => Duplicates::First,
-            },
-            allow_consent: args.allow_consent.clone(),
-            ..NormalizeSection::default()
-        },
-        parts: PartsSection {
-            keep_parts: args.keep_parts,
-            ..PartsSection::default()
-        },
-        sftp,
-        state: StateSection::default(),
-        ..JobFile::default()
-    })
-}
-
-/// The stem of the first file, with what cannot be in a job's name replaced by `-`.
-fn name_of(files: &[String]) -> String {
-    let first = files.first().map_or("", String::as_str);
-    let file = Path::new(first)
-        .file_name()
-        .map(|name| name.to_string_lossy())
-        .unwrap_or_default();
-    let stem = file
-        .split('.')
-        .find(|piece| !piece.is_empty())
-        .unwrap_or_default();
-    let allowed = |c: char| {
-        if c.is_ascii_alphanumeric() || matches!(c, '_' | '-') {
-            c
-        } else {
-            '-'
-        }
-    };
-    let name: String = stem.chars().map(allowed).collect();
-    match name.trim_matches('-') {
-        "" => "send".to_owned(),
-        name => name.to_owned(),
-    }
-}
-
-/// `sftp://USER@HOST[:PORT]/DIR`.
-fn destination(url: &str) -> Result<SftpSection, Error> {
-    let wrong = |what: &str| {
-        Error::Usage(format!(
-            "--to: {what}; write it like sftp://USER@HOST/profiles"
-        ))
-    };
-    let rest = url
-        .strip_prefix("sftp://")
-        .ok_or_else(|| wrong("must begin with sftp://"))?;
-    let (server, directory) = match rest.find('/') {
-        Some(slash) => (&rest[..slash], &rest[slash..]),
-        None => (rest, "/profiles"),
-    };
-    let (username, host) = server
-        .rsplit_once('@')
-        .ok_or_else(|| wrong("has no user name"))?;
-    if username.contains(':') {
-        return Err(Error::Usage("--to: a password in the address would be seen by every user of this machine; use --password-env VARIABLE".to_owned()));
-    }
-    let (host, port) = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((address, port)) => (address, port.strip_prefix(':')),
-        None => host
-            .split_once(':')
-            .map_or((host, None), |(host, port)| (host, Some(port))),
-    };
-    if username.is_empty() || host.is_empty() {
-        return Err(wrong("has no user name or no host"));
-    }
-    let port = match port {
-        None => 22,
-        Some(port) => port.parse().map_err(|_| wrong("its port is no number"))?,
-    };
-    Ok(SftpSection {
-        host: host.to_owned(),
-        port,
-        username: Some(username.to_owned()),
-        directory: directory.to_owned(),
-        ..SftpSection::default()
-    })
-}
-
-/// The guessed columns, with what `--map` says in their stead.
-fn columns(header: &[String], maps: &[String]) -> Result<IndexMap<String, Headers>, Error> {
-    let mut columns: IndexMap<String, Vec<String>> = IndexMap::new();
-    for (source, guess) in header.iter().zip(guess(header)) {
-        if let Guess::Mapped(target) = guess {
-            columns.insert(source.clone(), vec![target.header().to_owned()]);
-        }
-    }
-    let mut named: Vec<&str> = Vec::new();
-    for map in maps {
-        let (source, target) = map
-            .split_once('=')
-            .ok_or_else(|| Error::Usage(format!("--map {map}: write it like SRC=HEADER")))?;
-        columns.retain(|_, headers| {
-            headers.len() > 1 || headers.iter().all(|header| header != target)
-        });
-        if !named.contains(&source) {
-            columns.shift_remove(source);
-            named.push(source);
-        }
-        if !target.is_empty() {
-            columns
-                .entry(source.to_owned())
-                .or_default()
-                .push(target.to_owned());
-        }
-    }
-    let position = |source: &String| {
-        header
-            .iter()
-            .position(|name| name == source)
-            .unwrap_or(usize::MAX)
-    };
-    columns.sort_by(|a, _, b, _| position(a).cmp(&position(b)));
-    Ok(columns
-        .into_iter()
-        .map(|(source, headers)| (source, Headers::Several(headers)))
-        .collect())
-}
-
-/// Refuses a header in which nothing was guessed that tells one person from another, unless `--map` has its say.
-fn require_identifier(
-    file: &JobFile,
-    maps: &[String],
-    audience: &Audience,
-) -> Result<(), MappingError> {
-    let mut headers = file.columns.values().flat_map(Headers::names);
-    let identified = PrimaryKey::BEST_FIRST.map(PrimaryKey::column);
-    let found = headers.any(|name| identified.iter().any(|column| column.header() == name));
-    if found || !maps.is_empty() && !file.columns.is_empty() {
-        return Ok(());
-    }
-    let file = audience.sources().first();
-    Err(MappingError::NoneGuessed {
-        file: file.map(|source| source.name.clone()).unwrap_or_default(),
-    })
-}
-
-/// What is wrong with a key of the job that was made of flags, told by the flag.
-fn of_flag(error: JobError) -> Error {
-    let (JobError::Value { key, .. } | JobError::Unset { key, .. }) = &error else {
-        return error.into();
-    };
-    let flag = match *key {
-        "name" => "--name",
-        "audience.format" => "--format",
-        "audience.delimiter" => "--delimiter",
-        "audience.encoding" => "--encoding",
-        "audience.primary-key" => "--primary-key",
-        "normalize.default-region" => "--default-region",
-        "sftp.host" | "sftp.directory" => "--to",
-        "sftp.passphrase-env" => "--passphrase-env",
-        "sftp.password-env" => "--password-env",
-        "sftp.host-key" => "--host-key",
-        "sftp.sessions" => "--sessions",
-        _ => return error.into(),
-    };
-    match error {
-        JobError::Value { problem, .. } => Error::Usage(format!("{flag} {problem}")),
-        JobError::Unset { variable, .. } => Error::Usage(format!(
-            "{flag}: the environment variable {variable} is not set"
-        )),
-        error => error.into(),
-    }
+    file.strict = args.strict;
+    file.parts.keep_parts = args.keep_parts;
+    Ok(file)
 }
 
 /// Says which column goes where, so that a wrong guess is seen.
 fn show_mapping(header: &[String], file: &JobFile, surroundings: &Surroundings) {
     let console = &surroundings.console;
-    let names = file.columns.keys().map(|source| printable(source));
+    let sent = || {
+        file.columns
+            .iter()
+            .filter(|(_, headers)| !headers.names().is_empty())
+    };
+    let names = sent().map(|(source, _)| printable(source));
     let width = names.map(|name| name.chars().count()).max().unwrap_or(0);
     console.note("columns (change one with --map SRC=HEADER):");
-    for (source, headers) in &file.columns {
+    for (source, headers) in sent() {
         let (source, headers) = (printable(source), headers.names().join(", "));
         console.note(&format!("  {source:width$}  ->  {}", printable(&headers)));
     }
@@ -273,74 +80,5 @@ fn show_mapping(header: &[String], file: &JobFile, surroundings: &Surroundings) 
         .collect();
     if !left.is_empty() && file.audience.unlisted == Unlisted::Drop {
         console.note(&format!("  not sent: {}", printable(&left.join(", "))));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn header(names: &[&str]) -> Vec<String> {
-        names.iter().map(|name| (*name).to_owned()).collect()
-    }
-
-    #[test]
-    fn destinations_are_read_and_passwords_refused() {
-        let to = destination("sftp://ana@example.com:2222/in/box").unwrap();
-        assert_eq!(
-            (to.host.as_str(), to.port, to.directory.as_str()),
-            ("example.com", 2222, "/in/box")
-        );
-        let to = destination("sftp://ana@[::1]:22/profiles").unwrap();
-        assert_eq!((to.host.as_str(), to.port), ("::1", 22));
-        assert_eq!(
-            destination("sftp://ana@example.com").unwrap().directory,
-            "/profiles"
-        );
-        for (url, word) in [
-            ("example.com", "begin with sftp://"),
-            ("sftp://example.com/x", "no user name"),
-            ("sftp://ana@example.com:x/y", "port"),
-            ("sftp://ana:hunter2@example.com/x", "password"),
-        ] {
-            let error = destination(url).unwrap_err().to_string();
-            assert!(
-                error.contains(word) && !error.contains("hunter2"),
-                "{error}"
-            );
-        }
-    }
-
-    #[test]
-    fn map_flags_win_over_guesses() {
-        let columns = columns(
-            &header(&["mail", "phone", "tier", "alt"]),
-            &header(&["alt=Email", "tier=Loyalty Tier", "phone="]),
-        )
-        .unwrap();
-        let pairs: Vec<_> = columns
-            .iter()
-            .map(|(source, headers)| format!("{source}={headers:?}"))
-            .collect();
-        assert_eq!(
-            pairs,
-            [
-                "tier=Several([\"Loyalty Tier\"])",
-                "alt=Several([\"Email\"])"
-            ]
-        );
-        let error = super::columns(&[], &header(&["x"]))
-            .unwrap_err()
-            .to_string();
-        assert!(error.contains("SRC=HEADER"), "{error}");
-    }
-
-    #[test]
-    fn a_name_is_made_of_the_first_file() {
-        assert_eq!(
-            name_of(&header(&["in/My audience (1).csv.gz"])),
-            "My-audience--1"
-        );
-        assert_eq!(name_of(&header(&["-"])), "send");
     }
 }

@@ -69,23 +69,27 @@ impl Display for Bars {
         } else {
             format!(", {}/s{}", grouped(rate), left(false))
         };
-        self.format.set_message(format!(
-            "{}, {}{tail}",
-            count(rows, "row"),
-            megabytes(meter.bytes_spooled.now())
-        ));
+        self.format
+            .set_message(format!("{}{tail}", count(rows, "row")));
         let sent = meter.bytes_acknowledged.now();
         let speed = self.speed(elapsed, sent);
         if let Some(bar) = &self.send {
-            bar.set_length(meter.bytes_spooled.now().max(1));
+            bar.set_length(expected_bytes(meter).max(1));
             bar.set_position(sent);
+            let closed = meter.parts_closed.now();
+            if closed == 0 {
+                bar.set_message("the first part is being written");
+                return;
+            }
             let parts = format!(
                 "{} of {}",
                 meter.parts_delivered.now(),
-                count(meter.parts_closed.now(), "part")
+                count(closed, "part")
             );
+            // Of how many parts is known when the last one is closed.
+            let so_far = if done { "" } else { " so far" };
             bar.set_message(format!(
-                "{parts}, {}, {speed:.1} MB/s{}",
+                "{parts}{so_far}, {}, {speed:.1} MB/s{}",
                 megabytes(sent),
                 left(true)
             ));
@@ -98,6 +102,22 @@ impl Display for Bars {
             bar.finish_and_clear();
         }
     }
+}
+
+/// The bytes of all parts, judged by what share of the audience is in the closed ones; never less than those.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "an estimate for the length of a bar"
+)]
+fn expected_bytes(meter: &Meter) -> u64 {
+    let spooled = meter.bytes_spooled.now();
+    let total = meter.source_bytes.get().copied().unwrap_or(0) as f64;
+    let read = meter.source_bytes_read.now() as f64;
+    if meter.is_formatted() || read <= 0.0 || total <= read {
+        return spooled;
+    }
+    (spooled as f64 * total / read) as u64
 }
 
 /// `1:02:03` or `2:03`.
@@ -114,6 +134,18 @@ fn clock(time: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_bar_is_as_long_as_all_parts_will_be() {
+        let meter = Meter::default();
+        meter.bytes_spooled.add(50);
+        assert_eq!(expected_bytes(&meter), 50, "nothing is known of a stream");
+        meter.source_bytes.set(1_000).unwrap();
+        meter.source_bytes_read.set(250);
+        assert_eq!(expected_bytes(&meter), 200);
+        meter.set_formatted();
+        assert_eq!(expected_bytes(&meter), 50);
+    }
 
     #[test]
     fn clocks_read_well() {

@@ -7,14 +7,16 @@ use super::RunReport;
 use crate::console::printable;
 use crate::manifest::RunStatus;
 use crate::part::Verification;
+use crate::table::{Side, aligned};
 
 /// How many parts are listed one by one; of more, only those that are not simply verified.
 const LISTED_PARTS: usize = 12;
 
 /// The last words of a report: what a finished upload is not.
 const DELIVERED_MEANS: &str = "
-  Delivered means that the server has accepted the files, not that Klaviyo has imported them. Klaviyo
-  imports them in its own time and e-mails the result; it offers no way to ask for it.
+  Delivered means that the server has accepted the files, not that Klaviyo has
+  imported them. Klaviyo imports them in its own time and e-mails the result; it
+  offers no way to ask for it.
 ";
 
 impl RunReport {
@@ -145,6 +147,7 @@ impl RunReport {
             "  delivered  {delivered} of {} to {server}{rate}",
             count(self.parts.len() as u64, "part")
         )?;
+        let mut rows = Vec::new();
         for part in &self.parts {
             let word = part.verification.map_or("not sent", Verification::word);
             if self.parts.len() > LISTED_PARTS && part.verification == Some(Verification::Verified)
@@ -157,12 +160,18 @@ impl RunReport {
             } else {
                 String::new()
             };
-            writeln!(
-                out,
-                "    {path}  {}  {}  {word}{again}",
+            rows.push(vec![
+                path.to_owned(),
                 count(part.rows, "row"),
-                megabytes(part.bytes)
-            )?;
+                megabytes(part.bytes),
+                format!("{word}{again}"),
+            ]);
+        }
+        if rows.is_empty() {
+            return Ok(());
+        }
+        for line in aligned(&rows, &[Side::Left, Side::Right, Side::Right]).lines() {
+            writeln!(out, "  {line}")?;
         }
         Ok(())
     }

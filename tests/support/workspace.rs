@@ -180,6 +180,16 @@ impl Outcome {
         self.line("hint: ")
     }
 
+    /// The line that begins with `next: `, without these words: the command that the program says to type.
+    #[track_caller]
+    pub(crate) fn next(&self) -> &str {
+        let lines = self.stderr.lines().chain(self.stdout.lines());
+        lines
+            .filter_map(|line| line.strip_prefix("next: "))
+            .next_back()
+            .unwrap_or_else(|| panic!("no next command\n{}\n{}", self.stdout, self.stderr))
+    }
+
     #[track_caller]
     fn line(&self, beginning: &str) -> &str {
         let mut lines = self.stderr.lines();

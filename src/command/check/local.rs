@@ -4,7 +4,6 @@ use std::path::Path;
 
 use rustix::fs::{Access, access, statvfs};
 
-use super::super::run;
 use super::findings::{Findings, Name, Outcome};
 use crate::audience::{Audience, SourceFormat};
 use crate::error::Error;
@@ -27,7 +26,7 @@ pub(super) fn audience(job: &Job, findings: &mut Findings) {
     let audience = findings.note(Name::Audience, opened.map_err(Error::from), |audience| {
         Outcome {
             detail: describe(audience),
-            notes: run::source_warnings(audience).collect(),
+            notes: crate::command::source_warnings(audience.sources()).collect(),
         }
     });
     let Some(audience) = audience else {

@@ -1,0 +1,316 @@
+//! Flags that stand for a job file: those of `send`, `preview` and `init` become one, with columns guessed from the header.
+
+use std::io::Read;
+use std::path::Path;
+
+use indexmap::IndexMap;
+
+use crate::audience::Audience;
+use crate::cli::{AudienceArgs, ServerArgs};
+use crate::error::Error;
+use crate::job::file::{
+    AudienceSection, Duplicates, Headers, JobFile, NormalizeSection, SftpSection, Unlisted,
+};
+use crate::job::{JobError, PrimaryKey, audience_files};
+use crate::mapping::MappingError;
+use crate::mapping::guess::{Guess, guess};
+use crate::preview::addresses::column_of_addresses;
+
+/// A job of `files`, without columns and without a server.
+pub(super) fn job_file(files: &[String], name: Option<&str>, args: &AudienceArgs) -> JobFile {
+    JobFile {
+        name: name.map_or_else(|| name_of(files), str::to_owned),
+        audience: AudienceSection {
+            files: files.to_vec(),
+            format: args.format.clone(),
+            delimiter: args.delimiter.clone(),
+            encoding: args.encoding.clone(),
+            primary_key: args.primary_key.clone(),
+            unlisted: if args.keep_unlisted {
+                Unlisted::Keep
+            } else {
+                Unlisted::Drop
+            },
+            ..AudienceSection::default()
+        },
+        normalize: NormalizeSection {
+            default_region: args.default_region.clone(),
+            country_column: args.country_column.clone(),
+            duplicates: match args.duplicates.as_deref() {
+                Some("last") => Duplicates::Last,
+                Some("fail") => Duplicates::Fail,
+                _ => Duplicates::First,
+            },
+            allow_consent: args.allow_consent.clone(),
+            ..NormalizeSection::default()
+        },
+        ..JobFile::default()
+    }
+}
+
+/// The server of the flags; without `--to` it is Klaviyo's, and has no user name.
+pub(super) fn server(args: &ServerArgs) -> Result<SftpSection, Error> {
+    let defaults = SftpSection::default();
+    let mut sftp = match &args.to {
+        Some(url) => destination(url)?,
+        None => SftpSection::default(),
+    };
+    sftp.private_key.clone_from(&args.identity);
+    sftp.passphrase_env.clone_from(&args.passphrase_env);
+    sftp.password_env.clone_from(&args.password_env);
+    sftp.agent = args.agent;
+    sftp.host_key.clone_from(&args.host_key);
+    sftp.sessions = args.sessions.unwrap_or(defaults.sessions);
+    if !args.known_hosts.is_empty() {
+        sftp.known_hosts.clone_from(&args.known_hosts);
+    }
+    Ok(sftp)
+}
+
+/// The stem of the first file, with what cannot be in a job's name replaced by `-`.
+fn name_of(files: &[String]) -> String {
+    let first = files.first().map_or("", String::as_str);
+    let file = Path::new(first)
+        .file_name()
+        .map(|name| name.to_string_lossy())
+        .unwrap_or_default();
+    let stem = file
+        .split('.')
+        .find(|piece| !piece.is_empty())
+        .unwrap_or_default();
+    let allowed = |c: char| {
+        if c.is_ascii_alphanumeric() || matches!(c, '_' | '-') {
+            c
+        } else {
+            '-'
+        }
+    };
+    let name: String = stem.chars().map(allowed).collect();
+    match name.trim_matches('-') {
+        "" => "send".to_owned(),
+        name => name.to_owned(),
+    }
+}
+
+/// `sftp://USER@HOST[:PORT]/DIR`.
+fn destination(url: &str) -> Result<SftpSection, Error> {
+    let wrong = |what: &str| {
+        Error::Usage(format!(
+            "--to: {what}; write it like sftp://USER@HOST/profiles"
+        ))
+    };
+    let rest = url
+        .strip_prefix("sftp://")
+        .ok_or_else(|| wrong("must begin with sftp://"))?;
+    let (server, directory) = match rest.find('/') {
+        Some(slash) => (&rest[..slash], &rest[slash..]),
+        None => (rest, "/profiles"),
+    };
+    let (username, host) = server
+        .rsplit_once('@')
+        .ok_or_else(|| wrong("has no user name"))?;
+    if username.contains(':') {
+        return Err(Error::Usage("--to: a password in the address would be seen by every user of this machine; use --password-env VARIABLE".to_owned()));
+    }
+    let (host, port) = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, port)) => (address, port.strip_prefix(':')),
+        None => host
+            .split_once(':')
+            .map_or((host, None), |(host, port)| (host, Some(port))),
+    };
+    if username.is_empty() || host.is_empty() {
+        return Err(wrong("has no user name or no host"));
+    }
+    let port = match port {
+        None => 22,
+        Some(port) => port.parse().map_err(|_| wrong("its port is no number"))?,
+    };
+    Ok(SftpSection {
+        host: host.to_owned(),
+        port,
+        username: Some(username.to_owned()),
+        directory: directory.to_owned(),
+        ..SftpSection::default()
+    })
+}
+
+/// The guessed columns, with what `--map` says in their stead.
+pub(super) fn columns(
+    header: &[String],
+    maps: &[String],
+) -> Result<IndexMap<String, Headers>, Error> {
+    let mut columns: IndexMap<String, Vec<String>> = IndexMap::new();
+    for (source, guess) in header.iter().zip(guess(header)) {
+        if let Guess::Mapped(target) = guess {
+            columns.insert(source.clone(), vec![target.header().to_owned()]);
+        }
+    }
+    let mut named: Vec<&str> = Vec::new();
+    for map in maps {
+        let (source, target) = map
+            .split_once('=')
+            .ok_or_else(|| Error::Usage(format!("--map {map}: write it like SRC=HEADER")))?;
+        columns.retain(|_, headers| {
+            headers.len() > 1 || headers.iter().all(|header| header != target)
+        });
+        if !named.contains(&source) {
+            columns.shift_remove(source);
+            named.push(source);
+        }
+        if !target.is_empty() {
+            columns
+                .entry(source.to_owned())
+                .or_default()
+                .push(target.to_owned());
+        }
+    }
+    let position = |source: &String| {
+        header
+            .iter()
+            .position(|name| name == source)
+            .unwrap_or(usize::MAX)
+    };
+    columns.sort_by(|a, _, b, _| position(a).cmp(&position(b)));
+    Ok(columns
+        .into_iter()
+        .map(|(source, headers)| (source, Headers::Several(headers)))
+        .collect())
+}
+
+/// Lists the columns that `--map SRC=` names, under no header: where unlisted columns are kept, these are not.
+pub(super) fn leave_out(file: &mut JobFile, maps: &[String]) {
+    if file.audience.unlisted == Unlisted::Keep {
+        for source in maps.iter().filter_map(|map| map.strip_suffix('=')) {
+            if !file.columns.contains_key(source) {
+                file.columns
+                    .insert(source.to_owned(), Headers::Several(Vec::new()));
+            }
+        }
+    }
+}
+
+/// Refuses a header in which nothing was guessed that tells one person from another, unless `--map` has its say.
+pub(super) fn require_identifier(
+    file: &JobFile,
+    maps: &[String],
+    audience: &Audience,
+) -> Result<(), MappingError> {
+    let mut headers = file.columns.values().flat_map(Headers::names);
+    let identified = PrimaryKey::BEST_FIRST.map(PrimaryKey::column);
+    let found = headers.any(|name| identified.iter().any(|column| column.header() == name));
+    if found || !maps.is_empty() && !file.columns.is_empty() {
+        return Ok(());
+    }
+    let source = audience.sources().first();
+    Err(MappingError::NoneGuessed {
+        file: source.map(|source| source.name.clone()).unwrap_or_default(),
+        likely: address_column(file, Box::new(std::io::empty())),
+    })
+}
+
+/// The column that holds e-mail addresses, by the values of the first rows. The files are opened anew; `stdin` stands for
+/// standard input.
+pub(super) fn address_column(file: &JobFile, stdin: Box<dyn Read + Send>) -> Option<String> {
+    let files = audience_files(file, Path::new("")).ok()?;
+    let audience = Audience::open(&files, stdin).ok()?;
+    let sources = audience.shared_sources();
+    let block = audience.into_blocks().next()?.ok()?;
+    column_of_addresses(sources.first()?, &block).map(str::to_owned)
+}
+
+/// What is wrong with a key of the job that was made of flags, told by the flag.
+pub(super) fn of_flag(error: JobError) -> Error {
+    let (JobError::Value { key, .. } | JobError::Unset { key, .. }) = &error else {
+        return error.into();
+    };
+    let flag = match *key {
+        "name" => "--name",
+        "audience.format" => "--format",
+        "audience.delimiter" => "--delimiter",
+        "audience.encoding" => "--encoding",
+        "audience.primary-key" => "--primary-key",
+        "normalize.default-region" => "--default-region",
+        "sftp.host" | "sftp.directory" => "--to",
+        "sftp.passphrase-env" => "--passphrase-env",
+        "sftp.password-env" => "--password-env",
+        "sftp.host-key" => "--host-key",
+        "sftp.sessions" => "--sessions",
+        _ => return error.into(),
+    };
+    match error {
+        JobError::Value { problem, .. } => Error::Usage(format!("{flag} {problem}")),
+        JobError::Unset { variable, .. } => Error::Usage(format!(
+            "{flag}: the environment variable {variable} is not set"
+        )),
+        error => error.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn destinations_are_read_and_passwords_refused() {
+        let to = destination("sftp://ana@example.com:2222/in/box").unwrap();
+        assert_eq!(
+            (to.host.as_str(), to.port, to.directory.as_str()),
+            ("example.com", 2222, "/in/box")
+        );
+        let to = destination("sftp://ana@[::1]:22/profiles").unwrap();
+        assert_eq!((to.host.as_str(), to.port), ("::1", 22));
+        assert_eq!(
+            destination("sftp://ana@example.com").unwrap().directory,
+            "/profiles"
+        );
+        for (url, word) in [
+            ("example.com", "begin with sftp://"),
+            ("sftp://example.com/x", "no user name"),
+            ("sftp://ana@example.com:x/y", "port"),
+            ("sftp://ana:hunter2@example.com/x", "password"),
+        ] {
+            let error = destination(url).unwrap_err().to_string();
+            assert!(
+                error.contains(word) && !error.contains("hunter2"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn map_flags_win_over_guesses() {
+        let columns = columns(
+            &header(&["mail", "phone", "tier", "alt"]),
+            &header(&["alt=Email", "tier=Loyalty Tier", "phone="]),
+        )
+        .unwrap();
+        let pairs: Vec<_> = columns
+            .iter()
+            .map(|(source, headers)| format!("{source}={headers:?}"))
+            .collect();
+        assert_eq!(
+            pairs,
+            [
+                "tier=Several([\"Loyalty Tier\"])",
+                "alt=Several([\"Email\"])"
+            ]
+        );
+        let error = super::columns(&[], &header(&["x"]))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("SRC=HEADER"), "{error}");
+    }
+
+    #[test]
+    fn a_name_is_made_of_the_first_file() {
+        assert_eq!(
+            name_of(&header(&["in/My audience (1).csv.gz"])),
+            "My-audience--1"
+        );
+        assert_eq!(name_of(&header(&["-"])), "send");
+    }
+}

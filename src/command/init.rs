@@ -1,0 +1,269 @@
+//! `init`: a job file for a file of rows, printed: how the file is written is told from the file, its columns from the header.
+
+use std::io::{Cursor, Read};
+use std::path::Path;
+
+use super::{Surroundings, flags};
+use crate::audience::{Audience, AudienceError, Dialect, Source};
+use crate::cli::InitArgs;
+use crate::command_line::{CommandLine, quoted};
+use crate::console::printable;
+use crate::draft::{DraftColumn, Fate, draft, property_name};
+use crate::error::Error;
+use crate::job::file::{Headers, JobFile, Unlisted};
+use crate::job::{Job, audience_files};
+use crate::mapping::Mapping;
+use crate::mapping::guess::{Guess, Unmapped, guess};
+use crate::profile::column::ProfileColumn;
+
+/// So much of standard input is read: what an audience is told by (the header, and the look of the bytes below it).
+const STDIN_BYTES: u64 = 1 << 20;
+
+/// Each try tells one thing more of how a file is written: its format, its encoding, its delimiter.
+const TRIES: usize = 4;
+
+/// Prints a job file for the files of `args`, and then what a person has to decide.
+pub fn init(args: &InitArgs, surroundings: &Surroundings) -> Result<(), Error> {
+    let of_stdin = args.files == ["-"];
+    let name = args.name.as_deref().or(of_stdin.then_some("audience"));
+    let mut file = flags::job_file(&args.files, name, &args.audience);
+    file.audience.unlisted = Unlisted::Drop;
+    file.sftp = flags::server(&args.server)?;
+    let mut stdin = Vec::new();
+    if of_stdin {
+        std::io::stdin()
+            .take(STDIN_BYTES)
+            .read_to_end(&mut stdin)
+            .map_err(|source| AudienceError::Open {
+                name: "stdin".to_owned(),
+                source,
+            })?;
+    }
+    let mut found = Vec::new();
+    let audience = open(&mut file, &stdin, &mut found)?;
+    let Some(source) = audience.sources().first() else {
+        return Err(Error::Bug("an audience without a source"));
+    };
+    found.extend(note_dialect(&mut file, source));
+    let mut maps = args.audience.map.clone();
+    let addresses = address_column(&source.header, &maps, &file, stdin)?;
+    maps.extend(addresses.iter().map(|column| format!("{column}=Email")));
+    let columns = columns(&source.header, args, &maps, &mut file)?;
+    flags::require_identifier(&file, &maps, &audience)?;
+    let text = draft(&file, &columns, &found);
+    try_out(&text, &audience, surroundings)?;
+    surroundings.console.result(&text);
+    if let Some(column) = addresses {
+        let column = printable(&column);
+        let note = format!("note: `{column}` holds e-mail addresses and becomes Email");
+        surroundings.console.note(&note);
+    }
+    tell(&columns, &file, args, surroundings);
+    Ok(())
+}
+
+/// Opens the audience as it says that it is written, and notes what that was.
+fn open(
+    file: &mut JobFile,
+    stdin: &[u8],
+    found: &mut Vec<&'static str>,
+) -> Result<Audience, Error> {
+    let mut tries = 0;
+    loop {
+        let files = audience_files(file, Path::new("")).map_err(flags::of_flag)?;
+        let again = Box::new(Cursor::new(stdin.to_vec()));
+        let error = match Audience::open(&files, again) {
+            Ok(audience) => return Ok(audience),
+            Err(error) => error,
+        };
+        tries += 1;
+        match error.dialect() {
+            Some(dialect) if tries < TRIES => found.extend(adopt(file, dialect)),
+            _ => return Err(error.into()),
+        }
+    }
+}
+
+/// Writes down how the file looks; which keys that were.
+fn adopt(file: &mut JobFile, dialect: Dialect) -> impl Iterator<Item = &'static str> {
+    for (key, value) in dialect.settings() {
+        let setting = match key {
+            "format" => &mut file.audience.format,
+            "delimiter" => &mut file.audience.delimiter,
+            _ => &mut file.audience.encoding,
+        };
+        *setting = Some(value.replace("\\t", "\t"));
+    }
+    dialect.settings().map(|(key, _)| key)
+}
+
+/// Notes the encoding, where the file shows it by a byte order mark or only below its header.
+fn note_dialect(file: &mut JobFile, source: &Source) -> Option<&'static str> {
+    let shown = Some(source.encoding)
+        .filter(|encoding| *encoding != encoding_rs::UTF_8 && file.audience.encoding.is_none())
+        .map(|encoding| encoding.name().to_ascii_lowercase());
+    file.audience.encoding = Some(source.encoding_hint.map(str::to_owned).or(shown)?);
+    Some("encoding")
+}
+
+/// The column that becomes Email by its values, where none does by its name or a flag.
+fn address_column(
+    header: &[String],
+    maps: &[String],
+    file: &JobFile,
+    stdin: Vec<u8>,
+) -> Result<Option<String>, Error> {
+    let mapped = flags::columns(header, maps)?;
+    let email = ProfileColumn::Email;
+    let mut headers = mapped.values().flat_map(Headers::names);
+    if headers.any(|header| header == email.header()) {
+        return Ok(None);
+    }
+    let column = flags::address_column(file, Box::new(Cursor::new(stdin)));
+    // A flag has its say about it, or several columns have the name.
+    let is_free = |column: &String| {
+        let is_named = maps.iter().any(|map| {
+            map.split_once('=')
+                .is_some_and(|(source, _)| source == column)
+        });
+        !is_named && header.iter().filter(|name| *name == column).count() == 1
+    };
+    Ok(column.filter(is_free))
+}
+
+/// What becomes of each column; those that are sent, and the country, are put into `file`.
+fn columns(
+    header: &[String],
+    args: &InitArgs,
+    maps: &[String],
+    file: &mut JobFile,
+) -> Result<Vec<DraftColumn>, Error> {
+    let is_ambiguous = |name: &String| header.iter().filter(|other| *other == name).count() > 1;
+    // A name that several columns have cannot be mapped: another column may get the header.
+    let usable: Vec<String> = header
+        .iter()
+        .map(|name| {
+            if is_ambiguous(name) {
+                String::new()
+            } else {
+                name.clone()
+            }
+        })
+        .collect();
+    let mut mapped = flags::columns(&usable, maps)?;
+    let named: Vec<&str> = maps
+        .iter()
+        .filter_map(|map| Some(map.split_once('=')?.0))
+        .collect();
+    let mut columns: Vec<DraftColumn> = Vec::new();
+    for (name, guess) in header.iter().zip(guess(&usable)) {
+        if columns.iter().any(|column| column.source == *name) {
+            continue;
+        }
+        let fate = match (
+            mapped.get(name).map(|headers| headers.names().to_vec()),
+            guess,
+        ) {
+            (Some(headers), _) => Fate::Sent(headers),
+            (None, _) if name.is_empty() => Fate::Nameless,
+            (None, _) if is_ambiguous(name) => Fate::Ambiguous,
+            (None, _) if named.contains(&name.as_str()) => Fate::LeftOut,
+            (None, Guess::Unmapped(Unmapped::Consent))
+                if !args.audience.allow_consent.contains(name) =>
+            {
+                Fate::Unmapped(Unmapped::Consent)
+            }
+            (None, guess) => match property_name(name).filter(|_| args.audience.keep_unlisted) {
+                Some(header) => Fate::Sent(vec![header]),
+                None => Fate::Unmapped(match guess {
+                    Guess::Unmapped(reason) => reason,
+                    Guess::Mapped(_) => Unmapped::NoMatch,
+                }),
+            },
+        };
+        if let Fate::Sent(headers) = &fate {
+            mapped.insert(name.clone(), Headers::Several(headers.clone()));
+        }
+        columns.push(DraftColumn {
+            source: name.clone(),
+            fate,
+        });
+    }
+    // What a flag names and the file has not is kept, so that it is refused with the right name.
+    for (source, headers) in &mapped {
+        if !header.contains(source) {
+            let fate = Fate::Sent(headers.names().to_vec());
+            columns.push(DraftColumn {
+                source: source.clone(),
+                fate,
+            });
+        }
+    }
+    if file.normalize.country_column.is_none() {
+        file.normalize.country_column = country(&columns);
+    }
+    file.columns = mapped;
+    Ok(columns)
+}
+
+/// The column that tells a row's country.
+fn country(columns: &[DraftColumn]) -> Option<String> {
+    let is_country = |column: &&DraftColumn| match &column.fate {
+        Fate::Sent(headers) => headers
+            .iter()
+            .any(|header| header == ProfileColumn::Country.header()),
+        _ => false,
+    };
+    columns
+        .iter()
+        .find(is_country)
+        .map(|column| column.source.clone())
+}
+
+/// Reads the draft as `run` would, so that what is printed can be run.
+fn try_out(text: &str, audience: &Audience, surroundings: &Surroundings) -> Result<(), Error> {
+    let Ok(mut file) = JobFile::parse(text) else {
+        return Err(Error::Bug("the job file that was made cannot be read"));
+    };
+    file.sftp.username = None;
+    let job =
+        Job::from_file(file, Path::new(""), &surroundings.environment).map_err(flags::of_flag)?;
+    Mapping::new(&job, audience.sources())?;
+    Ok(())
+}
+
+/// Says what a person has to decide, and what to type next.
+fn tell(columns: &[DraftColumn], file: &JobFile, args: &InitArgs, surroundings: &Surroundings) {
+    let console = &surroundings.console;
+    for column in columns {
+        let source = printable(&column.source);
+        match &column.fate {
+            Fate::Unmapped(Unmapped::Consent) => {
+                console.note(&format!(
+                    "note: `{source}` looks like consent and is left out"
+                ));
+            }
+            Fate::Ambiguous => {
+                console.note(&format!(
+                    "note: several columns are named `{source}`, they are left out"
+                ));
+            }
+            _ => {}
+        }
+    }
+    if file.sftp.username.is_none() {
+        console.note("note: fill in username: Klaviyo shows it under Integrations, Manage sources, Import via SFTP");
+    }
+    let job = format!("{}.toml", file.name);
+    let next = if console.is_result_watched() {
+        format!("{} > {}", surroundings.command_line, quoted(&job))
+    } else {
+        let preview = CommandLine::new(["preview", job.as_str()]);
+        if args.files.iter().any(|file| file == "-") {
+            format!("... | {preview}")
+        } else {
+            preview.to_string()
+        }
+    };
+    console.note(&format!("next: {}", printable(&next)));
+}

@@ -1,0 +1,194 @@
+//! `preview`: what a run would send and what it would refuse, told without a server and without a file written.
+
+mod advice;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::{Surroundings, flags};
+use crate::audience::{Audience, Block, Source};
+use crate::cli::{AudienceArgs, PreviewArgs, PreviewLimit};
+use crate::error::Error;
+use crate::interrupt::Interrupt;
+use crate::job::{Job, audience_files};
+use crate::manifest::to_json;
+use crate::mapping::Mapping;
+use crate::normalize::Normalizer;
+use crate::preview::addresses::column_of_addresses;
+use crate::preview::{Circumstances, Look, LookOptions, Preview};
+use crate::profile::column::ProfileColumn;
+use advice::Advice;
+
+/// What is previewed: a job, and its audience.
+struct Subject {
+    job: Job,
+    audience: Audience,
+    /// Columns that a flag names; `None` of a job file.
+    mapped_by_flag: Option<Vec<String>>,
+}
+
+/// The text (or JSON) that tells what would be sent.
+pub fn preview(args: &PreviewArgs, surroundings: &Surroundings) -> Result<String, Error> {
+    let subject = match args.files.as_slice() {
+        [_, _, ..] if args.files.iter().any(|file| is_job(file)) => {
+            return Err(Error::Usage(
+                "one job file at a time, or files of rows".to_owned(),
+            ));
+        }
+        [job] if is_job(job) => of_job(Path::new(job), args, surroundings)?,
+        files => of_files(files, args, surroundings)?,
+    };
+    let preview = look(subject, args, surroundings)?;
+    if args.json {
+        return Ok(String::from_utf8_lossy(&to_json(&preview)).into_owned());
+    }
+    Ok(preview.to_text(surroundings.console.columns()))
+}
+
+fn is_job(name: &str) -> bool {
+    Path::new(name)
+        .extension()
+        .is_some_and(|extension| extension.eq_ignore_ascii_case("toml"))
+}
+
+fn of_job(path: &Path, args: &PreviewArgs, surroundings: &Surroundings) -> Result<Subject, Error> {
+    if args.audience != AudienceArgs::default() {
+        return Err(Error::Usage(format!(
+            "{} is a job file and has its own columns and rules: change them there, or preview its files",
+            path.display()
+        )));
+    }
+    let job = Job::load_without_server(path, &surroundings.environment)?;
+    let audience = Audience::open(&job.audience, Box::new(std::io::stdin()))?;
+    Ok(Subject {
+        job,
+        audience,
+        mapped_by_flag: None,
+    })
+}
+
+fn of_files(
+    files: &[String],
+    args: &PreviewArgs,
+    surroundings: &Surroundings,
+) -> Result<Subject, Error> {
+    let mut file = flags::job_file(files, Some("preview"), &args.audience);
+    let base = Path::new("");
+    let opened = audience_files(&file, base).map_err(flags::of_flag)?;
+    let audience = Audience::open(&opened, Box::new(std::io::stdin()))?;
+    let maps = &args.audience.map;
+    file.columns = flags::columns(header_of(&audience), maps)?;
+    flags::leave_out(&mut file, maps);
+    flags::require_identifier(&file, maps, &audience)?;
+    let job = Job::from_file(file, base, &surroundings.environment).map_err(flags::of_flag)?;
+    let named = maps.iter().filter_map(|map| map.split_once('='));
+    Ok(Subject {
+        job,
+        audience,
+        mapped_by_flag: Some(named.map(|(source, _)| source.to_owned()).collect()),
+    })
+}
+
+fn header_of(audience: &Audience) -> &[String] {
+    audience
+        .sources()
+        .first()
+        .map_or(&[], |source| source.header.as_slice())
+}
+
+fn look(
+    subject: Subject,
+    args: &PreviewArgs,
+    surroundings: &Surroundings,
+) -> Result<Preview, Error> {
+    let mapping = Mapping::new(&subject.job, subject.audience.sources())?;
+    let sources = subject.audience.shared_sources();
+    let options = LookOptions {
+        rows: usize::try_from(args.rows).unwrap_or(usize::MAX),
+        limit: match args.limit {
+            PreviewLimit::Rows(rows) => rows,
+            PreviewLimit::All => u64::MAX,
+        },
+        show_values: args.show_values,
+        duplicates: subject.job.duplicates,
+    };
+    let mut look = Look::new(&mapping, Arc::clone(&sources), options);
+    let normalizer = Normalizer::new(&mapping, subject.job.rules);
+    let read = read(
+        subject.audience,
+        normalizer,
+        &mut look,
+        &surroundings.interrupt,
+    )?;
+    let advice = Advice {
+        job: &subject.job,
+        mapping: &mapping,
+        sources: &sources,
+        look: &look,
+        address_column: read.address_column.as_deref().filter(|_| {
+            let mut columns = mapping.columns.iter();
+            columns.all(|column| column.target != ProfileColumn::Email)
+        }),
+        by_flag: subject.mapped_by_flag.as_deref(),
+    };
+    let circumstances = Circumstances {
+        origins: advice.origins(),
+        left_out: advice.left_out(),
+        whole: read.whole,
+        notes: advice.notes(),
+        next: advice
+            .next(&surroundings.command_line)
+            .map(|line| line.to_string()),
+    };
+    Ok(look.finish(circumstances))
+}
+
+/// What the reading of an audience tells beside its rows.
+struct Read {
+    /// Whether every row was looked at.
+    whole: bool,
+    /// The column that holds e-mail addresses.
+    address_column: Option<String>,
+}
+
+/// Has `look` look at the rows of `audience`, as many as it wants.
+fn read(
+    audience: Audience,
+    mut normalizer: Normalizer<'_>,
+    look: &mut Look<'_>,
+    interrupt: &Interrupt,
+) -> Result<Read, Error> {
+    let sources = audience.shared_sources();
+    let mut blocks = audience.into_blocks();
+    let mut address_column = None;
+    while let Some(block) = blocks.next() {
+        if let Some(signal) = interrupt.signal() {
+            return Err(Error::Interrupted { signal });
+        }
+        let block = block?;
+        let records = block.records;
+        if look.rows_read() == 0 {
+            address_column = column_in(&sources, &block);
+        }
+        let batch = normalizer.batch(&sources, &block)?;
+        blocks.recycler().give(block);
+        let before = look.rows_read();
+        if !look.batch(batch) {
+            let whole = look.rows_read() - before == records && blocks.next().is_none();
+            return Ok(Read {
+                whole,
+                address_column,
+            });
+        }
+    }
+    Ok(Read {
+        whole: true,
+        address_column,
+    })
+}
+
+/// The column of the block's source that holds e-mail addresses.
+fn column_in(sources: &[Source], block: &Block) -> Option<String> {
+    let source = sources.get(usize::try_from(block.source.0).ok()?)?;
+    column_of_addresses(source, block).map(str::to_owned)
+}

@@ -1,0 +1,177 @@
+//! What a preview advises: how columns came to be mapped or left out, what is doubtful, and the command to type next.
+
+use crate::audience::Source;
+use crate::command_line::{CommandLine, quoted};
+use crate::job::Job;
+use crate::job::file::{Duplicates, Unlisted};
+use crate::mapping::Mapping;
+use crate::mapping::guess::{Guess, Unmapped, guess};
+use crate::preview::{LeftOut, Look, Origin};
+use crate::profile::column::ProfileColumn;
+use crate::rejection::RejectionReason;
+use crate::report::count;
+
+/// What advice is given on.
+pub(super) struct Advice<'a> {
+    pub(super) job: &'a Job,
+    pub(super) mapping: &'a Mapping,
+    pub(super) sources: &'a [Source],
+    pub(super) look: &'a Look<'a>,
+    /// A column of e-mail addresses, where no column is Email.
+    pub(super) address_column: Option<&'a str>,
+    /// Columns that a flag names; `None` of a job file.
+    pub(super) by_flag: Option<&'a [String]>,
+}
+
+impl Advice<'_> {
+    /// What is doubtful.
+    pub(super) fn notes(&self) -> Vec<String> {
+        let mut notes = self.mapping.warnings.clone();
+        notes.extend(crate::command::source_warnings(self.sources));
+        notes.extend(self.phone_note());
+        notes.extend(self.email_note());
+        notes.extend(self.encoding_note());
+        if self.job.duplicates == Duplicates::Fail && self.look.duplicates() > 0 {
+            notes.push("duplicates = \"fail\": a run would send nothing".to_owned());
+        }
+        notes
+    }
+
+    /// The column that would tell the country of phone numbers which cannot be read without.
+    fn country_column(&self) -> Option<&str> {
+        if self.look.national_phones() == 0 || self.job.country_column.is_some() {
+            return None;
+        }
+        let mut columns = self.mapping.columns.iter();
+        let country = columns.find(|column| column.target == ProfileColumn::Country)?;
+        Some(&country.source)
+    }
+
+    /// A region that is missing is the usual reason for numbers without `+` that cannot be read.
+    fn phone_note(&self) -> Option<String> {
+        let national = self.look.national_phones();
+        let by_country = self.country_column();
+        if national == 0 || self.job.rules.default_region.is_some() && by_country.is_none() {
+            return None;
+        }
+        let what = count(national, "phone number");
+        let region = "default-region (--default-region US)";
+        Some(match by_country {
+            Some(column) => format!(
+                "{what} without + cannot be read: country-column = \"{column}\" (--country-column {}) or {region} tells their country",
+                quoted(column)
+            ),
+            None if self.job.country_column.is_some() => {
+                format!(
+                    "{what} without + cannot be read; of rows without a country {region} tells it"
+                )
+            }
+            None => format!("{what} without + cannot be read: {region} tells their country"),
+        })
+    }
+
+    /// Addresses that are not sent are hardly meant.
+    fn email_note(&self) -> Option<String> {
+        let column = self.address_column?;
+        Some(format!(
+            "no column is Email, and `{column}` holds e-mail addresses: map it with --map {}",
+            quoted(&format!("{column}=Email"))
+        ))
+    }
+
+    /// A few bytes that are not UTF-8 are no proof of another encoding, but it is the usual reason.
+    fn encoding_note(&self) -> Option<String> {
+        let rejected = self.look.rejected(RejectionReason::InvalidEncoding);
+        let mut sources = self.sources.iter();
+        let is_told = sources.any(|source| source.encoding_hint.is_some());
+        (rejected > 0 && !is_told).then(|| {
+            let rows = count(rejected, "row");
+            format!("bytes of {rows} are not valid; if the file is windows-1252, write encoding = \"windows-1252\" under [audience], or --encoding windows-1252")
+        })
+    }
+
+    /// How each column of the mapping came to its header.
+    pub(super) fn origins(&self) -> Vec<Origin> {
+        let origin = |source: &String| {
+            let is_listed = self.job.columns.iter().any(|(name, _)| name == source);
+            match self.by_flag {
+                _ if !is_listed => Origin::Kept,
+                None => Origin::Job,
+                Some(named) if named.contains(source) => Origin::Flag,
+                Some(_) => Origin::Guessed,
+            }
+        };
+        let columns = self.mapping.columns.iter();
+        columns.map(|column| origin(&column.source)).collect()
+    }
+
+    /// The columns that are not sent, each once, with the reason.
+    pub(super) fn left_out(&self) -> Vec<LeftOut> {
+        let mut left_out: Vec<LeftOut> = Vec::new();
+        for source in self.sources {
+            for (name, guess) in source.header.iter().zip(guess(&source.header)) {
+                let mut columns = self.mapping.columns.iter();
+                let is_sent = columns.any(|column| column.source == *name);
+                if !is_sent && !left_out.iter().any(|known| known.source == *name) {
+                    left_out.push(LeftOut {
+                        source: name.clone(),
+                        reason: self.reason(source, name, guess),
+                    });
+                }
+            }
+        }
+        left_out
+    }
+
+    fn reason(&self, source: &Source, name: &String, guess: Guess) -> String {
+        match (self.by_flag, guess) {
+            (Some(named), _) if named.contains(name) => "left out by --map".to_owned(),
+            _ if self.job.unlisted == Unlisted::Keep && name.starts_with('_') => {
+                "its name begins with _".to_owned()
+            }
+            (Some(_), Guess::Unmapped(Unmapped::Taken { column, by })) => {
+                let better = source.header.get(by).map_or("", String::as_str);
+                format!("`{better}` is {}", column.header())
+            }
+            (Some(_), Guess::Unmapped(reason)) => reason.to_string(),
+            _ => "not in [columns]".to_owned(),
+        }
+    }
+
+    /// The command to type next: the preview again where flags would mend something, else ten rows sent.
+    pub(super) fn next(&self, line: &CommandLine) -> Option<CommandLine> {
+        let is_of_files = self.by_flag.is_some();
+        let mut sources = self.sources.iter();
+        let encoding = sources.find_map(|source| source.encoding_hint);
+        let map = self.address_column.map(|column| format!("{column}=Email"));
+        let mended: Vec<[&str; 2]> = [
+            ("--encoding", encoding),
+            ("--country-column", self.country_column()),
+            ("--map", map.as_deref()),
+        ]
+        .into_iter()
+        .filter_map(|(flag, value)| Some([flag, value?]))
+        .collect();
+        if is_of_files && !mended.is_empty() {
+            let own = match encoding {
+                Some(_) => line.clone().without_value("--encoding"),
+                None => line.clone(),
+            };
+            return Some(mended.into_iter().fold(own, CommandLine::with));
+        }
+        if self.look.rows_to_send() == 0 {
+            return None;
+        }
+        let own = line
+            .clone()
+            .without_value("--rows")
+            .without("--show-values")
+            .without("--json")
+            .with_value("--limit", "10");
+        Some(if is_of_files {
+            own.command("send").with_server()
+        } else {
+            own.command("run")
+        })
+    }
+}
