@@ -39,6 +39,8 @@ pub struct Progress {
 /// Draws what the meter says.
 trait Display: Send {
     fn interval(&self) -> Duration;
+    /// Before the first interval has passed.
+    fn begin(&mut self, _: &Meter) {}
     fn draw(&mut self, meter: &Meter, elapsed: Duration);
     fn end(&mut self, meter: &Meter, elapsed: Duration);
 }
@@ -60,6 +62,7 @@ impl Progress {
         let (stop, stopped) = bounded::<()>(0);
         let thread = std::thread::spawn(move || {
             let begun = Instant::now();
+            display.begin(&meter);
             while stopped.recv_timeout(display.interval()) == Err(RecvTimeoutError::Timeout) {
                 display.draw(&meter, begun.elapsed());
             }

@@ -66,6 +66,7 @@ fn progress_is_a_line_of_json_with_the_fields_that_are_promised() {
         let stage = line["stage"].as_str().unwrap();
         assert!(["formatting", "sending", "ended"].contains(&stage));
     }
+    assert!(lines.len() >= 2, "one at the begin, one at the end");
     let last = lines.last().unwrap();
     let number = |field: &str| last[field].as_u64().unwrap();
     assert_eq!(last["stage"], "ended");

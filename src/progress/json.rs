@@ -1,5 +1,5 @@
-//! A JSON object a line for the program that started this one: about one a second, one when the stage changes, one at
-//! the end. Field names are a promise.
+//! A JSON object a line for the program that started this one: one at the begin, about one a second, one when the stage
+//! changes, one at the end. Field names are a promise.
 
 use std::time::Duration;
 
@@ -110,6 +110,10 @@ impl Objects {
 impl Display for Objects {
     fn interval(&self) -> Duration {
         Duration::from_millis(100)
+    }
+
+    fn begin(&mut self, meter: &Meter) {
+        self.draw(meter, Duration::ZERO);
     }
 
     fn draw(&mut self, meter: &Meter, elapsed: Duration) {
