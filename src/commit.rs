@@ -14,6 +14,7 @@ use crate::manifest::StateError;
 use crate::mapping::Mapping;
 use crate::meter::Meter;
 use crate::rejects::RejectsFiles;
+use crate::report::grouped;
 use crate::spool::{HeldRows, Spool, SpoolError};
 
 /// The guard on rejections is not asked before so many rows were read: a small file with one bad row is no disaster.
@@ -30,7 +31,10 @@ pub enum CommitError {
     State(#[from] StateError),
     /// More rows were rejected than the job allows.
     #[error(
-        "{rejected} of {read} rows are rejected, and `max-rejected` allows {percent} % or {rows} rows; nothing of the part in hand was sent"
+        "{} of {} rows are rejected, and `max-rejected` allows {percent} % or {} rows; nothing of the part in hand was sent",
+        grouped(*rejected),
+        grouped(*read),
+        grouped(*rows)
     )]
     TooManyRejected {
         /// Rows rejected so far.

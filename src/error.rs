@@ -11,6 +11,7 @@ use crate::job::JobError;
 use crate::lock::LockError;
 use crate::manifest::StateError;
 use crate::mapping::MappingError;
+use crate::report::count;
 use crate::resume::SpooledPartError;
 use crate::sftp::SftpError;
 use crate::spool::SpoolError;
@@ -76,7 +77,10 @@ pub enum Error {
         source: Box<UploadError>,
     },
     /// Remote files of the wrong size.
-    #[error("{parts} of the parts have another size on the server than what was sent")]
+    #[error(
+        "{}: another size on the server than what was sent, each time it was tried",
+        count(u64::from(*parts), "part")
+    )]
     Misdelivered {
         /// How many.
         parts: u32,
@@ -88,7 +92,10 @@ pub enum Error {
         signal: i32,
     },
     /// `strict = true` and a row was rejected.
-    #[error("{rejected} rows were rejected, and the job is strict; all other rows are delivered")]
+    #[error(
+        "rejected: {}, and the job is strict; all other rows are delivered",
+        count(*rejected, "row")
+    )]
     Strict {
         /// How many.
         rejected: u64,

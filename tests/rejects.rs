@@ -266,7 +266,7 @@ fn too_many_rejections_stop_the_run_before_the_part_is_sent() {
     let outcome = workspace.run(&["run", &job, "--json"]).exits(17);
     assert_eq!(
         outcome.error(),
-        "50 of 1000 rows are rejected, and `max-rejected` allows 5 % or 100000 rows; nothing of the part in hand was sent"
+        "50 of 1,000 rows are rejected, and `max-rejected` allows 5 % or 100,000 rows; nothing of the part in hand was sent"
     );
     assert!(outcome.hint().contains("rejects.csv"));
     outcome.reports(&[
@@ -330,7 +330,7 @@ fn a_strict_job_delivers_and_then_ends_in_three() {
     let outcome = workspace.run(&["run", &job, "--json"]).exits(3);
     assert_eq!(
         outcome.error(),
-        "2 rows were rejected, and the job is strict; all other rows are delivered"
+        "rejected: 2 rows, and the job is strict; all other rows are delivered"
     );
     outcome.reports(&[
         ("status", json!("done")),

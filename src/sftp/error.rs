@@ -184,6 +184,17 @@ impl SftpError {
         Some(match self {
             Self::HostKey(error) => return error.hint(),
             Self::KeyFileExposed { path, .. } => format!("chmod 600 {}", path.display()),
+            Self::KeyFile { .. } => {
+                "name the file of the private key: private-key in [sftp], or --identity".into()
+            }
+            Self::Refused {
+                status: SftpStatus::PERMISSION_DENIED,
+                ..
+            }
+            | Self::OpenRefused {
+                status: SftpStatus::PERMISSION_DENIED,
+                ..
+            } => "trying again does not help: ask the provider whether this user may write there, then run the same command again".into(),
             Self::PassphraseMissing { .. } => {
                 "put it into an environment variable and name that: passphrase-env, or --passphrase-env; at a terminal it is asked for".into()
             }
