@@ -27,7 +27,6 @@ pub const MAX_PROFILE_BYTES: usize = 100_000;
 pub struct Normalizer<'a> {
     mapping: &'a Mapping,
     rules: Rules,
-    phones: phone::PhoneNormalizer,
     regions: country::RegionCache,
     reader: RecordReader,
     buffers: Buffers,
@@ -48,7 +47,6 @@ impl<'a> Normalizer<'a> {
         Self {
             mapping,
             rules,
-            phones: phone::PhoneNormalizer::new(),
             regions: country::RegionCache::default(),
             reader: RecordReader::default(),
             buffers: Buffers::default(),
@@ -68,7 +66,6 @@ impl<'a> Normalizer<'a> {
             rules: self.rules,
             plan,
             identifiers: self.mapping.identifiers(),
-            phones: &mut self.phones,
             regions: &mut self.regions,
             buffers: &mut self.buffers,
             batch: &mut batch,
@@ -84,7 +81,6 @@ struct Visit<'a> {
     rules: Rules,
     plan: &'a SourcePlan,
     identifiers: usize,
-    phones: &'a mut phone::PhoneNormalizer,
     regions: &'a mut country::RegionCache,
     buffers: &'a mut Buffers,
     batch: &'a mut Batch,
@@ -274,7 +270,7 @@ impl<'a> Visit<'a> {
                 Cell::Text(text) => self.regions.region_of(text.trim_ascii()),
                 Cell::Nested(_) => None,
             };
-            if let Err(fault) = self.phones.normalize(text, region, phone) {
+            if let Err(fault) = phone::normalize(text, region, phone) {
                 phone.clear();
                 if self.rules.invalid_phone == OnInvalid::Reject {
                     return Err(Refusal {
