@@ -7,7 +7,7 @@
 mod held;
 mod part_file;
 
-pub use held::HeldRows;
+pub use held::{HeldRow, HeldRows};
 
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
