@@ -12,7 +12,7 @@ pub mod phone;
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 use crate::audience::{AudienceError, Block, RecordReader, Source};
-use crate::batch::{Batch, Rejection, Repair, Row, push_cell, push_quoted};
+use crate::batch::{Batch, Rejection, Repair, Row, push_between_quotes, push_cell, push_quoted};
 use crate::job::file::OnInvalid;
 use crate::job::{PrimaryKey, Rules};
 use crate::mapping::{Mapping, SourcePlan};
@@ -246,7 +246,7 @@ impl<'a> Visit<'a> {
             }
             repair(self.batch, index, RepairCode::InvalidEmail, text);
         }
-        push_quoted(&mut self.batch.row_bytes, email);
+        push_between_quotes(&mut self.batch.row_bytes, email);
         Ok(())
     }
 
@@ -281,7 +281,7 @@ impl<'a> Visit<'a> {
                 repair(self.batch, index, RepairCode::InvalidPhone, text);
             }
         }
-        push_quoted(&mut self.batch.row_bytes, phone);
+        push_between_quotes(&mut self.batch.row_bytes, phone);
         Ok(())
     }
 
@@ -300,6 +300,13 @@ impl<'a> Visit<'a> {
     }
 
     fn text(&mut self, row: &impl Record, index: usize) -> Result<(), Refusal> {
+        if let Some(at) = self.plan.cells[index]
+            && let Some(text) = row.bare_cell(at)
+        {
+            let text = cell::trim_bare(text);
+            self.batch.row_bytes.extend_from_slice(text);
+            return Ok(());
+        }
         let place = self.place(index);
         let Buffers {
             unescaped, cleaned, ..
@@ -348,6 +355,9 @@ impl Place<'_> {
         let Some(at) = self.plan.cells[self.index] else {
             return Ok(b"");
         };
+        if let Some(text) = row.bare_cell(at) {
+            return Ok(cell::trim_bare(text));
+        }
         let text = match row.cell(at, unescaped) {
             Cell::Text(text) => text,
             Cell::Nested(_) => {
