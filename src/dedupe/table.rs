@@ -111,7 +111,12 @@ impl<B: Copy + Default> Table<B> {
     }
 
     fn grow(&mut self) {
-        let more = (self.slots.len() + self.slots.len() / 4).min(self.most_slots);
+        let slots = self.slots.len();
+        let more = if slots <= self.most_slots / 8 {
+            slots * 2
+        } else {
+            (slots + slots / 4).min(self.most_slots)
+        };
         let old = std::mem::replace(&mut self.slots, vec![(FREE, B::default()); more]);
         for (key, beside) in old.into_iter().filter(|(key, _)| *key != FREE) {
             if let Slot::Free(at) = self.find(key) {
