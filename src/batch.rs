@@ -104,6 +104,14 @@ impl Batch {
     }
 }
 
+/// Appends `cell`, which has no quote in it, as a quoted CSV cell.
+#[inline]
+pub fn push_between_quotes(out: &mut Vec<u8>, cell: &[u8]) {
+    out.push(b'"');
+    out.extend_from_slice(cell);
+    out.push(b'"');
+}
+
 /// Appends `cell` as a quoted CSV cell.
 pub fn push_quoted(out: &mut Vec<u8>, cell: &[u8]) {
     out.push(b'"');

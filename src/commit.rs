@@ -3,19 +3,22 @@
 //! One thread owns all that has an order: which row of a key is first, which part a row belongs to, which number a
 //! record has. The guard on rejections is asked before any part is closed, so that no part leaves once it has struck.
 
-use std::path::Path;
+mod waiting;
+
+use std::path::{Path, PathBuf};
 
 use crate::audience::Source;
 use crate::batch::Batch;
 use crate::counts::Counts;
-use crate::dedupe::{LastPlaces, SeenKeys};
+use crate::dedupe::{LastPlaces, SeenKeys, Sighting, SpillError, SpilledKeys};
 use crate::job::file::{Duplicates, MaxRejected};
 use crate::manifest::StateError;
 use crate::mapping::Mapping;
 use crate::meter::Meter;
 use crate::rejects::RejectsFiles;
 use crate::report::grouped;
-use crate::spool::{HeldRows, Spool, SpoolError};
+use crate::spool::{HeldRow, Spool, SpoolError};
+use waiting::{Loser, Waiting, spill};
 
 /// The guard on rejections is not asked before so many rows were read: a small file with one bad row is no disaster.
 pub const GUARD_AFTER_ROWS: u64 = 1_000;
@@ -26,6 +29,9 @@ pub enum CommitError {
     /// The spool's storage.
     #[error(transparent)]
     Spool(#[from] SpoolError),
+    /// The storage under the index of keys.
+    #[error(transparent)]
+    Spill(#[from] SpillError),
     /// The rejects' storage.
     #[error(transparent)]
     State(#[from] StateError),
@@ -58,15 +64,31 @@ pub enum CommitError {
     },
 }
 
+/// Which row of a key is kept, and the memory for finding it.
+#[derive(Debug, Clone, Copy)]
+pub struct Deduplication {
+    /// Which row.
+    pub duplicates: Duplicates,
+    /// The memory that the keys may take, in bytes; those that find no room go to disk.
+    pub memory_bytes: u64,
+}
+
 /// How duplicates are found, and where rows wait meanwhile.
 enum Keys {
-    First(SeenKeys),
+    First {
+        seen: SeenKeys,
+        sightings: Vec<Sighting>,
+        /// The rows from the first batch on that found the memory used up.
+        waiting: Option<Waiting>,
+    },
     Last {
         places: LastPlaces,
-        held: HeldRows,
-        lost: Vec<u64>,
+        waiting: Waiting,
     },
-    Fail(LastPlaces),
+    Fail {
+        places: LastPlaces,
+        spilled: Option<SpilledKeys>,
+    },
 }
 
 /// What the committer is given for one run.
@@ -75,11 +97,12 @@ pub struct Commit<'a> {
     mapping: &'a Mapping,
     max_rejected: MaxRejected,
     meter: &'a Meter,
-    keys: Keys,
+    /// `None` only while a batch is being looked up.
+    keys: Option<Keys>,
     spool: Spool,
     rejects: RejectsFiles,
     counts: Counts,
-    kept: Vec<bool>,
+    parts_directory: PathBuf,
     /// Records that may still be read, under `--limit`.
     remaining: u64,
 }
@@ -88,18 +111,26 @@ impl<'a> Commit<'a> {
     /// Begins with nothing committed.
     pub fn new(
         (sources, mapping): (&'a [Source], &'a Mapping),
-        (duplicates, max_rejected): (Duplicates, MaxRejected),
+        (deduplication, max_rejected): (Deduplication, MaxRejected),
         limit: Option<u64>,
         (spool, run_directory): (Spool, &Path),
         meter: &'a Meter,
     ) -> Result<Self, CommitError> {
-        let keys = match duplicates {
-            Duplicates::First => Keys::First(SeenKeys::new()),
-            Duplicates::Fail => Keys::Fail(LastPlaces::new()),
+        let parts_directory = run_directory.join("parts");
+        let memory = deduplication.memory_bytes;
+        let keys = match deduplication.duplicates {
+            Duplicates::First => Keys::First {
+                seen: SeenKeys::new(memory),
+                sightings: Vec::new(),
+                waiting: None,
+            },
+            Duplicates::Fail => Keys::Fail {
+                places: LastPlaces::new(memory),
+                spilled: None,
+            },
             Duplicates::Last => Keys::Last {
-                places: LastPlaces::new(),
-                held: HeldRows::create(&run_directory.join("parts"))?,
-                lost: Vec::new(),
+                places: LastPlaces::new(memory),
+                waiting: Waiting::create(&parts_directory)?,
             },
         };
         Ok(Self {
@@ -107,11 +138,11 @@ impl<'a> Commit<'a> {
             mapping,
             max_rejected,
             meter,
-            keys,
+            keys: Some(keys),
             spool,
             rejects: RejectsFiles::new(run_directory, mapping),
             counts: Counts::default(),
-            kept: Vec::new(),
+            parts_directory,
             remaining: limit.unwrap_or(u64::MAX),
         })
     }
@@ -135,10 +166,7 @@ impl<'a> Commit<'a> {
 
     /// Ends the last part. What was counted.
     pub fn finish(mut self) -> Result<Counts, CommitError> {
-        let keys = std::mem::replace(&mut self.keys, Keys::First(SeenKeys::new()));
-        if let Keys::Last { held, lost, .. } = keys {
-            self.replay(held, &lost)?;
-        }
+        self.settle()?;
         self.rejects.finish()?;
         guard(&self.counts, self.max_rejected)?;
         if !self.spool.is_empty() {
@@ -190,52 +218,141 @@ impl<'a> Commit<'a> {
     }
 
     fn rows(&mut self, batch: &Batch) -> Result<(), CommitError> {
-        match &mut self.keys {
-            Keys::First(seen) => {
-                let mut kept = std::mem::take(&mut self.kept);
-                seen.keep_first(&batch.rows, &mut kept);
-                let written = self.write_rows(batch, |index| kept[index]);
-                self.kept = kept;
-                written
-            }
-            Keys::Last { places, held, lost } => {
-                let first = held.len();
-                places.note(
-                    &batch.rows,
-                    |index| first + index as u64,
-                    |_, place| {
-                        mark(lost, place);
-                        self.counts.duplicates += 1;
-                    },
-                );
-                for (index, row) in batch.rows.iter().enumerate() {
-                    held.push(row_bytes(batch, index), row.identifier_bytes)?;
-                    self.counts.external_id_only += u64::from(row.external_id_only);
+        // Taken out, so that what is kept can be written meanwhile.
+        let Some(mut keys) = self.keys.take() else {
+            return Ok(());
+        };
+        let done = match &mut keys {
+            Keys::First {
+                seen,
+                sightings,
+                waiting,
+            } => {
+                let is_full = seen.look_up(&batch.rows, sightings);
+                if is_full && waiting.is_none() {
+                    *waiting = Some(Waiting::create(&self.parts_directory)?);
                 }
-                Ok(())
-            }
-            Keys::Fail(places) => {
-                let source = batch.source.0 as usize;
-                let record =
-                    |index: usize| batch.first_record + u64::from(batch.rows[index].record);
-                let place = |record: u64| (source as u64) << 48 | record;
-                let mut found: Option<(u64, u64)> = None;
-                places.note(
-                    &batch.rows,
-                    |index| place(record(index)),
-                    |index, earlier| {
-                        let later = record(index);
-                        if found.is_none_or(|(_, known)| later < known) {
-                            found = Some((earlier, later));
-                        }
-                    },
-                );
-                match found {
-                    Some((earlier, later)) => Err(self.duplicate(earlier, place(later))),
-                    None => self.write_rows(batch, |_| true),
+                match waiting {
+                    None => self.write_rows(batch, |index| sightings[index] == Sighting::New),
+                    Some(waiting) => self.hold_rows(batch, sightings, waiting),
                 }
             }
+            Keys::Last { places, waiting } => self.hold_all(batch, places, waiting),
+            Keys::Fail { places, spilled } => self.only_rows(batch, places, spilled),
+        };
+        self.keys = Some(keys);
+        done
+    }
+
+    /// Under `duplicates = "first"`, once the memory is used up.
+    fn hold_rows(
+        &mut self,
+        batch: &Batch,
+        sightings: &[Sighting],
+        waiting: &mut Waiting,
+    ) -> Result<(), CommitError> {
+        for (index, (row, sighting)) in batch.rows.iter().zip(sightings).enumerate() {
+            match sighting {
+                Sighting::Seen => {
+                    self.counts.duplicates += 1;
+                    continue;
+                }
+                Sighting::Unknown => waiting.spill(row.key, waiting.next_number())?,
+                Sighting::New => {}
+            }
+            waiting.push(held(batch, index))?;
         }
+        Ok(())
+    }
+
+    /// Under `duplicates = "last"`.
+    fn hold_all(
+        &mut self,
+        batch: &Batch,
+        places: &mut LastPlaces,
+        waiting: &mut Waiting,
+    ) -> Result<(), CommitError> {
+        let first = waiting.next_number();
+        let place = |index: usize| first + index as u64;
+        let mut spilled = Ok(());
+        places.note(&batch.rows, place, |index, earlier| match earlier {
+            Some(earlier) => {
+                waiting.lose(earlier);
+                self.counts.duplicates += 1;
+            }
+            None if spilled.is_ok() => {
+                spilled = waiting.spill(batch.rows[index].key, place(index));
+            }
+            None => {}
+        });
+        spilled?;
+        for index in 0..batch.rows.len() {
+            waiting.push(held(batch, index))?;
+        }
+        Ok(())
+    }
+
+    /// Under `duplicates = "fail"`.
+    fn only_rows(
+        &mut self,
+        batch: &Batch,
+        places: &mut LastPlaces,
+        spilled: &mut Option<SpilledKeys>,
+    ) -> Result<(), CommitError> {
+        let source = u64::from(batch.source.0) << 48;
+        let place =
+            |index: usize| source | (batch.first_record + u64::from(batch.rows[index].record));
+        let mut found: Option<(u64, u64)> = None;
+        let mut written = Ok(());
+        places.note(&batch.rows, place, |index, earlier| match earlier {
+            Some(earlier) => found = Some(first_of(found, (earlier, place(index)))),
+            None if written.is_ok() => {
+                let key = batch.rows[index].key;
+                written = spill(spilled, &self.parts_directory, key, place(index));
+            }
+            None => {}
+        });
+        written?;
+        if found.is_some() {
+            return self.no_repeat(found, spilled);
+        }
+        self.write_rows(batch, |_| true)
+    }
+
+    /// An error if there is a row with the key of another: the first such row of the audience.
+    fn no_repeat(
+        &self,
+        mut found: Option<(u64, u64)>,
+        spilled: &mut Option<SpilledKeys>,
+    ) -> Result<(), CommitError> {
+        if let Some(spilled) = spilled {
+            spilled
+                .each_repeat(|earlier, later| found = Some(first_of(found, (earlier, later))))?;
+        }
+        match found {
+            None => Ok(()),
+            Some((earlier, later)) => Err(self.duplicate(earlier, later)),
+        }
+    }
+
+    /// What can only be said when the audience has ended.
+    fn settle(&mut self) -> Result<(), CommitError> {
+        let (mut waiting, loser) = match self.keys.take() {
+            None | Some(Keys::First { waiting: None, .. }) => return Ok(()),
+            Some(Keys::Fail { mut spilled, .. }) => return self.no_repeat(None, &mut spilled),
+            Some(Keys::Last { waiting, .. }) => (waiting, Loser::Earlier),
+            Some(Keys::First {
+                waiting: Some(waiting),
+                ..
+            }) => (waiting, Loser::Later),
+        };
+        self.counts.duplicates += waiting.settle(loser)?;
+        // Nothing of the rows that waited is sent if the guard strikes: ask before the first of them.
+        guard(&self.counts, self.max_rejected)?;
+        waiting.replay(|row| {
+            self.counts.external_id_only += u64::from(row.external_id_only);
+            self.write_row(row.bytes, row.identifier_bytes as usize)
+        })
     }
 
     fn duplicate(&self, first: u64, second: u64) -> CommitError {
@@ -277,22 +394,19 @@ impl<'a> Commit<'a> {
         self.counts.rows_written += 1;
         Ok(self.spool.push(row, identifier_bytes)?)
     }
+}
 
-    fn replay(&mut self, held: HeldRows, lost: &[u64]) -> Result<(), CommitError> {
-        // Nothing of this audience is sent if the guard strikes: ask before the first row.
-        guard(&self.counts, self.max_rejected)?;
-        let (spool, counts) = (&mut self.spool, &mut self.counts);
-        held.replay(|number, row, identifier_bytes| {
-            if is_marked(lost, number) {
-                return Ok(());
-            }
-            if !spool.fits(row.len()) {
-                spool.close_part()?;
-            }
-            counts.rows_written += 1;
-            spool.push(row, identifier_bytes)
-        })?;
-        Ok(())
+/// The pair whose later row comes first in the audience.
+fn first_of(known: Option<(u64, u64)>, found: (u64, u64)) -> (u64, u64) {
+    known.filter(|known| known.1 <= found.1).unwrap_or(found)
+}
+
+fn held(batch: &Batch, index: usize) -> HeldRow<'_> {
+    let row = &batch.rows[index];
+    HeldRow {
+        bytes: row_bytes(batch, index),
+        identifier_bytes: row.identifier_bytes,
+        external_id_only: row.external_id_only,
     }
 }
 
@@ -316,19 +430,4 @@ fn guard(counts: &Counts, limits: MaxRejected) -> Result<(), CommitError> {
         });
     }
     Ok(())
-}
-
-fn mark(bits: &mut Vec<u64>, number: u64) {
-    // The file that holds the rows is smaller than what a machine can address.
-    let word = usize::try_from(number / 64).unwrap_or(usize::MAX);
-    if bits.len() <= word {
-        bits.resize(word + 1, 0);
-    }
-    bits[word] |= 1 << (number % 64);
-}
-
-fn is_marked(bits: &[u64], number: u64) -> bool {
-    let word = usize::try_from(number / 64).unwrap_or(usize::MAX);
-    bits.get(word)
-        .is_some_and(|word| word >> (number % 64) & 1 == 1)
 }

@@ -161,6 +161,7 @@ impl Error {
 fn commit_exit_code(error: &CommitError) -> ExitCode {
     match error {
         CommitError::Spool(SpoolError::Storage { .. } | SpoolError::State(_))
+        | CommitError::Spill(_)
         | CommitError::State(_) => ExitCode::Storage,
         CommitError::Spool(SpoolError::Differs { .. }) => ExitCode::Audience,
         CommitError::Spool(SpoolError::Refused | SpoolError::Lost) => ExitCode::Bug,

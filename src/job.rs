@@ -207,6 +207,8 @@ pub struct Job {
     pub rules: Rules,
     /// Which of several rows with one key is kept.
     pub duplicates: Duplicates,
+    /// The memory that the keys of rows may take, in bytes; those that find no room go to disk.
+    pub dedupe_memory: u64,
     /// How many rejected rows are too many.
     pub max_rejected: MaxRejected,
     /// Where a part ends.
@@ -305,6 +307,7 @@ impl Job {
             country_column: file.normalize.country_column,
             allow_consent: file.normalize.allow_consent,
             duplicates: file.normalize.duplicates,
+            dedupe_memory: file.normalize.dedupe_memory.0,
             max_rejected: file.normalize.max_rejected,
             keep_parts: file.parts.keep_parts,
             max_waiting: file.parts.max_waiting,

@@ -12,7 +12,7 @@ pub mod phone;
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 use crate::audience::{AudienceError, Block, RecordReader, Source};
-use crate::batch::{Batch, Rejection, Repair, Row, push_cell, push_quoted};
+use crate::batch::{Batch, Rejection, Repair, Row, push_between_quotes, push_cell, push_quoted};
 use crate::job::file::OnInvalid;
 use crate::job::{PrimaryKey, Rules};
 use crate::mapping::{Mapping, SourcePlan};
@@ -27,7 +27,6 @@ pub const MAX_PROFILE_BYTES: usize = 100_000;
 pub struct Normalizer<'a> {
     mapping: &'a Mapping,
     rules: Rules,
-    phones: phone::PhoneNormalizer,
     regions: country::RegionCache,
     reader: RecordReader,
     buffers: Buffers,
@@ -48,7 +47,6 @@ impl<'a> Normalizer<'a> {
         Self {
             mapping,
             rules,
-            phones: phone::PhoneNormalizer::new(),
             regions: country::RegionCache::default(),
             reader: RecordReader::default(),
             buffers: Buffers::default(),
@@ -68,7 +66,6 @@ impl<'a> Normalizer<'a> {
             rules: self.rules,
             plan,
             identifiers: self.mapping.identifiers(),
-            phones: &mut self.phones,
             regions: &mut self.regions,
             buffers: &mut self.buffers,
             batch: &mut batch,
@@ -84,7 +81,6 @@ struct Visit<'a> {
     rules: Rules,
     plan: &'a SourcePlan,
     identifiers: usize,
-    phones: &'a mut phone::PhoneNormalizer,
     regions: &'a mut country::RegionCache,
     buffers: &'a mut Buffers,
     batch: &'a mut Batch,
@@ -250,7 +246,7 @@ impl<'a> Visit<'a> {
             }
             repair(self.batch, index, RepairCode::InvalidEmail, text);
         }
-        push_quoted(&mut self.batch.row_bytes, email);
+        push_between_quotes(&mut self.batch.row_bytes, email);
         Ok(())
     }
 
@@ -274,7 +270,7 @@ impl<'a> Visit<'a> {
                 Cell::Text(text) => self.regions.region_of(text.trim_ascii()),
                 Cell::Nested(_) => None,
             };
-            if let Err(fault) = self.phones.normalize(text, region, phone) {
+            if let Err(fault) = phone::normalize(text, region, phone) {
                 phone.clear();
                 if self.rules.invalid_phone == OnInvalid::Reject {
                     return Err(Refusal {
@@ -285,7 +281,7 @@ impl<'a> Visit<'a> {
                 repair(self.batch, index, RepairCode::InvalidPhone, text);
             }
         }
-        push_quoted(&mut self.batch.row_bytes, phone);
+        push_between_quotes(&mut self.batch.row_bytes, phone);
         Ok(())
     }
 
@@ -304,6 +300,13 @@ impl<'a> Visit<'a> {
     }
 
     fn text(&mut self, row: &impl Record, index: usize) -> Result<(), Refusal> {
+        if let Some(at) = self.plan.cells[index]
+            && let Some(text) = row.bare_cell(at)
+        {
+            let text = cell::trim_bare(text);
+            self.batch.row_bytes.extend_from_slice(text);
+            return Ok(());
+        }
         let place = self.place(index);
         let Buffers {
             unescaped, cleaned, ..
@@ -352,6 +355,9 @@ impl Place<'_> {
         let Some(at) = self.plan.cells[self.index] else {
             return Ok(b"");
         };
+        if let Some(text) = row.bare_cell(at) {
+            return Ok(cell::trim_bare(text));
+        }
         let text = match row.cell(at, unescaped) {
             Cell::Text(text) => text,
             Cell::Nested(_) => {

@@ -19,6 +19,12 @@ pub trait Record {
     /// The cell of source column `column`, an index into the header of this record's source.
     /// `scratch` is room for unescaping; what it held is lost.
     fn cell<'a>(&'a self, column: usize, scratch: &'a mut Vec<u8>) -> Cell<'a>;
+
+    /// The cell's text where the reader knows, of the whole block, that it holds no quote, comma, line break or other
+    /// control character: such a cell needs no second look. `None` says nothing of it.
+    fn bare_cell(&self, _column: usize) -> Option<&[u8]> {
+        None
+    }
 }
 
 /// Why a record could not be read as a row.

@@ -1,13 +1,14 @@
 //! The spool: finished rows become closed part files.
 //!
-//! [`Spool`] takes rows on the committing thread and hands buffers to a thread of its own that writes, hashes, fsyncs
-//! and renames. A part is `….csv.partial` until it is whole and durable; its identifiers go to a file beside it.
-//! A closed part is given to `release`, on the spool's thread; where that waits, formatting waits after a few buffers.
+//! [`Spool`] takes rows on the committing thread and hands buffers to a thread of its own that writes and hashes; another
+//! fsyncs and renames what is whole. A part is `….csv.partial` until then; its identifiers go to a file beside it.
+//! A closed part is given to `release`, on the closing thread; where that waits, formatting waits within the next part but
+//! one.
 
 mod held;
 mod part_file;
 
-pub use held::HeldRows;
+pub use held::{HeldRow, HeldRows};
 
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
@@ -194,10 +195,31 @@ impl Drop for Spool {
     }
 }
 
+/// Writes what comes, and hands whole parts to a thread that makes them durable: writing the next part does not wait for
+/// the disk.
 fn write_parts(
     layout: &SpoolLayout,
     messages: &Receiver<Message>,
-    mut release: Release,
+    release: Release,
+) -> Result<(), SpoolError> {
+    std::thread::scope(|scope| {
+        let (to_closer, whole) = bounded(0);
+        let closer = scope.spawn(move || close_parts(&whole, release));
+        let written = write_messages(layout, messages, &to_closer);
+        drop(to_closer);
+        match (written, closer.join()) {
+            // It stopped because the other had: that one says why.
+            (Err(SpoolError::Lost) | Ok(()), Ok(outcome)) => outcome,
+            (Err(error), Ok(_)) => Err(error),
+            (_, Err(panic)) => std::panic::resume_unwind(panic),
+        }
+    })
+}
+
+fn write_messages(
+    layout: &SpoolLayout,
+    messages: &Receiver<Message>,
+    to_closer: &Sender<(PartFile, u64)>,
 ) -> Result<(), SpoolError> {
     let mut number = 1;
     let mut part: Option<PartFile> = None;
@@ -212,10 +234,18 @@ fn write_parts(
                 part = Some(open);
             }
             Message::Close { rows } => {
-                release(open.close(rows)?)?;
+                to_closer.send((open, rows)).map_err(|_| SpoolError::Lost)?;
                 number += 1;
             }
         }
+    }
+    Ok(())
+}
+
+/// In the order of their numbers, one at a time.
+fn close_parts(whole: &Receiver<(PartFile, u64)>, mut release: Release) -> Result<(), SpoolError> {
+    for (part, rows) in whole {
+        release(part.close(rows)?)?;
     }
     Ok(())
 }

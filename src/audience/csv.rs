@@ -20,6 +20,8 @@ trait Cells {
     /// The cell as it stands and, if it is one with escaped quotes, its text in `scratch`. Empty beyond the last.
     fn text<'a>(&'a self, column: usize, scratch: &'a mut Vec<u8>) -> &'a [u8];
     fn fault(&self) -> Option<RecordFault>;
+    /// The cell if it stands there without quotes around it, as far as the reader can tell.
+    fn unquoted(&self, column: usize) -> Option<&[u8]>;
 }
 
 impl Cells for simd_csv::ZeroCopyByteRecord<'_> {
@@ -45,6 +47,11 @@ impl Cells for simd_csv::ZeroCopyByteRecord<'_> {
     fn fault(&self) -> Option<RecordFault> {
         utf8::fault_of(self.as_slice())
     }
+
+    #[inline]
+    fn unquoted(&self, column: usize) -> Option<&[u8]> {
+        self.get(column).filter(|cell| cell.first() != Some(&b'"'))
+    }
 }
 
 impl Cells for csv::ByteRecord {
@@ -67,6 +74,10 @@ impl Cells for csv::ByteRecord {
             first
         })
     }
+
+    fn unquoted(&self, _: usize) -> Option<&[u8]> {
+        None
+    }
 }
 
 /// `""` becomes `"`.
@@ -81,12 +92,25 @@ fn unescape(inner: &[u8], out: &mut Vec<u8>) {
 }
 
 /// A record with as many cells as the header, all of them text.
-struct Row<'a, C>(&'a C);
+struct Row<'a, C> {
+    cells: &'a C,
+    /// An unquoted cell has nothing but text; see [`Visit::is_bare`].
+    is_bare: bool,
+}
 
 impl<C: Cells> Record for Row<'_, C> {
     #[inline]
     fn cell<'a>(&'a self, column: usize, scratch: &'a mut Vec<u8>) -> Cell<'a> {
-        Cell::Text(self.0.text(column, scratch))
+        Cell::Text(self.cells.text(column, scratch))
+    }
+
+    #[inline]
+    fn bare_cell(&self, column: usize) -> Option<&[u8]> {
+        if self.is_bare {
+            self.cells.unquoted(column)
+        } else {
+            None
+        }
     }
 }
 
@@ -173,14 +197,19 @@ struct Visit {
     columns: usize,
     delimiter: u8,
     is_clean: bool,
+    /// The delimiter is a comma and there are no control characters but line ends: since quotes and line ends are where
+    /// RFC 4180 has them in a plain block, an unquoted cell has none, and no comma.
+    is_bare: bool,
 }
 
 impl Visit {
     fn of(source: &Source, block: &Block) -> Self {
+        let is_clean = utf8::is_clean(&block.bytes);
         Self {
             columns: source.header.len(),
             delimiter: source.delimiter,
-            is_clean: utf8::is_clean(&block.bytes),
+            is_clean,
+            is_bare: is_clean && source.delimiter == b',' && !utf8::has_controls(&block.bytes),
         }
     }
 
@@ -193,10 +222,18 @@ impl Visit {
     }
 
     #[inline]
+    fn row<'a, C>(&self, cells: &'a C) -> Row<'a, C> {
+        Row {
+            cells,
+            is_bare: self.is_bare,
+        }
+    }
+
+    #[inline]
     fn record<C: Cells>(&self, cells: &C, visitor: &mut impl RecordVisitor) {
         let found = cells.count();
         if self.is_clean && found == self.columns {
-            visitor.row(&Row(cells));
+            visitor.row(&self.row(cells));
             return;
         }
         let ragged = RecordFault::Ragged {
@@ -206,7 +243,7 @@ impl Visit {
         let fault = if self.is_clean { None } else { cells.fault() };
         match fault.or((found != self.columns).then_some(ragged)) {
             Some(fault) => visitor.fault(fault, &self.mended(cells)),
-            None => visitor.row(&Row(cells)),
+            None => visitor.row(&self.row(cells)),
         }
     }
 }

@@ -10,6 +10,19 @@ pub(super) fn is_clean(bytes: &[u8]) -> bool {
     simdutf8::basic::from_utf8(bytes).is_ok() && memchr::memchr(0, bytes).is_none()
 }
 
+/// True when UTF-8 text has a control character (Unicode's class Cc) that is no line feed or carriage return.
+pub(super) fn has_controls(bytes: &[u8]) -> bool {
+    let is_control = |byte: u8| byte < 0x20 && byte != b'\n' && byte != b'\r' || byte == 0x7F;
+    // Looks at all bytes of a piece so that it vectorises.
+    let has_ascii = |piece: &[u8]| {
+        piece
+            .iter()
+            .fold(false, |has, &byte| has | is_control(byte))
+    };
+    bytes.chunks(1 << 12).any(has_ascii)
+        || memchr::memchr_iter(0xC2, bytes).any(|at| matches!(bytes.get(at + 1), Some(0x80..=0x9F)))
+}
+
 /// What keeps these bytes from being text.
 pub(super) fn fault_of(bytes: &[u8]) -> Option<RecordFault> {
     if simdutf8::basic::from_utf8(bytes).is_err() {
@@ -75,6 +88,16 @@ mod tests {
         assert_eq!(likely_encoding("Renée\nJürgen\nZoë\n".as_bytes()), None);
         assert_eq!(likely_encoding(b"one slip \xe9 only"), None);
         assert_eq!(likely_encoding(b""), None);
+    }
+
+    #[test]
+    fn controls_are_those_of_unicode_without_line_ends() {
+        for character in '\0'..=char::MAX {
+            let is_line_end = matches!(character, '\r' | '\n');
+            let text = format!("a{character}b");
+            let expected = character.is_control() && !is_line_end;
+            assert_eq!(has_controls(text.as_bytes()), expected, "{character:?}");
+        }
     }
 
     #[test]

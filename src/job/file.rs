@@ -121,7 +121,7 @@ pub enum OnSourceChange {
 }
 
 /// `[normalize]`.
-#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct NormalizeSection {
     /// ISO 3166 alpha-2 region of phone numbers that do not begin with `+`.
@@ -134,10 +134,28 @@ pub struct NormalizeSection {
     pub invalid_phone: OnInvalid,
     /// Which of several rows with one key is kept.
     pub duplicates: Duplicates,
+    /// The memory for the keys that find duplicates; beyond it they go to disk.
+    pub dedupe_memory: ByteCount,
     /// How many rejected rows are too many.
     pub max_rejected: MaxRejected,
     /// Headers that look like consent and are meant.
     pub allow_consent: Vec<String>,
+}
+
+impl Default for NormalizeSection {
+    fn default() -> Self {
+        Self {
+            default_region: None,
+            country_column: None,
+            invalid_email: OnInvalid::default(),
+            invalid_phone: OnInvalid::default(),
+            duplicates: Duplicates::default(),
+            // Room for 100 million keys (`dedupe::table`).
+            dedupe_memory: ByteCount(1_500_000_000),
+            max_rejected: MaxRejected::default(),
+            allow_consent: Vec::new(),
+        }
+    }
 }
 
 /// What an invalid identifier does to its row.

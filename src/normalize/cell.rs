@@ -44,6 +44,15 @@ pub fn clean<'a>(cell: &'a [u8], scratch: &'a mut Vec<u8>) -> Cleaned<'a> {
     }
 }
 
+/// Cleans a cell that is known to hold no control characters.
+#[inline]
+pub fn trim_bare(cell: &[u8]) -> &[u8] {
+    match (cell.first(), cell.last()) {
+        (Some(first), Some(last)) if first.is_ascii_graphic() && last.is_ascii_graphic() => cell,
+        _ => trim(cell).0,
+    }
+}
+
 /// Whether a byte occurs that is, or may start, a control character. Looks at all bytes so that it vectorises.
 fn may_hold_control(text: &[u8]) -> bool {
     let suspicious = |byte: u8| byte < 0x20 || byte == 0x7F || byte == 0xC2;
@@ -231,6 +240,13 @@ mod tests {
             prop_assert!(!once.contains(|character: char| character.is_control()));
             prop_assert_eq!(once.trim(), &once);
             prop_assert_eq!(cleaned(&once), (once.clone(), vec![]));
+        }
+
+        #[test]
+        fn a_bare_cell_is_cleaned_like_any_other(cell in "(\\PC|[ \u{a0}\u{3000}]){0,20}") {
+            let is_bare = !cell.contains(|character: char| character.is_control());
+            let trimmed = String::from_utf8(trim_bare(cell.as_bytes()).to_vec()).unwrap();
+            prop_assert!(!is_bare || (trimmed, vec![]) == cleaned(&cell));
         }
 
         #[test]

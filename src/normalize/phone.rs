@@ -2,7 +2,12 @@
 //!
 //! Takes a cleaned cell and the row's region and appends `+` and digits, or names the fault without showing the value.
 //! Nothing is guessed beyond the library: international digits without `+` are read by the region's own rules.
+//! Plain numbers, which nearly all are, go through automata made of the library's own metadata; the rest through the library.
 //! An extension is read and left out, for E.164 has none.
+
+mod automaton;
+mod plain;
+mod plan;
 
 use rlibphonenumber::{
     NotANumberError, NumberLengthType, PHONE_NUMBER_UTIL, ParseError, PhoneNumberFormat,
@@ -51,35 +56,25 @@ pub enum PhoneFault {
     NotInUse,
 }
 
-/// Turns phone cells into E.164. One per worker thread: later it holds what was learnt about each region.
-#[derive(Debug, Clone, Default)]
-pub struct PhoneNormalizer(());
+/// Appends the number as E.164 to `out`; on a fault `out` stays as it was.
+pub fn normalize(cell: &[u8], region: Option<Region>, out: &mut Vec<u8>) -> Result<(), PhoneFault> {
+    plain::normalize(cell, region.map(Region::plan), out)
+        .unwrap_or_else(|| normalize_any(cell, region, out))
+}
 
-impl PhoneNormalizer {
-    /// Knows nothing yet.
-    pub fn new() -> Self {
-        Self::default()
+/// As [`normalize`], without the way for plain numbers.
+fn normalize_any(cell: &[u8], region: Option<Region>, out: &mut Vec<u8>) -> Result<(), PhoneFault> {
+    if !cell
+        .iter()
+        .any(|byte| byte.is_ascii_digit() || !byte.is_ascii())
+    {
+        return Err(PhoneFault::NoDigits);
     }
-
-    /// Appends the number as E.164 to `out`; on a fault `out` stays as it was.
-    pub fn normalize(
-        &mut self,
-        cell: &[u8],
-        region: Option<Region>,
-        out: &mut Vec<u8>,
-    ) -> Result<(), PhoneFault> {
-        if !cell
-            .iter()
-            .any(|byte| byte.is_ascii_digit() || !byte.is_ascii())
-        {
-            return Err(PhoneFault::NoDigits);
-        }
-        let number = std::str::from_utf8(cell).map_err(|_| PhoneFault::NotAPhoneNumber)?;
-        if cell.len() > MAX_PHONE_CHARACTERS && number.chars().count() > MAX_PHONE_CHARACTERS {
-            return Err(PhoneFault::TooLong);
-        }
-        by_library(number, region, out)
+    let number = std::str::from_utf8(cell).map_err(|_| PhoneFault::NotAPhoneNumber)?;
+    if cell.len() > MAX_PHONE_CHARACTERS && number.chars().count() > MAX_PHONE_CHARACTERS {
+        return Err(PhoneFault::TooLong);
     }
+    by_library(number, region, out)
 }
 
 /// Reads, checks and writes a number by the library alone.
@@ -88,16 +83,8 @@ fn by_library(number: &str, region: Option<Region>, out: &mut Vec<u8>) -> Result
         .parse(number, region.map(Region::plan))
         .map_err(|error| parse_fault(&error, number, region))?;
     if !PHONE_NUMBER_UTIL.is_valid_number(&parsed) {
-        return Err(
-            match PHONE_NUMBER_UTIL.is_possible_number_with_reason(&parsed) {
-                Err(ValidationError::InvalidCountryCode) => PhoneFault::UnknownCallingCode,
-                Err(ValidationError::TooShort) => PhoneFault::TooShort,
-                Err(ValidationError::TooLong) => PhoneFault::TooLong,
-                Err(ValidationError::InvalidLength) => PhoneFault::WrongLength,
-                Ok(NumberLengthType::IsPossibleLocalOnly) => PhoneFault::AreaCodeMissing,
-                Ok(NumberLengthType::IsPossible) => PhoneFault::NotInUse,
-            },
-        );
+        let reason = PHONE_NUMBER_UTIL.is_possible_number_with_reason(&parsed);
+        return Err(not_valid(reason));
     }
     let e164 = PHONE_NUMBER_UTIL.format(&parsed, PhoneNumberFormat::E164);
     if e164.len() > 1 + MAX_E164_DIGITS {
@@ -105,6 +92,18 @@ fn by_library(number: &str, region: Option<Region>, out: &mut Vec<u8>) -> Result
     }
     out.extend_from_slice(e164.as_bytes());
     Ok(())
+}
+
+/// What is wrong with a number that is not valid, by what its length tells.
+fn not_valid(reason: Result<NumberLengthType, ValidationError>) -> PhoneFault {
+    match reason {
+        Err(ValidationError::InvalidCountryCode) => PhoneFault::UnknownCallingCode,
+        Err(ValidationError::TooShort) => PhoneFault::TooShort,
+        Err(ValidationError::TooLong) => PhoneFault::TooLong,
+        Err(ValidationError::InvalidLength) => PhoneFault::WrongLength,
+        Ok(NumberLengthType::IsPossibleLocalOnly) => PhoneFault::AreaCodeMissing,
+        Ok(NumberLengthType::IsPossible) => PhoneFault::NotInUse,
+    }
 }
 
 fn parse_fault(error: &ParseError, number: &str, region: Option<Region>) -> PhoneFault {
@@ -131,7 +130,7 @@ mod tests {
     fn normalized(cell: &str, region: &str) -> Result<String, PhoneFault> {
         let mut out = b"before ".to_vec();
         let region = Region::from_code(region);
-        let outcome = PhoneNormalizer::new().normalize(cell.as_bytes(), region, &mut out);
+        let outcome = normalize(cell.as_bytes(), region, &mut out);
         let text = String::from_utf8(out).unwrap();
         let appended = text.strip_prefix("before ").unwrap().to_owned();
         assert_eq!(outcome.is_err(), appended.is_empty());

@@ -91,7 +91,8 @@ impl<'a> Look<'a> {
             rejections: BTreeMap::new(),
             repairs: BTreeMap::new(),
             duplicates: Finding::default(),
-            keys: LastPlaces::new(),
+            // With all the memory there is, no key is unknown.
+            keys: LastPlaces::new(u64::MAX),
             shown: Vec::new(),
             columns: mapping
                 .columns
@@ -206,7 +207,7 @@ impl<'a> Look<'a> {
         let mut earlier = Vec::new();
         let place = |index: usize| number(batch, batch.rows[index].record);
         self.keys.note(&batch.rows, place, |index, before| {
-            earlier.push((index, before));
+            earlier.extend(before.map(|before| (index, before)));
         });
         earlier.sort_unstable();
         for (index, before) in earlier {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use crate::audience::{Audience, AudienceError, Block, Source};
+use crate::audience::{Audience, AudienceError, Block, Blocks, Recycler, Source};
 use crate::batch::Batch;
 use crate::commit::{Commit, CommitError};
 use crate::counts::Counts;
@@ -71,11 +71,21 @@ fn run_threads(
     let sources = audience.shared_sources();
     let (to_workers, blocks) = bounded::<Numbered<Block>>(workers * 2);
     let (to_committer, batches) = bounded::<Numbered<Batch>>(workers * 2);
+    let blocks_of_audience = audience.into_blocks();
+    let recycler = blocks_of_audience.recycler();
     std::thread::scope(|scope| {
-        scope.spawn(move || read(audience, &to_workers, interrupt));
+        scope.spawn(move || read(blocks_of_audience, &to_workers, interrupt));
         for _ in 0..workers {
-            let (blocks, to_committer, sources) = (blocks.clone(), to_committer.clone(), &sources);
-            scope.spawn(move || work(&blocks, &to_committer, (mapping, rules), sources));
+            let (blocks, to_committer) = (blocks.clone(), to_committer.clone());
+            let (recycler, sources) = (recycler.clone(), &sources);
+            scope.spawn(move || {
+                work(
+                    &blocks,
+                    &to_committer,
+                    (mapping, rules),
+                    (sources, &recycler),
+                );
+            });
         }
         drop((blocks, to_committer));
         commit_in_order(batches, commit, (meter, interrupt))
@@ -83,8 +93,8 @@ fn run_threads(
 }
 
 /// Ends when the audience does, when a signal comes, or when nobody takes blocks any more.
-fn read(audience: Audience, to_workers: &Sender<Numbered<Block>>, interrupt: &Interrupt) {
-    for (sequence, result) in (0..).zip(audience.into_blocks()) {
+fn read(blocks: Blocks, to_workers: &Sender<Numbered<Block>>, interrupt: &Interrupt) {
+    for (sequence, result) in (0..).zip(blocks) {
         if interrupt.is_raised() || to_workers.send(Numbered { sequence, result }).is_err() {
             return;
         }
@@ -95,11 +105,15 @@ fn work(
     blocks: &Receiver<Numbered<Block>>,
     to_committer: &Sender<Numbered<Batch>>,
     (mapping, rules): (&Mapping, Rules),
-    sources: &[Source],
+    (sources, recycler): (&[Source], &Recycler),
 ) {
     let mut normalizer = Normalizer::new(mapping, rules);
     for Numbered { sequence, result } in blocks {
-        let result = result.and_then(|block| normalizer.batch(sources, &block));
+        let result = result.and_then(|block| {
+            let batch = normalizer.batch(sources, &block);
+            recycler.give(block);
+            batch
+        });
         if to_committer.send(Numbered { sequence, result }).is_err() {
             return;
         }

@@ -11,7 +11,7 @@ use super::{RunOptions, deliver};
 use crate::audience::Audience;
 use crate::batch::push_cell;
 use crate::command::Surroundings;
-use crate::commit::{Commit, CommitError, GUARD_AFTER_ROWS};
+use crate::commit::{Commit, CommitError, Deduplication, GUARD_AFTER_ROWS};
 use crate::counts::Counts;
 use crate::error::Error;
 use crate::job::file::{Duplicates, OnEmpty};
@@ -151,9 +151,13 @@ impl<'a> Stages<'a> {
         };
         let spool = Spool::start(layout, self.release(queue));
         let sources = audience.shared_sources();
+        let deduplication = Deduplication {
+            duplicates: self.job.duplicates,
+            memory_bytes: self.job.dedupe_memory,
+        };
         let commit = Commit::new(
             (&sources, self.mapping),
-            (self.job.duplicates, self.job.max_rejected),
+            (deduplication, self.job.max_rejected),
             self.options.limit,
             (spool, self.begun.directory.path()),
             &self.meter,

@@ -1,0 +1,50 @@
+"""DuckDB's COPY: as much of the job as SQL says without a function of one's own.
+
+usage: duckdb_copy.py AUDIENCE OUT.csv (any|first|none)
+
+`any` keeps one row of each key, whichever (the fastest formulation found), `first` the first, `none` all of them.
+Phones get their country's prefix and are not checked.
+"""
+
+import sys
+
+import duckdb
+
+audience, out, keep = sys.argv[1:4]
+# `first` needs the place of each row; the others need no order.
+ordered = "true" if keep == "first" else "false"
+duckdb.sql(f"SET preserve_insertion_order = {ordered}")
+
+EMAIL = r"[a-z0-9.!#$%&''*+=?^_`{|}~-]+@[a-z0-9-]+(\.[a-z0-9-]+)*\.[a-z]{2,}"
+NORMALIZED = f"""
+    SELECT
+        CASE WHEN regexp_full_match(e, '{EMAIL}') THEN e END AS "Email",
+        CASE
+            WHEN length(d) < 7 THEN NULL
+            WHEN d[1] = '+' THEN d
+            WHEN d[1:2] = '00' THEN '+' || d[3:]
+            WHEN country = 'US' AND length(d) = 11 AND d[1] = '1' THEN '+' || d
+            WHEN country = 'US' AND length(d) = 10 THEN '+1' || d
+            WHEN country = 'GB' AND d[1] = '0' THEN '+44' || d[2:]
+            WHEN country = 'DE' AND d[1] = '0' THEN '+49' || d[2:]
+            WHEN country = 'FR' AND d[1] = '0' THEN '+33' || d[2:]
+        END AS "PhoneNumber",
+        customer_id AS "ExternalID", first_name AS "FirstName", last_name AS "LastName", city AS "City",
+        country AS "Country", postal_code AS "Zip", last_order AS "Last Order", total_spent AS "Total Spent",
+        tier AS "Tier", notes AS "Notes"
+    FROM (
+        SELECT *, lower(trim(email)) AS e, replace(regexp_replace(phone, '[^0-9+]', '', 'g'), '(0)', '') AS d
+        FROM read_csv('{audience}', all_varchar = true, header = true, parallel = true)
+    )
+"""
+KEYED = f"""
+    SELECT *, coalesce("Email", "PhoneNumber", "ExternalID") AS k FROM ({NORMALIZED})
+    WHERE k IS NOT NULL
+"""
+QUERIES = {
+    "none": f"SELECT * EXCLUDE k FROM ({KEYED})",
+    "any": f"SELECT any_value(COLUMNS(* EXCLUDE k)) FROM ({KEYED}) GROUP BY k",
+    "first": f"SELECT * EXCLUDE (k, n) FROM (SELECT *, row_number() OVER () AS n FROM ({KEYED}))"
+    " QUALIFY row_number() OVER (PARTITION BY k ORDER BY n) = 1",
+}
+duckdb.sql(f"COPY ({QUERIES[keep]}) TO '{out}' (FORMAT csv, HEADER)")
