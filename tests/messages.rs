@@ -42,6 +42,8 @@ impl Told {
             (r"AAAA[A-Za-z0-9+/=]+", "KEY"),
             (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "TIME"),
             (r"process \d+", "process PID"),
+            // How a connection that is cut shows is a matter of microseconds.
+            (r"\[Session\(-\d+\)\] [A-Za-z ]+", "[Session]"),
         ] {
             settings.add_filter(pattern, instead);
         }

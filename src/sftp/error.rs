@@ -184,8 +184,11 @@ impl SftpError {
         Some(match self {
             Self::HostKey(error) => return error.hint(),
             Self::KeyFileExposed { path, .. } => format!("chmod 600 {}", path.display()),
-            Self::KeyFile { .. } => {
-                "name the file of the private key: private-key in [sftp], or --identity".into()
+            Self::KeyFile { path, .. } => {
+                format!("is the path right? try: ls -l {}", path.display())
+            }
+            Self::PassphraseWrong { path } => {
+                format!("try it by hand: ssh-keygen -y -f {}", path.display())
             }
             Self::Refused {
                 status: SftpStatus::PERMISSION_DENIED,

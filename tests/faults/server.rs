@@ -291,7 +291,7 @@ fn a_file_of_the_wrong_size_is_sent_three_times_and_the_other_parts_arrive() {
     let outcome = scene.run();
     outcome
         .assert_code(15)
-        .assert_says(&["1 of the parts", "another size"]);
+        .assert_says(&["1 part: another size on the server", "another size"]);
     let report = outcome.report();
     assert_eq!(words(&report), ["failed", "verified", "verified"]);
     assert_eq!(attempts(&report), [3, 1, 1]);

@@ -271,12 +271,6 @@ fn hint(name: Name, error: &Error) -> Option<String> {
             format!("export {variable}=…, or write it into the EnvironmentFile of the systemd unit")
         }
         (Name::State, _) => "free or mend it, or name another place with --state-dir".to_owned(),
-        (Name::Key, Error::Sftp(SftpError::KeyFile { path, .. })) => {
-            format!("is the path right? try: ls -l {}", path.display())
-        }
-        (Name::Key, Error::Sftp(SftpError::PassphraseWrong { path })) => {
-            format!("try it by hand: ssh-keygen -y -f {}", path.display())
-        }
         (Name::Address, Error::Sftp(SftpError::Resolve { host, .. })) => {
             format!("is the name right, and is there a network? try: getent hosts {host}")
         }
