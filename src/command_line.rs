@@ -2,6 +2,8 @@
 //!
 //! Only words of the command line itself are in it, and none of them is a secret: passwords are refused there.
 
+use std::path::Path;
+
 /// The name that the program is called by, whatever its path.
 const PROGRAM: &str = "klaviyo-export";
 
@@ -26,6 +28,19 @@ impl CommandLine {
     pub fn new<'a>(words: impl IntoIterator<Item = &'a str>) -> Self {
         Self {
             words: words.into_iter().map(str::to_owned).collect(),
+        }
+    }
+
+    /// Another command for the job file `job`, with the state directory that this one names; one that an environment
+    /// variable names is known to the next command too.
+    #[must_use]
+    pub fn of_job(&self, command: &str, job: &Path, state_directory: Option<&Path>) -> Self {
+        let line = Self::new([command, &*job.to_string_lossy()]);
+        match state_directory {
+            Some(directory) if self.has("--state-dir") => {
+                line.with(["--state-dir", &*directory.to_string_lossy()])
+            }
+            _ => line,
         }
     }
 

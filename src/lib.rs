@@ -188,7 +188,9 @@ fn conclude(finished: &Finished, json: bool, surroundings: &Surroundings) -> u8 
 
 /// The command that does in earnest what a trial has shown: ten rows after a dry run, all after a few.
 fn after_a_trial(line: &CommandLine) -> Option<CommandLine> {
+    // The key that was accepted is known from now on.
     let plain = line.clone().without_value("--limit");
+    let plain = plain.without("--accept-new-host-key");
     if line.has("--dry-run") {
         let few = plain
             .without("--dry-run")

@@ -130,6 +130,21 @@ fn text_is_aligned_and_plain_where_nobody_watches() {
 }
 
 #[test]
+fn an_unfinished_run_is_not_given_up_for_ten_rows() {
+    let (workspace, server) = started(Faults::none().always(Fault::RefuseLogin));
+    workspace.run(&["run", "vip.toml"]).exits(13);
+    server.0.set_faults(Faults::none());
+    let text = workspace.run(&["check", "vip.toml"]).exits(0).stdout;
+    assert!(text.contains("is unfinished; the next one goes on with it"));
+    assert!(
+        text.ends_with("all is well; next: klaviyo-export run vip.toml\n"),
+        "{text}"
+    );
+    let run = workspace.run(&["run", "vip.toml"]).exits(0);
+    assert!(run.stdout.contains("went on with this unfinished run"));
+}
+
+#[test]
 fn probe_puts_an_empty_file_there_and_removes_it() {
     let (workspace, server) = started(Faults::none());
     let findings = checked(&workspace, &["--probe"], 0);
@@ -217,6 +232,15 @@ fn a_missing_folder_is_told_before_a_run_finds_out() {
     let findings = checked(&workspace, &["--probe"], 14);
     assert_eq!(not_ok(&findings), ["directory failed", "probe skipped"]);
     says(&findings, "directory", "hint", "Klaviyo's is /profiles");
+
+    let run = workspace.run(&["run", "vip.toml"]).exits(14);
+    assert!(
+        run.stderr.contains("Klaviyo's is /profiles"),
+        "{}",
+        run.stderr
+    );
+    // The same command would end in the same way.
+    assert!(!run.stderr.contains("next: "), "{}", run.stderr);
 }
 
 #[test]

@@ -23,6 +23,11 @@ fn a_job_that_never_ran_says_what_to_type() {
         outcome.stdout,
         "vip: no run yet\nnext: klaviyo-export run vip.toml --limit 10\n"
     );
+    let outcome = workspace.run(&["runs", &job, "--state-dir", "my state"]);
+    assert_eq!(
+        outcome.exits(0).stdout,
+        "vip: no run yet\nnext: klaviyo-export run vip.toml --state-dir 'my state' --limit 10\n"
+    );
     assert_eq!(
         workspace.run(&["runs", &job, "--json"]).exits(0).stdout,
         "[]\n"

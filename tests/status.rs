@@ -41,7 +41,12 @@ fn the_last_run_is_told_with_its_counts_and_what_to_type_next() {
     let failed = workspace.run(&["status", &job]).exits(0).stdout;
     assert!(failed.starts_with("vip: failed, run "), "{failed}");
     assert!(
-        failed.ends_with("next: klaviyo-export run vip.toml\n"),
+        failed.contains("\n  exit code  13: the host key was not accepted, or the login failed\n"),
+        "{failed}"
+    );
+    // The next run would end in the same way.
+    assert!(
+        failed.ends_with("next: klaviyo-export check vip.toml\n"),
         "{failed}"
     );
 
@@ -60,6 +65,26 @@ fn the_last_run_is_told_with_its_counts_and_what_to_type_next() {
     workspace.run(&["run", &job, "--dry-run"]).exits(0);
     let dry = workspace.run(&["status", &job]).exits(0).stdout;
     assert!(dry.starts_with("vip: dry run, run "), "{dry}");
+
+    std::fs::rename(workspace.path(&job), workspace.path("my vip.toml")).unwrap();
+    let state = workspace.path("state");
+    let state = state.to_str().unwrap();
+    let elsewhere = workspace.run(&["status", "my vip.toml", "--state-dir", state]);
+    let next = format!("next: klaviyo-export run 'my vip.toml' --state-dir {state}\n");
+    let told = elsewhere.exits(0).stdout;
+    assert!(told.ends_with(&next), "{told}");
+}
+
+#[test]
+fn a_run_that_was_stopped_is_not_told_as_formatted_to_the_end() {
+    let rows = format!("email\n{}", "bad\n".repeat(2_000));
+    let workspace = Workspace::with(&[("a.csv", &rows)]);
+    let server = workspace.server();
+    let job = workspace.job("vip", JOB, Some(&server));
+    workspace.run(&["run", &job]).exits(17);
+    let told = workspace.run(&["status", &job]).exits(0).stdout;
+    assert!(told.contains("\n  formatted  not to the end\n"), "{told}");
+    assert!(told.contains("\n  exit code  17: a guard"), "{told}");
 }
 
 #[test]

@@ -23,7 +23,12 @@ pub fn check(args: &CheckArgs, surroundings: &Surroundings) -> Result<Findings, 
     if let Some(directory) = &args.state_dir {
         job.state_directory.clone_from(directory);
     }
-    let mut findings = Findings::of(&job, &args.job);
+    let mut findings = Findings::of(
+        &job,
+        surroundings
+            .command_line
+            .of_job("check", &args.job, args.state_dir.as_deref()),
+    );
     local::audience(&job, &mut findings);
     local::state(&job, &mut findings);
     let secrets = job.read_secrets(environment).map_err(Error::from);

@@ -5,7 +5,6 @@ use serde::Serialize;
 
 use super::Surroundings;
 use crate::cli::RunsArgs;
-use crate::command_line::CommandLine;
 use crate::console::printable;
 use crate::error::Error;
 use crate::job::JobPlace;
@@ -53,8 +52,10 @@ pub fn runs(args: &RunsArgs, surroundings: &Surroundings) -> Result<String, Erro
         return Ok(String::from_utf8_lossy(&to_json(&lines)).into_owned());
     }
     if lines.is_empty() {
-        let path = args.job.to_string_lossy();
-        let next = CommandLine::new(["run", &*path, "--limit", "10"]);
+        let next = surroundings
+            .command_line
+            .of_job("run", &args.job, args.state_dir.as_deref());
+        let next = next.with(["--limit", "10"]);
         return Ok(format!("{}: no run yet\nnext: {next}\n", job.name));
     }
     Ok(table(&lines))
@@ -80,7 +81,8 @@ fn of_run(id: &str, run: &RunDirectory, is_held: bool) -> RunLine {
 }
 
 /// The run's report: there is none of a run that was killed.
-fn report(run: &RunDirectory) -> Option<RunReport> {
+/// What the last process of a run reported, if it came that far.
+pub(super) fn report(run: &RunDirectory) -> Option<RunReport> {
     serde_json::from_slice(&std::fs::read(run.report()).ok()?).ok()
 }
 

@@ -4,8 +4,11 @@ use std::fmt::Write;
 use std::path::Path;
 
 use super::Surroundings;
+use super::runs::report;
 use crate::cli::StatusArgs;
+use crate::command_line::CommandLine;
 use crate::error::Error;
+use crate::exit_code::ExitCode;
 use crate::job::JobPlace;
 use crate::lock::{self, seconds};
 use crate::manifest::{RunManifest, RunStatus, read_manifest, to_json};
@@ -29,29 +32,45 @@ pub fn status(args: &StatusArgs, surroundings: &Surroundings) -> Result<String, 
         return Ok(String::from_utf8_lossy(&to_json(&manifest)).into_owned());
     }
     let holder = lock::holder(state.path());
-    Ok(describe(
-        &manifest,
-        holder.as_deref(),
-        &args.job,
-        run.path(),
-    ))
-}
-
-fn describe(manifest: &RunManifest, holder: Option<&str>, job: &Path, directory: &Path) -> String {
+    let code = report(&run).and_then(|report| code_of(&manifest, report.exit_code));
+    // What has to be mended before another run is worth it, `check` tells anew.
+    let command = match code {
+        Some(ExitCode::Audience | ExitCode::Authentication) => "check",
+        _ => "run",
+    };
+    let again = surroundings
+        .command_line
+        .of_job(command, &args.job, args.state_dir.as_deref());
     let mut text = String::new();
     // Writing to a String cannot fail.
-    let _ = write_description(&mut text, manifest, holder, job, directory);
-    text
+    let _ = describe(
+        &mut text,
+        &manifest,
+        holder.as_deref(),
+        code,
+        &again,
+        run.path(),
+    );
+    Ok(text)
 }
 
-fn write_description(
+/// What a run that did not come to its end ended with. The report of one that runs anew is of an earlier process.
+fn code_of(manifest: &RunManifest, code: u8) -> Option<ExitCode> {
+    let has_ended = matches!(manifest.status, RunStatus::Failed | RunStatus::Interrupted);
+    ExitCode::ALL
+        .into_iter()
+        .find(|known| has_ended && known.number() == code)
+}
+
+fn describe(
     out: &mut String,
     manifest: &RunManifest,
     holder: Option<&str>,
-    job: &Path,
+    code: Option<ExitCode>,
+    again: &CommandLine,
     directory: &Path,
 ) -> std::fmt::Result {
-    let again = format!("next: klaviyo-export run {}", job.display());
+    let again = format!("next: {again}");
     let (word, next) = match (manifest.status, holder) {
         (RunStatus::Running, Some(holder)) => (
             format!("under way ({holder})"),
@@ -73,7 +92,10 @@ fn write_description(
         Some(end) => writeln!(out, ", ended {}", seconds(end))?,
         None => writeln!(out)?,
     }
-    if let Some(counts) = &manifest.counts {
+    if let Some(code) = code {
+        writeln!(out, "  exit code  {}: {}", code.number(), code.meaning())?;
+    }
+    if let Some(counts) = manifest.counts.as_ref().filter(|_| manifest.formatted) {
         let written = grouped(counts.rows_written);
         let read = count(counts.rows_read, "row");
         writeln!(

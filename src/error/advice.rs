@@ -16,7 +16,12 @@ impl Error {
         match self {
             Self::Job(error) => of_job(error),
             Self::Sftp(error) => error.hint(),
-            Self::Upload { source } => of_upload(source).or_else(|| self.of_its_code()),
+            Self::Upload { source } => of_upload(source).or_else(|| match self.exit_code() {
+                ExitCode::Transfer if is_for_good(source) => {
+                    Some("nothing is lost: mend it, then run the same command again".to_owned())
+                }
+                _ => self.of_its_code(),
+            }),
             Self::Commit(CommitError::Duplicate { .. }) => Some(
                 "mend the source, or say which row to keep: duplicates = \"first\" or \"last\""
                     .to_owned(),
@@ -58,6 +63,8 @@ impl Error {
             }) if takes_files(line) => Some(line.clone().with(["--map", &format!("{column}=")])),
             Self::NoServer => Some(line.clone().with_server()),
             Self::NoRun { .. } => Some(line.clone().without("--json").command("run")),
+            // The same command would fail in the same way.
+            Self::Upload { source } if is_for_good(source) => None,
             _ => match self.exit_code() {
                 ExitCode::Transfer | ExitCode::Interrupted | ExitCode::Terminated => {
                     Some(line.clone().without("--fresh"))
@@ -118,6 +125,16 @@ fn of_upload(error: &UploadError) -> Option<String> {
                 .to_owned(),
         ),
         _ => None,
+    }
+}
+
+/// Whether the server would give the same answer again.
+fn is_for_good(error: &UploadError) -> bool {
+    match error {
+        UploadError::Connect(error) | UploadError::Part { source: error, .. } => {
+            !error.is_transient() && !error.is_interrupted()
+        }
+        _ => false,
     }
 }
 

@@ -20,10 +20,11 @@ impl Bars {
     pub(super) fn new(bars: &MultiProgress, sends: bool) -> Self {
         let bar = || {
             // The template is a constant and the bar's default stands in if it ever were wrong.
-            let style = ProgressStyle::with_template("{prefix:>7} [{bar:24}] {msg}").map_or_else(
-                |_| ProgressStyle::default_bar(),
-                |style| style.progress_chars("=> "),
-            );
+            let style = ProgressStyle::with_template("{prefix:>6} [{bar:16}] {wide_msg}")
+                .map_or_else(
+                    |_| ProgressStyle::default_bar(),
+                    |style| style.progress_chars("=> "),
+                );
             bars.add(ProgressBar::new(0).with_style(style))
         };
         let format = bar().with_prefix("format");

@@ -154,14 +154,16 @@ impl RunReport {
             {
                 continue;
             }
+            // The line above names the folder.
             let path = part.remote_path.as_deref().unwrap_or("-");
+            let name = path.rsplit('/').next().unwrap_or(path);
             let again = if part.attempts > 1 {
                 format!(", attempt {}", part.attempts)
             } else {
                 String::new()
             };
             rows.push(vec![
-                path.to_owned(),
+                name.to_owned(),
                 count(part.rows, "row"),
                 megabytes(part.bytes),
                 format!("{word}{again}"),

@@ -1,11 +1,11 @@
 //! What the checks found: in text, aligned, and as JSON.
 
 use std::fmt::Write as _;
-use std::path::Path;
 
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
+use crate::command_line::CommandLine;
 use crate::console::printable;
 use crate::error::Error;
 use crate::exit_code::ExitCode;
@@ -118,7 +118,22 @@ pub struct Findings {
     /// The checks.
     pub checks: Vec<Check>,
     #[serde(skip)]
-    file: String,
+    pub(super) standing: Standing,
+    /// The check itself.
+    #[serde(skip)]
+    command: CommandLine,
+}
+
+/// What the last run means for the next one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Nothing.
+    #[default]
+    Free,
+    /// It can go on. One with another `--limit` would take its place.
+    Unfinished,
+    /// It has the lock.
+    UnderWay,
 }
 
 /// What a check that is ok has to say.
@@ -138,14 +153,15 @@ impl From<String> for Outcome {
 }
 
 impl Findings {
-    /// No check of `job`, whose file is `path`, is made yet.
-    pub(super) fn of(job: &Job, path: &Path) -> Self {
+    /// No check of `job` is made yet; `command` makes them all.
+    pub(super) fn of(job: &Job, command: CommandLine) -> Self {
         Self {
             job: job.name.clone(),
             server: job.delivery.as_ref().map(|delivery| delivery.sftp.server()),
             exit_code: ExitCode::Done.number(),
             checks: Vec::new(),
-            file: path.display().to_string(),
+            standing: Standing::default(),
+            command,
         }
     }
 
@@ -232,18 +248,21 @@ impl Findings {
             .filter(|check| check.status == Status::Failed)
             .count();
         let job = &self.job;
-        let file = &self.file;
-        match failed {
-            0 => writeln!(
+        let check = &self.command;
+        if failed > 0 {
+            let failed = count(failed as u64, "check");
+            let code = self.exit_code;
+            return writeln!(
                 out,
-                "\n{job}: all is well; next: klaviyo-export run {file} --limit 10"
-            ),
-            failed => writeln!(
-                out,
-                "\n{job}: {} failed (exit code {}); next: mend it, then klaviyo-export check {file}",
-                count(failed as u64, "check"),
-                self.exit_code
-            ),
+                "\n{job}: {failed} failed (exit code {code}); next: mend it, then {check}"
+            );
+        }
+        let run = check.clone().command("run");
+        write!(out, "\n{job}: all is well; next: ")?;
+        match self.standing {
+            Standing::Free => writeln!(out, "{}", run.with(["--limit", "10"])),
+            Standing::Unfinished => writeln!(out, "{run}"),
+            Standing::UnderWay => writeln!(out, "wait for the run that is under way"),
         }
     }
 }

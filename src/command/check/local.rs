@@ -4,12 +4,12 @@ use std::path::Path;
 
 use rustix::fs::{Access, access, statvfs};
 
-use super::findings::{Findings, Name, Outcome};
+use super::findings::{Findings, Name, Outcome, Standing};
 use crate::audience::{Audience, SourceFormat};
 use crate::error::Error;
 use crate::job::Job;
 use crate::lock;
-use crate::manifest::StateError;
+use crate::manifest::{RunManifest, StateError};
 use crate::mapping::Mapping;
 use crate::report::{count, megabytes};
 use crate::resume;
@@ -73,6 +73,16 @@ pub(super) fn state(job: &Job, findings: &mut Findings) {
         // What cannot be read cannot be gone on with.
         resume::last_run(&state).map_err(Error::from)
     });
+    let holder = lock::holder(state.path());
+    let is_unfinished = |last: &Option<RunManifest>| {
+        last.as_ref()
+            .is_some_and(|last| last.status.is_unfinished())
+    };
+    findings.standing = match &result {
+        _ if holder.is_some() => Standing::UnderWay,
+        Ok(last) if is_unfinished(last) => Standing::Unfinished,
+        _ => Standing::Free,
+    };
     findings.note(Name::State, result, |last| {
         let there = nearest(state.path());
         let free = statvfs(there).map_or(String::new(), |room| {
@@ -80,7 +90,7 @@ pub(super) fn state(job: &Job, findings: &mut Findings) {
             format!(", {} free", megabytes(free))
         });
         let mut notes = Vec::new();
-        if let Some(holder) = lock::holder(state.path()) {
+        if let Some(holder) = holder {
             notes.push(format!("a run is under way ({holder})"));
         } else if let Some(last) = last
             && last.status.is_unfinished()
