@@ -186,6 +186,9 @@ pub struct RunManifest {
     pub finished_at: Option<Timestamp>,
     /// How it stands.
     pub status: RunStatus,
+    /// Why it failed, on one line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
     /// True from when every row of the audience is in a closed part.
     pub formatted: bool,
     /// What was counted, once formatting has ended.
@@ -324,6 +327,7 @@ mod tests {
             started_at: Timestamp::UNIX_EPOCH,
             finished_at: None,
             status: RunStatus::Running,
+            error: None,
             formatted: false,
             counts: None,
             parts: Vec::new(),

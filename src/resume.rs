@@ -245,6 +245,7 @@ mod tests {
             started_at: Timestamp::UNIX_EPOCH,
             finished_at: None,
             status: RunStatus::Running,
+            error: None,
             formatted: false,
             counts: None,
             parts: Vec::new(),

@@ -7,6 +7,7 @@
 //! A part that breaks starts again from its first byte, so on a link that is cut every minute a part must be through within
 //! a minute. [`Lanes`] sees to that: sessions share the link, and after a break fewer of them send at once.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,7 @@ use crate::job::RetryPolicy;
 #[derive(Debug, Default)]
 pub struct Trouble {
     since: Mutex<Option<Instant>>,
+    abandoned: AtomicBool,
 }
 
 impl Trouble {
@@ -25,6 +27,16 @@ impl Trouble {
     pub fn end(&self) {
         let mut since = self.since.lock().unwrap_or_else(PoisonError::into_inner);
         *since = None;
+    }
+
+    /// The run has failed elsewhere: what fails from now on is not tried again.
+    pub fn abandon(&self) {
+        self.abandoned.store(true, Ordering::Release);
+    }
+
+    /// Whether trying again is in vain.
+    pub fn is_abandoned(&self) -> bool {
+        self.abandoned.load(Ordering::Acquire)
     }
 
     /// Something failed. How long it has been so.

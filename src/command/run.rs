@@ -114,6 +114,7 @@ pub fn execute(
     begun.manifest.update(|noted| {
         noted.status = manifest.status;
         noted.finished_at = manifest.finished_at;
+        noted.error = outcome.error.as_ref().map(Error::chain);
     })?;
     retention::tidy(&state, job.retention, &manifest.run_id)?;
     Ok(Finished {

@@ -7,6 +7,7 @@ use super::Surroundings;
 use super::runs::report;
 use crate::cli::StatusArgs;
 use crate::command_line::CommandLine;
+use crate::console::printable;
 use crate::error::Error;
 use crate::exit_code::ExitCode;
 use crate::job::JobPlace;
@@ -91,6 +92,9 @@ fn describe(
     match manifest.finished_at {
         Some(end) => writeln!(out, ", ended {}", seconds(end))?,
         None => writeln!(out)?,
+    }
+    if let Some(error) = &manifest.error {
+        writeln!(out, "  error      {}", printable(error))?;
     }
     if let Some(code) = code {
         writeln!(out, "  exit code  {}: {}", code.number(), code.meaning())?;

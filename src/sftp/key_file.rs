@@ -60,6 +60,14 @@ impl KeyFile {
         if is_public(&bytes) {
             return Err(unusable(public_half_of(path)));
         }
+        let text = String::from_utf8(bytes)
+            .map_err(|_| unusable("it is no text file in PEM or OpenSSH format".into()))?
+            .replace("\r\n", "\n");
+        // What is no key at all is not mended by another mode.
+        let (encrypted, public) = match look_at(&text) {
+            Outside::Unusable(reason) => return Err(unusable(reason)),
+            Outside::Usable { encrypted, public } => (encrypted, public),
+        };
         let mode = about.permissions().mode() & 0o777;
         if mode & 0o077 != 0 {
             return Err(SftpError::KeyFileExposed {
@@ -67,19 +75,13 @@ impl KeyFile {
                 mode,
             });
         }
-        let text = String::from_utf8(bytes)
-            .map_err(|_| unusable("it is no text file in PEM or OpenSSH format".into()))?
-            .replace("\r\n", "\n");
-        match look_at(&text) {
-            Outside::Unusable(reason) => Err(unusable(reason)),
-            Outside::Usable { encrypted, public } => Ok(Self {
-                path: path.to_path_buf(),
-                text: Secret::new(text),
-                encrypted,
-                fingerprint: public.as_deref().map(HostKeyPin::of),
-                key_type: public.as_deref().and_then(key_type_of).map(str::to_owned),
-            }),
-        }
+        Ok(Self {
+            path: path.to_path_buf(),
+            text: Secret::new(text),
+            encrypted,
+            fingerprint: public.as_deref().map(HostKeyPin::of),
+            key_type: public.as_deref().and_then(key_type_of).map(str::to_owned),
+        })
     }
 
     /// Whether libssh2 will be able to read the key, with `passphrase` if it is encrypted. Where the reader here does not

@@ -140,6 +140,29 @@ fn a_server_that_refuses_for_good_ends_the_run_after_give_up_after() {
 }
 
 #[test]
+fn a_run_that_a_guard_stops_does_not_wait_for_a_server_that_is_down() {
+    let options = JobOptions {
+        give_up_after: "1h",
+        ..JobOptions::default()
+    };
+    let scene = Scene::new(1, &options, Faults::none().always(Fault::RefuseConnection));
+    let bad = ",bad,,\n".repeat(2_000);
+    scene
+        .workspace
+        .write("audience.csv", format!("id,mail,name,note\n{bad}"));
+    let outcome = scene.run();
+    outcome.assert_code(17).assert_says(&["max-rejected"]);
+    let status = scene.workspace.call(&["status", "job.toml"]);
+    assert!(
+        status
+            .stdout
+            .contains("\n  error      2,000 of 2,000 rows are rejected, and "),
+        "{}",
+        status.stdout
+    );
+}
+
+#[test]
 fn a_part_that_is_cut_each_time_does_not_go_on_for_ever() {
     let options = JobOptions {
         give_up_after: "1h",

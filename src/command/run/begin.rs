@@ -112,6 +112,7 @@ fn new_run(
         started_at,
         finished_at: None,
         status: RunStatus::Running,
+        error: None,
         formatted: false,
         counts: None,
         parts: Vec::new(),
@@ -146,6 +147,7 @@ fn go_on(
     tracing::info!(job = job.name, run = last.run_id, delivered, "run goes on");
     last.status = RunStatus::Running;
     last.finished_at = None;
+    last.error = None;
     let directory = state.run(&last.run_id);
     directory.create()?;
     let prefix = format!("{}-{}", job.name, last.run_id);

@@ -7,7 +7,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
@@ -247,7 +247,12 @@ impl Pool<'_> {
         if matches!(error, SftpError::Resolve { .. }) && !self.open.load(Ordering::Acquire) {
             limit = limit.min(UNKNOWN_NAME);
         }
-        if self.route.trouble.note() >= limit {
+        if self.route.trouble.is_abandoned() {
+            self.over.store(true, Ordering::Release);
+            return false;
+        }
+        let lasted = self.route.trouble.note();
+        if lasted >= limit {
             self.fail(UploadError::GaveUp {
                 after: limit,
                 source: error,
@@ -257,11 +262,31 @@ impl Pool<'_> {
         let wait = backoff.next().unwrap_or(limit);
         let cause = std::error::Error::source(&error)
             .map_or_else(String::new, |cause| format!(": {cause}"));
+        let left = Duration::from_secs(limit.saturating_sub(lasted).as_secs().max(1));
         tracing::warn!(
-            "{error}{cause}; trying again in {:.1} s",
-            wait.as_secs_f64()
+            "{error}{cause}; trying again in {:.1} s, for {} at most",
+            wait.as_secs_f64(),
+            humantime::format_duration(left)
         );
-        self.route.interrupt.sleep(wait) && !self.over.load(Ordering::Acquire)
+        self.pause(wait)
+    }
+
+    /// Waits so long. False when the run is over, or has failed elsewhere.
+    fn pause(&self, time: Duration) -> bool {
+        let until = Instant::now() + time;
+        loop {
+            if self.over.load(Ordering::Acquire) || self.route.trouble.is_abandoned() {
+                self.over.store(true, Ordering::Release);
+                return false;
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return true;
+            }
+            if !self.route.interrupt.sleep(left.min(IDLE_LOOK)) {
+                return false;
+            }
+        }
     }
 
     fn fail(&self, error: UploadError) {

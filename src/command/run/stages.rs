@@ -34,6 +34,7 @@ pub(super) struct Stages<'a> {
     begun: &'a Begun,
     manifest: &'a Arc<ManifestFile>,
     meter: Arc<Meter>,
+    trouble: Trouble,
     surroundings: &'a Surroundings,
     options: RunOptions,
 }
@@ -62,6 +63,7 @@ impl<'a> Stages<'a> {
             begun,
             manifest: &begun.manifest,
             meter,
+            trouble: Trouble::default(),
             surroundings,
             options,
         }
@@ -175,6 +177,8 @@ impl<'a> Stages<'a> {
         let whole = result.is_ok();
         if !whole {
             counts.end_early();
+            // A server that is down is not waited for: the run has failed already.
+            self.trouble.abandon();
         }
         let noted = self.manifest.update(|manifest| {
             manifest.counts = Some(counts.clone());
@@ -215,12 +219,11 @@ impl<'a> Stages<'a> {
 
     fn deliver(&self, delivery: &Delivery, queue: Receiver<Task>) -> Sent {
         let begun = Instant::now();
-        let trouble = Trouble::default();
         let route = Route {
             delivery,
             manifest: self.manifest,
             meter: &self.meter,
-            trouble: &trouble,
+            trouble: &self.trouble,
             interrupt: &self.surroundings.interrupt,
             keep_parts: self.job.keep_parts,
         };
