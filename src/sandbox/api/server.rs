@@ -3,6 +3,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
@@ -23,6 +24,9 @@ pub(super) const MAX_BODY_BYTES: usize = 5_000_000;
 /// What is read of a body that is too large, so that the client can finish sending and read the answer.
 const MAX_READ_BYTES: usize = 64 << 20;
 
+/// How long nothing is accepted after that failed: the process may have run out of sockets.
+const PAUSE: Duration = Duration::from_millis(10);
+
 /// The type of all documents.
 const JSON_API: &str = "application/vnd.api+json";
 
@@ -36,7 +40,7 @@ pub(in crate::sandbox) async fn serve(listener: TcpListener, api: Arc<ApiState>)
     loop {
         // A client that went before it was accepted is no reason to stop.
         let Ok((socket, _)) = listener.accept().await else {
-            tokio::task::yield_now().await;
+            tokio::time::sleep(PAUSE).await;
             continue;
         };
         let api = Arc::clone(&api);
@@ -69,7 +73,7 @@ async fn answer(
         }
         // One byte more than allowed shows that it is too large.
         let room = (MAX_BODY_BYTES + 1).saturating_sub(body.len());
-        body.extend(bytes.iter().take(room));
+        body.extend_from_slice(bytes.get(..room).unwrap_or(&bytes));
     }
     let answered = tokio::task::spawn_blocking(move || respond(&api, &parts, &body));
     answered.await.ok().flatten().ok_or(Dropped)
