@@ -32,7 +32,7 @@ const JSON_API: &str = "application/vnd.api+json";
 
 /// The connection is to be closed without an answer.
 #[derive(Debug, thiserror::Error)]
-#[error("a fault of the sandbox")]
+#[error("sandbox: the connection is closed without a reply")]
 struct Dropped;
 
 /// Serves until the runtime ends.
