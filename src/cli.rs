@@ -74,7 +74,7 @@ pub enum Command {
     #[cfg(feature = "sandbox")]
     #[command(after_help = DEMO_EXAMPLES)]
     Demo(DemoArgs),
-    /// Run the built-in SFTP server alone, to point jobs at
+    /// Run the built-in SFTP server and Klaviyo API alone, to point jobs at
     #[cfg(feature = "sandbox")]
     #[command(after_help = SANDBOX_EXAMPLES)]
     Sandbox(SandboxArgs),
@@ -350,9 +350,12 @@ pub struct SandboxArgs {
     /// Where keys and received files are kept
     #[arg(long, value_name = "DIR", default_value = "klaviyo-sandbox")]
     pub directory: PathBuf,
-    /// TCP port on 127.0.0.1; 0 for a free one
+    /// TCP port of the SFTP server on 127.0.0.1; 0 for a free one
     #[arg(long, default_value_t = 2222)]
     pub port: u16,
+    /// TCP port of the Klaviyo API on 127.0.0.1; 0 for a free one
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    pub api_port: u16,
 }
 
 /// `check`.
@@ -472,7 +475,8 @@ Examples:
 const SANDBOX_EXAMPLES: &str = "\
 Examples:
   klaviyo-export sandbox
-  klaviyo-export sandbox --directory /tmp/sandbox --port 0";
+  klaviyo-export sandbox --directory /tmp/sandbox --port 0
+  klaviyo-export sandbox --api-port 8080         the Klaviyo API where a program expects it";
 
 const CHECK_EXAMPLES: &str = "\
 Examples:

@@ -1,4 +1,4 @@
-//! The built-in SFTP server that stands in for Klaviyo's, on loopback only.
+//! The built-in SFTP server that stands in for Klaviyo's, on loopback only, and a Klaviyo [`api`] beside it.
 //!
 //! It keeps the rules of AWS Transfer Family on S3 (`/profiles` and `/events` only, write-only and strictly sequential
 //! uploads, an object that appears at CLOSE, no setstat, no append) and strikes with [`Fault`]s that a test arms. What
@@ -7,6 +7,7 @@
 //! Where AWS's answer is not known, the sandbox gives the one that is hardest on the client: reading is denied, FSTAT of
 //! an open handle says "no such file", and CLOSE after a refused write fails although a partial object was stored.
 
+pub mod api;
 mod connection;
 mod fault;
 mod journal;
@@ -26,6 +27,7 @@ use std::time::Duration;
 use russh::keys::HashAlg;
 use tokio::runtime::{Builder, Runtime};
 
+use api::{Api, ApiSettings, ApiState};
 use connection::Shared;
 use fault::FaultState;
 pub use fault::{Fault, Faults};
@@ -48,6 +50,8 @@ pub struct SandboxSettings {
     pub username: String,
     /// What goes wrong from the start; [`Sandbox::set_faults`] changes it later.
     pub faults: Faults,
+    /// The Klaviyo API beside the SFTP server.
+    pub api: ApiSettings,
 }
 
 /// Why a sandbox could not start.
@@ -105,6 +109,7 @@ pub struct Sandbox {
     // Dropped first: its tasks write to the root until they have ended.
     _runtime: Runtime,
     shared: Arc<Shared>,
+    api: Api,
     keys: Keys,
     address: SocketAddr,
     _lock: File,
@@ -118,19 +123,27 @@ impl Sandbox {
             port,
             username,
             faults,
+            api,
         } = settings;
         let store = Store::create(&root)?;
         let lock = lock(&root)?;
         store.clear_staging()?;
         let (listener, address) =
             listen(port).map_err(|source| SandboxError::Listen { port, source })?;
+        let port = api.port;
+        let (api_listener, api_address) =
+            listen(port).map_err(|source| SandboxError::Listen { port, source })?;
         let keys = Keys::load_or_create(&root, address)?;
+        let folders = [store.profiles(), store.collected_profiles()].map(Path::to_owned);
+        let origin = format!("http://{api_address}");
+        let api = Arc::new(ApiState::new(api, origin, keys.api.clone(), folders));
         let shared = Arc::new(Shared {
             store,
             username,
             user_key: keys.user.public_key().clone(),
             journal: Journal::default(),
             faults: FaultState::new(faults),
+            api: Arc::clone(&api),
         });
         let runtime = Builder::new_multi_thread()
             .worker_threads(WORKER_THREADS)
@@ -138,15 +151,18 @@ impl Sandbox {
             .enable_all()
             .build()
             .map_err(SandboxError::Threads)?;
-        let listener = {
+        let enter = |listener| {
             let _entered = runtime.enter();
-            tokio::net::TcpListener::from_std(listener).map_err(SandboxError::Threads)?
+            tokio::net::TcpListener::from_std(listener).map_err(SandboxError::Threads)
         };
+        let (listener, api_listener) = (enter(listener)?, enter(api_listener)?);
+        runtime.spawn(api::server::serve(api_listener, Arc::clone(&api)));
         let host_key = keys.host.clone();
         runtime.spawn(connection::serve(listener, host_key, Arc::clone(&shared)));
         Ok(Self {
             _runtime: runtime,
             shared,
+            api: Api::new(api, keys.api.clone(), keys.api_path.clone()),
             keys,
             address,
             _lock: lock,
@@ -202,6 +218,11 @@ impl Sandbox {
     /// Waits until `condition` holds for the journal, at most `limit`; true when it does.
     pub fn wait_for(&self, limit: Duration, condition: impl FnMut(&[Event]) -> bool) -> bool {
         self.shared.journal.wait_for(limit, condition)
+    }
+
+    /// The Klaviyo API beside the SFTP server.
+    pub fn api(&self) -> &Api {
+        &self.api
     }
 
     /// Replaces all faults, also for connections and uploads that are in hand. Counts start again.

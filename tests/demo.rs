@@ -39,7 +39,13 @@ fn a_job_with_the_section_that_the_sandbox_prints_reaches_it() {
         .spawn()
         .unwrap();
     let printed = BufReader::new(sandbox.stdout.take().unwrap());
-    let section: Vec<String> = printed.lines().take(6).map(Result::unwrap).collect();
+    // With the lines for the API, which job files take as comments.
+    let section: Vec<String> = printed.lines().take(10).map(Result::unwrap).collect();
+    let api = &section[7];
+    assert!(api.starts_with("# base-url = \"http://127.0.0.1:"), "{api}");
+    let key = section[8].strip_prefix("# api-key-file = \"").unwrap();
+    let key = std::fs::read_to_string(key.trim_end_matches('"')).unwrap();
+    assert!(key.starts_with("pk_"));
     workspace.write("demo.toml", format!("{DEMO}{}\n", section.join("\n")));
     let ran = workspace.run(&["run", "demo.toml"]);
     let pid = rustix::process::Pid::from_child(&sandbox);

@@ -9,6 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use klaviyo_export::sandbox::api::ApiSettings;
 use klaviyo_export::sandbox::{Event, Fault, Faults, Sandbox, SandboxError, SandboxSettings};
 use ssh2::{ErrorCode, FileStat, OpenFlags, OpenType, RenameFlags, Session, Sftp};
 use tempfile::TempDir;
@@ -25,6 +26,7 @@ fn settings(root: &Path, faults: Faults) -> SandboxSettings {
         port: 0,
         username: "a1b2c3_d4e5f6".to_owned(),
         faults,
+        api: ApiSettings::default(),
     }
 }
 

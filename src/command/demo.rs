@@ -12,6 +12,7 @@ use crate::job::Job;
 use crate::job::file::JobFile;
 use crate::manifest::StateError;
 use crate::progress::ProgressStyle;
+use crate::sandbox::api::ApiSettings;
 use crate::sandbox::{Faults, Sandbox, SandboxSettings};
 
 /// The sample rows, so that the binary needs nothing beside it.
@@ -30,6 +31,7 @@ pub fn demo(args: &DemoArgs, surroundings: &Surroundings) -> Result<Finished, Er
         port: 0,
         username: USERNAME.to_owned(),
         faults: Faults::none(),
+        api: ApiSettings::default(),
     })?;
     console.note(&format!(
         "sandbox: an SFTP server like Klaviyo's, on {}",

@@ -1,4 +1,4 @@
-//! `sandbox`: the built-in SFTP server alone, to point jobs at.
+//! `sandbox`: the built-in SFTP server and the Klaviyo API beside it, alone, to point jobs and programs at.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,6 +7,7 @@ use super::Surroundings;
 use crate::cli::SandboxArgs;
 use crate::command_line::CommandLine;
 use crate::error::Error;
+use crate::sandbox::api::{Api, ApiCall, ApiSettings, REVISION};
 use crate::sandbox::{Event, Faults, Sandbox, SandboxSettings};
 
 /// The user name that sandboxes take, of the form of Klaviyo's.
@@ -22,39 +23,65 @@ pub fn sandbox(args: &SandboxArgs, surroundings: &Surroundings) -> Result<(), Er
         port: args.port,
         username: USERNAME.to_owned(),
         faults: Faults::none(),
+        api: ApiSettings {
+            port: args.api_port,
+            ..ApiSettings::default()
+        },
     };
     let sandbox = Sandbox::start(settings)?;
     surroundings.console.result(&job_section(&sandbox));
+    surroundings.console.result(&api_section(sandbox.api()));
     surroundings.console.note(&format!(
-        "serving on {}; what is uploaded appears in {}; end it with ctrl-c",
+        "serving SFTP on {} and the API on {}; what is uploaded appears in {}; end it with ctrl-c",
         sandbox.address(),
+        sandbox.api().base_url(),
         sandbox.profiles().display()
     ));
     surroundings
         .console
         .note(&format!("next: {}", send_command(&sandbox)));
-    let mut told = 0;
+    let mut told = (0, 0);
     let mut serving = true;
     while serving {
         // What came in just before the signal is told as well.
         serving = surroundings.interrupt.sleep(LOOK);
-        let (events, next) = sandbox.journal_since(told);
-        for event in events {
-            match event {
-                Event::Closed { path, bytes } => surroundings
-                    .console
-                    .note(&format!("received {path}, {bytes} bytes")),
-                Event::PartialStored { path, bytes } => {
-                    surroundings
-                        .console
-                        .note(&format!("received the beginning of {path}, {bytes} bytes"));
-                }
-                _ => {}
-            }
-        }
-        told = next;
+        told = tell_news(&sandbox, surroundings, told);
     }
     Ok(())
+}
+
+/// Says what came in since the events and calls with these numbers; gives the next numbers.
+fn tell_news(
+    sandbox: &Sandbox,
+    surroundings: &Surroundings,
+    (event, call): (u64, u64),
+) -> (u64, u64) {
+    let console = &surroundings.console;
+    let (events, next_event) = sandbox.journal_since(event);
+    for event in events {
+        match event {
+            Event::Closed { path, bytes } => {
+                console.note(&format!("received {path}, {bytes} bytes"));
+            }
+            Event::PartialStored { path, bytes } => {
+                console.note(&format!("received the beginning of {path}, {bytes} bytes"));
+            }
+            _ => {}
+        }
+    }
+    let (calls, next_call) = sandbox.api().journal_since(call);
+    for ApiCall {
+        method,
+        path,
+        status,
+        ..
+    } in calls
+    {
+        let status = status.map_or_else(|| "nothing".to_owned(), |status| status.to_string());
+        let path = path.escape_debug();
+        console.note(&format!("answered {method} {path} with {status}"));
+    }
+    (next_event, next_call)
 }
 
 /// How `send` reaches `sandbox`.
@@ -84,6 +111,16 @@ fn job_section(sandbox: &Sandbox) -> String {
         sandbox.username(),
         sandbox.private_key().display(),
         sandbox.known_hosts().display(),
+    )
+}
+
+/// Where the API and its key are, as a job file's section. The lines are comments: job files do not have the section yet,
+/// and what is printed has to stay a job file as a whole.
+fn api_section(api: &Api) -> String {
+    format!(
+        "# [klaviyo]\n# base-url = \"{}\"\n# api-key-file = \"{}\"\n# revision = \"{REVISION}\"\n",
+        api.base_url(),
+        api.key_file().display(),
     )
 }
 

@@ -13,8 +13,10 @@ use russh::{Channel, ChannelId, MethodKind, MethodSet, Preferred, SshId, cipher,
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use super::api::ApiState;
 use super::fault::{Chance, Fault, FaultState};
 use super::journal::{Event, Journal};
+use super::place::{Folder, Object};
 use super::session::Session;
 use super::store::Store;
 
@@ -72,9 +74,11 @@ pub(super) struct Shared {
     /// The objects.
     pub(super) store: Store,
     /// What clients did.
-    pub(super) journal: Journal,
+    pub(super) journal: Journal<Event>,
     /// What goes wrong.
     pub(super) faults: FaultState,
+    /// The API, which imports what lands in `/profiles`.
+    pub(super) api: Arc<ApiState>,
     /// The only user.
     pub(super) username: String,
     /// The only key.
@@ -87,6 +91,14 @@ impl Shared {
         let fault = self.faults.strike(chance)?;
         self.journal.note(Event::Struck(fault));
         Some(fault)
+    }
+
+    /// Notes an object that is there now, and tells the API before anybody can know.
+    pub(super) fn landed(&self, object: &Object, event: Event) {
+        if object.folder == Folder::Profiles {
+            self.api.arrived(&object.name);
+        }
+        self.journal.note(event);
     }
 }
 

@@ -73,22 +73,34 @@ pub enum Event {
 }
 
 /// The last events, and how many there were before them.
-#[derive(Debug, Default)]
-struct Kept {
+#[derive(Debug)]
+struct Kept<E> {
     forgotten: u64,
-    events: VecDeque<Event>,
+    events: VecDeque<E>,
 }
 
 /// The events so far, and a way to wait for the next.
-#[derive(Debug, Default)]
-pub(super) struct Journal {
-    kept: Mutex<Kept>,
+#[derive(Debug)]
+pub(super) struct Journal<E> {
+    kept: Mutex<Kept<E>>,
     grown: Condvar,
 }
 
-impl Journal {
+impl<E> Default for Journal<E> {
+    fn default() -> Self {
+        Self {
+            kept: Mutex::new(Kept {
+                forgotten: 0,
+                events: VecDeque::new(),
+            }),
+            grown: Condvar::new(),
+        }
+    }
+}
+
+impl<E: Clone> Journal<E> {
     /// Notes an event and wakes those who wait.
-    pub(super) fn note(&self, event: Event) {
+    pub(super) fn note(&self, event: E) {
         let mut kept = self.lock();
         if kept.events.len() == MAX_EVENTS {
             kept.events.pop_front();
@@ -99,12 +111,12 @@ impl Journal {
     }
 
     /// A copy of the events so far.
-    pub(super) fn events(&self) -> Vec<Event> {
+    pub(super) fn events(&self) -> Vec<E> {
         self.lock().events.iter().cloned().collect()
     }
 
     /// The events that are kept from number `from` on, counted from 0 over the whole life, and the number of the next.
-    pub(super) fn since(&self, from: u64) -> (Vec<Event>, u64) {
+    pub(super) fn since(&self, from: u64) -> (Vec<E>, u64) {
         let kept = self.lock();
         let skipped = usize::try_from(from.saturating_sub(kept.forgotten)).unwrap_or(usize::MAX);
         let events = kept.events.iter().skip(skipped).cloned().collect();
@@ -115,7 +127,7 @@ impl Journal {
     pub(super) fn wait_for(
         &self,
         limit: Duration,
-        mut condition: impl FnMut(&[Event]) -> bool,
+        mut condition: impl FnMut(&[E]) -> bool,
     ) -> bool {
         let until = Instant::now() + limit;
         let mut kept = self.lock();
@@ -133,7 +145,7 @@ impl Journal {
         true
     }
 
-    fn lock(&self) -> MutexGuard<'_, Kept> {
+    fn lock(&self) -> MutexGuard<'_, Kept<E>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,4 +1,5 @@
-//! The sandbox's two Ed25519 keys, the server's own and the user's, and the `known_hosts` line that goes with them.
+//! The sandbox's two Ed25519 keys, the server's own and the user's, the `known_hosts` line that goes with them, and the
+//! API key.
 //!
 //! Keys are made once below `root/keys` and kept, so that a client which pinned the host key still trusts a sandbox that
 //! was started again.
@@ -17,6 +18,8 @@ use super::{SandboxError, store};
 /// OpenSSH writes hosts at this port into `known_hosts` without the port.
 const DEFAULT_SSH_PORT: u16 = 22;
 
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
 /// The keys, and the files that a client needs.
 #[derive(Debug)]
 pub(super) struct Keys {
@@ -28,6 +31,10 @@ pub(super) struct Keys {
     pub(super) user_path: PathBuf,
     /// Where the line for this server lies.
     pub(super) known_hosts: PathBuf,
+    /// The private API key.
+    pub(super) api: String,
+    /// Where the API key lies.
+    pub(super) api_path: PathBuf,
 }
 
 impl Keys {
@@ -41,12 +48,33 @@ impl Keys {
         let known_hosts = root.join("known_hosts");
         let line = known_hosts_line(&host, address).map_err(key_error(&known_hosts))?;
         write_private(&known_hosts, &line).map_err(SandboxError::storage(&known_hosts))?;
+        let api_path = folder.join("api_key");
         Ok(Self {
             host,
             user,
             user_path,
             known_hosts,
+            api: load_or_create_api_key(&api_path)?,
+            api_path,
         })
+    }
+}
+
+/// A key of the form of Klaviyo's private ones: `pk_` and 34 hex digits.
+fn load_or_create_api_key(path: &Path) -> Result<String, SandboxError> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(text.trim().to_owned()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let mut random = [0_u8; 17];
+            getrandom::fill(&mut random).map_err(SandboxError::Random)?;
+            let hex = |byte: &u8| [byte >> 4, byte & 15].map(|digit| HEX[usize::from(digit)]);
+            let digits: String = random.iter().flat_map(hex).map(char::from).collect();
+            let key = format!("pk_{digits}");
+            let line = format!("{key}\n");
+            write_private(path, &line).map_err(SandboxError::storage(path))?;
+            Ok(key)
+        }
+        Err(error) => Err(SandboxError::storage(path)(error)),
     }
 }
 

@@ -70,10 +70,11 @@ impl Upload {
         if let Some(staged) = self.staged.take() {
             self.shared.store.put(staged, &self.object)?;
         }
-        self.shared.journal.note(Event::Closed {
+        let event = Event::Closed {
             path: self.object.to_string(),
             bytes: self.received,
-        });
+        };
+        self.shared.landed(&self.object, event);
         Ok(self.object.clone())
     }
 
@@ -88,10 +89,11 @@ impl Drop for Upload {
         if let Some(staged) = self.staged.take()
             && self.shared.store.put(staged, &self.object).is_ok()
         {
-            self.shared.journal.note(Event::PartialStored {
+            let event = Event::PartialStored {
                 path: self.object.to_string(),
                 bytes: self.received,
-            });
+            };
+            self.shared.landed(&self.object, event);
         }
     }
 }

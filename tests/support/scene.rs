@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use klaviyo_export::report::RunReport;
+use klaviyo_export::sandbox::api::ApiSettings;
 use klaviyo_export::sandbox::{Event, Faults, Sandbox, SandboxSettings};
 use tempfile::TempDir;
 
@@ -37,6 +38,7 @@ impl Scene {
             port: 0,
             username: "SandBx_Usr001".to_owned(),
             faults,
+            api: ApiSettings::default(),
         })
         .unwrap();
         let workspace = Workspace::new();

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use klaviyo_export::sandbox::api::ApiSettings;
 use klaviyo_export::sandbox::{Faults, Sandbox, SandboxSettings};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -72,6 +73,7 @@ impl Workspace {
             port: 0,
             username: "AbCdEf_GhIjKl".to_owned(),
             faults,
+            api: ApiSettings::default(),
         };
         Server(Sandbox::start(settings).unwrap())
     }
