@@ -89,6 +89,19 @@ pub enum Command {
     Man(ManArgs),
 }
 
+/// Where state lives: of each command that reads or writes it.
+#[derive(Debug, Args)]
+pub struct StateArgs {
+    /// Where state lives [default: $XDG_STATE_HOME/klaviyo-export, else ~/.local/state/klaviyo-export]
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "KLAVIYO_EXPORT_STATE_DIR",
+        hide_env_values = true
+    )]
+    pub state_dir: Option<PathBuf>,
+}
+
 /// What `run` and `send` have in common.
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
@@ -111,14 +124,9 @@ pub struct CommonRunArgs {
     /// Add the key of a server that no known_hosts file names; a changed key is still refused
     #[arg(long)]
     pub accept_new_host_key: bool,
-    /// Where state lives [default: $XDG_STATE_HOME/klaviyo-export, else ~/.local/state/klaviyo-export]
-    #[arg(
-        long,
-        value_name = "DIR",
-        env = "KLAVIYO_EXPORT_STATE_DIR",
-        hide_env_values = true
-    )]
-    pub state_dir: Option<PathBuf>,
+    /// Where state lives
+    #[command(flatten)]
+    pub state: StateArgs,
 }
 
 /// `run`.
@@ -231,14 +239,9 @@ pub struct StatusArgs {
     /// Print the manifest as JSON
     #[arg(long)]
     pub json: bool,
-    /// Where state lives [default: $XDG_STATE_HOME/klaviyo-export, else ~/.local/state/klaviyo-export]
-    #[arg(
-        long,
-        value_name = "DIR",
-        env = "KLAVIYO_EXPORT_STATE_DIR",
-        hide_env_values = true
-    )]
-    pub state_dir: Option<PathBuf>,
+    /// Where state lives
+    #[command(flatten)]
+    pub state: StateArgs,
 }
 
 /// `preview`.
@@ -321,14 +324,9 @@ pub struct RunsArgs {
     /// Print the runs as a JSON array
     #[arg(long)]
     pub json: bool,
-    /// Where state lives [default: $XDG_STATE_HOME/klaviyo-export, else ~/.local/state/klaviyo-export]
-    #[arg(
-        long,
-        value_name = "DIR",
-        env = "KLAVIYO_EXPORT_STATE_DIR",
-        hide_env_values = true
-    )]
-    pub state_dir: Option<PathBuf>,
+    /// Where state lives
+    #[command(flatten)]
+    pub state: StateArgs,
 }
 
 /// `demo`.
@@ -373,14 +371,9 @@ pub struct CheckArgs {
     /// Add the key of a server that no known_hosts file names; a changed key is still refused
     #[arg(long)]
     pub accept_new_host_key: bool,
-    /// Where state lives [default: $XDG_STATE_HOME/klaviyo-export, else ~/.local/state/klaviyo-export]
-    #[arg(
-        long,
-        value_name = "DIR",
-        env = "KLAVIYO_EXPORT_STATE_DIR",
-        hide_env_values = true
-    )]
-    pub state_dir: Option<PathBuf>,
+    /// Where state lives
+    #[command(flatten)]
+    pub state: StateArgs,
 }
 
 /// `completions`.

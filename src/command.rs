@@ -15,7 +15,7 @@ pub mod send;
 pub mod status;
 
 use crate::audience::Source;
-use crate::cli::CommonRunArgs;
+use crate::cli::StateArgs;
 use crate::command_line::CommandLine;
 use crate::console::{Console, printable};
 use crate::environment::Environment;
@@ -25,10 +25,10 @@ use crate::job::Job;
 use crate::sftp::{KeyFacts, SftpSettings};
 use crate::terminal;
 
-/// What the flags of one run change in its job.
-fn apply(common: &CommonRunArgs, job: &mut Job) {
-    job.accept_new_host_key(common.accept_new_host_key);
-    if let Some(directory) = &common.state_dir {
+/// What the flags of one call change in its job.
+fn apply(accept_new_host_key: bool, state: &StateArgs, job: &mut Job) {
+    job.accept_new_host_key(accept_new_host_key);
+    if let Some(directory) = &state.state_dir {
         job.state_directory.clone_from(directory);
     }
 }

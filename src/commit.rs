@@ -154,7 +154,8 @@ impl<'a> Commit<'a> {
 
     /// Commits the next batch. False when no more is wanted: the limit of rows is reached.
     pub fn batch(&mut self, mut batch: Batch) -> Result<bool, CommitError> {
-        self.cut_to_limit(&mut batch);
+        batch.truncate(u32::try_from(self.remaining).unwrap_or(u32::MAX));
+        self.remaining -= u64::from(batch.records);
         self.counts.rows_read += u64::from(batch.records);
         self.meter.rows_read.set(self.counts.rows_read);
         self.meter.source_bytes_read.set(batch.consumed_bytes);
@@ -174,21 +175,6 @@ impl<'a> Commit<'a> {
         }
         self.spool.finish()?;
         Ok(self.counts)
-    }
-
-    /// Drops what lies beyond the limit of rows.
-    fn cut_to_limit(&mut self, batch: &mut Batch) {
-        if u64::from(batch.records) > self.remaining {
-            // The limit is smaller than a count of 32 bits here.
-            let limit = u32::try_from(self.remaining).unwrap_or(u32::MAX);
-            batch.rows.retain(|row| row.record < limit);
-            batch
-                .rejections
-                .retain(|rejection| rejection.record < limit);
-            batch.repairs.retain(|repair| repair.record < limit);
-            batch.records = limit;
-        }
-        self.remaining -= u64::from(batch.records);
     }
 
     /// The source's name of a batch.

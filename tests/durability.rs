@@ -35,17 +35,11 @@ fn scene(parts: &str) -> Scene {
     Scene::new(ROWS, &options, Faults::none())
 }
 
-/// `run` under strace with these flags.
-fn traced(scene: &Scene, flags: &[&str]) -> Outcome {
-    let program = scene.workspace.command(&["run", "job.toml", "--json"]);
-    let mut command = Command::new("strace");
+/// `launcher`, which is to start `program`, in its folder and with its environment.
+fn surrounded_as(program: &Command, launcher: &str) -> Command {
+    let mut command = Command::new(launcher);
     command
-        .args(["-f", "-o", "trace", "-s", "200"])
-        .args(flags)
-        .arg("--")
-        .arg(program.get_program())
-        .args(program.get_args())
-        .current_dir(scene.workspace.directory.path())
+        .current_dir(program.get_current_dir().unwrap())
         .env_clear()
         .envs(
             program
@@ -53,6 +47,19 @@ fn traced(scene: &Scene, flags: &[&str]) -> Outcome {
                 .filter_map(|(name, value)| Some((name, value?))),
         )
         .stdin(std::process::Stdio::null());
+    command
+}
+
+/// `run` under strace with these flags.
+fn traced(scene: &Scene, flags: &[&str]) -> Outcome {
+    let program = scene.workspace.command(&["run", "job.toml", "--json"]);
+    let mut command = surrounded_as(&program, "strace");
+    command
+        .args(["-f", "-o", "trace", "-s", "200"])
+        .args(flags)
+        .arg("--")
+        .arg(program.get_program())
+        .args(program.get_args());
     assert!(
         Command::new("strace").arg("-V").output().is_ok(),
         "strace is missing: install the Debian package strace"

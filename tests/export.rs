@@ -22,7 +22,7 @@ use std::process::Command;
 
 use cut_proxy::{Cut, CutProxy};
 use delivery::{
-    JobOptions, Outcome, Target, Workspace, assert_bytes, base_name, csv_files, wait_until,
+    JobOptions, Outcome, Running, Target, Workspace, assert_bytes, base_name, csv_files, wait_until,
 };
 use klaviyo_export::report::RunReport;
 use sshd::{Sshd, SshdBuilder, current_user, keygen};
@@ -340,9 +340,21 @@ fn a_server_that_is_down_at_first_is_waited_for() {
     assert_arrived(&workspace, delivery::JOB, &sshd, &running.wait());
 }
 
+/// A run whose server died when some parts had arrived, and which tries again.
+fn killed_on_the_way(sshd: &mut Sshd, workspace: &Workspace, options: &JobOptions) -> Running {
+    workspace.job(&target(sshd), options);
+    let running = workspace.start();
+    let files = sshd.files();
+    wait_until("a part", || csv_files(&files).len() > 2);
+    sshd.stop();
+    running.wait_for_stderr("trying again");
+    running
+}
+
 #[test]
 fn a_server_that_dies_on_the_way_and_comes_back_gets_the_rest() {
     let mut sshd = Sshd::start();
+    let port = sshd.port;
     let workspace = Workspace::new();
     workspace.audience(30_000, 1_000);
     let options = JobOptions {
@@ -350,15 +362,9 @@ fn a_server_that_dies_on_the_way_and_comes_back_gets_the_rest() {
         max_rows: 3_000,
         ..JobOptions::default()
     };
-    let target = target(&sshd);
-    workspace.job(&target, &options);
-    let running = workspace.start();
-    let files = sshd.files();
-    wait_until("a part", || csv_files(&files).len() > 2);
-    sshd.stop();
-    running.wait_for_stderr("trying again");
+    let running = killed_on_the_way(&mut sshd, &workspace, &options);
     sshd.restart();
-    assert_eq!(sshd.port, target.port, "somebody else took the port");
+    assert_eq!(sshd.port, port, "somebody else took the port");
     let (report, _) = assert_arrived(&workspace, delivery::JOB, &sshd, &running.wait());
     assert_eq!(report.parts.len(), 10);
 }
@@ -366,28 +372,23 @@ fn a_server_that_dies_on_the_way_and_comes_back_gets_the_rest() {
 #[test]
 fn a_server_that_comes_back_with_another_key_gets_nothing_more() {
     let mut sshd = Sshd::start();
+    let port = sshd.port;
     let workspace = Workspace::new();
     workspace.audience(30_000, 1_000);
     let options = JobOptions {
         max_rows: 3_000,
         ..JobOptions::default()
     };
-    let target = target(&sshd);
-    workspace.job(&target, &options);
-    let running = workspace.start();
-    let files = sshd.files();
-    wait_until("a part", || csv_files(&files).len() > 2);
-    sshd.stop();
-    running.wait_for_stderr("trying again");
-    let before = csv_files(&files);
+    let running = killed_on_the_way(&mut sshd, &workspace, &options);
+    let before = csv_files(&sshd.files());
     sshd.change_host_key("ed25519");
     sshd.restart();
-    assert_eq!(sshd.port, target.port, "somebody else took the port");
+    assert_eq!(sshd.port, port, "somebody else took the port");
     running
         .wait()
         .assert_code(13)
         .assert_says(&["has CHANGED from"]);
-    assert!(csv_files(&files) == before);
+    assert!(csv_files(&sshd.files()) == before);
 }
 
 #[test]

@@ -19,15 +19,12 @@ use findings::{Name, Outcome};
 pub fn check(args: &CheckArgs, surroundings: &Surroundings) -> Result<Findings, Error> {
     let environment = &surroundings.environment;
     let mut job = Job::load(&args.job, environment)?;
-    job.accept_new_host_key(args.accept_new_host_key);
-    if let Some(directory) = &args.state_dir {
-        job.state_directory.clone_from(directory);
-    }
+    super::apply(args.accept_new_host_key, &args.state, &mut job);
     let mut findings = Findings::of(
         &job,
         surroundings
             .command_line
-            .of_job("check", &args.job, args.state_dir.as_deref()),
+            .of_job("check", &args.job, args.state.state_dir.as_deref()),
     );
     local::audience(&job, &mut findings);
     local::state(&job, &mut findings);

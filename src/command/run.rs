@@ -64,7 +64,11 @@ pub fn run(
     } else {
         Job::load_with_secrets(&args.job, environment)?
     };
-    super::apply(&args.common, &mut job);
+    super::apply(
+        args.common.accept_new_host_key,
+        &args.common.state,
+        &mut job,
+    );
     let audience = Audience::open(&job.audience, Box::new(std::io::stdin()))?;
     execute(&job, audience, options, surroundings)
 }
@@ -97,6 +101,7 @@ pub fn execute(
     let mut manifest = begun.manifest.snapshot();
     manifest.status = status(&outcome, options);
     manifest.finished_at = Some(Timestamp::now());
+    manifest.error = outcome.error.as_ref().map(Error::chain);
     let circumstances = Circumstances {
         exit_code: outcome
             .error
@@ -111,11 +116,7 @@ pub fn execute(
     let report = RunReport::new(&manifest, circumstances);
     // Before the manifest: a run that is done has a report, wherever it was killed.
     replace_file(&begun.directory.report(), &to_json(&report))?;
-    begun.manifest.update(|noted| {
-        noted.status = manifest.status;
-        noted.finished_at = manifest.finished_at;
-        noted.error = outcome.error.as_ref().map(Error::chain);
-    })?;
+    begun.manifest.update(|noted| noted.clone_from(&manifest))?;
     retention::tidy(&state, job.retention, &manifest.run_id)?;
     Ok(Finished {
         report,

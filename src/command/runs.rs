@@ -38,7 +38,11 @@ struct RunLine {
 /// The text (or JSON) that tells of the runs of the job at `args.job`.
 pub fn runs(args: &RunsArgs, surroundings: &Surroundings) -> Result<String, Error> {
     let job = JobPlace::load(&args.job, &surroundings.environment)?;
-    let directory = args.state_dir.as_ref().unwrap_or(&job.state_directory);
+    let directory = args
+        .state
+        .state_dir
+        .as_ref()
+        .unwrap_or(&job.state_directory);
     let state = JobDirectory::new(directory, &job.name);
     let mut ids = state.run_ids()?;
     ids.reverse();
@@ -52,9 +56,10 @@ pub fn runs(args: &RunsArgs, surroundings: &Surroundings) -> Result<String, Erro
         return Ok(String::from_utf8_lossy(&to_json(&lines)).into_owned());
     }
     if lines.is_empty() {
-        let next = surroundings
-            .command_line
-            .of_job("run", &args.job, args.state_dir.as_deref());
+        let next =
+            surroundings
+                .command_line
+                .of_job("run", &args.job, args.state.state_dir.as_deref());
         let next = next.with(["--limit", "10"]);
         return Ok(format!("{}: no run yet\nnext: {next}\n", job.name));
     }

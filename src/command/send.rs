@@ -35,7 +35,11 @@ pub fn send(
         job.read_secrets(&surroundings.environment)
             .map_err(flags::of_flag)?;
     }
-    super::apply(&args.common, &mut job);
+    super::apply(
+        args.common.accept_new_host_key,
+        &args.common.state,
+        &mut job,
+    );
     execute(&job, audience, options, surroundings)
 }
 

@@ -19,7 +19,11 @@ use crate::state::JobDirectory;
 /// The text (or JSON) that tells of the last run of the job at `args.job`.
 pub fn status(args: &StatusArgs, surroundings: &Surroundings) -> Result<String, Error> {
     let job = JobPlace::load(&args.job, &surroundings.environment)?;
-    let directory = args.state_dir.as_ref().unwrap_or(&job.state_directory);
+    let directory = args
+        .state
+        .state_dir
+        .as_ref()
+        .unwrap_or(&job.state_directory);
     let state = JobDirectory::new(directory, &job.name);
     let Some(last) = state.run_ids()?.pop() else {
         return Err(Error::NoRun {
@@ -39,9 +43,10 @@ pub fn status(args: &StatusArgs, surroundings: &Surroundings) -> Result<String, 
         Some(ExitCode::Audience | ExitCode::Authentication) => "check",
         _ => "run",
     };
-    let again = surroundings
-        .command_line
-        .of_job(command, &args.job, args.state_dir.as_deref());
+    let again =
+        surroundings
+            .command_line
+            .of_job(command, &args.job, args.state.state_dir.as_deref());
     let mut text = String::new();
     // Writing to a String cannot fail.
     let _ = describe(

@@ -1,7 +1,5 @@
 //! Disks that are full or read-only: mounted in a mount namespace of the test's own, with `unshare` (Debian's util-linux).
 
-use std::process::Command;
-
 use klaviyo_export::sandbox::Faults;
 
 use crate::delivery::{JobOptions, Outcome, Running};
@@ -29,16 +27,8 @@ fn in_namespace(scene: &Scene, mounts: &str, after: &str) -> (Outcome, Outcome) 
          ls -R state >listing\n{after}\n\
          {path} run job.toml --json; echo $? >code2"
     );
-    let mut command = Command::new("unshare");
-    command
-        .args(["--map-root-user", "--mount", "sh", "-c", &script])
-        .current_dir(scene.workspace.directory.path())
-        .env_clear()
-        .envs(
-            program
-                .get_envs()
-                .filter_map(|(name, value)| Some((name, value?))),
-        );
+    let mut command = crate::surrounded_as(&program, "unshare");
+    command.args(["--map-root-user", "--mount", "sh", "-c", &script]);
     let ended = Running::start(&mut command).wait();
     let read = |name: &str| {
         std::fs::read_to_string(scene.workspace.path(name))
