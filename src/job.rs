@@ -3,7 +3,9 @@
 //! Built from a [`file::JobFile`] (of `run`, or made of the flags of `send`). Whatever can be refused without reading
 //! a row is refused here or by [`crate::mapping::Mapping`]; afterwards nobody checks again.
 
+mod delivery;
 pub mod file;
+mod klaviyo;
 pub mod text;
 
 use std::path::{Path, PathBuf};
@@ -14,13 +16,14 @@ use sha2::{Digest, Sha256};
 use crate::audience::{AudienceFiles, SourceFormat};
 use crate::environment::Environment;
 use crate::job::file::{
-    Duplicates, JobFile, MaxRejected, NormalizeSection, OnEmpty, OnInvalid, OnSourceChange,
-    Unlisted,
+    Attach, Deliver, Duplicates, JobFile, MaxRejected, NormalizeSection, OnEmpty, OnInvalid,
+    OnSourceChange, Unlisted,
 };
 use crate::normalize::country::Region;
 use crate::profile::column::ProfileColumn;
-use crate::secret::Secret;
-use crate::sftp::{AgentIdentities, Authentication, HostKeyPin, SftpSettings};
+
+pub use delivery::{Delivery, RetryPolicy, SecretVariables};
+pub use klaviyo::{KeySource, KlaviyoSettings, ListChoice, ListSettings, SentinelSettings};
 
 /// What `init` writes for a user name that it was not told: as good as none.
 pub const PLACEHOLDER: &str = "...";
@@ -139,17 +142,6 @@ pub struct PartLimits {
     pub max_rows: u64,
 }
 
-/// How long to try again.
-#[derive(Debug, Clone, Copy)]
-pub struct RetryPolicy {
-    /// The first wait.
-    pub first: Duration,
-    /// The longest wait.
-    pub max: Duration,
-    /// Trouble for so long without one acknowledged byte ends the run.
-    pub give_up_after: Duration,
-}
-
 /// What is kept of finished runs, and how long.
 #[derive(Debug, Clone, Copy)]
 pub struct Retention {
@@ -157,31 +149,6 @@ pub struct Retention {
     pub runs: usize,
     /// How long rejects and repairs files are kept.
     pub rejects: Duration,
-}
-
-/// The server's side of a job.
-#[derive(Debug, Clone)]
-pub struct Delivery {
-    /// How to connect.
-    pub sftp: SftpSettings,
-    /// Remote folder, without a slash at its end.
-    pub directory: String,
-    /// Parallel sessions.
-    pub sessions: usize,
-    /// How long to try again.
-    pub retry: RetryPolicy,
-    /// Where its secrets are.
-    pub secrets: SecretVariables,
-}
-
-/// The environment variables that a job names for its secrets. They are looked at by [`Job::read_secrets`] alone, for
-/// what touches no server needs none.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct SecretVariables {
-    /// The passphrase of the key file.
-    pub passphrase: Option<String>,
-    /// The password.
-    pub password: Option<String>,
 }
 
 /// A job, ready to run.
@@ -217,8 +184,18 @@ pub struct Job {
     pub keep_parts: bool,
     /// Closed parts that may wait for upload.
     pub max_waiting: usize,
-    /// The server; `None` where the job was made for a dry run without one.
+    /// Which way profiles go.
+    pub deliver: Deliver,
+    /// The server; `None` where the job has none: it goes by the API, or was made for a dry run.
     pub delivery: Option<Delivery>,
+    /// False: identifiers only, whatever else is mapped.
+    pub update_contacts: bool,
+    /// The list that profiles are put on.
+    pub list: Option<ListSettings>,
+    /// The API.
+    pub klaviyo: KlaviyoSettings,
+    /// The profile that is sent last of all.
+    pub sentinel: Option<SentinelSettings>,
     /// Where state lives.
     pub state_directory: PathBuf,
     /// SHA-256 of all that decides which bytes a run makes and where they go.
@@ -298,7 +275,12 @@ impl Job {
             rules: rules(&file, &columns)?,
             audience: audience_files(&file, base)?,
             limits: part_limits(&file)?,
-            delivery: delivery(&file, base, environment)?,
+            deliver: file.klaviyo.deliver,
+            delivery: delivery::delivery(&file, base, environment)?,
+            update_contacts: file.klaviyo.update_contacts,
+            list: klaviyo::list(&file)?,
+            klaviyo: klaviyo::settings(&file, base, environment)?,
+            sentinel: klaviyo::sentinel(&file)?,
             name: file.name,
             strict: file.strict,
             on_empty: file.audience.on_empty,
@@ -321,25 +303,47 @@ impl Job {
         })
     }
 
-    /// Takes the secrets from the variables that the job names; the error is of the first one that is not set.
+    /// Takes the secrets from where the job says they are; the error is of the first one that is not there.
     pub fn read_secrets(&mut self, environment: &Environment) -> Result<(), JobError> {
+        self.read_server_secrets(environment)?;
+        if self.needs_api() {
+            self.klaviyo.read_key(environment)?;
+        }
+        Ok(())
+    }
+
+    /// Takes the secrets for the SFTP server from the variables that the job names.
+    pub fn read_server_secrets(&mut self, environment: &Environment) -> Result<(), JobError> {
         let Some(delivery) = &mut self.delivery else {
             return Ok(());
         };
-        let secret = |key: &'static str, variable: &Option<String>| match variable {
-            None => Ok(None),
-            Some(name) => match environment.get(name) {
-                Some(text) => Ok(Some(Secret::new(text.to_owned()))),
-                None => Err(JobError::Unset {
-                    key,
-                    variable: name.clone(),
-                }),
-            },
+        let secret = |key: &'static str, variable: &Option<String>| {
+            let name = variable.as_deref();
+            name.map(|name| environment.secret(name).ok_or_else(|| unset(key, name)))
+                .transpose()
         };
         let given = &mut delivery.sftp.authentication;
         given.passphrase = secret("sftp.passphrase-env", &delivery.secrets.passphrase)?;
         given.password = secret("sftp.password-env", &delivery.secrets.password)?;
         Ok(())
+    }
+
+    /// Whether the job asks anything of the API.
+    pub fn needs_api(&self) -> bool {
+        let waits = self.sentinel.as_ref().is_some_and(|it| !it.wait.is_zero());
+        self.deliver == Deliver::Api || waits || self.calls_for_list()
+    }
+
+    /// Whether the job has a list that the API is asked for.
+    pub fn calls_for_list(&self) -> bool {
+        self.list
+            .as_ref()
+            .is_some_and(|list| list.attach != Attach::Column)
+    }
+
+    /// Whether the identifiers of rows are kept beside the parts: what puts them on a list reads these.
+    pub fn keeps_identifiers(&self) -> bool {
+        self.calls_for_list()
     }
 
     /// Whether the key of an unknown server is added to known_hosts instead of refused.
@@ -379,6 +383,13 @@ fn is_audience(path: &Path) -> bool {
         .map(|ending| ending.to_string_lossy().to_ascii_lowercase());
     path == Path::new("-")
         || ending.is_some_and(|ending| AUDIENCE_ENDINGS.contains(&ending.as_str()))
+}
+
+fn unset(key: &'static str, variable: &str) -> JobError {
+    JobError::Unset {
+        key,
+        variable: variable.to_owned(),
+    }
 }
 
 fn value(key: &'static str, problem: impl Into<String>) -> JobError {
@@ -421,8 +432,23 @@ fn fingerprint(file: &JobFile) -> String {
         [&file.sftp.host, &file.sftp.directory],
         file.sftp.port,
         file.sftp.username,
+        file.klaviyo.deliver,
+        file.klaviyo.update_contacts,
+        decisive_of_list(file),
     ]);
     crate::part::hex(&Sha256::digest(decisive.to_string()))
+}
+
+/// What of the list decides which bytes a run makes, and what is in an import job.
+fn decisive_of_list(file: &JobFile) -> serde_json::Value {
+    match &file.list {
+        None => serde_json::Value::Null,
+        Some(list) if list.attach == Attach::Column => serde_json::json!(["column", list.id]),
+        Some(list) if file.klaviyo.deliver == Deliver::Api => {
+            serde_json::json!(["api", list.name, list.id, list.attach])
+        }
+        Some(_) => serde_json::json!(["identifiers"]),
+    }
 }
 
 /// Which files to read, of a job file's `[audience]`.
@@ -542,107 +568,4 @@ fn part_limits(file: &JobFile) -> Result<PartLimits, JobError> {
         max_bytes: file.parts.max_bytes.0,
         max_rows: file.parts.max_rows,
     })
-}
-
-/// The server's side, or `None` if no user name is given: then only a dry run is possible.
-fn delivery(
-    file: &JobFile,
-    base: &Path,
-    environment: &Environment,
-) -> Result<Option<Delivery>, JobError> {
-    let section = &file.sftp;
-    let Some(username) = section.username.clone().filter(|name| name != PLACEHOLDER) else {
-        return Ok(None);
-    };
-    if !(1..=8).contains(&section.sessions) {
-        return Err(value(
-            "sftp.sessions",
-            "must be 1 to 8: servers refuse more connections at once",
-        ));
-    }
-    if !(32_768..=64_000_000).contains(&section.window.0) {
-        return Err(value("sftp.window", "must be between 32768 bytes and 64MB"));
-    }
-    if section.host.is_empty() || section.host.contains(['/', '@', ' ']) {
-        return Err(value(
-            "sftp.host",
-            "must be a host name or an address alone, such as \"sftp.klaviyo.com\"",
-        ));
-    }
-    if !section.directory.starts_with('/') {
-        return Err(value(
-            "sftp.directory",
-            "must begin with a slash, such as \"/profiles\"",
-        ));
-    }
-    let host_keys = section.host_key.iter().map(|pin| {
-        pin.parse::<HostKeyPin>().map_err(|_| {
-            value(
-                "sftp.host-key",
-                "must look like \"SHA256:…\", as ssh-keygen -l prints it",
-            )
-        })
-    });
-    let sftp = SftpSettings {
-        host: section.host.clone(),
-        port: section.port,
-        username,
-        authentication: authentication(file, base, environment)?,
-        known_hosts: section
-            .known_hosts
-            .iter()
-            .map(|path| base.join(environment.expand(path)))
-            .collect(),
-        host_keys: host_keys.collect::<Result<_, _>>()?,
-        accept_new_host_key: false,
-        window_bytes: usize::try_from(section.window.0).unwrap_or(usize::MAX),
-        connect_timeout: section.connect_timeout.0,
-        stall_timeout: section.stall_timeout.0,
-        loopback_only: environment.loopback_only(),
-    };
-    let retry = RetryPolicy {
-        first: file.retry.first.0,
-        max: file.retry.max.0.max(file.retry.first.0),
-        give_up_after: file.retry.give_up_after.0,
-    };
-    let directory = section.directory.trim_end_matches('/').to_owned();
-    Ok(Some(Delivery {
-        sftp,
-        directory,
-        sessions: section.sessions,
-        retry,
-        secrets: SecretVariables {
-            passphrase: section.passphrase_env.clone(),
-            password: section.password_env.clone(),
-        },
-    }))
-}
-
-fn authentication(
-    file: &JobFile,
-    base: &Path,
-    environment: &Environment,
-) -> Result<Authentication, JobError> {
-    let section = &file.sftp;
-    let authentication = Authentication {
-        private_key: section
-            .private_key
-            .as_deref()
-            .map(|path| base.join(environment.expand(path))),
-        passphrase: None,
-        agent: section
-            .agent
-            .then(|| AgentIdentities::new(environment.get("SSH_AUTH_SOCK").map(PathBuf::from))),
-        password: None,
-    };
-    if authentication.private_key.is_none()
-        && authentication.agent.is_none()
-        && section.password_env.is_none()
-    {
-        return Err(value(
-            "sftp.private-key",
-            "is missing; write private-key = \"~/.ssh/klaviyo_ed25519\" (or agent = true)",
-        ));
-    }
-    Ok(authentication)
 }

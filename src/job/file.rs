@@ -34,6 +34,11 @@ pub struct JobFile {
     /// How long to try again.
     #[serde(default)]
     pub retry: RetrySection,
+    /// The list that profiles are put on.
+    pub list: Option<ListSection>,
+    /// Klaviyo's API.
+    #[serde(default)]
+    pub klaviyo: KlaviyoSection,
     /// Where the program keeps what it must remember.
     #[serde(default)]
     pub state: StateSection,
@@ -304,6 +309,120 @@ impl Default for RetrySection {
             give_up_after: Span::from_secs(600),
         }
     }
+}
+
+/// `[list]`.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct ListSection {
+    /// The list's name, exactly.
+    pub name: Option<String>,
+    /// The list's id; with a name too, both must agree.
+    pub id: Option<String>,
+    /// Make the list if there is none of the name.
+    pub create: bool,
+    /// How profiles are put on it.
+    pub attach: Attach,
+    /// Who is taken off it.
+    pub mirror: Mirror,
+    /// How many removals are too many.
+    pub max_removals: MaxRemovals,
+}
+
+/// How profiles are put on a list.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Attach {
+    /// By bulk import jobs that carry the identifiers and the list.
+    #[default]
+    ImportJob,
+    /// By profile ids, once the profiles exist.
+    Members,
+    /// By a `List ID` column in every row; experimental: from one sample of Klaviyo Labs (facts A3).
+    Column,
+}
+
+/// Who is taken off a list.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mirror {
+    /// Nobody.
+    #[default]
+    Off,
+    /// Those whom an earlier run of this job put there and who are not in the audience any more.
+    Tracked,
+    /// Everybody who is not in the audience.
+    Exact,
+}
+
+/// How many removals are too many: either limit reached removes nobody.
+#[derive(Debug, Clone, Copy, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct MaxRemovals {
+    /// In percent of the list (`exact`), or of those whom this job put there (`tracked`).
+    pub percent: f64,
+    /// In members.
+    pub members: u64,
+}
+
+impl Default for MaxRemovals {
+    fn default() -> Self {
+        Self {
+            percent: 5.0,
+            members: 10_000,
+        }
+    }
+}
+
+/// `[klaviyo]`.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct KlaviyoSection {
+    /// Which way profiles go.
+    pub deliver: Deliver,
+    /// False: identifiers only, whatever else is mapped.
+    pub update_contacts: bool,
+    /// Environment variable with the private API key; `KLAVIYO_API_KEY` if neither this nor a file is named.
+    pub api_key_env: Option<String>,
+    /// File with the private API key, mode 0600.
+    pub api_key_file: Option<String>,
+    /// The account that the key has to belong to.
+    pub account_id: Option<String>,
+    /// Where the API is.
+    pub base_url: String,
+    /// Its revision, sent with every request.
+    pub revision: String,
+    /// The e-mail address of the profile that is sent last of all.
+    pub sentinel: Option<String>,
+    /// How long to wait until Klaviyo shows what was sent.
+    pub wait_for_import: Option<Span>,
+}
+
+impl Default for KlaviyoSection {
+    fn default() -> Self {
+        Self {
+            deliver: Deliver::default(),
+            update_contacts: true,
+            api_key_env: None,
+            api_key_file: None,
+            account_id: None,
+            base_url: "https://a.klaviyo.com".to_owned(),
+            revision: "2026-07-15".to_owned(),
+            sentinel: None,
+            wait_for_import: None,
+        }
+    }
+}
+
+/// Which way profiles go.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Deliver {
+    /// As CSV files.
+    #[default]
+    Sftp,
+    /// By bulk import jobs of the API, for audiences too small for SFTP.
+    Api,
 }
 
 /// `[state]`.

@@ -1,0 +1,318 @@
+//! What a job says of Klaviyo's API: where it is, whose key, which list.
+
+use std::net::IpAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::delivery::{RetryPolicy, retry_policy};
+use super::file::{Attach, Deliver, JobFile, MaxRemovals, Mirror};
+use super::{JobError, unset, value};
+use crate::environment::Environment;
+use crate::secret::Secret;
+
+/// The variable that holds the key when the job names none.
+const KEY_VARIABLE: &str = "KLAVIYO_API_KEY";
+
+/// How long `attach = "members"` waits for profiles when the job does not say: Klaviyo speaks of "up to a couple of hours"
+/// for an import of its own page (facts A6).
+const USUAL_WAIT: Duration = Duration::from_hours(2);
+
+/// Which list is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ListChoice {
+    /// The one with this id; it must have this name, if one is given.
+    Id {
+        /// Opaque.
+        id: String,
+        /// Its name.
+        name: Option<String>,
+    },
+    /// The one list of exactly this name.
+    Name(String),
+    /// The one list of exactly this name, or else the one with this id: `send --list` takes either.
+    Either(String),
+}
+
+/// The list of a job.
+#[derive(Debug, Clone)]
+pub struct ListSettings {
+    /// Which list.
+    pub choice: ListChoice,
+    /// Make it if there is none of the name.
+    pub create: bool,
+    /// How profiles are put on it.
+    pub attach: Attach,
+    /// Who is taken off it.
+    pub mirror: Mirror,
+    /// How many removals are too many.
+    pub max_removals: MaxRemovals,
+    /// How long `members` waits for profiles to exist.
+    pub wait: Duration,
+}
+
+/// Where the private API key is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeySource {
+    /// In an environment variable.
+    Variable(String),
+    /// In a file that only its owner may read.
+    File(PathBuf),
+}
+
+impl std::fmt::Display for KeySource {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Variable(name) => write!(out, "the variable {name}"),
+            Self::File(path) => path.display().fmt(out),
+        }
+    }
+}
+
+/// How to reach the API.
+#[derive(Debug, Clone)]
+pub struct KlaviyoSettings {
+    /// `https://a.klaviyo.com`, without a slash at its end.
+    pub base_url: String,
+    /// The revision of the API.
+    pub revision: String,
+    /// Where the key is.
+    pub key_source: KeySource,
+    /// The key, once it was read.
+    pub key: Option<Secret>,
+    /// The account that the key has to belong to.
+    pub account_id: Option<String>,
+    /// How long to try again.
+    pub retry: RetryPolicy,
+    /// True when the API is on this machine.
+    pub is_loopback: bool,
+    /// Refuse every address but this machine's own.
+    pub loopback_only: bool,
+    /// How many times as fast as a clock the windows of limits pass; 1 but for an API on this machine.
+    pub speed: u32,
+}
+
+impl KlaviyoSettings {
+    /// Takes the key from where the job says it is.
+    pub fn read_key(&mut self, environment: &Environment) -> Result<(), JobError> {
+        self.key = Some(match &self.key_source {
+            KeySource::Variable(name) => environment
+                .secret(name)
+                .ok_or_else(|| unset("klaviyo.api-key-env", name))?,
+            KeySource::File(path) => key_of_file(path)?,
+        });
+        let key = self.key.as_ref().map(Secret::reveal);
+        if key.is_none_or(|key| key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()))
+        {
+            return Err(value(
+                "klaviyo",
+                format!(
+                    "{} holds no API key: it is one word, and begins with pk_",
+                    self.key_source
+                ),
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// The profile that is sent last of all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SentinelSettings {
+    /// Its e-mail address, as profiles have it.
+    pub email: String,
+    /// How long to wait until Klaviyo shows it; zero: not at all.
+    pub wait: Duration,
+}
+
+fn key_of_file(path: &Path) -> Result<Secret, JobError> {
+    let wrong = |problem: String| {
+        value(
+            "klaviyo.api-key-file",
+            format!("{}: {problem}", path.display()),
+        )
+    };
+    let metadata =
+        std::fs::metadata(path).map_err(|error| wrong(format!("cannot be read: {error}")))?;
+    let mode = metadata.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(wrong(format!(
+            "others may read it (mode {mode:04o}); run: chmod 600 {}",
+            path.display()
+        )));
+    }
+    let text =
+        std::fs::read_to_string(path).map_err(|error| wrong(format!("cannot be read: {error}")))?;
+    Ok(Secret::new(text.trim().to_owned()))
+}
+
+/// How to reach the API, by `[klaviyo]`.
+pub(super) fn settings(
+    file: &JobFile,
+    base: &Path,
+    environment: &Environment,
+) -> Result<KlaviyoSettings, JobError> {
+    let section = &file.klaviyo;
+    let base_url = section.base_url.trim_end_matches('/');
+    let is_loopback = check_url(base_url)?;
+    let revision = &section.revision;
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
+    if revision.is_empty() || !revision.bytes().all(allowed) {
+        return Err(value("klaviyo.revision", "must look like \"2026-07-15\""));
+    }
+    let key_source = match (&section.api_key_env, &section.api_key_file) {
+        (Some(_), Some(_)) => {
+            return Err(value(
+                "klaviyo.api-key-file",
+                "is given beside api-key-env; keep one of them",
+            ));
+        }
+        (Some(name), None) if name.starts_with("pk_") => {
+            return Err(value(
+                "klaviyo.api-key-env",
+                "must be the name of a variable, and never the key itself",
+            ));
+        }
+        (Some(name), None) => KeySource::Variable(name.clone()),
+        (None, Some(path)) => KeySource::File(base.join(environment.expand(path))),
+        (None, None) => KeySource::Variable(KEY_VARIABLE.to_owned()),
+    };
+    Ok(KlaviyoSettings {
+        base_url: base_url.to_owned(),
+        revision: revision.clone(),
+        key_source,
+        key: None,
+        account_id: section.account_id.clone(),
+        retry: retry_policy(file),
+        is_loopback,
+        loopback_only: environment.loopback_only(),
+        speed: if is_loopback {
+            environment.api_speed()
+        } else {
+            1
+        },
+    })
+}
+
+/// Whether the address is this machine's own. One that is not has to be https.
+fn check_url(url: &str) -> Result<bool, JobError> {
+    let wrong = |problem: &str| value("klaviyo.base-url", problem);
+    let (secure, authority) = match (url.strip_prefix("https://"), url.strip_prefix("http://")) {
+        (Some(rest), _) => (true, rest),
+        (_, Some(rest)) => (false, rest),
+        _ => return Err(wrong("must begin with https://")),
+    };
+    if authority.is_empty() || authority.contains(['/', '?', '#', '@', ' ']) {
+        return Err(wrong(
+            "must be a host alone, such as \"https://a.klaviyo.com\"",
+        ));
+    }
+    let host = match authority
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once(']'))
+    {
+        Some((address, _)) => address,
+        None => authority
+            .split_once(':')
+            .map_or(authority, |(host, _)| host),
+    };
+    let is_loopback = host == "localhost"
+        || host
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback());
+    if !secure && !is_loopback {
+        return Err(wrong(
+            "must begin with https://; http is for this machine's own address alone",
+        ));
+    }
+    Ok(is_loopback)
+}
+
+/// The list, by `[list]`.
+pub(super) fn list(file: &JobFile) -> Result<Option<ListSettings>, JobError> {
+    let Some(section) = &file.list else {
+        return Ok(None);
+    };
+    let text = |text: &Option<String>| text.clone().filter(|text| !text.trim().is_empty());
+    let choice = match (text(&section.id), text(&section.name)) {
+        (Some(id), _) if !id.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
+            return Err(value(
+                "list.id",
+                "is no list's id: those are letters and digits, such as \"Y6nRLr\"",
+            ));
+        }
+        (Some(id), name) => ListChoice::Id { id, name },
+        (None, Some(name)) => ListChoice::Name(name),
+        (None, None) => {
+            return Err(value(
+                "list.name",
+                "is missing; write name = \"VIP\", or id = \"Y6nRLr\"",
+            ));
+        }
+    };
+    if section.attach == Attach::Column {
+        if !matches!(choice, ListChoice::Id { .. }) {
+            return Err(value(
+                "list.id",
+                "is missing: attach = \"column\" writes it into every row",
+            ));
+        }
+        if section.mirror != Mirror::Off {
+            return Err(value(
+                "list.mirror",
+                "needs attach = \"import-job\" or \"members\": with \"column\" nobody knows who was put on the list",
+            ));
+        }
+        if file.klaviyo.deliver == Deliver::Api {
+            return Err(value(
+                "list.attach",
+                "\"column\" is for CSV files, and deliver = \"api\" sends none",
+            ));
+        }
+    }
+    if section.create && matches!(choice, ListChoice::Id { .. }) {
+        return Err(value(
+            "list.create",
+            "makes a list by its name; leave out id",
+        ));
+    }
+    if !(0.0..=100.0).contains(&section.max_removals.percent) {
+        return Err(value(
+            "list.max-removals",
+            "percent must be between 0 and 100",
+        ));
+    }
+    Ok(Some(ListSettings {
+        choice,
+        create: section.create,
+        attach: section.attach,
+        mirror: section.mirror,
+        max_removals: section.max_removals,
+        wait: file
+            .klaviyo
+            .wait_for_import
+            .map_or(USUAL_WAIT, |wait| wait.0),
+    }))
+}
+
+/// The sentinel, by `[klaviyo]`.
+pub(super) fn sentinel(file: &JobFile) -> Result<Option<SentinelSettings>, JobError> {
+    let Some(email) = &file.klaviyo.sentinel else {
+        return Ok(None);
+    };
+    let mut normal = Vec::new();
+    let valid = crate::normalize::email::normalize(email.trim().as_bytes(), &mut normal).is_ok();
+    match String::from_utf8(normal) {
+        Ok(email) if valid => Ok(Some(SentinelSettings {
+            email,
+            wait: file
+                .klaviyo
+                .wait_for_import
+                .map_or(Duration::ZERO, |wait| wait.0),
+        })),
+        _ => Err(value(
+            "klaviyo.sentinel",
+            "must be an e-mail address, such as \"ops@example.com\"",
+        )),
+    }
+}
