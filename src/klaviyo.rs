@@ -1,0 +1,24 @@
+//! Klaviyo's API, as far as the list and the import of profiles need it.
+//!
+//! [`Klaviyo`] keeps the documented limits, obeys what the server says of them, tries again what may be tried again, and
+//! hands the key to no other host. It never calls what changes consent, merges or deletes profiles. Errors say a status, a
+//! code and a pointer; the texts of the server stay out of them, for they may quote a profile.
+
+mod client;
+mod error;
+mod import_jobs;
+mod lists;
+mod operation;
+mod pace;
+mod profiles;
+mod request;
+mod transport;
+
+pub use client::Klaviyo;
+pub use error::{KlaviyoError, Problem};
+pub use import_jobs::{
+    ImportError, ImportJob, JobStatus, MAX_BODY_BYTES, MAX_JOB_PROFILES, PROFILES_POINTER,
+};
+pub use lists::{List, MAX_CHANGES, Member};
+pub use operation::Operation;
+pub use profiles::{Identifier, MAX_VALUES};

@@ -1,0 +1,298 @@
+//! What can go wrong with the API.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::Operation;
+
+/// What the server says of a request, reduced to what cannot hold personal data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The HTTP status.
+    pub status: u16,
+    /// The server's word for it; letters, digits, `_` and `-` of it alone.
+    pub code: String,
+    /// Where in the request's body, as a JSON pointer, or which parameter.
+    pub pointer: String,
+    /// Every pointer of the answer's errors.
+    pub pointers: Vec<String>,
+    /// The scope that the answer names, of those that the operation needs.
+    pub scope: Option<&'static str>,
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "status {}", self.status)?;
+        if !self.code.is_empty() {
+            write!(out, ", {}", self.code)?;
+        }
+        if !self.pointer.is_empty() {
+            write!(out, " at {}", self.pointer)?;
+        }
+        Ok(())
+    }
+}
+
+/// Why the API did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum KlaviyoError {
+    /// No answer came.
+    #[error("{host}: no answer")]
+    Unreachable {
+        /// The API's host.
+        host: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The server asks to come back later, or failed.
+    #[error("Klaviyo did not {}: {problem}", operation.facts().does)]
+    Busy {
+        /// What was asked.
+        operation: Operation,
+        /// What it said.
+        problem: Problem,
+        /// How long to wait before the next try, if it said so.
+        retry_after: Option<Duration>,
+    },
+    /// It was tried again and again.
+    #[error("no success for {}, although it was tried again and again", humantime::format_duration(*after))]
+    GaveUp {
+        /// How long it was tried.
+        after: Duration,
+        /// What came last.
+        source: Box<KlaviyoError>,
+    },
+    /// A limit that does not open again in a while.
+    #[error(
+        "Klaviyo did not {}: a limit is used up, and opens again in {}",
+        operation.facts().does,
+        humantime::format_duration(*wait)
+    )]
+    UsedUp {
+        /// What was asked.
+        operation: Operation,
+        /// How long from now.
+        wait: Duration,
+    },
+    /// The key is none of Klaviyo's.
+    #[error("Klaviyo does not accept the API key ({problem})")]
+    Key {
+        /// What it said.
+        problem: Problem,
+    },
+    /// The key may not do this.
+    #[error("the API key may not {}: it lacks {}", operation.facts().does, lacking(*operation, problem.scope))]
+    Scope {
+        /// What was asked.
+        operation: Operation,
+        /// What it said.
+        problem: Problem,
+    },
+    /// What was asked for is not there.
+    #[error("Klaviyo did not {}: there is no such thing ({problem})", operation.facts().does)]
+    NotFound {
+        /// What was asked.
+        operation: Operation,
+        /// What it said.
+        problem: Problem,
+    },
+    /// Anything else that it refuses.
+    #[error("Klaviyo refuses to {}: {problem}", operation.facts().does)]
+    Refused {
+        /// What was asked.
+        operation: Operation,
+        /// What it said.
+        problem: Problem,
+    },
+    /// An answer that cannot be read.
+    #[error("the answer to \"{}\" cannot be understood", operation.facts().does)]
+    Unclear {
+        /// What was asked.
+        operation: Operation,
+    },
+    /// The next page is said to be on another host, which does not get the key.
+    #[error("the next page of \"{}\" is said to be on another host; the API key is not sent there", operation.facts().does)]
+    ForeignLink {
+        /// What was asked.
+        operation: Operation,
+    },
+    /// A signal came.
+    #[error("interrupted while asking Klaviyo")]
+    Interrupted,
+}
+
+fn lacking(operation: Operation, scope: Option<&'static str>) -> String {
+    match scope {
+        Some(scope) => format!("the scope {scope}"),
+        None if operation.scopes().len() == 1 => format!("the scope {}", operation.scopes()[0]),
+        None => format!("one of the scopes {}", operation.scopes().join(" and ")),
+    }
+}
+
+impl KlaviyoError {
+    /// Whether the same request may succeed later.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Busy { .. })
+    }
+
+    /// Whether trying again was given up, or would take too long: the network's or the server's fault.
+    pub fn is_of_the_moment(&self) -> bool {
+        matches!(self, Self::GaveUp { .. } | Self::UsedUp { .. }) || self.is_transient()
+    }
+
+    /// What the server said of the request's body, when it refused that.
+    pub fn refusal(&self) -> Option<&Problem> {
+        match self {
+            Self::Refused { problem, .. } | Self::NotFound { problem, .. } => Some(problem),
+            _ => None,
+        }
+    }
+
+    /// What may help.
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Key { .. } => {
+                "make a private key in Klaviyo under Settings, API keys, and put it where the job says it is"
+            }
+            Self::Scope { .. } => {
+                "a key's scopes cannot be changed: make a new private key in Klaviyo under Settings, API keys, with accounts:read, lists:read, lists:write, profiles:read and profiles:write"
+            }
+            Self::UsedUp {
+                operation: Operation::CreateList,
+                ..
+            } => "Klaviyo makes 150 lists a day; make the list by hand, or run again then",
+            Self::Refused {
+                operation: Operation::CreateList,
+                ..
+            } => {
+                "an account has room for 1,000 lists and segments: remove one that nobody needs, or name a list that exists"
+            }
+            _ => return None,
+        };
+        Some(hint.to_owned())
+    }
+}
+
+/// The body of a refusal (OpenAPI, `ClientError`).
+#[derive(Debug, Default, Deserialize)]
+struct Refusal {
+    #[serde(default)]
+    errors: Vec<ErrorObject>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct ErrorObject {
+    #[serde(default)]
+    code: Option<String>,
+    #[serde(default)]
+    detail: Option<String>,
+    #[serde(default)]
+    source: Option<ErrorSource>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct ErrorSource {
+    #[serde(default)]
+    pointer: Option<String>,
+    #[serde(default)]
+    parameter: Option<String>,
+}
+
+impl Problem {
+    /// What a refusal's body says; an unreadable one says nothing.
+    pub(super) fn read(status: u16, operation: Operation, body: &[u8]) -> Self {
+        let refusal: Refusal = serde_json::from_slice(body).unwrap_or_default();
+        let pointers: Vec<String> = refusal
+            .errors
+            .iter()
+            .filter_map(|error| error.source.as_ref())
+            .filter_map(|source| source.pointer.as_ref().or(source.parameter.as_ref()))
+            .map(|pointer| plain(pointer, "/[]_-."))
+            .collect();
+        let details = refusal
+            .errors
+            .iter()
+            .filter_map(|error| error.detail.as_deref());
+        let named = |scope: &&&'static str| details.clone().any(|detail| detail.contains(**scope));
+        Self {
+            status,
+            code: refusal
+                .errors
+                .first()
+                .and_then(|error| error.code.as_deref())
+                .map(|code| plain(code, "_-"))
+                .unwrap_or_default(),
+            pointer: pointers.first().cloned().unwrap_or_default(),
+            pointers,
+            scope: operation.scopes().iter().find(named).copied(),
+        }
+    }
+
+    /// The error that it is.
+    pub(super) fn into_error(
+        self,
+        operation: Operation,
+        retry_after: Option<Duration>,
+    ) -> KlaviyoError {
+        let problem = self;
+        match problem.status {
+            401 => KlaviyoError::Key { problem },
+            403 => KlaviyoError::Scope { operation, problem },
+            404 => KlaviyoError::NotFound { operation, problem },
+            408 | 425 | 429 | 500..=599 => KlaviyoError::Busy {
+                operation,
+                problem,
+                retry_after,
+            },
+            _ => KlaviyoError::Refused { operation, problem },
+        }
+    }
+}
+
+/// What is harmless of a text: ASCII letters, digits and some marks; at most 120 of them.
+fn plain(text: &str, marks: &str) -> String {
+    let harmless = |c: &char| c.is_ascii_alphanumeric() || marks.contains(*c);
+    text.chars().filter(harmless).take(120).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_keeps_the_code_and_the_pointer_and_no_value() {
+        let body =
+            br#"{"errors":[{"id":"1","code":"invalid","title":"t","detail":"ana@x.example is bad",
+            "source":{"pointer":"/data/attributes/profiles/data/7/attributes/email"}}]}"#;
+        let problem = Problem::read(400, Operation::BulkImportProfiles, body);
+        let text = problem.to_string();
+        assert_eq!(
+            text,
+            "status 400, invalid at /data/attributes/profiles/data/7/attributes/email"
+        );
+        let error = problem.into_error(Operation::BulkImportProfiles, None);
+        assert!(!error.to_string().contains("ana"), "{error}");
+    }
+
+    #[test]
+    fn a_missing_scope_is_named() {
+        let body = br#"{"errors":[{"code":"permission_denied","detail":"needs profiles:write"}]}"#;
+        let told = Problem::read(403, Operation::AddProfilesToList, body);
+        let error = told
+            .into_error(Operation::AddProfilesToList, None)
+            .to_string();
+        assert_eq!(
+            error,
+            "the API key may not add to the list: it lacks the scope profiles:write"
+        );
+        let untold = Problem::read(403, Operation::AddProfilesToList, b"<html>");
+        let error = untold
+            .into_error(Operation::AddProfilesToList, None)
+            .to_string();
+        assert!(
+            error.ends_with("one of the scopes lists:write and profiles:write"),
+            "{error}"
+        );
+    }
+}
