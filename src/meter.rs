@@ -1,7 +1,8 @@
 //! The counters that the stages advance and that a progress display reads.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Instant;
 
 /// How far a run is; shared by all its threads.
 #[derive(Debug, Default)]
@@ -26,6 +27,8 @@ pub struct Meter {
     pub bytes_acknowledged: Counter,
     /// Delivered parts.
     pub parts_delivered: Counter,
+    /// The list stage.
+    pub list: ListMeter,
     formatted: AtomicBool,
 }
 
@@ -38,6 +41,74 @@ impl Meter {
     /// Whether the last part is closed.
     pub fn is_formatted(&self) -> bool {
         self.formatted.load(Ordering::Relaxed)
+    }
+}
+
+/// What the list stage does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListStep {
+    /// Rows are handed over in import jobs.
+    Importing,
+    /// Import jobs are under way at Klaviyo.
+    WaitingForJobs,
+    /// A sample of the profiles does not exist yet.
+    WaitingForProfiles,
+    /// Profiles are looked up and added.
+    Adding,
+    /// The list is read.
+    ReadingList,
+    /// Profiles are looked up.
+    Resolving,
+    /// Profiles are removed.
+    Removing,
+    /// Klaviyo does not show the last profile yet.
+    WaitingForSentinel,
+}
+
+impl ListStep {
+    /// For people, with the profiles it is about.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Importing => "handed over in import jobs",
+            Self::WaitingForJobs => "imported by Klaviyo",
+            Self::WaitingForProfiles => "of a sample are imported",
+            Self::Adding => "added to the list",
+            Self::ReadingList => "of the list read",
+            Self::Resolving => "looked up",
+            Self::Removing => "removed from the list",
+            Self::WaitingForSentinel => "sentinel seen",
+        }
+    }
+}
+
+/// How far the list stage is.
+#[derive(Debug, Default)]
+pub struct ListMeter {
+    step: Mutex<Option<(ListStep, Instant)>>,
+    /// Profiles that the step is about; 0 when that is not known.
+    pub total: Counter,
+    /// Those that are done.
+    pub done: Counter,
+}
+
+impl ListMeter {
+    /// A step begins.
+    pub fn begin(&self, step: ListStep, total: u64) {
+        let mut now = self.step.lock().unwrap_or_else(PoisonError::into_inner);
+        self.total.set(total);
+        self.done.set(0);
+        *now = Some((step, Instant::now()));
+        tracing::debug!(?step, total, "list");
+    }
+
+    /// So many are done already.
+    pub fn go_on(&self, done: u64) {
+        self.done.set(done);
+    }
+
+    /// What is being done, and since when.
+    pub fn step(&self) -> Option<(ListStep, Instant)> {
+        *self.step.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Klaviyo's spelling of a header stands in [`mod@column`] and nowhere else.
 
+pub mod attributes;
 pub mod column;
 pub mod consent;
 pub mod target;

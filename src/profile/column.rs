@@ -122,6 +122,9 @@ pub(super) static KNOWN: [KnownHeader; 18] = {
     ]
 };
 
+/// The header of the column that names each row's list, as a sample of Klaviyo Labs writes it (facts A3).
+pub const LIST_ID: &str = "List ID";
+
 impl ProfileColumn {
     /// Klaviyo's own columns, identifiers first, in the order of the documentation.
     pub fn known() -> impl Iterator<Item = Self> {

@@ -1,0 +1,91 @@
+//! Which list is meant, and whose account it is in.
+
+use super::ListError;
+use crate::job::ListChoice;
+use crate::klaviyo::{Klaviyo, List};
+
+/// Refuses a key of another account than the job names.
+pub fn check_account(klaviyo: &Klaviyo) -> Result<(), ListError> {
+    let Some(expected) = &klaviyo.settings().account_id else {
+        return Ok(());
+    };
+    let found = klaviyo.account_id()?;
+    if found == *expected {
+        return Ok(());
+    }
+    Err(ListError::OtherAccount {
+        expected: expected.clone(),
+        found,
+    })
+}
+
+/// The list, with the flows that it starts; `None` if there is none of the name and `create` would make it.
+pub fn find(
+    klaviyo: &Klaviyo,
+    choice: &ListChoice,
+    create: bool,
+) -> Result<Option<List>, ListError> {
+    let by_id = |id: &str| {
+        klaviyo
+            .list(id)?
+            .ok_or_else(|| ListError::NoId { id: id.to_owned() })
+    };
+    match choice {
+        ListChoice::Id { id, name } => {
+            let list = by_id(id)?;
+            match name {
+                Some(expected) if *expected != list.name => Err(ListError::OtherName {
+                    id: id.clone(),
+                    expected: expected.clone(),
+                    found: list.name,
+                }),
+                _ => Ok(Some(list)),
+            }
+        }
+        ListChoice::Name(name) | ListChoice::Either(name) => {
+            let found = klaviyo.lists_named(name)?;
+            match &found[..] {
+                [list] => Ok(Some(by_id(&list.id)?)),
+                [] => {
+                    let is_id = matches!(choice, ListChoice::Either(_)) && looks_like_id(name);
+                    match klaviyo.list(name).ok().flatten().filter(|_| is_id) {
+                        Some(list) => Ok(Some(list)),
+                        None if create => Ok(None),
+                        None => Err(ListError::NoName { name: name.clone() }),
+                    }
+                }
+                _ => Err(several(name, &found)),
+            }
+        }
+    }
+}
+
+/// As [`find`], and makes the list that is not there; also whether it was made.
+pub fn find_or_create(
+    klaviyo: &Klaviyo,
+    choice: &ListChoice,
+    create: bool,
+) -> Result<(List, bool), ListError> {
+    if let Some(list) = find(klaviyo, choice, create)? {
+        return Ok((list, false));
+    }
+    let name = match choice {
+        ListChoice::Name(name) | ListChoice::Either(name) => name,
+        ListChoice::Id { id, .. } => return Err(ListError::NoId { id: id.clone() }),
+    };
+    klaviyo
+        .list_or_create(name)?
+        .map_err(|found| several(name, &found))
+}
+
+fn several(name: &str, found: &[List]) -> ListError {
+    ListError::SeveralLists {
+        name: name.to_owned(),
+        ids: found.iter().map(|list| list.id.clone()).collect(),
+    }
+}
+
+/// Ids of lists are six letters and digits today (help 12902308138011).
+fn looks_like_id(text: &str) -> bool {
+    text.len() == 6 && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}

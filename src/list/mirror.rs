@@ -1,0 +1,243 @@
+//! Mirror: who is on the list and not in the audience is taken off it.
+//!
+//! `exact` reads the whole list; `tracked` looks only at those whom earlier runs of the job put there. Nobody is removed whose
+//! any identifier is in the audience: identifiers are compared first, and where somebody would go, the profile ids of those
+//! of the audience who seem not to be there (a second e-mail address, a merged profile) are looked up and kept.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use super::journal::Entry;
+use super::ledger::Ledger;
+use super::presence::{Flags, among, without_flag};
+use super::removal::{self, Guard, PLANNED, reaches};
+use super::resolve::{ids_of, resolve};
+use super::rows::{Person, PersonFile};
+use super::tracked::TrackedFile;
+use super::{Desk, ListError};
+use crate::job::file::{MaxRemovals, Mirror};
+use crate::manifest::StateError;
+use crate::meter::ListStep;
+use crate::report::{count, grouped};
+
+/// The audience, as the mirror sees it.
+pub struct AudienceRows<'a> {
+    /// Files with the identifiers of everybody.
+    pub paths: &'a [PathBuf],
+    /// Rows in them.
+    pub rows: u64,
+    /// Rows that are not in them, or whom Klaviyo does not have: rejected, refused or without a profile.
+    pub lost: u64,
+    /// Why the audience is not all of it, if it is not.
+    pub cut: Option<&'static str>,
+}
+
+/// Everybody on a list, or of whom that is believed, and who of them is not in the audience.
+const MEMBERS: &str = "members.csv";
+const CANDIDATES: &str = "candidates.csv";
+
+/// Makes the list equal to the audience. How many were removed, or why nobody was looked at.
+pub fn mirror(
+    desk: Desk<'_>,
+    list_id: &str,
+    audience: &AudienceRows<'_>,
+    (mode, limits, run_id): (Mirror, MaxRemovals, &str),
+    (tracked, ledger): (&TrackedFile, &mut Ledger),
+) -> Result<Result<u64, String>, ListError> {
+    if let Some(removed) = ledger.mirrored() {
+        return Ok(Ok(removed));
+    }
+    if let Some(because) = off(audience, limits) {
+        if mode == Mirror::Tracked {
+            tracked.replace(audience.paths, false)?;
+        }
+        return Ok(Err(because));
+    }
+    if ledger.plan().is_none() {
+        let (removals, of) = match mode {
+            Mirror::Off => return Ok(Ok(0)),
+            Mirror::Exact => plan_exact(desk, list_id, audience, ledger)?,
+            Mirror::Tracked => plan_tracked(desk, audience, tracked, ledger)?,
+        };
+        ledger.note(Entry::Planned { removals, of })?;
+    }
+    let removed = removal::remove_planned(desk, list_id, (Guard::Limit(limits), run_id), ledger);
+    if mode == Mirror::Tracked {
+        match &removed {
+            Ok(_) => tracked.replace(audience.paths, true)?,
+            // They stay on the list, and this job has put them there.
+            Err(ListError::TooManyRemovals { .. }) => tracked.replace(audience.paths, false)?,
+            Err(_) => {}
+        }
+    }
+    Ok(Ok(removed?))
+}
+
+/// Why the audience is no measure for the list.
+fn off(audience: &AudienceRows<'_>, limits: MaxRemovals) -> Option<String> {
+    if let Some(cut) = audience.cut {
+        return Some(format!(
+            "{cut} was given: the list is not mirrored, for the audience is not whole"
+        ));
+    }
+    if audience.rows == 0 {
+        return Some("the audience is empty: the list is not mirrored".to_owned());
+    }
+    let lost = audience.lost;
+    (lost > 0 && reaches(lost, audience.rows + lost, limits)).then(|| {
+        format!(
+            "{} rejected, refused, or without a profile: the list is not mirrored, for they may be on it",
+            count(lost, "row")
+        )
+    })
+}
+
+/// A file in the run's folder that goes when this is dropped: it holds personal data and is of no use to anybody else.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(directory: &Path, name: &str) -> Self {
+        Self(directory.join(name))
+    }
+
+    fn paths(&self) -> &[PathBuf] {
+        std::slice::from_ref(&self.0)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // It may never have been made.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+fn plan_exact(
+    desk: Desk<'_>,
+    list_id: &str,
+    audience: &AudienceRows<'_>,
+    ledger: &Ledger,
+) -> Result<(u64, u64), ListError> {
+    let members = Scratch::new(ledger.directory(), MEMBERS);
+    let of = read_list(desk, list_id, &members.0)?;
+    let present = among(members.paths(), audience.paths)?;
+    let mut kept = HashSet::new();
+    if present.unset() > 0 {
+        let seen = among(audience.paths, members.paths())?;
+        kept = ids_of_the_unseen(desk, audience.paths, &seen)?;
+    }
+    Ok((
+        write_plan(ledger.directory(), members.paths(), &present, &kept)?,
+        of,
+    ))
+}
+
+/// Writes everybody on the list to `path`; how many.
+fn read_list(desk: Desk<'_>, list_id: &str, path: &Path) -> Result<u64, ListError> {
+    let expected = desk.klaviyo.profile_count(list_id)?.unwrap_or(0);
+    desk.meter.list.begin(ListStep::ReadingList, expected);
+    let minutes = expected.div_ceil(100 * 750);
+    if minutes > 1 {
+        tracing::info!(
+            "reading the list: {} members, about {minutes} minutes at Klaviyo's limit of 750 pages of 100 a minute",
+            grouped(expected)
+        );
+    }
+    let mut file = PersonFile::create(path)?;
+    let (mut of, mut failure) = (0, None);
+    desk.klaviyo.members(list_id, |page| {
+        desk.meter.list.done.add(page.len() as u64);
+        of += page.len() as u64;
+        let written = page
+            .into_iter()
+            .try_for_each(|member| file.push(&person(member)));
+        failure = written.err();
+        failure.is_none()
+    })?;
+    match failure {
+        Some(error) => Err(error.into()),
+        None => Ok(file.finish().map(|()| of)?),
+    }
+}
+
+fn person(member: crate::klaviyo::Member) -> Person {
+    Person {
+        id: member.id,
+        email: member.email,
+        phone_number: member.phone_number,
+        external_id: member.external_id,
+    }
+}
+
+fn plan_tracked(
+    desk: Desk<'_>,
+    audience: &AudienceRows<'_>,
+    tracked: &TrackedFile,
+    ledger: &Ledger,
+) -> Result<(u64, u64), ListError> {
+    let before = tracked.paths();
+    let present = among(&before, audience.paths)?;
+    let candidates = Scratch::new(ledger.directory(), CANDIDATES);
+    let mut file = PersonFile::create(&candidates.0)?;
+    let mut kept = HashSet::new();
+    if present.unset() > 0 {
+        desk.meter.list.begin(ListStep::Resolving, present.unset());
+        let mut leavers = Vec::new();
+        without_flag(&before, &present, |person| {
+            leavers.push(person.clone());
+            Ok(())
+        })?;
+        for leavers in leavers.chunks(4_000) {
+            for member in resolve(desk, leavers)?.members {
+                file.push(&person(member))?;
+            }
+            desk.meter.list.done.add(leavers.len() as u64);
+        }
+        let seen = among(audience.paths, &before)?;
+        kept = ids_of_the_unseen(desk, audience.paths, &seen)?;
+    }
+    file.finish()?;
+    // A profile may have an identifier by now that the audience has too.
+    let present_now = among(candidates.paths(), audience.paths)?;
+    let removals = write_plan(ledger.directory(), candidates.paths(), &present_now, &kept)?;
+    Ok((removals, present.rows()))
+}
+
+/// The profiles of those of the audience whom nobody seems to be.
+fn ids_of_the_unseen(
+    desk: Desk<'_>,
+    audience: &[PathBuf],
+    seen: &Flags,
+) -> Result<HashSet<String>, ListError> {
+    desk.meter.list.begin(ListStep::Resolving, seen.unset());
+    let mut unseen = Vec::new();
+    without_flag(audience, seen, |person| {
+        unseen.push(person.clone());
+        Ok(())
+    })?;
+    ids_of(desk, &unseen)
+}
+
+/// Stores who is to be removed: who has no flag, and is not among the kept.
+fn write_plan(
+    directory: &Path,
+    members: &[PathBuf],
+    present: &Flags,
+    kept: &HashSet<String>,
+) -> Result<u64, StateError> {
+    let mut file = PersonFile::create(&directory.join(PLANNED))?;
+    let mut removals = 0;
+    without_flag(members, present, |person| {
+        if kept.contains(&person.id) {
+            return Ok(());
+        }
+        removals += 1;
+        // The id alone: nobody needs to know more to approve it, or to undo it.
+        file.push(&Person {
+            id: person.id.clone(),
+            ..Person::default()
+        })
+    })?;
+    file.finish()?;
+    Ok(removals)
+}

@@ -1,0 +1,164 @@
+//! Rows of CSV files that this program wrote: parts, their identifiers files, lists of members.
+
+use std::path::{Path, PathBuf};
+
+use crate::manifest::StateError;
+use crate::part::PartNumber;
+
+/// A file of rows, and which part it is of.
+#[derive(Debug, Clone)]
+pub struct RowFile {
+    /// The part.
+    pub part: PartNumber,
+    /// A part file, or the identifiers file beside one.
+    pub path: PathBuf,
+}
+
+/// What tells who a row is; blank where it does not say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Person {
+    /// A profile's id, in files of members.
+    pub id: String,
+    /// `Email`.
+    pub email: String,
+    /// `PhoneNumber`.
+    pub phone_number: String,
+    /// `ExternalID`.
+    pub external_id: String,
+}
+
+/// The columns of [`Person`] in a file; `id` is this program's own.
+pub(super) const HEADER: [&str; 4] = ["id", "Email", "PhoneNumber", "ExternalID"];
+
+/// What to say of a file that cannot be read.
+pub(super) fn unreadable(path: &Path, error: csv::Error) -> StateError {
+    let line = error.position().map_or(0, csv::Position::line);
+    match error.into_kind() {
+        csv::ErrorKind::Io(source) => StateError::Storage {
+            path: path.to_owned(),
+            action: "read it",
+            source,
+        },
+        _ => StateError::Damaged {
+            path: path.to_owned(),
+            line: usize::try_from(line).unwrap_or(usize::MAX),
+        },
+    }
+}
+
+/// What to say of a file that cannot be written.
+pub(super) fn unwritable(path: &Path) -> impl Fn(std::io::Error) -> StateError {
+    let path = path.to_owned();
+    move |source| StateError::Storage {
+        path: path.clone(),
+        action: "write it",
+        source,
+    }
+}
+
+/// Opens a file and reads its header.
+pub(super) fn open(
+    path: &Path,
+) -> Result<(csv::Reader<std::fs::File>, csv::StringRecord), StateError> {
+    let mut reader = csv::ReaderBuilder::new()
+        .buffer_capacity(1 << 18)
+        .from_path(path)
+        .map_err(|error| unreadable(path, error))?;
+    let header = reader
+        .headers()
+        .map_err(|error| unreadable(path, error))?
+        .clone();
+    Ok((reader, header))
+}
+
+/// Calls `each` with every row of `paths`, numbered from 0 over all of them, until it says that it is enough.
+pub fn each_person(
+    paths: &[PathBuf],
+    mut each: impl FnMut(u64, &Person) -> Result<bool, StateError>,
+) -> Result<(), StateError> {
+    let mut number = 0;
+    let mut record = csv::StringRecord::new();
+    let mut person = Person::default();
+    for path in paths {
+        let (mut reader, header) = open(path)?;
+        let places = HEADER.map(|name| header.iter().position(|column| column == name));
+        while reader
+            .read_record(&mut record)
+            .map_err(|error| unreadable(path, error))?
+        {
+            let fields = [
+                &mut person.id,
+                &mut person.email,
+                &mut person.phone_number,
+                &mut person.external_id,
+            ];
+            for (field, place) in fields.into_iter().zip(places) {
+                field.clear();
+                field.push_str(
+                    place
+                        .and_then(|place| record.get(place))
+                        .unwrap_or_default(),
+                );
+            }
+            if !each(number, &person)? {
+                return Ok(());
+            }
+            number += 1;
+        }
+    }
+    Ok(())
+}
+
+/// A new file of persons, 0600, which takes the place of an older one when it is finished.
+pub(super) struct PersonFile {
+    path: PathBuf,
+    writer: csv::Writer<tempfile::NamedTempFile>,
+}
+
+impl PersonFile {
+    pub(super) fn create(path: &Path) -> Result<Self, StateError> {
+        let directory = path.parent().unwrap_or(Path::new("."));
+        let file = tempfile::NamedTempFile::new_in(directory).map_err(unwritable(path))?;
+        let mut made = Self {
+            path: path.to_owned(),
+            writer: csv::WriterBuilder::new()
+                .buffer_capacity(1 << 18)
+                .from_writer(file),
+        };
+        made.write(HEADER)?;
+        Ok(made)
+    }
+
+    pub(super) fn push(&mut self, person: &Person) -> Result<(), StateError> {
+        self.write(
+            [
+                &person.id,
+                &person.email,
+                &person.phone_number,
+                &person.external_id,
+            ]
+            .map(String::as_str),
+        )
+    }
+
+    fn write(&mut self, cells: [&str; 4]) -> Result<(), StateError> {
+        let written = self.writer.write_record(cells);
+        written.map_err(|error| unreadable(&self.path, error))
+    }
+
+    /// Makes the file durable under its name.
+    pub(super) fn finish(self) -> Result<(), StateError> {
+        let failed = unwritable(&self.path);
+        let file = self
+            .writer
+            .into_inner()
+            .map_err(|error| failed(error.into_error()))?;
+        file.as_file().sync_all().map_err(&failed)?;
+        file.persist(&self.path)
+            .map_err(|error| failed(error.error))?;
+        let directory = self.path.parent().unwrap_or(Path::new("."));
+        std::fs::File::open(directory)
+            .and_then(|folder| folder.sync_all())
+            .map_err(&failed)
+    }
+}
