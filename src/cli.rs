@@ -67,6 +67,9 @@ pub enum Command {
     /// Print a job file for a file of rows, with its columns guessed from the header
     #[command(after_help = INIT_EXAMPLES)]
     Init(Box<InitArgs>),
+    /// Put back on the list whom a run has taken off it
+    #[command(after_help = UNDO_EXAMPLES)]
+    Undo(UndoArgs),
     /// Show the runs of a job, the newest first
     #[command(after_help = RUNS_EXAMPLES)]
     Runs(RunsArgs),
@@ -135,6 +138,9 @@ pub struct RunArgs {
     /// The job file
     #[arg(value_name = "JOB.toml")]
     pub job: PathBuf,
+    /// Take off the list exactly whom RUN has stored because they were too many; reads no audience
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["dry_run", "fresh", "limit"])]
+    pub approve_removals: Option<String>,
     /// What changes from run to run
     #[command(flatten)]
     pub common: CommonRunArgs,
@@ -152,6 +158,9 @@ pub struct SendArgs {
     /// What to read, and how
     #[command(flatten)]
     pub audience: AudienceArgs,
+    /// Klaviyo's API
+    #[command(flatten)]
+    pub api: ApiArgs,
     /// The job's name [default: the stem of the first file]
     #[arg(long)]
     pub name: Option<String>,
@@ -193,6 +202,29 @@ pub struct ServerArgs {
     /// Parallel sessions, 1 to 8 [default: 4]
     #[arg(long, value_name = "N")]
     pub sessions: Option<usize>,
+}
+
+/// The list and the API: what a job file has in `[list]` and `[klaviyo]`.
+#[derive(Debug, Default, Args)]
+pub struct ApiArgs {
+    /// Put the profiles on this list
+    #[arg(long, value_name = "NAME|ID")]
+    pub list: Option<String>,
+    /// Make the list if there is none of the name
+    #[arg(long, requires = "list")]
+    pub create_list: bool,
+    /// Which way profiles go; api: by bulk import jobs, without a server [default: sftp]
+    #[arg(long, value_name = "WAY", value_parser = ["sftp", "api"])]
+    pub via: Option<String>,
+    /// Environment variable with the private API key [default: KLAVIYO_API_KEY]
+    #[arg(long, value_name = "VARIABLE")]
+    pub api_key_env: Option<String>,
+    /// File with the private API key, which only you may read (mode 0600)
+    #[arg(long, value_name = "FILE", conflicts_with = "api_key_env")]
+    pub api_key_file: Option<String>,
+    /// Where the API is [default: https://a.klaviyo.com]
+    #[arg(long, value_name = "URL")]
+    pub api_url: Option<String>,
 }
 
 /// How files are read and mapped: what a job file has in `[audience]`, `[columns]` and `[normalize]`.
@@ -329,6 +361,23 @@ pub struct RunsArgs {
     pub state: StateArgs,
 }
 
+/// `undo`.
+#[derive(Debug, Args)]
+pub struct UndoArgs {
+    /// The job file
+    #[arg(value_name = "JOB.toml")]
+    pub job: PathBuf,
+    /// The run's id, as `runs` shows it
+    #[arg(value_name = "RUN")]
+    pub run: String,
+    /// How progress is shown [default: bar on a terminal, else lines]
+    #[arg(long, value_name = "STYLE", value_enum)]
+    pub progress: Option<ProgressStyle>,
+    /// Where state lives
+    #[command(flatten)]
+    pub state: StateArgs,
+}
+
 /// `demo`.
 #[cfg(feature = "sandbox")]
 #[derive(Debug, Args)]
@@ -412,12 +461,21 @@ fn after_help() -> String {
     text
 }
 
+const UNDO_EXAMPLES: &str = "\
+Examples:
+  klaviyo-export runs vip.toml                   which run was it?
+  klaviyo-export undo vip.toml 20261123T020000Z-0123abcd
+
+Everybody in that run's removed.csv is added to the list again, and stays until a run removes
+them anew: mend the audience, or set mirror = \"off\", before the next one.";
+
 const RUN_EXAMPLES: &str = "\
 Examples:
   klaviyo-export run vip.toml --dry-run          format everything, send nothing
   klaviyo-export run vip.toml --limit 10         send the first ten rows
   klaviyo-export run vip.toml                    the nightly run
-  klaviyo-export run vip.toml --json | jq .parts";
+  klaviyo-export run vip.toml --json | jq .parts
+  klaviyo-export run vip.toml --approve-removals 20261123T020000Z-0123abcd";
 
 const SEND_EXAMPLES: &str = "\
 Examples:
@@ -427,6 +485,8 @@ Examples:
       --default-region US --limit 10
   klaviyo-export send 'exports/*.csv.gz' --map 'Mobile No=PhoneNumber' \\
       --map 'Tier=Loyalty Tier' --to ...
+  klaviyo-export send vip.csv --list VIP --create-list --to ...
+  klaviyo-export send vip.csv --list VIP --via api
   zcat crm.ndjson.gz | klaviyo-export send - --format ndjson --name crm --to ...";
 
 const PREVIEW_EXAMPLES: &str = "\

@@ -13,6 +13,7 @@ pub mod runs;
 pub mod sandbox;
 pub mod send;
 pub mod status;
+pub mod undo;
 
 use crate::audience::Source;
 use crate::cli::StateArgs;

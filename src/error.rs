@@ -8,6 +8,7 @@ use crate::audience::AudienceError;
 use crate::commit::CommitError;
 use crate::exit_code::ExitCode;
 use crate::job::JobError;
+use crate::list::ListError;
 use crate::lock::LockError;
 use crate::manifest::StateError;
 use crate::mapping::MappingError;
@@ -70,6 +71,9 @@ pub enum Error {
     /// The server, or what proves to it who we are, before a run began.
     #[error(transparent)]
     Sftp(#[from] SftpError),
+    /// The list, or Klaviyo's API.
+    #[error(transparent)]
+    List(#[from] ListError),
     /// Delivering parts.
     #[error("upload")]
     Upload {
@@ -134,6 +138,7 @@ impl Error {
             }
             Self::Commit(error) => commit_exit_code(error),
             Self::Sftp(error) => sftp_exit_code(error),
+            Self::List(error) => list_exit_code(error),
             Self::Upload { source, .. } => upload_exit_code(source),
             Self::Misdelivered { .. } => ExitCode::Verification,
             Self::Interrupted { signal: 2 } => ExitCode::Interrupted,
@@ -166,6 +171,18 @@ fn commit_exit_code(error: &CommitError) -> ExitCode {
         CommitError::Spool(SpoolError::Differs { .. }) => ExitCode::Audience,
         CommitError::Spool(SpoolError::Refused | SpoolError::Lost) => ExitCode::Bug,
         CommitError::TooManyRejected { .. } | CommitError::Duplicate { .. } => ExitCode::Guard,
+    }
+}
+
+fn list_exit_code(error: &ListError) -> ExitCode {
+    match error {
+        ListError::State(_) => ExitCode::Storage,
+        ListError::TooManyRemovals { .. } => ExitCode::Guard,
+        ListError::NothingStored { .. }
+        | ListError::OutOfDate { .. }
+        | ListError::NothingRemoved { .. }
+        | ListError::NoSuchRun { .. } => ExitCode::Usage,
+        _ => ExitCode::Klaviyo,
     }
 }
 

@@ -23,7 +23,9 @@ pub enum ExitCode {
     Transfer,
     /// A file on the server is not what was sent.
     Verification,
-    /// A guard: too many rejections, or a duplicate where none may be.
+    /// Klaviyo's API, or the list.
+    Klaviyo,
+    /// A guard: too many rejections or removals, or a duplicate where none may be.
     Guard,
     /// Local storage.
     Storage,
@@ -35,7 +37,7 @@ pub enum ExitCode {
 
 impl ExitCode {
     /// Every code, in the order of the documentation.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Done,
         Self::Bug,
         Self::Usage,
@@ -46,6 +48,7 @@ impl ExitCode {
         Self::Authentication,
         Self::Transfer,
         Self::Verification,
+        Self::Klaviyo,
         Self::Guard,
         Self::Storage,
         Self::Interrupted,
@@ -65,6 +68,7 @@ impl ExitCode {
             Self::Authentication => 13,
             Self::Transfer => 14,
             Self::Verification => 15,
+            Self::Klaviyo => 16,
             Self::Guard => 17,
             Self::Storage => 18,
             Self::Interrupted => 130,
@@ -85,8 +89,9 @@ impl ExitCode {
             Self::Authentication => "the host key was not accepted, or the login failed",
             Self::Transfer => "the transfer failed; run again to go on",
             Self::Verification => "a file on the server is not what was sent",
+            Self::Klaviyo => "Klaviyo's API refused, or the list is not as the job says",
             Self::Guard => {
-                "a guard stopped the run: too many rejections, or a duplicate where none may be"
+                "a guard stopped the run: too many rejections or removals, or a forbidden duplicate"
             }
             Self::Storage => {
                 "local storage: disk full, state unreadable or of a newer version, a part file changed"

@@ -24,6 +24,8 @@ pub mod error;
 pub mod exit_code;
 pub mod interrupt;
 pub mod job;
+pub mod klaviyo;
+pub mod list;
 pub mod lock;
 pub mod manifest;
 pub mod mapping;
@@ -109,6 +111,14 @@ fn dispatch(command: Command, surroundings: &Surroundings) -> Result<u8, Error> 
             init::init(&args, surroundings)?;
             Ok(ExitCode::Done.number())
         }
+        Command::Undo(args) => {
+            let options = RunOptions {
+                progress: style(args.progress, console),
+                ..RunOptions::default()
+            };
+            console.result(&command::undo::undo(&args, options, surroundings)?);
+            Ok(ExitCode::Done.number())
+        }
         Command::Runs(args) => {
             console.result(&runs::runs(&args, surroundings)?);
             Ok(ExitCode::Done.number())
@@ -147,7 +157,8 @@ fn dispatch(command: Command, surroundings: &Surroundings) -> Result<u8, Error> 
     }
 }
 
-fn options(common: &CommonRunArgs, console: &Console) -> RunOptions {
+/// How progress is shown: as was asked, or as is usual where the output goes.
+fn style(asked: Option<ProgressStyle>, console: &Console) -> ProgressStyle {
     let usual = if console.is_quiet() {
         ProgressStyle::None
     } else if console.is_watched() {
@@ -155,11 +166,15 @@ fn options(common: &CommonRunArgs, console: &Console) -> RunOptions {
     } else {
         ProgressStyle::Lines
     };
+    asked.unwrap_or(usual)
+}
+
+fn options(common: &CommonRunArgs, console: &Console) -> RunOptions {
     RunOptions {
         dry_run: common.dry_run,
         fresh: common.fresh,
         limit: common.limit,
-        progress: common.progress.unwrap_or(usual),
+        progress: style(common.progress, console),
     }
 }
 

@@ -161,6 +161,36 @@ impl PartRecord {
     }
 }
 
+/// What became of the list.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListRecord {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Whether this run made it.
+    pub created: bool,
+    /// Rows that were put on it; `null` where nobody can tell.
+    pub attached: Option<u64>,
+    /// Rows for which there is no profile.
+    pub unresolved: u64,
+    /// Members that were taken off it.
+    pub removed: u64,
+    /// Rows that Klaviyo refused.
+    pub rejected: u64,
+}
+
+/// What became of the sentinel.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SentinelRecord {
+    /// Its file, where it goes by SFTP.
+    pub part: Option<PartRecord>,
+    /// Whether Klaviyo or the server has it.
+    pub sent: bool,
+    /// When Klaviyo showed it.
+    pub seen_at: Option<Timestamp>,
+}
+
 /// All that is remembered of a run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RunManifest {
@@ -195,6 +225,12 @@ pub struct RunManifest {
     pub counts: Option<Counts>,
     /// The closed parts, in order.
     pub parts: Vec<PartRecord>,
+    /// The list, once its stage has begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub list: Option<ListRecord>,
+    /// The sentinel, once its turn came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sentinel: Option<SentinelRecord>,
 }
 
 impl RunManifest {
@@ -235,7 +271,9 @@ impl ManifestFile {
         change: impl FnOnce(&mut PartRecord),
     ) -> Result<(), StateError> {
         self.update(|manifest| {
-            if let Some(part) = manifest.parts.iter_mut().find(|part| part.number == number) {
+            let sentinel = manifest.sentinel.as_mut().and_then(|it| it.part.as_mut());
+            let mut parts = manifest.parts.iter_mut().chain(sentinel);
+            if let Some(part) = parts.find(|part| part.number == number) {
                 change(part);
             }
         })
@@ -331,6 +369,8 @@ mod tests {
             formatted: false,
             counts: None,
             parts: Vec::new(),
+            list: None,
+            sentinel: None,
         }
     }
 

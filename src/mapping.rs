@@ -9,8 +9,8 @@ pub mod guess;
 mod spellings;
 
 use crate::audience::{Source, SourceFormat, SourceId};
-use crate::job::Job;
-use crate::job::file::Unlisted;
+use crate::job::file::{Attach, Unlisted};
+use crate::job::{Job, ListChoice, ListSettings};
 use crate::profile::column::ProfileColumn;
 use crate::profile::target::{ColumnError, RESERVED_HEADERS};
 
@@ -114,6 +114,8 @@ pub struct Mapping {
     pub rejects_header: Vec<String>,
     /// What a person should know before anything is sent.
     pub warnings: Vec<String>,
+    /// The list that a `List ID` column at the end of every row names; `None`: no such column.
+    pub list_id: Option<String>,
     plans: Vec<SourcePlan>,
 }
 
@@ -126,6 +128,9 @@ impl Mapping {
             add_unlisted(job, sources, &mut columns, &mut warnings)?;
         }
         refuse_duplicates(&columns)?;
+        if !job.update_contacts {
+            columns.retain(|column| column.target.is_identifier());
+        }
         columns.sort_by_key(|column| identifier_rank(&column.target));
         if !columns.iter().any(|column| column.target.is_identifier()) {
             return Err(MappingError::NoIdentifier);
@@ -139,6 +144,7 @@ impl Mapping {
             columns,
             rejects_header,
             warnings,
+            list_id: list_id(job),
             plans,
         })
     }
@@ -154,6 +160,18 @@ impl Mapping {
             .iter()
             .take_while(|column| column.target.is_identifier())
             .count()
+    }
+}
+
+/// The list that every row names, where that is how profiles are put on it.
+fn list_id(job: &Job) -> Option<String> {
+    match job.list.as_ref() {
+        Some(ListSettings {
+            attach: Attach::Column,
+            choice: ListChoice::Id { id, .. },
+            ..
+        }) => Some(id.clone()),
+        _ => None,
     }
 }
 

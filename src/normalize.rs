@@ -156,6 +156,10 @@ impl<'a> Visit<'a> {
             identifier_bytes = self.batch.row_bytes.len() - start;
             self.check_identified(faults_from)?;
         }
+        if let Some(id) = &mapping.list_id {
+            self.batch.row_bytes.push(b',');
+            self.batch.row_bytes.extend_from_slice(id.as_bytes());
+        }
         self.batch.row_bytes.push(b'\n');
         self.finish_row(start, identifier_bytes)
     }

@@ -12,6 +12,11 @@ use serde::{Deserialize, Serialize};
 #[serde(transparent)]
 pub struct PartNumber(pub u32);
 
+impl PartNumber {
+    /// The sentinel's, which is none of the audience's parts.
+    pub const SENTINEL: Self = Self(0);
+}
+
 impl std::fmt::Display for PartNumber {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(out, "{:04}", self.0)
@@ -25,14 +30,19 @@ pub struct Part {
     pub number: PartNumber,
     /// The file.
     pub path: PathBuf,
-    /// The file beside it with its rows' identifiers.
-    pub identifiers: PathBuf,
     /// Rows without the header.
     pub rows: u64,
     /// Bytes with the header.
     pub bytes: u64,
     /// SHA-256 in lower-case hexadecimal.
     pub sha256: String,
+}
+
+impl Part {
+    /// The file beside it with its rows' identifiers, where these are kept.
+    pub fn identifiers(&self) -> PathBuf {
+        self.path.with_extension("ids")
+    }
 }
 
 /// A part whose CLOSE the server answered with success.

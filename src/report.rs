@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::manifest::{AttemptState, RunManifest, RunStatus};
+use crate::manifest::{AttemptState, ListRecord, RunManifest, RunStatus};
 use crate::part::{PartNumber, Verification};
 use crate::rejection::{RejectionReason, RepairCode};
 
@@ -48,10 +48,10 @@ pub struct RunReport {
     pub bytes: u64,
     /// The parts in order.
     pub parts: Vec<PartReport>,
-    /// `null`: this version leaves lists alone.
-    pub list: (),
-    /// `null`: this version sends no sentinel.
-    pub sentinel: (),
+    /// What became of the list; `null` without one.
+    pub list: Option<ListRecord>,
+    /// When Klaviyo showed the sentinel; `null` without one.
+    pub sentinel: Option<SentinelReport>,
     /// Remote files of broken attempts that could not be removed.
     pub leftovers: Vec<String>,
     /// What a person should know.
@@ -79,6 +79,13 @@ pub struct PartReport {
     pub verification: Option<Verification>,
 }
 
+/// The sentinel in a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SentinelReport {
+    /// When it was seen at Klaviyo; `null` when it was not, or nobody looked.
+    pub seen_at: Option<Timestamp>,
+}
+
 /// How long the stages took. They overlap: `total` is less than their sum.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub struct Seconds {
@@ -86,7 +93,7 @@ pub struct Seconds {
     pub format: f64,
     /// From the first connection to the last verified part.
     pub upload: f64,
-    /// The list; `0` in this version.
+    /// The list, and what is waited for at Klaviyo.
     pub list: f64,
     /// The whole run.
     pub total: f64,
@@ -122,8 +129,10 @@ impl RunReport {
             duplicates: counts.duplicates,
             bytes: manifest.parts.iter().map(|part| part.bytes).sum(),
             parts: parts(manifest),
-            list: (),
-            sentinel: (),
+            list: manifest.list.clone(),
+            sentinel: manifest.sentinel.as_ref().map(|sentinel| SentinelReport {
+                seen_at: sentinel.seen_at.map(crate::lock::seconds),
+            }),
             leftovers: leftovers(manifest),
             warnings: circumstances.warnings,
             seconds: circumstances.seconds,

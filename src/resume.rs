@@ -161,7 +161,6 @@ fn spooled_part(run: &RunDirectory, record: &PartRecord) -> Part {
     let path = run.parts().join(&record.file_name);
     Part {
         number: record.number,
-        identifiers: path.with_extension("ids"),
         path,
         rows: record.rows,
         bytes: record.bytes,
@@ -249,6 +248,8 @@ mod tests {
             formatted: false,
             counts: None,
             parts: Vec::new(),
+            list: None,
+            sentinel: None,
         }
     }
 

@@ -65,8 +65,8 @@ pub struct SpoolLayout {
     pub prefix: String,
     /// The header line of parts, with its line feed.
     pub header: Vec<u8>,
-    /// The header line of identifiers files, with its line feed.
-    pub identifiers_header: Vec<u8>,
+    /// The header line of identifiers files, with its line feed; `None`: nobody needs such files, and none are written.
+    pub identifiers_header: Option<Vec<u8>>,
     /// Where a part ends.
     pub limits: PartLimits,
 }
@@ -92,7 +92,8 @@ pub struct Spool {
     part_bytes: u64,
     part_rows: u64,
     rows: Vec<u8>,
-    identifiers: Vec<u8>,
+    /// `None`: identifiers are not kept.
+    identifiers: Option<Vec<u8>>,
     sender: Option<Sender<Message>>,
     writer: Option<JoinHandle<Result<(), SpoolError>>>,
 }
@@ -103,6 +104,7 @@ impl Spool {
         let (sender, receiver) = bounded(WAITING_BUFFERS);
         let limits = layout.limits;
         let header_bytes = layout.header.len() as u64;
+        let identifiers = layout.identifiers_header.as_ref().map(|_| Vec::new());
         let writer = std::thread::spawn(move || write_parts(&layout, &receiver, release));
         Self {
             limits,
@@ -110,7 +112,7 @@ impl Spool {
             part_bytes: header_bytes,
             part_rows: 0,
             rows: Vec::with_capacity(BUFFER_BYTES),
-            identifiers: Vec::new(),
+            identifiers,
             sender: Some(sender),
             writer: Some(writer),
         }
@@ -131,8 +133,10 @@ impl Spool {
     /// Adds one finished row, whose first `identifier_bytes` are its identifier cells, to the part in hand.
     pub fn push(&mut self, row: &[u8], identifier_bytes: usize) -> Result<(), SpoolError> {
         self.rows.extend_from_slice(row);
-        self.identifiers.extend_from_slice(&row[..identifier_bytes]);
-        self.identifiers.push(b'\n');
+        if let Some(identifiers) = &mut self.identifiers {
+            identifiers.extend_from_slice(&row[..identifier_bytes]);
+            identifiers.push(b'\n');
+        }
         self.part_bytes += row.len() as u64;
         self.part_rows += 1;
         if self.rows.len() >= BUFFER_BYTES - (BUFFER_BYTES >> 4) {
@@ -157,8 +161,10 @@ impl Spool {
 
     fn hand_over(&mut self) -> Result<(), SpoolError> {
         let rows = std::mem::replace(&mut self.rows, Vec::with_capacity(BUFFER_BYTES));
-        let identifiers =
-            std::mem::replace(&mut self.identifiers, Vec::with_capacity(BUFFER_BYTES / 4));
+        let identifiers = self.identifiers.as_mut().map(|identifiers| {
+            std::mem::replace(identifiers, Vec::with_capacity(BUFFER_BYTES / 4))
+        });
+        let identifiers = identifiers.unwrap_or_default();
         self.send(Message::Rows { rows, identifiers })
     }
 
@@ -271,7 +277,7 @@ mod tests {
             directory: directory.to_owned(),
             prefix: "job-run".to_owned(),
             header: b"Email,City\n".to_vec(),
-            identifiers_header: b"Email\n".to_vec(),
+            identifiers_header: Some(b"Email\n".to_vec()),
             limits: PartLimits {
                 max_bytes,
                 max_rows,
@@ -312,7 +318,7 @@ mod tests {
             "Email,City\n\"c\",z\n"
         );
         assert_eq!(
-            std::fs::read_to_string(&parts[0].identifiers).unwrap(),
+            std::fs::read_to_string(parts[0].identifiers()).unwrap(),
             "Email\n\"a\"\n\"b\"\n"
         );
         // 11 bytes of header and 6 a row: two rows are 23 bytes.
@@ -333,12 +339,26 @@ mod tests {
         let bytes = std::fs::read(&parts[0].path).unwrap();
         assert_eq!(parts[0].sha256, crate::part::hex(&Sha256::digest(&bytes)));
         assert_eq!(parts[0].bytes, bytes.len() as u64);
-        for path in [&parts[0].path, &parts[0].identifiers] {
+        for path in [&parts[0].path, &parts[0].identifiers()] {
             assert_eq!(
                 std::fs::metadata(path).unwrap().permissions().mode() & 0o777,
                 0o600
             );
         }
+    }
+
+    #[test]
+    fn identifiers_that_nobody_needs_are_not_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let layout = SpoolLayout {
+            identifiers_header: None,
+            ..layout(directory.path(), 1_000, 10)
+        };
+        let mut spool = Spool::start(layout, Box::new(|_| Ok(())));
+        spool.push(b"\"a\",x\n", 3).unwrap();
+        spool.close_part().unwrap();
+        spool.finish().unwrap();
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
     }
 
     #[test]

@@ -407,12 +407,10 @@ impl<'a> Courier<'a> {
     }
 }
 
-/// Removes a delivered part and its identifiers: nothing needs them any more.
+/// Removes a delivered part: nothing needs it any more. Its identifiers stay, for the list.
 pub fn remove_local(part: &Part) {
-    for path in [&part.path, &part.identifiers] {
-        if let Err(error) = std::fs::remove_file(path) {
-            tracing::warn!("{}: cannot be removed: {error}", path.display());
-        }
+    if let Err(error) = std::fs::remove_file(&part.path) {
+        tracing::warn!("{}: cannot be removed: {error}", part.path.display());
     }
 }
 
@@ -478,7 +476,6 @@ mod tests {
         let part = Part {
             number: PartNumber(3),
             path: PathBuf::from("/s/parts/vip-20261123T020000Z-0123abcd-0003.csv"),
-            identifiers: PathBuf::new(),
             rows: 1,
             bytes: 1,
             sha256: String::new(),

@@ -6,10 +6,11 @@ use std::path::Path;
 use indexmap::IndexMap;
 
 use crate::audience::Audience;
-use crate::cli::{AudienceArgs, ServerArgs};
+use crate::cli::{ApiArgs, AudienceArgs, ServerArgs};
 use crate::error::Error;
 use crate::job::file::{
-    AudienceSection, Duplicates, Headers, JobFile, NormalizeSection, SftpSection, Unlisted,
+    AudienceSection, Deliver, Duplicates, Headers, JobFile, KlaviyoSection, NormalizeSection,
+    SftpSection, Unlisted,
 };
 use crate::job::{JobError, PrimaryKey, audience_files};
 use crate::mapping::MappingError;
@@ -65,6 +66,21 @@ pub(super) fn server(args: &ServerArgs) -> Result<SftpSection, Error> {
         sftp.known_hosts.clone_from(&args.known_hosts);
     }
     Ok(sftp)
+}
+
+/// What the flags say of the API.
+pub(super) fn klaviyo(args: &ApiArgs) -> KlaviyoSection {
+    let defaults = KlaviyoSection::default();
+    KlaviyoSection {
+        deliver: match args.via.as_deref() {
+            Some("api") => Deliver::Api,
+            _ => Deliver::Sftp,
+        },
+        api_key_env: args.api_key_env.clone(),
+        api_key_file: args.api_key_file.clone(),
+        base_url: args.api_url.clone().unwrap_or(defaults.base_url),
+        ..KlaviyoSection::default()
+    }
 }
 
 /// The stem of the first file, with what cannot be in a job's name replaced by `-`.
@@ -235,6 +251,10 @@ pub(super) fn of_flag(error: JobError) -> Error {
         "sftp.password-env" => "--password-env",
         "sftp.host-key" => "--host-key",
         "sftp.sessions" => "--sessions",
+        "list.name" => "--list",
+        "klaviyo.base-url" => "--api-url",
+        "klaviyo.api-key-env" => "--api-key-env",
+        "klaviyo.api-key-file" => "--api-key-file",
         _ => return error.into(),
     };
     match error {

@@ -3,11 +3,15 @@
 //! With its children the one place that knows all stages: `begin` decides whether an unfinished run goes on, `stages`
 //! wires them, `format` and `deliver` are the two halves that run side by side.
 
+mod approve;
 mod begin;
 mod deliver;
 mod format;
+pub(in crate::command) mod list;
+mod sentinel;
 mod stages;
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::Timestamp;
@@ -15,12 +19,15 @@ use jiff::Timestamp;
 use super::Surroundings;
 use crate::audience::Audience;
 use crate::cli::RunArgs;
+use crate::console::printable;
 use crate::error::Error;
+use crate::job::file::Deliver;
 use crate::job::{Delivery, Job, JobError};
 use crate::lock::JobLock;
 use crate::manifest::{RunStatus, replace_file, to_json};
 use crate::mapping::Mapping;
-use crate::progress::ProgressStyle;
+use crate::meter::Meter;
+use crate::progress::{Progress, ProgressStyle};
 use crate::report::{Circumstances, RunReport, Seconds};
 use crate::retention;
 use crate::state::{JobDirectory, RunDirectory};
@@ -69,6 +76,9 @@ pub fn run(
         &args.common.state,
         &mut job,
     );
+    if let Some(run_id) = &args.approve_removals {
+        return approve::approve(&job, run_id, options, surroundings);
+    }
     let audience = Audience::open(&job.audience, Box::new(std::io::stdin()))?;
     execute(&job, audience, options, surroundings)
 }
@@ -88,16 +98,53 @@ pub fn execute(
         super::unlock(&mut delivery.sftp, surroundings)?;
     }
     let delivery = delivery.as_ref();
+    let looked = match options.dry_run {
+        true => Vec::new(),
+        false => list::look_first(job, surroundings)?,
+    };
+    for warning in &looked {
+        surroundings
+            .console
+            .note(&printable(&format!("note: {warning}")));
+    }
     let state = JobDirectory::new(&job.state_directory, &job.name);
     state.create()?;
     let _lock = JobLock::take(state.path())?;
     let begun = begin::begin(job, &audience, options, &state)?;
     let mut warnings = begun.warnings.clone();
+    warnings.extend(looked);
     warnings.extend(mapping.warnings.iter().cloned());
     warnings.extend(super::source_warnings(audience.sources()));
 
-    let outcome = Stages::new(job, &mapping, &begun, surroundings, options).run(audience, delivery);
+    let meter = Arc::new(Meter::default());
+    let progress = Progress::start(
+        options.progress,
+        &surroundings.console,
+        Arc::clone(&meter),
+        delivery.is_some(),
+    );
+    let stages = Stages::new(job, &mapping, (&begun, &meter), surroundings, options);
+    let mut outcome = stages.run(audience, delivery);
     warnings.extend(outcome.warnings.iter().cloned());
+    if !options.dry_run && matches!(outcome.error, None | Some(Error::Strict { .. })) {
+        let klaviyo = list::client(job, surroundings);
+        let after = list::After {
+            job,
+            begun: &begun,
+            state: &state,
+            klaviyo: klaviyo.as_ref(),
+            delivery,
+            options,
+            meter: &meter,
+            surroundings,
+        };
+        let since = Instant::now();
+        if let Err(error) = after.run(&mut warnings) {
+            outcome.error = Some(error);
+        }
+        outcome.seconds.list = since.elapsed().as_secs_f64();
+    }
+    drop(progress);
     let mut manifest = begun.manifest.snapshot();
     manifest.status = status(&outcome, options);
     manifest.finished_at = Some(Timestamp::now());
@@ -121,16 +168,19 @@ pub fn execute(
     Ok(Finished {
         report,
         directory: begun.directory,
-        server: delivery
-            .map(|delivery| format!("{}{}", delivery.sftp.server(), delivery.directory)),
+        server: match delivery {
+            Some(delivery) => Some(format!("{}{}", delivery.sftp.server(), delivery.directory)),
+            None if options.dry_run => None,
+            None => Some(job.klaviyo.base_url.clone()),
+        },
         error: outcome.error,
     })
 }
 
-/// Where the parts go; `None` for a dry run.
+/// Where the parts go; `None` for a dry run, and where profiles go by the API.
 fn destination(job: &Job, options: RunOptions) -> Result<Option<&Delivery>, Error> {
     match &job.delivery {
-        _ if options.dry_run => Ok(None),
+        _ if options.dry_run || job.deliver == Deliver::Api => Ok(None),
         Some(delivery) => Ok(Some(delivery)),
         None => Err(no_server()),
     }

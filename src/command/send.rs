@@ -8,8 +8,8 @@ use crate::audience::Audience;
 use crate::cli::SendArgs;
 use crate::console::printable;
 use crate::error::Error;
-use crate::job::file::{JobFile, Unlisted};
-use crate::job::{Job, audience_files};
+use crate::job::file::{JobFile, ListSection, Unlisted};
+use crate::job::{Job, ListChoice, audience_files};
 
 /// Sends the files of `args` once.
 pub fn send(
@@ -31,6 +31,12 @@ pub fn send(
     show_mapping(&header, &file, surroundings);
     flags::require_identifier(&file, &args.audience.map, &audience)?;
     let mut job = Job::from_file(file, base, &surroundings.environment).map_err(flags::of_flag)?;
+    // A name, or an id: whichever there is.
+    if let Some(list) = &mut job.list
+        && let ListChoice::Name(name) = &list.choice
+    {
+        list.choice = ListChoice::Either(name.clone());
+    }
     if !options.dry_run {
         job.read_secrets(&surroundings.environment)
             .map_err(flags::of_flag)?;
@@ -45,7 +51,8 @@ pub fn send(
 
 fn job_file(args: &SendArgs) -> Result<JobFile, Error> {
     let server = &args.server;
-    if server.to.is_none() && !args.common.dry_run {
+    let by_api = args.api.via.as_deref() == Some("api");
+    if server.to.is_none() && !args.common.dry_run && !by_api {
         return Err(Error::NoServer);
     }
     let mut file = flags::job_file(&args.files, args.name.as_deref(), &args.audience);
@@ -57,6 +64,13 @@ fn job_file(args: &SendArgs) -> Result<JobFile, Error> {
                 .to_owned(),
         ));
     }
+    let api = &args.api;
+    file.list = api.list.as_ref().map(|list| ListSection {
+        name: Some(list.clone()),
+        create: api.create_list,
+        ..ListSection::default()
+    });
+    file.klaviyo = flags::klaviyo(api);
     file.strict = args.strict;
     file.parts.keep_parts = args.keep_parts;
     Ok(file)

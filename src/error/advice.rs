@@ -5,6 +5,7 @@ use crate::command_line::CommandLine;
 use crate::commit::CommitError;
 use crate::exit_code::ExitCode;
 use crate::job::JobError;
+use crate::list::ListError;
 use crate::manifest::StateError;
 use crate::mapping::MappingError;
 use crate::profile::target::ColumnError;
@@ -22,6 +23,7 @@ impl Error {
                 }
                 _ => self.of_its_code(),
             }),
+            Self::List(error) => error.hint().or_else(|| self.of_its_code()),
             Self::Commit(CommitError::Duplicate { .. }) => Some(
                 "mend the source, or say which row to keep: duplicates = \"first\" or \"last\""
                     .to_owned(),
@@ -61,6 +63,12 @@ impl Error {
                 column,
                 source: ColumnError::Consent(_),
             }) if takes_files(line) => Some(line.clone().with(["--map", &format!("{column}=")])),
+            Self::List(ListError::TooManyRemovals { run_id, .. }) if line.is("run") => {
+                let plain = line.clone().without("--fresh").without("--json");
+                Some(plain.with_value("--approve-removals", run_id))
+            }
+            // The profiles are delivered: the same command goes on with the list.
+            Self::List(error) if error.is_of_the_moment() => Some(line.clone().without("--fresh")),
             Self::NoServer => Some(line.clone().with_server()),
             Self::NoRun { .. } => Some(line.clone().without("--json").command("run")),
             // The same command would fail in the same way.
@@ -78,6 +86,9 @@ impl Error {
         let hint = match self.exit_code() {
             ExitCode::Locked => "wait for it to end, or end it; the lock goes with the process",
             ExitCode::Transfer => "nothing is lost: run the same command again",
+            ExitCode::Klaviyo => {
+                "what was delivered stays delivered: mend it, then run the same command again"
+            }
             ExitCode::Storage => {
                 "free or mend the storage named above, then run the same command again"
             }

@@ -14,7 +14,7 @@ use crate::part::{Part, PartNumber, hex};
 pub(super) struct PartFile {
     number: PartNumber,
     rows: Pending,
-    identifiers: Pending,
+    identifiers: Option<Pending>,
     digest: Sha256,
     bytes: u64,
 }
@@ -22,20 +22,26 @@ pub(super) struct PartFile {
 impl PartFile {
     pub(super) fn create(layout: &SpoolLayout, number: PartNumber) -> Result<Self, SpoolError> {
         let path = layout.part_path(number);
+        let header = layout.identifiers_header.as_deref();
         let mut part = Self {
             number,
-            identifiers: Pending::create(path.with_extension("ids"))?,
+            identifiers: match header {
+                Some(_) => Some(Pending::create(path.with_extension("ids"))?),
+                None => None,
+            },
             rows: Pending::create(path)?,
             digest: Sha256::new(),
             bytes: 0,
         };
-        part.write(&layout.header, &layout.identifiers_header)?;
+        part.write(&layout.header, header.unwrap_or_default())?;
         Ok(part)
     }
 
     pub(super) fn write(&mut self, rows: &[u8], identifiers: &[u8]) -> Result<(), SpoolError> {
         self.rows.write(rows)?;
-        self.identifiers.write(identifiers)?;
+        if let Some(file) = &mut self.identifiers {
+            file.write(identifiers)?;
+        }
         self.digest.update(rows);
         self.bytes += rows.len() as u64;
         Ok(())
@@ -43,14 +49,15 @@ impl PartFile {
 
     /// Makes both files durable under their final names.
     pub(super) fn close(self, rows: u64) -> Result<Part, SpoolError> {
-        let identifiers = self.identifiers.close()?;
+        if let Some(identifiers) = self.identifiers {
+            identifiers.close()?;
+        }
         let path = self.rows.close()?;
         sync_directory(path.parent().unwrap_or(Path::new(".")))?;
         let sha256 = hex(&self.digest.finalize());
         Ok(Part {
             number: self.number,
             path,
-            identifiers,
             rows,
             bytes: self.bytes,
             sha256,

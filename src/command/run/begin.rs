@@ -116,6 +116,8 @@ fn new_run(
         formatted: false,
         counts: None,
         parts: Vec::new(),
+        list: None,
+        sentinel: None,
     };
     let manifest = ManifestFile::create(directory.manifest(), manifest)?;
     tracing::info!(job = job.name, run = run_id, "run begun");

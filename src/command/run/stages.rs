@@ -14,13 +14,13 @@ use crate::command::Surroundings;
 use crate::commit::{Commit, CommitError, Deduplication, GUARD_AFTER_ROWS};
 use crate::counts::Counts;
 use crate::error::Error;
-use crate::job::file::{Duplicates, OnEmpty};
+use crate::job::file::{Deliver, Duplicates, OnEmpty};
 use crate::job::{Delivery, Job};
 use crate::manifest::{ManifestFile, PartRecord};
 use crate::mapping::Mapping;
 use crate::meter::Meter;
 use crate::part::Part;
-use crate::progress::Progress;
+use crate::profile::column::LIST_ID;
 use crate::rejection::RepairCode;
 use crate::report::{Seconds, count};
 use crate::retry::Trouble;
@@ -52,17 +52,16 @@ impl<'a> Stages<'a> {
     pub(super) fn new(
         job: &'a Job,
         mapping: &'a Mapping,
-        begun: &'a Begun,
+        (begun, meter): (&'a Begun, &Arc<Meter>),
         surroundings: &'a Surroundings,
         options: RunOptions,
     ) -> Self {
-        let meter = Arc::new(Meter::default());
         Self {
             job,
             mapping,
             begun,
             manifest: &begun.manifest,
-            meter,
+            meter: Arc::clone(meter),
             trouble: Trouble::default(),
             surroundings,
             options,
@@ -75,14 +74,9 @@ impl<'a> Stages<'a> {
             // Set once, here.
             let _ = self.meter.source_bytes.set(bytes);
         }
-        let _progress = Progress::start(
-            self.options.progress,
-            &self.surroundings.console,
-            Arc::clone(&self.meter),
-            delivery.is_some(),
-        );
         match (delivery, &self.begun.rest) {
-            (None, _) => {
+            (None, Some(_)) => self.nothing_to_format(),
+            (None, None) => {
                 let formatted = self.format(audience, None);
                 self.outcome(formatted, None)
             }
@@ -104,18 +98,27 @@ impl<'a> Stages<'a> {
             let _ = release.send(task.clone());
         }
         drop(release);
+        let formatted = self.formatted_before();
+        let sent = self.deliver(delivery, queue);
+        self.outcome(formatted, Some(sent))
+    }
+
+    /// The spool is complete, and its parts do not go to a server.
+    fn nothing_to_format(&self) -> Outcome {
+        let formatted = self.formatted_before();
+        self.outcome(formatted, None)
+    }
+
+    /// What an earlier process formatted.
+    fn formatted_before(&self) -> Formatted {
         self.meter.set_formatted();
         let counts = self.manifest.snapshot().counts.unwrap_or_default();
         format::show(&self.meter, &counts);
-        let sent = self.deliver(delivery, queue);
-        self.outcome(
-            Formatted {
-                counts,
-                result: Ok(()),
-                seconds: 0.0,
-            },
-            Some(sent),
-        )
+        Formatted {
+            counts,
+            result: Ok(()),
+            seconds: 0.0,
+        }
     }
 
     /// The usual way: parts are sent while later rows are still being formatted.
@@ -147,8 +150,11 @@ impl<'a> Stages<'a> {
         let layout = SpoolLayout {
             directory: self.begun.directory.parts(),
             prefix: self.begun.prefix.clone(),
-            header: header_line(self.mapping, self.mapping.columns.len()),
-            identifiers_header: header_line(self.mapping, self.mapping.identifiers()),
+            header: header_line(self.mapping),
+            identifiers_header: self
+                .job
+                .keeps_identifiers()
+                .then(|| identifiers_line(self.mapping)),
             limits: self.job.limits,
         };
         let spool = Spool::start(layout, self.release(queue));
@@ -281,7 +287,9 @@ impl<'a> Stages<'a> {
     fn is_complete(&self) -> bool {
         let manifest = self.manifest.snapshot();
         manifest.formatted
-            && (self.options.dry_run || manifest.parts.iter().all(PartRecord::is_delivered))
+            && (self.options.dry_run
+                || self.job.deliver == Deliver::Api
+                || manifest.parts.iter().all(PartRecord::is_delivered))
     }
 
     fn format_error(&self, error: FormatError) -> Error {
@@ -359,14 +367,25 @@ impl Sent {
     }
 }
 
-/// The first `columns` headers as a CSV line.
-fn header_line(mapping: &Mapping, columns: usize) -> Vec<u8> {
+/// The first line of a part.
+fn header_line(mapping: &Mapping) -> Vec<u8> {
+    let headers = mapping.columns.iter().map(|column| column.target.header());
+    csv_line(headers.chain(mapping.list_id.as_ref().map(|_| LIST_ID)))
+}
+
+/// The first line of an identifiers file.
+fn identifiers_line(mapping: &Mapping) -> Vec<u8> {
+    let identifiers = mapping.columns.iter().take(mapping.identifiers());
+    csv_line(identifiers.map(|column| column.target.header()))
+}
+
+fn csv_line<'a>(cells: impl Iterator<Item = &'a str>) -> Vec<u8> {
     let mut line = Vec::new();
-    for (index, column) in mapping.columns.iter().take(columns).enumerate() {
+    for (index, cell) in cells.enumerate() {
         if index > 0 {
             line.push(b',');
         }
-        push_cell(&mut line, column.target.header().as_bytes());
+        push_cell(&mut line, cell.as_bytes());
     }
     line.push(b'\n');
     line

@@ -1,0 +1,68 @@
+//! `undo`: puts back on the list whom a run has taken off it.
+
+use std::sync::Arc;
+
+use super::Surroundings;
+use super::run::RunOptions;
+use super::run::list::interrupted;
+use crate::cli::UndoArgs;
+use crate::error::Error;
+use crate::job::Job;
+use crate::klaviyo::Klaviyo;
+use crate::list::{self, Desk, ListError};
+use crate::lock::JobLock;
+use crate::meter::Meter;
+use crate::progress::Progress;
+use crate::report::count;
+use crate::state::JobDirectory;
+
+/// Undoes the removals of the run of `args`. What to say of it.
+pub fn undo(
+    args: &UndoArgs,
+    options: RunOptions,
+    surroundings: &Surroundings,
+) -> Result<String, Error> {
+    let mut job = Job::load(&args.job, &surroundings.environment)?;
+    super::apply(false, &args.state, &mut job);
+    let state = JobDirectory::new(&job.state_directory, &job.name);
+    let directory = state.run(&args.run);
+    if !directory.manifest().exists() {
+        return Err(ListError::NoSuchRun {
+            run_id: args.run.clone(),
+        }
+        .into());
+    }
+    job.klaviyo.read_key(&surroundings.environment)?;
+    let _lock = JobLock::take(state.path())?;
+    let klaviyo = Klaviyo::new(job.klaviyo, surroundings.interrupt.clone());
+    let meter = Arc::new(Meter::default());
+    let progress = Progress::start(
+        options.progress,
+        &surroundings.console,
+        Arc::clone(&meter),
+        false,
+    );
+    let desk = Desk {
+        klaviyo: &klaviyo,
+        meter: &meter,
+        interrupt: &surroundings.interrupt,
+    };
+    let undone =
+        list::check_account(&klaviyo).and_then(|()| list::undo(desk, directory.path(), &args.run));
+    drop(progress);
+    let (back, gone) = undone.map_err(|error| interrupted(error.into(), surroundings))?;
+    let mut text = format!(
+        "{}: {} of run {} put back on the list",
+        job.name,
+        count(back, "member"),
+        args.run
+    );
+    if gone > 0 {
+        text.push_str(&format!(
+            "; {} deleted in Klaviyo since",
+            count(gone, "profile")
+        ));
+    }
+    text.push('\n');
+    Ok(text)
+}
