@@ -5,8 +5,6 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use crate::secret::Secret;
-
 /// The environment variables that the program was started with.
 #[derive(Debug, Clone, Default)]
 pub struct Environment(HashMap<String, String>);
@@ -39,11 +37,6 @@ impl Environment {
             .get(name)
             .map(String::as_str)
             .filter(|value| !value.is_empty())
-    }
-
-    /// A secret that a variable holds, if it is set and not empty.
-    pub fn secret(&self, name: &str) -> Option<Secret> {
-        self.get(name).map(|text| Secret::new(text.to_owned()))
     }
 
     /// How many times as fast as a clock the windows of an API on loopback pass, by `KLAVIYO_EXPORT_API_SPEED`: a sandbox's

@@ -89,7 +89,7 @@ impl ExitCode {
             Self::Authentication => "the host key was not accepted, or the login failed",
             Self::Transfer => "the transfer failed; run again to go on",
             Self::Verification => "a file on the server is not what was sent",
-            Self::Klaviyo => "Klaviyo's API refused, or the list is not as the job says",
+            Self::Klaviyo => "Klaviyo refused, or the list is not as the job says",
             Self::Guard => {
                 "a guard stopped the run: too many rejections or removals, or a forbidden duplicate"
             }

@@ -21,6 +21,7 @@ use crate::job::file::{
 };
 use crate::normalize::country::Region;
 use crate::profile::column::ProfileColumn;
+use crate::secret::Secret;
 
 pub use delivery::{Delivery, RetryPolicy, SecretVariables};
 pub use klaviyo::{KeySource, KlaviyoSettings, ListChoice, ListSettings, SentinelSettings};
@@ -319,7 +320,7 @@ impl Job {
         };
         let secret = |key: &'static str, variable: &Option<String>| {
             let name = variable.as_deref();
-            name.map(|name| environment.secret(name).ok_or_else(|| unset(key, name)))
+            name.map(|name| Secret::of_variable(environment, name).ok_or_else(|| unset(key, name)))
                 .transpose()
         };
         let given = &mut delivery.sftp.authentication;

@@ -66,6 +66,20 @@ pub enum ListStep {
 }
 
 impl ListStep {
+    /// For programs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Importing => "importing",
+            Self::WaitingForJobs => "waiting-for-jobs",
+            Self::WaitingForProfiles => "waiting-for-profiles",
+            Self::Adding => "adding",
+            Self::ReadingList => "reading-list",
+            Self::Resolving => "resolving",
+            Self::Removing => "removing",
+            Self::WaitingForSentinel => "waiting-for-sentinel",
+        }
+    }
+
     /// For people, with the profiles it is about.
     pub const fn words(self) -> &'static str {
         match self {

@@ -14,7 +14,7 @@ use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 
 use crate::console::Console;
 use crate::meter::Meter;
-use crate::report::{grouped, megabytes};
+use crate::report::{count, grouped, megabytes};
 
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -85,6 +85,37 @@ impl Drop for Progress {
     }
 }
 
+/// What the list stage does: `12,000 of 250,000 profiles handed over in import jobs, about 3:10 left`.
+fn list_summary(meter: &Meter) -> Option<String> {
+    let (step, _) = meter.list.step()?;
+    let (done, total) = (meter.list.done.now(), meter.list.total.now());
+    let of = if total >= done && total > 0 {
+        format!(" of {}", count(total, "profile"))
+    } else {
+        " profiles".to_owned()
+    };
+    let left = list_left(meter).map_or_else(String::new, |left| {
+        format!(", about {} left", bar::clock(left))
+    });
+    Some(format!("{}{of} {}{left}", grouped(done), step.words()))
+}
+
+/// The time left of what the list stage does now.
+fn list_left(meter: &Meter) -> Option<Duration> {
+    let (_, since) = meter.list.step()?;
+    list_time_left(
+        (meter.list.done.now(), meter.list.total.now()),
+        since.elapsed(),
+    )
+}
+
+/// The time left of a step of the list stage; `None` as long as it is a guess.
+fn list_time_left((done, total): (u64, u64), elapsed: Duration) -> Option<Duration> {
+    let seconds = elapsed.as_secs_f64();
+    (seconds >= 2.0 && done > 0 && total > done)
+        .then(|| Duration::from_secs_f64(seconds * (total - done) as f64 / done as f64))
+}
+
 /// `1,234,567 rows, 12.3 MB written, 4.5 MB sent`, as both displays say it.
 fn summary(meter: &Meter, sends: bool) -> String {
     let rows = grouped(meter.rows_read.now());
@@ -132,6 +163,19 @@ fn time_left(meter: &Meter, elapsed: Duration, sends: bool) -> Option<Duration> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::meter::ListStep;
+
+    #[test]
+    fn the_list_stage_tells_what_it_does() {
+        let meter = Meter::default();
+        assert_eq!(list_summary(&meter), None);
+        meter.list.begin(ListStep::ReadingList, 1_000_000);
+        meter.list.done.add(1_500);
+        let told = list_summary(&meter).unwrap();
+        assert_eq!(told, "1,500 of 1,000,000 profiles of the list read");
+        let left = list_time_left((250, 1_000), Duration::from_secs(10));
+        assert_eq!(left, Some(Duration::from_secs(30)));
+    }
 
     #[test]
     fn the_slower_stage_gives_the_time_left() {

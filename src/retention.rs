@@ -21,7 +21,7 @@ pub fn tidy(state: &JobDirectory, retention: Retention, current: &str) -> Result
         })?;
     }
     for id in kept.iter().filter(|id| *id != current) {
-        for name in ["rejects.csv", "repairs.csv"] {
+        for name in ["rejects.csv", "repairs.csv", "attach-rejects.csv"] {
             let path = state.run(id).path().join(name);
             if is_older(&path, retention.rejects) {
                 std::fs::remove_file(&path).map_err(|source| StateError::Storage {

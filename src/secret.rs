@@ -1,5 +1,7 @@
 //! Passphrases, passwords and keys: values that no log, error, manifest or report may show.
 
+use crate::environment::Environment;
+
 /// A secret text. `Debug` and `Display` print `***`; only [`Secret::reveal`] gives the text.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
@@ -8,6 +10,11 @@ impl Secret {
     /// Takes the text into custody.
     pub fn new(text: String) -> Self {
         Self(text)
+    }
+
+    /// What a variable holds, if it is set and not empty.
+    pub fn of_variable(environment: &Environment, name: &str) -> Option<Self> {
+        environment.get(name).map(|text| Self::new(text.to_owned()))
     }
 
     /// The text itself, for the one call that needs it.

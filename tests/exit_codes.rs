@@ -56,6 +56,7 @@ fn every_code_comes_from_what_it_stands_for() {
             ExitCode::Verification => {
                 ended(Faults::none().always(Fault::WrongSize { missing: 1 }), "")
             }
+            ExitCode::Klaviyo => with_a_wrong_key(),
             ExitCode::Guard => guarded(),
             ExitCode::Storage => {
                 let workspace =
@@ -76,6 +77,15 @@ fn every_code_comes_from_what_it_stands_for() {
             assert!(outcome.error().len() > 10, "{code:?}");
         }
     }
+}
+
+fn with_a_wrong_key() -> Outcome {
+    let workspace = Workspace::with(&[("a.csv", "email\nzoe@example.com\n")]);
+    let server = workspace.server_with(Faults::none());
+    let api = server.0.api().base_url();
+    let body = format!("{JOB}[list]\nname = \"VIP\"\n[klaviyo]\nbase-url = \"{api}\"\n");
+    let job = workspace.job("vip", &body, Some(&server));
+    workspace.run_with_env(&["run", &job], &[("KLAVIYO_API_KEY", "pk_wrong")])
 }
 
 fn guarded() -> Outcome {

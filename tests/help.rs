@@ -49,6 +49,7 @@ fn examples_of_the_help_are_commands_that_can_be_read() {
         "preview",
         "init",
         "runs",
+        "undo",
     ] {
         let text = workspace.run(&[command, "--help"]).stdout;
         let examples = text.split("Examples:\n").nth(1).unwrap();

@@ -12,12 +12,15 @@ use serde_json::Value;
 use workspace::{Server, Workspace};
 
 /// The fields of a line, which other programs read.
-const FIELDS: [&str; 16] = [
+const FIELDS: [&str; 19] = [
     "bytes_acknowledged",
     "bytes_formatted",
     "bytes_per_second",
     "duplicates",
     "event",
+    "list_done",
+    "list_step",
+    "list_total",
     "parts_delivered",
     "parts_written",
     "rows_read",

@@ -12,7 +12,7 @@ use std::process::Command;
 use clap::{CommandFactory as _, Parser as _};
 use klaviyo_export::cli::Cli;
 use klaviyo_export::exit_code::ExitCode;
-use klaviyo_export::job::file::JobFile;
+use klaviyo_export::job::file::{JobFile, ListSection};
 use klaviyo_export::part::Verification;
 use klaviyo_export::profile::column::{ProfileColumn, Spelling};
 use klaviyo_export::rejection::{RejectionReason, RepairCode};
@@ -100,7 +100,8 @@ fn parse_job(fragment: &str) -> JobFile {
             text.push_str(lines);
         }
     }
-    if !fragment.contains("name = ") {
+    let top = fragment.split('[').next().unwrap_or_default();
+    if !top.contains("name = ") {
         text.insert_str(0, "name = \"x\"\n");
     }
     JobFile::parse(&text).unwrap_or_else(|error| panic!("{error}:\n{text}"))
@@ -131,7 +132,11 @@ fn exit_codes_are_those_of_the_program() {
 
 /// Every key of a job file with its section, and its default as the program has it.
 fn known_keys() -> BTreeMap<(String, String), Value> {
-    let Value::Object(top) = serde_json::to_value(JobFile::default()).unwrap() else {
+    let job = JobFile {
+        list: Some(ListSection::default()),
+        ..JobFile::default()
+    };
+    let Value::Object(top) = serde_json::to_value(job).unwrap() else {
         panic!("a job file is a table");
     };
     let mut keys = BTreeMap::new();
@@ -161,6 +166,8 @@ fn keys_and_defaults_are_those_of_a_job_file() {
         "parts",
         "sftp",
         "retry",
+        "list",
+        "klaviyo",
         "state",
     ] {
         let heading = match name {

@@ -126,18 +126,18 @@ pub fn execute(
     let stages = Stages::new(job, &mapping, (&begun, &meter), surroundings, options);
     let mut outcome = stages.run(audience, delivery);
     warnings.extend(outcome.warnings.iter().cloned());
-    if !options.dry_run && matches!(outcome.error, None | Some(Error::Strict { .. })) {
-        let klaviyo = list::client(job, surroundings);
-        let after = list::After {
-            job,
-            begun: &begun,
-            state: &state,
-            klaviyo: klaviyo.as_ref(),
-            delivery,
-            options,
-            meter: &meter,
-            surroundings,
-        };
+    let klaviyo = list::client(job, surroundings);
+    let after = list::After {
+        job,
+        begun: &begun,
+        state: &state,
+        klaviyo: klaviyo.as_ref(),
+        delivery,
+        options,
+        meter: &meter,
+        surroundings,
+    };
+    if !options.dry_run && outcome.is_good() {
         let since = Instant::now();
         if let Err(error) = after.run(&mut warnings) {
             outcome.error = Some(error);
@@ -164,6 +164,9 @@ pub fn execute(
     // Before the manifest: a run that is done has a report, wherever it was killed.
     replace_file(&begun.directory.report(), &to_json(&report))?;
     begun.manifest.update(|noted| noted.clone_from(&manifest))?;
+    if manifest.status == RunStatus::Done {
+        after.remove_files(&manifest);
+    }
     retention::tidy(&state, job.retention, &manifest.run_id)?;
     Ok(Finished {
         report,

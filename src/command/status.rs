@@ -122,6 +122,18 @@ fn describe(
         "  delivered  {delivered} of {}",
         count(manifest.parts.len() as u64, "part")
     )?;
+    if let Some(list) = &manifest.list {
+        let attached = list
+            .attached
+            .map_or_else(|| "by a column".to_owned(), |rows| count(rows, "row"));
+        let name = printable(&list.name);
+        writeln!(
+            out,
+            "  list       {name} ({}): {attached} attached, {} removed",
+            list.id,
+            grouped(list.removed)
+        )?;
+    }
     writeln!(out, "  files      {}", directory.display())?;
     writeln!(out, "{next}")
 }

@@ -96,8 +96,7 @@ impl KlaviyoSettings {
     /// Takes the key from where the job says it is.
     pub fn read_key(&mut self, environment: &Environment) -> Result<(), JobError> {
         self.key = Some(match &self.key_source {
-            KeySource::Variable(name) => environment
-                .secret(name)
+            KeySource::Variable(name) => Secret::of_variable(environment, name)
                 .ok_or_else(|| unset("klaviyo.api-key-env", name))?,
             KeySource::File(path) => key_of_file(path)?,
         });

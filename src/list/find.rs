@@ -46,14 +46,11 @@ pub fn find(
             let found = klaviyo.lists_named(name)?;
             match &found[..] {
                 [list] => Ok(Some(by_id(&list.id)?)),
-                [] => {
-                    let is_id = matches!(choice, ListChoice::Either(_)) && looks_like_id(name);
-                    match klaviyo.list(name).ok().flatten().filter(|_| is_id) {
-                        Some(list) => Ok(Some(list)),
-                        None if create => Ok(None),
-                        None => Err(ListError::NoName { name: name.clone() }),
-                    }
-                }
+                [] => match by_name_as_id(klaviyo, choice)? {
+                    Some(list) => Ok(Some(list)),
+                    None if create => Ok(None),
+                    None => Err(ListError::NoName { name: name.clone() }),
+                },
                 _ => Err(several(name, &found)),
             }
         }
@@ -82,6 +79,14 @@ fn several(name: &str, found: &[List]) -> ListError {
     ListError::SeveralLists {
         name: name.to_owned(),
         ids: found.iter().map(|list| list.id.clone()).collect(),
+    }
+}
+
+/// The list whose id was given where a name may stand too.
+fn by_name_as_id(klaviyo: &Klaviyo, choice: &ListChoice) -> Result<Option<List>, ListError> {
+    match choice {
+        ListChoice::Either(text) if looks_like_id(text) => Ok(klaviyo.list(text)?),
+        _ => Ok(None),
     }
 }
 

@@ -49,7 +49,7 @@ pub fn mirror(
     }
     if let Some(because) = off(audience, limits) {
         if mode == Mirror::Tracked {
-            tracked.replace(audience.paths, false)?;
+            tracked.add(audience.paths)?;
         }
         return Ok(Err(because));
     }
@@ -64,9 +64,9 @@ pub fn mirror(
     let removed = removal::remove_planned(desk, list_id, (Guard::Limit(limits), run_id), ledger);
     if mode == Mirror::Tracked {
         match &removed {
-            Ok(_) => tracked.replace(audience.paths, true)?,
+            Ok(_) => tracked.replace(audience.paths)?,
             // They stay on the list, and this job has put them there.
-            Err(ListError::TooManyRemovals { .. }) => tracked.replace(audience.paths, false)?,
+            Err(ListError::TooManyRemovals { .. }) => tracked.add(audience.paths)?,
             Err(_) => {}
         }
     }
@@ -175,7 +175,7 @@ fn plan_tracked(
     tracked: &TrackedFile,
     ledger: &Ledger,
 ) -> Result<(u64, u64), ListError> {
-    let before = tracked.paths();
+    let before = tracked.all();
     let present = among(&before, audience.paths)?;
     let candidates = Scratch::new(ledger.directory(), CANDIDATES);
     let mut file = PersonFile::create(&candidates.0)?;
@@ -193,7 +193,7 @@ fn plan_tracked(
             }
             desk.meter.list.done.add(leavers.len() as u64);
         }
-        let seen = among(audience.paths, &before)?;
+        let seen = among(audience.paths, &tracked.settled())?;
         kept = ids_of_the_unseen(desk, audience.paths, &seen)?;
     }
     file.finish()?;

@@ -35,7 +35,7 @@ pub enum ColumnError {
     Reserved(String),
     /// Klaviyo's own header for the list of a row.
     #[error(
-        "header {0:?} would put every row on a list: lists belong to the list step, which this version does not have"
+        "header {0:?} would put every row on a list: say it in [list], with attach = \"column\""
     )]
     ListId(String),
     /// Would become a custom property, and the file would lack the identifier.
@@ -263,7 +263,7 @@ mod tests {
             ),
             (
                 "List ID",
-                r#"header "List ID" would put every row on a list: lists belong to the list step, which this version does not have"#,
+                r#"header "List ID" would put every row on a list: say it in [list], with attach = "column""#,
             ),
             (
                 "SMS Consent",

@@ -4,37 +4,43 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use super::{Display, time_left};
+use super::{Display, list_summary, time_left};
 use crate::meter::Meter;
 use crate::report::{count, grouped, megabytes};
 
-/// Two lines at the foot of the terminal.
+/// Two lines at the foot of the terminal, and one for the list.
 pub(super) struct Bars {
     format: ProgressBar,
     send: Option<ProgressBar>,
+    /// Shown from when the list stage begins.
+    list: Option<ProgressBar>,
+    bars: MultiProgress,
     last: Option<(Duration, u64)>,
     speed: f64,
 }
 
 impl Bars {
     pub(super) fn new(bars: &MultiProgress, sends: bool) -> Self {
-        let bar = || {
-            // The template is a constant and the bar's default stands in if it ever were wrong.
-            let style = ProgressStyle::with_template("{prefix:>6} [{bar:16}] {wide_msg}")
-                .map_or_else(
-                    |_| ProgressStyle::default_bar(),
-                    |style| style.progress_chars("=> "),
-                );
-            bars.add(ProgressBar::new(0).with_style(style))
-        };
-        let format = bar().with_prefix("format");
-        let send = sends.then(|| bar().with_prefix("send"));
         Self {
-            format,
-            send,
+            format: bar(bars).with_prefix("format"),
+            send: sends.then(|| bar(bars).with_prefix("send")),
+            list: None,
+            bars: bars.clone(),
             last: None,
             speed: 0.0,
         }
+    }
+
+    fn draw_list(&mut self, meter: &Meter) {
+        let Some(told) = list_summary(meter) else {
+            return;
+        };
+        let list = self
+            .list
+            .get_or_insert_with(|| bar(&self.bars).with_prefix("list"));
+        list.set_length(meter.list.total.now().max(1));
+        list.set_position(meter.list.done.now());
+        list.set_message(told);
     }
 
     /// Megabytes a second over the last moments, smoothed.
@@ -55,6 +61,7 @@ impl Display for Bars {
     }
 
     fn draw(&mut self, meter: &Meter, elapsed: Duration) {
+        self.draw_list(meter);
         let left = |sends| match time_left(meter, elapsed, sends) {
             Some(left) => format!(", {} left", clock(left)),
             None => String::new(),
@@ -99,10 +106,20 @@ impl Display for Bars {
 
     fn end(&mut self, _: &Meter, _: Duration) {
         self.format.finish_and_clear();
-        if let Some(bar) = &self.send {
+        for bar in self.send.iter().chain(&self.list) {
             bar.finish_and_clear();
         }
     }
+}
+
+/// One line at the foot of the terminal.
+fn bar(bars: &MultiProgress) -> ProgressBar {
+    // The template is a constant and the bar's default stands in if it ever were wrong.
+    let style = ProgressStyle::with_template("{prefix:>6} [{bar:16}] {wide_msg}").map_or_else(
+        |_| ProgressStyle::default_bar(),
+        |style| style.progress_chars("=> "),
+    );
+    bars.add(ProgressBar::new(0).with_style(style))
 }
 
 /// The bytes of all parts, judged by what share of the audience is in the closed ones; never less than those.
@@ -122,7 +139,7 @@ fn expected_bytes(meter: &Meter) -> u64 {
 }
 
 /// `1:02:03` or `2:03`.
-fn clock(time: Duration) -> String {
+pub(super) fn clock(time: Duration) -> String {
     let seconds = time.as_secs();
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     if hours > 0 {

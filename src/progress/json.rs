@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Display, time_left};
+use super::{Display, list_left, time_left};
 use crate::console::Console;
 use crate::meter::Meter;
 
@@ -27,6 +27,8 @@ enum Stage {
     Formatting,
     /// The last part is closed; what is left is sent.
     Sending,
+    /// Profiles are imported by the API, or put on the list, or taken off it.
+    Listing,
     /// The run is over, well or not: the report says which.
     Ended,
 }
@@ -50,6 +52,9 @@ struct Line {
     parts_delivered: u64,
     bytes_acknowledged: u64,
     bytes_per_second: u64,
+    list_step: Option<&'static str>,
+    list_done: u64,
+    list_total: u64,
 }
 
 impl Objects {
@@ -85,6 +90,7 @@ impl Objects {
             seconds: (elapsed.as_secs_f64() * 1e3).round() / 1e3,
             seconds_left: match stage {
                 Stage::Ended => Some(0),
+                Stage::Listing => list_left(meter).map(|left| left.as_secs()),
                 _ => time_left(meter, elapsed, self.sends).map(|left| left.as_secs()),
             },
             source_bytes: meter.source_bytes.get().copied(),
@@ -98,6 +104,9 @@ impl Objects {
             parts_delivered: meter.parts_delivered.now(),
             bytes_acknowledged: meter.bytes_acknowledged.now(),
             bytes_per_second: self.bytes_per_second(stage, elapsed, moved),
+            list_step: meter.list.step().map(|(step, _)| step.name()),
+            list_done: meter.list.done.now(),
+            list_total: meter.list.total.now(),
         };
         self.last = Some((stage, elapsed, moved));
         // A struct of numbers is always JSON.
@@ -117,7 +126,9 @@ impl Display for Objects {
     }
 
     fn draw(&mut self, meter: &Meter, elapsed: Duration) {
-        let stage = if meter.is_formatted() {
+        let stage = if meter.list.step().is_some() {
+            Stage::Listing
+        } else if meter.is_formatted() {
             Stage::Sending
         } else {
             Stage::Formatting

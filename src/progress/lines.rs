@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Display, summary, time_left};
+use super::{Display, list_summary, summary, time_left};
 use crate::meter::Meter;
 
 /// Writes log lines.
@@ -16,6 +16,10 @@ impl Display for Lines {
     }
 
     fn draw(&mut self, meter: &Meter, elapsed: Duration) {
+        if let Some(list) = list_summary(meter) {
+            tracing::info!(target: "progress", "{list}");
+            return;
+        }
         let left = match time_left(meter, elapsed, self.sends) {
             Some(left) => format!(", about {} s left", left.as_secs()),
             None => String::new(),

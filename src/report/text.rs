@@ -91,6 +91,7 @@ impl RunReport {
             )?;
         }
         self.write_delivery(out, run_directory, server)?;
+        self.write_list(out, run_directory)?;
         for path in &self.leftovers {
             writeln!(
                 out,
@@ -100,8 +101,60 @@ impl RunReport {
         for warning in &self.warnings {
             writeln!(out, "  note       {}", printable(warning))?;
         }
-        if server.is_some() && self.status == RunStatus::Done && self.delivered() > 0 {
+        let by_sftp = self.parts.iter().any(|part| part.remote_path.is_some());
+        if by_sftp && self.status == RunStatus::Done && self.delivered() > 0 {
             out.push_str(DELIVERED_MEANS);
+        }
+        Ok(())
+    }
+
+    fn write_list(&self, out: &mut String, run_directory: &Path) -> std::fmt::Result {
+        if let Some(sentinel) = self.sentinel {
+            match sentinel.seen_at {
+                Some(at) => writeln!(out, "  sentinel   seen at {at}")?,
+                None => writeln!(out, "  sentinel   sent, not seen yet")?,
+            }
+        }
+        let Some(list) = &self.list else {
+            return Ok(());
+        };
+        let made = if list.created {
+            ", made by this run"
+        } else {
+            ""
+        };
+        let name = if list.name.is_empty() {
+            list.id.clone()
+        } else {
+            format!("{} ({})", list.name, list.id)
+        };
+        writeln!(out, "  list       {}{made}", printable(&name))?;
+        match list.attached {
+            Some(rows) => line(out, "attached", rows, "row", "")?,
+            None => writeln!(
+                out,
+                "  attached   by a column in the files; nobody can tell how many"
+            )?,
+        }
+        if list.removed > 0 {
+            line(out, "removed", list.removed, "member", "")?;
+            writeln!(
+                out,
+                "                 see {}",
+                run_directory.join("removed.csv").display()
+            )?;
+        }
+        let refused = [
+            ("refused", list.rejected, "by Klaviyo"),
+            ("not found", list.unresolved, "there is no profile"),
+        ];
+        for (label, rows, why) in refused.into_iter().filter(|(_, rows, _)| *rows > 0) {
+            line(out, label, rows, "row", why)?;
+            writeln!(
+                out,
+                "                 see {}",
+                run_directory.join("attach-rejects.csv").display()
+            )?;
         }
         Ok(())
     }
@@ -154,16 +207,19 @@ impl RunReport {
             {
                 continue;
             }
-            // The line above names the folder.
-            let path = part.remote_path.as_deref().unwrap_or("-");
-            let name = path.rsplit('/').next().unwrap_or(path);
+            // The line above names the folder. What went by the API has no remote name.
+            let path = part.remote_path.as_deref();
+            let name = path.map_or_else(
+                || format!("part {}", part.number),
+                |path| path.rsplit('/').next().unwrap_or(path).to_owned(),
+            );
             let again = if part.attempts > 1 {
                 format!(", attempt {}", part.attempts)
             } else {
                 String::new()
             };
             rows.push(vec![
-                name.to_owned(),
+                name,
                 count(part.rows, "row"),
                 megabytes(part.bytes),
                 format!("{word}{again}"),

@@ -110,9 +110,7 @@ impl After<'_> {
         let done = self.import_and_attach(&manifest, warnings);
         let done = done.map_err(|error| interrupted(error, self.surroundings));
         self.note_list()?;
-        done?;
-        self.remove_files(&manifest);
-        Ok(())
+        done
     }
 
     fn import_and_attach(
@@ -138,6 +136,9 @@ impl After<'_> {
             return Ok(());
         };
         let desk = self.desk(klaviyo);
+        if list.mirror == Mirror::Tracked && !ledger.is_attached() {
+            TrackedFile::of(self.state.path(), list_id).begin(&files)?;
+        }
         match list.attach {
             Attach::ImportJob => {
                 list::import(desk, (&files, rows), Some(list_id), &mut ledger)?;
@@ -251,7 +252,7 @@ impl After<'_> {
     }
 
     /// Nobody needs the files any more that told who is in the audience.
-    fn remove_files(&self, manifest: &RunManifest) {
+    pub(super) fn remove_files(&self, manifest: &RunManifest) {
         let is_api = self.job.deliver == Deliver::Api;
         if !(self.job.keep_parts || !is_api && !self.job.keeps_identifiers()) {
             remove_row_files(&row_files(&self.begun.directory, manifest, is_api));

@@ -47,6 +47,13 @@ pub(super) struct Outcome {
     pub(super) seconds: Seconds,
 }
 
+impl Outcome {
+    /// Whether every row that is not rejected is where it should be.
+    pub(super) fn is_good(&self) -> bool {
+        matches!(self.error, None | Some(Error::Strict { .. }))
+    }
+}
+
 impl<'a> Stages<'a> {
     /// The stages of the run `begun`.
     pub(super) fn new(
