@@ -226,6 +226,15 @@ impl Server {
         )
     }
 
+    /// The job's `[klaviyo]`.
+    pub(crate) fn api_section(&self) -> String {
+        format!(
+            "[klaviyo]\nbase-url = \"{}\"\napi-key-file = \"{}\"\n",
+            self.0.api().base_url(),
+            self.0.api().key_file().display(),
+        )
+    }
+
     /// The flags of `send`.
     pub(crate) fn flags(&self) -> [String; 6] {
         [
