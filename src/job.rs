@@ -313,9 +313,13 @@ impl Job {
         Ok(())
     }
 
-    /// Takes the secrets for the SFTP server from the variables that the job names.
+    /// Takes the secrets for the SFTP server from the variables that the job names, where files go to it.
     pub fn read_server_secrets(&mut self, environment: &Environment) -> Result<(), JobError> {
-        let Some(delivery) = &mut self.delivery else {
+        let Some(delivery) = self
+            .delivery
+            .as_mut()
+            .filter(|_| self.deliver == Deliver::Sftp)
+        else {
             return Ok(());
         };
         let secret = |key: &'static str, variable: &Option<String>| {

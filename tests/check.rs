@@ -7,6 +7,7 @@ mod workspace;
 
 use std::os::unix::fs::PermissionsExt;
 
+use klaviyo_export::sandbox::api::{ApiFault, ApiFaults, ApiSettings, SCOPES};
 use klaviyo_export::sandbox::{Event, Fault, Faults};
 use serde_json::Value;
 use workspace::{Outcome, Server, Workspace};
@@ -27,6 +28,16 @@ const NAMES: [&str; 13] = [
     "login",
     "directory",
     "probe",
+];
+
+/// Behind them, where the job needs the API.
+const API_NAMES: [&str; 6] = [
+    "api-key",
+    "account",
+    "read-lists",
+    "read-profiles",
+    "list",
+    "write",
 ];
 
 /// A workspace with an audience, and a job that delivers to a sandbox with `faults`.
@@ -55,7 +66,10 @@ fn checked(workspace: &Workspace, arguments: &[&str], code: i32) -> Value {
         .iter()
         .map(|check| check["name"].as_str().unwrap())
         .collect();
-    assert_eq!(names, NAMES);
+    let needs_api = names.len() > NAMES.len();
+    let api = API_NAMES.iter().filter(|_| needs_api);
+    let expected: Vec<&str> = NAMES.iter().chain(api).copied().collect();
+    assert_eq!(names, expected);
     assert_eq!(findings["exit_code"], code);
     findings
 }
@@ -74,8 +88,8 @@ fn not_ok(findings: &Value) -> Vec<String> {
 
 /// The check of this name.
 fn of<'a>(findings: &'a Value, name: &str) -> &'a Value {
-    let at = NAMES.iter().position(|known| *known == name).unwrap();
-    &findings["checks"][at]
+    let mut checks = findings["checks"].as_array().unwrap().iter();
+    checks.find(|check| check["name"] == name).unwrap()
 }
 
 #[track_caller]
@@ -386,4 +400,334 @@ fn the_example_of_the_readme_is_what_is_printed() {
     let told: Vec<String> = told.lines().map(before_room).collect();
     let printed: Vec<String> = printed.lines().map(before_room).collect();
     assert_eq!(told, printed);
+}
+
+/// As [`started`], with a job that puts profiles on the list "VIP" and goes without what `scopes` lack.
+fn with_list(scopes: &[&str]) -> (Workspace, Server) {
+    let workspace = Workspace::with(&[("a.csv", "email,tier\nzoe@example.com,gold\n")]);
+    let api = ApiSettings {
+        scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
+        ..ApiSettings::default()
+    };
+    let server = workspace.server_of(Faults::none(), api);
+    let body = format!(
+        "{JOB}[list]\nname = \"VIP\"\n[retry]\nfirst = \"50ms\"\ngive-up-after = \"200ms\"\n{}",
+        server.api_section()
+    );
+    workspace.job("vip", &body, Some(&server));
+    (workspace, server)
+}
+
+/// The checks of the API that are not ok.
+fn api_not_ok(findings: &Value) -> Vec<String> {
+    let mut found = not_ok(findings);
+    found.retain(|it| !it.starts_with("probe"));
+    found
+}
+
+#[test]
+fn the_api_is_looked_at_and_nothing_is_changed() {
+    let (workspace, server) = with_list(&SCOPES);
+    let id = server.0.api().add_list("VIP");
+    let findings = checked(&workspace, &[], 0);
+    assert_eq!(not_ok(&findings), ["probe skipped"]);
+    says(
+        &findings,
+        "api-key",
+        "detail",
+        "api_key, which only you may read",
+    );
+    says(&findings, "account", "detail", "SandBx at 127.0.0.1:");
+    let note = of(&findings, "account")["notes"][0].as_str().unwrap();
+    assert!(note.contains("account-id = \"SandBx\""), "{note}");
+    says(&findings, "read-lists", "detail", "lists:read");
+    says(&findings, "read-profiles", "detail", "profiles:read");
+    let there = format!("\"VIP\" is there, with the id {id}");
+    says(&findings, "list", "detail", &there);
+    says(
+        &findings,
+        "write",
+        "detail",
+        "lists:write and profiles:write",
+    );
+
+    let api = server.0.api();
+    assert_eq!((api.lists().len(), api.profiles().len()), (1, 0));
+    let calls = api.journal();
+    let writing: Vec<_> = calls.iter().filter(|call| call.method != "GET").collect();
+    // An empty change of the list, which does nothing or is refused for being empty.
+    assert_eq!(writing.len(), 1, "{writing:?}");
+    let text = workspace.run(&["check", "vip.toml"]).exits(0).stdout;
+    assert!(
+        text.contains("ok       write          the key has"),
+        "{text}"
+    );
+    assert!(!text.contains(api.key()), "{text}");
+}
+
+#[test]
+fn a_list_that_is_not_there_is_told_or_will_be_made() {
+    let (workspace, server) = with_list(&SCOPES);
+    let findings = checked(&workspace, &[], 16);
+    assert_eq!(api_not_ok(&findings), ["list failed"]);
+    says(
+        &findings,
+        "list",
+        "detail",
+        "there is no list named \"VIP\"",
+    );
+    says(&findings, "list", "hint", "create = true");
+
+    change(
+        &workspace,
+        "name = \"VIP\"\n[retry]",
+        "name = \"VIP\"\ncreate = true\n[retry]",
+    );
+    let findings = checked(&workspace, &[], 0);
+    says(
+        &findings,
+        "list",
+        "detail",
+        "\"VIP\" is not there yet; a run makes it",
+    );
+    assert!(server.0.api().lists().is_empty() && server.0.api().profiles().is_empty());
+
+    change(
+        &workspace,
+        "name = \"VIP\"\ncreate = true\n[retry]",
+        "id = \"NoSuch\"\n[retry]",
+    );
+    let findings = checked(&workspace, &[], 16);
+    says(&findings, "list", "detail", "no list with the id NoSuch");
+    says(&findings, "list", "hint", "the id stands in the address");
+}
+
+#[test]
+fn two_lists_of_one_name_are_told_with_their_ids() {
+    let (workspace, server) = with_list(&SCOPES);
+    let ids = ["VIP", "VIP"].map(|name| server.0.api().add_list(name));
+    let findings = checked(&workspace, &[], 16);
+    assert_eq!(api_not_ok(&findings), ["list failed"]);
+    for id in &ids {
+        says(&findings, "list", "detail", id);
+    }
+    says(&findings, "list", "hint", "id = ");
+    change(
+        &workspace,
+        "name = \"VIP\"\n[retry]",
+        &format!("id = {:?}\n[retry]", ids[1]),
+    );
+    let findings = checked(&workspace, &[], 0);
+    says(&findings, "list", "detail", &ids[1]);
+}
+
+#[test]
+fn flows_that_the_list_starts_are_a_note_with_the_ways_round() {
+    let (workspace, server) = with_list(&SCOPES);
+    server.0.api().add_list_with_flow("VIP", "Welcome series");
+    let note = |workspace: &Workspace| {
+        let findings = checked(workspace, &[], 0);
+        of(&findings, "list")["notes"][0]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let told = note(&workspace);
+    assert!(told.contains("starts 1 flow: Welcome series"), "{told}");
+    assert!(told.contains("attach = \"members\""), "{told}");
+    change(&workspace, "\n[retry]", "\nattach = \"members\"\n[retry]");
+    let told = note(&workspace);
+    assert!(told.ends_with("Welcome series"), "{told}");
+}
+
+#[test]
+fn each_scope_that_is_missing_is_named_and_the_others_are_looked_at() {
+    for (missing, failed) in [
+        ("lists:read", &["read-lists failed", "list skipped"][..]),
+        ("profiles:read", &["read-profiles failed"]),
+        ("lists:write", &["write failed"]),
+        ("profiles:write", &["write failed"]),
+    ] {
+        let scopes: Vec<&str> = SCOPES.into_iter().filter(|it| *it != missing).collect();
+        let (workspace, server) = with_list(&scopes);
+        server.0.api().add_list("VIP");
+        let findings = checked(&workspace, &[], 16);
+        assert_eq!(api_not_ok(&findings), failed, "{missing}");
+        let name = failed[0].split(' ').next().unwrap();
+        says(&findings, name, "detail", &format!("the scope {missing}"));
+        says(&findings, name, "hint", "make a new private key");
+    }
+}
+
+#[test]
+fn accounts_read_is_needed_for_account_id_alone() {
+    let scopes: Vec<&str> = SCOPES.into_iter().skip(1).collect();
+    let (workspace, server) = with_list(&scopes);
+    server.0.api().add_list("VIP");
+    let findings = checked(&workspace, &[], 0);
+    assert_eq!(api_not_ok(&findings), ["account skipped"]);
+    says(&findings, "account", "detail", "accounts:read");
+    change(
+        &workspace,
+        "[klaviyo]\n",
+        "[klaviyo]\naccount-id = \"SandBx\"\n",
+    );
+    let findings = checked(&workspace, &[], 16);
+    assert_eq!(api_not_ok(&findings), ["account failed"]);
+    says(&findings, "account", "detail", "the scope accounts:read");
+}
+
+#[test]
+fn the_key_of_another_account_is_told_and_used_no_further() {
+    let (workspace, server) = with_list(&SCOPES);
+    change(
+        &workspace,
+        "[klaviyo]\n",
+        "[klaviyo]\naccount-id = \"Others\"\n",
+    );
+    let findings = checked(&workspace, &[], 16);
+    assert_eq!(api_not_ok(&findings)[0], "account failed");
+    assert_eq!(api_not_ok(&findings).len(), API_NAMES.len() - 1);
+    says(&findings, "account", "detail", "belongs to account SandBx");
+    says(&findings, "write", "detail", "the right account's first");
+    assert_eq!(server.0.api().journal().len(), 1);
+
+    change(&workspace, "Others", "SandBx");
+    server.0.api().add_list("VIP");
+    let findings = checked(&workspace, &[], 0);
+    says(&findings, "account", "detail", "as account-id says");
+    assert!(
+        of(&findings, "account")["notes"]
+            .as_array()
+            .unwrap()
+            .is_empty()
+    );
+}
+
+#[test]
+fn a_wrong_key_is_told_once() {
+    let (workspace, server) = with_list(&SCOPES);
+    let own = server.0.api().key_file().display().to_string();
+    let key = workspace.path("key").display().to_string();
+    workspace.write("key", "pk_wrong_key\n");
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+    change(&workspace, &own, &key);
+    let findings = checked(&workspace, &[], 16);
+    assert_eq!(api_not_ok(&findings).len(), 5);
+    says(
+        &findings,
+        "account",
+        "detail",
+        "does not accept the API key",
+    );
+    says(&findings, "account", "hint", "Settings, API keys");
+    says(
+        &findings,
+        "list",
+        "detail",
+        "the key must be accepted first",
+    );
+    assert!(!findings.to_string().contains("pk_wrong_key"));
+}
+
+#[test]
+fn a_key_that_is_not_there_or_that_others_may_read_is_ten() {
+    let (workspace, server) = with_list(&SCOPES);
+    let own = format!("api-key-file = {:?}", server.0.api().key_file());
+    std::fs::set_permissions(
+        server.0.api().key_file(),
+        std::fs::Permissions::from_mode(0o644),
+    )
+    .unwrap();
+    let findings = checked(&workspace, &[], 10);
+    says(
+        &findings,
+        "api-key",
+        "detail",
+        "others may read it (mode 0644)",
+    );
+    says(&findings, "api-key", "detail", "chmod 600");
+    says(
+        &findings,
+        "account",
+        "detail",
+        "the API key must be there first",
+    );
+
+    change(&workspace, &own, "api-key-env = \"VIP_KEY\"");
+    let findings = checked(&workspace, &[], 10);
+    assert_eq!(of(&findings, "secrets")["status"], "ok");
+    says(&findings, "api-key", "hint", "export VIP_KEY=");
+    assert_eq!(api_not_ok(&findings).len(), API_NAMES.len());
+    assert!(server.0.api().journal().is_empty());
+    server.0.api().add_list("VIP");
+    let set = [("VIP_KEY", server.0.api().key())];
+    let outcome = workspace
+        .run_with_env(&["check", "vip.toml"], &set)
+        .exits(0);
+    assert!(
+        outcome.stdout.contains("VIP_KEY is set"),
+        "{}",
+        outcome.stdout
+    );
+}
+
+#[test]
+fn an_api_that_is_down_is_told_beside_a_server_that_is_up() {
+    let (workspace, server) = with_list(&SCOPES);
+    let faults = ApiFaults::none().always(ApiFault::Unavailable);
+    server.0.api().set_faults(faults);
+    let findings = checked(&workspace, &[], 16);
+    assert_eq!(api_not_ok(&findings).len(), 5);
+    says(&findings, "account", "detail", "status 503");
+    says(&findings, "account", "hint", "curl -sSI http://127.0.0.1:");
+    says(&findings, "write", "detail", "the API must answer first");
+
+    // A port that nothing listens on.
+    let url = server.0.api().base_url().to_owned();
+    change(&workspace, &url, "http://127.0.0.1:1");
+    let findings = checked(&workspace, &[], 16);
+    says(&findings, "account", "detail", "127.0.0.1:1: no answer");
+    says(&findings, "directory", "detail", "/profiles is there");
+}
+
+#[test]
+fn a_job_that_delivers_by_the_api_has_no_server_to_look_at() {
+    let (workspace, server) = with_list(&SCOPES);
+    change(&workspace, "[klaviyo]\n", "[klaviyo]\ndeliver = \"api\"\n");
+    // Of no use to it, and so not asked for.
+    change(
+        &workspace,
+        "[sftp]\n",
+        "[sftp]\npassphrase-env = \"UNSET\"\n",
+    );
+    server.0.api().add_list("VIP");
+    let findings = checked(&workspace, &["--probe"], 0);
+    assert!(findings["server"].is_null());
+    let skipped = not_ok(&findings);
+    assert_eq!(skipped.len(), 9, "{skipped:?}");
+    for name in ["key", "address", "login", "probe"] {
+        says(&findings, name, "detail", "no file goes to a server");
+    }
+    says(&findings, "write", "detail", "profiles:write");
+    assert!(server.events().len() < 3 && server.0.api().profiles().is_empty());
+    workspace.run(&["run", "vip.toml"]).exits(0);
+}
+
+#[test]
+fn a_job_that_only_waits_for_its_sentinel_needs_to_read_profiles_alone() {
+    let (workspace, _server) = with_list(&["profiles:read"]);
+    change(&workspace, "[list]\nname = \"VIP\"\n", "");
+    let sentinel = "[klaviyo]\nsentinel = \"ops@example.com\"\nwait-for-import = \"1m\"\n";
+    change(&workspace, "[klaviyo]\n", sentinel);
+    let findings = checked(&workspace, &[], 0);
+    assert_eq!(
+        api_not_ok(&findings),
+        [
+            "account skipped",
+            "read-lists skipped",
+            "list skipped",
+            "write skipped"
+        ]
+    );
 }

@@ -44,7 +44,8 @@ fn gzip(text: &str) -> Vec<u8> {
 fn the_server_receives_the_golden_bytes() {
     let workspace = Workspace::with(&[("customers.csv", CUSTOMERS)]);
     let server = workspace.server();
-    workspace.write("demo.toml", format!("{DEMO}{}", server.section()));
+    let sections = [server.section(), server.api_section()].concat();
+    workspace.write("demo.toml", format!("{DEMO}{sections}"));
     workspace
         .run(&["run", "demo.toml", "--json"])
         .exits(0)

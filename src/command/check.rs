@@ -2,6 +2,7 @@
 //!
 //! What does not depend on a check that failed is looked at all the same, so that one call tells everything.
 
+mod api;
 mod findings;
 mod local;
 mod server;
@@ -10,9 +11,13 @@ use super::Surroundings;
 use crate::cli::CheckArgs;
 use crate::error::Error;
 use crate::job::Job;
+use crate::job::file::Deliver;
 use crate::state::new_run_id;
 pub use findings::{Check, Findings, Status};
 use findings::{Name, Outcome};
+
+/// Why there is no server to look at.
+const BY_API: &str = "deliver = \"api\": no file goes to a server";
 
 /// Checks the job file of `args`. An error here means that there is nothing to check: the job file is wrong, or a signal
 /// came; what a check found is in the result.
@@ -28,10 +33,15 @@ pub fn check(args: &CheckArgs, surroundings: &Surroundings) -> Result<Findings, 
     );
     local::audience(&job, &mut findings);
     local::state(&job, &mut findings);
-    let secrets = job.read_secrets(environment).map_err(Error::from);
+    let secrets = job.read_server_secrets(environment).map_err(Error::from);
     let can_log_in = local::secrets(&job, secrets, &mut findings);
     let probe = args.probe.then(|| probe_name(&job)).transpose()?;
-    if let Some(delivery) = job.delivery.clone() {
+    if job.deliver == Deliver::Api {
+        findings.skip(Name::Key, BY_API);
+        for name in Name::OF_SERVER {
+            findings.skip(name, BY_API);
+        }
+    } else if let Some(delivery) = job.delivery.clone() {
         server::server(
             delivery,
             can_log_in,
@@ -45,6 +55,9 @@ pub fn check(args: &CheckArgs, surroundings: &Surroundings) -> Result<Findings, 
         for name in Name::OF_SERVER {
             findings.skip(name, "there is no user name to log in with");
         }
+    }
+    if job.needs_api() {
+        api::api(&mut job, surroundings, &mut findings);
     }
     match surroundings.interrupt.signal() {
         Some(signal) => Err(Error::Interrupted { signal }),

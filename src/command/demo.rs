@@ -1,6 +1,7 @@
 //! `demo`: the whole main job on sample rows, against a sandbox that lives as long as the command.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::Surroundings;
 use super::run::{Finished, RunOptions, execute};
@@ -12,13 +13,16 @@ use crate::job::Job;
 use crate::job::file::JobFile;
 use crate::manifest::StateError;
 use crate::progress::ProgressStyle;
+use crate::report::count;
 use crate::sandbox::api::ApiSettings;
 use crate::sandbox::{Faults, Sandbox, SandboxSettings};
 
 /// The sample rows, so that the binary needs nothing beside it.
 const AUDIENCE: &str = include_str!("../../fixtures/audiences/customers.csv");
-/// The sample job; the server and the folders are filled in.
+/// The sample job; the server, the API and the folders are filled in.
 const JOB: &str = include_str!("../../fixtures/jobs/demo.toml");
+/// How long imports take here. Klaviyo's take minutes to hours, and nobody would wait for that.
+const IMPORT: Duration = Duration::from_millis(100);
 
 /// Runs the sample job and says where to look at what arrived.
 pub fn demo(args: &DemoArgs, surroundings: &Surroundings) -> Result<Finished, Error> {
@@ -31,18 +35,26 @@ pub fn demo(args: &DemoArgs, surroundings: &Surroundings) -> Result<Finished, Er
         port: 0,
         username: USERNAME.to_owned(),
         faults: Faults::none(),
-        api: ApiSettings::default(),
+        api: ApiSettings {
+            job_delay: IMPORT,
+            import_delay: IMPORT,
+            ..ApiSettings::default()
+        },
     })?;
     console.note(&format!(
-        "sandbox: an SFTP server like Klaviyo's, on {}",
+        "sandbox:  an SFTP server like Klaviyo's, on {}",
         sandbox.address()
     ));
     console.note(&format!(
-        "job:     {}",
+        "          and an API like Klaviyo's, on {}",
+        sandbox.api().base_url()
+    ));
+    console.note(&format!(
+        "job:      {}",
         directory.join("demo.toml").display()
     ));
     console.note(&format!(
-        "rows:    {}\n",
+        "rows:     {}\n",
         directory.join("customers.csv").display()
     ));
     let job = sample_job(&directory, &sandbox, surroundings)?;
@@ -56,6 +68,13 @@ pub fn demo(args: &DemoArgs, surroundings: &Surroundings) -> Result<Finished, Er
         },
         surroundings,
     )?;
+    tell(&sandbox, &finished, surroundings);
+    Ok(finished)
+}
+
+/// Says what has become of the rows in the sandbox.
+fn tell(sandbox: &Sandbox, finished: &Finished, surroundings: &Surroundings) {
+    let console = &surroundings.console;
     for part in &finished.report.parts {
         let name = part
             .remote_path
@@ -63,12 +82,20 @@ pub fn demo(args: &DemoArgs, surroundings: &Surroundings) -> Result<Finished, Er
             .and_then(|path| Path::new(path).file_name())
             .unwrap_or_default();
         console.note(&format!(
-            "arrived: {}",
+            "arrived:  {}",
             sandbox.profiles().join(name).display()
         ));
     }
+    let api = sandbox.api();
+    for imported in api.imports() {
+        let profiles = count(imported.profiles, "profile");
+        console.note(&format!("imported: {profiles} out of that file"));
+    }
+    for list in api.lists() {
+        let members = count(list.profile_count as u64, "member");
+        console.note(&format!("list:     {:?} has {members}", list.name));
+    }
     console.note("");
-    Ok(finished)
 }
 
 fn sample_job(
@@ -83,7 +110,14 @@ fn sample_job(
     file.sftp.username = Some(sandbox.username().to_owned());
     file.sftp.private_key = Some(path(sandbox.private_key()));
     file.sftp.known_hosts = vec![path(sandbox.known_hosts())];
-    let mut job = Job::from_file(file, directory, &surroundings.environment)?;
+    sandbox
+        .api()
+        .base_url()
+        .clone_into(&mut file.klaviyo.base_url);
+    file.klaviyo.api_key_file = Some(path(sandbox.api().key_file()));
+    let environment = &surroundings.environment;
+    let mut job = Job::from_file(file, directory, environment)?;
+    job.read_secrets(environment)?;
     job.state_directory = directory.join("state");
     Ok(job)
 }

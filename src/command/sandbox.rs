@@ -7,7 +7,7 @@ use super::Surroundings;
 use crate::cli::SandboxArgs;
 use crate::command_line::CommandLine;
 use crate::error::Error;
-use crate::sandbox::api::{Api, ApiCall, ApiSettings, REVISION};
+use crate::sandbox::api::{Api, ApiCall, ApiSettings};
 use crate::sandbox::{Event, Faults, Sandbox, SandboxSettings};
 
 /// The user name that sandboxes take, of the form of Klaviyo's.
@@ -84,7 +84,7 @@ fn tell_news(
     (next_event, next_call)
 }
 
-/// How `send` reaches `sandbox`.
+/// How `send` reaches both halves of `sandbox`.
 fn send_command(sandbox: &Sandbox) -> CommandLine {
     let to = format!(
         "sftp://{}@{}/profiles",
@@ -100,6 +100,13 @@ fn send_command(sandbox: &Sandbox) -> CommandLine {
         &sandbox.private_key().to_string_lossy(),
         "--known-hosts",
         &sandbox.known_hosts().to_string_lossy(),
+        "--list",
+        "VIP",
+        "--create-list",
+        "--api-key-file",
+        &sandbox.api().key_file().to_string_lossy(),
+        "--api-url",
+        sandbox.api().base_url(),
     ])
 }
 
@@ -114,11 +121,10 @@ fn job_section(sandbox: &Sandbox) -> String {
     )
 }
 
-/// Where the API and its key are, as a job file's section. The lines are comments: job files do not have the section yet,
-/// and what is printed has to stay a job file as a whole.
+/// What to put into a job file to reach its API.
 fn api_section(api: &Api) -> String {
     format!(
-        "# [klaviyo]\n# base-url = \"{}\"\n# api-key-file = \"{}\"\n# revision = \"{REVISION}\"\n",
+        "[klaviyo]\nbase-url = \"{}\"\napi-key-file = \"{}\"\n",
         api.base_url(),
         api.key_file().display(),
     )

@@ -95,6 +95,13 @@ impl Klaviyo {
         Ok(found)
     }
 
+    /// Whether the key may look at lists.
+    pub fn may_read_lists(&self) -> Result<(), KlaviyoError> {
+        let request =
+            Request::new(Operation::GetLists, "/api/lists", "").with("fields[list]", "name");
+        self.send(&request).map(|_| ())
+    }
+
     /// The list with this id and the flows that it starts; `None` if there is none (`get_list`).
     pub fn list(&self, id: &str) -> Result<Option<List>, KlaviyoError> {
         let request = Request::new(Operation::GetList, "/api/lists/{}", id)

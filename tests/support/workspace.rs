@@ -68,12 +68,16 @@ impl Workspace {
     }
 
     pub(crate) fn server_with(&self, faults: Faults) -> Server {
+        self.server_of(faults, ApiSettings::default())
+    }
+
+    pub(crate) fn server_of(&self, faults: Faults, api: ApiSettings) -> Server {
         let settings = SandboxSettings {
             root: self.path("server"),
             port: 0,
             username: "AbCdEf_GhIjKl".to_owned(),
             faults,
-            api: ApiSettings::default(),
+            api,
         };
         Server(Sandbox::start(settings).unwrap())
     }
@@ -223,6 +227,15 @@ impl Server {
             self.0.username(),
             self.0.private_key().display(),
             self.0.known_hosts().display(),
+        )
+    }
+
+    /// The job's `[klaviyo]`.
+    pub(crate) fn api_section(&self) -> String {
+        format!(
+            "[klaviyo]\nbase-url = \"{}\"\napi-key-file = \"{}\"\n",
+            self.0.api().base_url(),
+            self.0.api().key_file().display(),
         )
     }
 

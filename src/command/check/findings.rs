@@ -10,6 +10,7 @@ use crate::console::printable;
 use crate::error::Error;
 use crate::exit_code::ExitCode;
 use crate::job::Job;
+use crate::job::file::Deliver;
 use crate::report::count;
 use crate::sftp::SftpError;
 
@@ -43,6 +44,18 @@ pub(super) enum Name {
     Directory,
     /// A file can be put into it.
     Probe,
+    /// The private API key is where the job says it is.
+    ApiKey,
+    /// The API accepts it, and it is the right account's.
+    Account,
+    /// It may read lists.
+    ReadLists,
+    /// It may read profiles.
+    ReadProfiles,
+    /// The list is there, or can be made.
+    List,
+    /// The key may import profiles and change the list.
+    Write,
 }
 
 impl Name {
@@ -56,6 +69,15 @@ impl Name {
         Self::Login,
         Self::Directory,
         Self::Probe,
+    ];
+
+    /// Those that need the API key.
+    pub(super) const OF_API: [Self; 5] = [
+        Self::Account,
+        Self::ReadLists,
+        Self::ReadProfiles,
+        Self::List,
+        Self::Write,
     ];
 
     const fn word(self) -> &'static str {
@@ -73,6 +95,12 @@ impl Name {
             Self::Login => "login",
             Self::Directory => "directory",
             Self::Probe => "probe",
+            Self::ApiKey => "api-key",
+            Self::Account => "account",
+            Self::ReadLists => "read-lists",
+            Self::ReadProfiles => "read-profiles",
+            Self::List => "list",
+            Self::Write => "write",
         }
     }
 }
@@ -111,7 +139,7 @@ pub struct Check {
 pub struct Findings {
     /// The job's name.
     pub job: String,
-    /// `host:port`, if the job has a server.
+    /// `host:port`, if files go to a server.
     pub server: Option<String>,
     /// What the program ends with: the code of the first check that failed.
     pub exit_code: u8,
@@ -122,6 +150,9 @@ pub struct Findings {
     /// The check itself.
     #[serde(skip)]
     command: CommandLine,
+    /// Where the API is.
+    #[serde(skip)]
+    base_url: String,
 }
 
 /// What the last run means for the next one.
@@ -157,11 +188,16 @@ impl Findings {
     pub(super) fn of(job: &Job, command: CommandLine) -> Self {
         Self {
             job: job.name.clone(),
-            server: job.delivery.as_ref().map(|delivery| delivery.sftp.server()),
+            server: job
+                .delivery
+                .as_ref()
+                .filter(|_| job.deliver == Deliver::Sftp)
+                .map(|delivery| delivery.sftp.server()),
             exit_code: ExitCode::Done.number(),
             checks: Vec::new(),
             standing: Standing::default(),
             command,
+            base_url: job.klaviyo.base_url.clone(),
         }
     }
 
@@ -194,7 +230,8 @@ impl Findings {
                     status: Status::Failed,
                     detail: printable(&error.chain()).into_owned(),
                     notes: Vec::new(),
-                    hint: hint(name, error).map(|hint| printable(&hint).into_owned()),
+                    hint: hint(name, error, &self.base_url)
+                        .map(|hint| printable(&hint).into_owned()),
                     exit_code: Some(exit_code),
                 }
             }
@@ -268,8 +305,13 @@ impl Findings {
 }
 
 /// What to do about a failure: what the error itself says, else what helps against most failures of this check.
-fn hint(name: Name, error: &Error) -> Option<String> {
+fn hint(name: Name, error: &Error, base_url: &str) -> Option<String> {
     if let Error::Sftp(error) = error
+        && let Some(hint) = error.hint()
+    {
+        return Some(hint);
+    }
+    if let Error::List(error) = error
         && let Some(hint) = error.hint()
     {
         return Some(hint);
@@ -286,9 +328,23 @@ fn hint(name: Name, error: &Error) -> Option<String> {
     let typed = server.rsplit_once(':').unwrap_or((server, ""));
     let typed = (typed.0.trim_matches(['[', ']']), typed.1);
     Some(match (name, error) {
-        (Name::Secrets, Error::Job(crate::job::JobError::Unset { variable, .. })) => {
+        (
+            Name::Secrets | Name::ApiKey,
+            Error::Job(crate::job::JobError::Unset { variable, .. }),
+        ) => {
             format!("export {variable}=…, or write it into the EnvironmentFile of the systemd unit")
         }
+        (Name::ApiKey, _) => {
+            "make a private key in Klaviyo under Settings, API keys, write it into a file of its own, and: chmod 600 FILE"
+                .to_owned()
+        }
+        (Name::List, _) => {
+            "the id stands in the address of the list's page in Klaviyo; its name must be written as it is there"
+                .to_owned()
+        }
+        (Name::Account, Error::List(error)) if error.is_of_the_moment() => format!(
+            "is there a network, and does a firewall or a proxy keep this machine from it? try: curl -sSI {base_url}"
+        ),
         (Name::State, _) => "free or mend it, or name another place with --state-dir".to_owned(),
         (Name::Address, Error::Sftp(SftpError::Resolve { host, .. })) => {
             format!("is the name right, and is there a network? try: getent hosts {host}")

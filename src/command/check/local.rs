@@ -8,6 +8,7 @@ use super::findings::{Findings, Name, Outcome, Standing};
 use crate::audience::{Audience, SourceFormat};
 use crate::error::Error;
 use crate::job::Job;
+use crate::job::file::Deliver;
 use crate::lock;
 use crate::manifest::{RunManifest, StateError};
 use crate::mapping::Mapping;
@@ -135,7 +136,9 @@ fn writable(path: &Path) -> Result<(), Error> {
 
 /// Whether the variables are set; true when there is enough to look at the key.
 pub(super) fn secrets(job: &Job, read: Result<(), Error>, findings: &mut Findings) -> bool {
-    let names = job.delivery.as_ref().map(|delivery| &delivery.secrets);
+    let delivery = job.delivery.as_ref();
+    let delivery = delivery.filter(|_| job.deliver == Deliver::Sftp);
+    let names = delivery.map(|delivery| &delivery.secrets);
     let names: Vec<&str> = names
         .iter()
         .flat_map(|names| [&names.passphrase, &names.password])

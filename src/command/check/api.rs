@@ -1,0 +1,153 @@
+//! The checks of Klaviyo's API: the key, the account, the scopes one by one, the list. None of their calls changes anything.
+
+use std::time::Duration;
+
+use super::super::Surroundings;
+use super::super::run::list::flows_warning;
+use super::findings::{Findings, Name, Outcome};
+use crate::error::Error;
+use crate::job::file::Deliver;
+use crate::job::{Job, KeySource, ListChoice};
+use crate::klaviyo::{Klaviyo, KlaviyoError, List};
+use crate::list::{self, ListError};
+
+/// The API is tried no longer than this: a person waits.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// From the key to what it may do and the list that it is for.
+pub(super) fn api(job: &mut Job, surroundings: &Surroundings, findings: &mut Findings) {
+    let read = job.klaviyo.read_key(&surroundings.environment);
+    let read = findings.note(Name::ApiKey, read.map_err(Error::from), |()| {
+        match &job.klaviyo.key_source {
+            KeySource::Variable(name) => format!("{name} is set"),
+            KeySource::File(path) => format!("{}, which only you may read", path.display()),
+        }
+        .into()
+    });
+    if read.is_none() {
+        skip(findings, &Name::OF_API, "the API key must be there first");
+        return;
+    }
+    let mut settings = job.klaviyo.clone();
+    settings.retry.give_up_after = settings.retry.give_up_after.min(PATIENCE);
+    let klaviyo = Klaviyo::new(settings, surroundings.interrupt.without_grace());
+    if let Err(because) = account(&klaviyo, findings) {
+        skip(findings, &Name::OF_API[1..], because);
+        return;
+    }
+    let needs_lists = job.deliver == Deliver::Api || job.calls_for_list();
+    let reads_lists = needs_lists && may(Name::ReadLists, klaviyo.may_read_lists(), findings);
+    if !needs_lists {
+        findings.skip(Name::ReadLists, NO_LIST);
+    }
+    may(Name::ReadProfiles, klaviyo.may_read_profiles(), findings);
+    let list = list(&klaviyo, job, reads_lists, findings);
+    if !needs_lists {
+        findings.skip(Name::Write, NO_LIST);
+        return;
+    }
+    let written = match list {
+        Some(list) if job.deliver == Deliver::Sftp => klaviyo.may_change(&list.id),
+        _ => klaviyo.may_import(),
+    };
+    may(Name::Write, written, findings);
+}
+
+/// Why lists and writing are of no interest.
+const NO_LIST: &str = "the job has no list and does not deliver by the API";
+
+fn skip(findings: &mut Findings, names: &[Name], because: &str) {
+    for name in names {
+        findings.skip(*name, because);
+    }
+}
+
+/// Whose the key is. Why nothing else can be looked at, if it cannot.
+fn account(klaviyo: &Klaviyo, findings: &mut Findings) -> Result<(), &'static str> {
+    let expected = klaviyo.settings().account_id.clone();
+    let found = klaviyo.account_id();
+    if let (Err(KlaviyoError::Scope { .. }), None) = (&found, &expected) {
+        findings.skip(
+            Name::Account,
+            "the key lacks the scope accounts:read, which account-id alone would need",
+        );
+        return Ok(());
+    }
+    let consequence = match &found {
+        Ok(id) if expected.as_ref().is_some_and(|expected| expected != id) => {
+            Err("the key must be the right account's first")
+        }
+        Ok(_) | Err(KlaviyoError::Scope { .. }) => Ok(()),
+        Err(KlaviyoError::Key { .. }) => Err("the key must be accepted first"),
+        Err(_) => Err("the API must answer first"),
+    };
+    let found = found.map_err(ListError::from).and_then(|found| {
+        let Some(expected) = expected.clone().filter(|expected| *expected != found) else {
+            return Ok(found);
+        };
+        Err(ListError::OtherAccount { expected, found })
+    });
+    findings.note(Name::Account, found.map_err(Error::from), |id| {
+        let host = klaviyo.host();
+        match expected {
+            Some(_) => format!("{id} at {host}, as account-id says").into(),
+            None => Outcome {
+                detail: format!("{id} at {host}"),
+                notes: vec![format!(
+                    "account-id = {id:?} in [klaviyo] would refuse a key of another account"
+                )],
+            },
+        }
+    });
+    consequence
+}
+
+/// Whether the key may do what `told` was about.
+fn may(name: Name, told: Result<(), KlaviyoError>, findings: &mut Findings) -> bool {
+    let scopes = match name {
+        Name::ReadLists => "the key has lists:read",
+        Name::ReadProfiles => "the key has profiles:read",
+        _ => "the key has lists:write and profiles:write",
+    };
+    let told = told.map_err(ListError::from).map_err(Error::from);
+    findings
+        .note(name, told, |()| scopes.to_owned().into())
+        .is_some()
+}
+
+/// The list, if it is there.
+fn list(klaviyo: &Klaviyo, job: &Job, can_read: bool, findings: &mut Findings) -> Option<List> {
+    let Some(wanted) = &job.list else {
+        findings.skip(Name::List, "the job has no list");
+        return None;
+    };
+    if !job.calls_for_list() {
+        let because = "attach = \"column\" names it in the files, and asks the API for nothing";
+        findings.skip(Name::List, because);
+        return None;
+    }
+    if !can_read {
+        findings.skip(Name::List, "the key must be allowed to read lists first");
+        return None;
+    }
+    let found = list::find(klaviyo, &wanted.choice, wanted.create);
+    let found = findings.note(
+        Name::List,
+        found.map_err(Error::from),
+        |found| match found {
+            Some(list) => Outcome {
+                detail: format!("{:?} is there, with the id {}", list.name, list.id),
+                notes: flows_warning(job, &list.name, &list.flows),
+            },
+            None => format!("{} is not there yet; a run makes it", named(&wanted.choice)).into(),
+        },
+    );
+    found.flatten()
+}
+
+fn named(choice: &ListChoice) -> String {
+    match choice {
+        ListChoice::Name(name) | ListChoice::Either(name) => format!("{name:?}"),
+        ListChoice::Id { id, .. } => id.clone(),
+    }
+}
