@@ -76,7 +76,8 @@ fn write_draft(
     write_audience(out, job, found)?;
     write_columns(out, columns)?;
     write_normalize(out, job)?;
-    write_sftp(out, &job.sftp)
+    write_sftp(out, &job.sftp)?;
+    out.write_str(LIST)
 }
 
 fn write_audience(out: &mut String, job: &JobFile, found: &[&str]) -> std::fmt::Result {
@@ -215,6 +216,14 @@ fn write_normalize(out: &mut String, job: &JobFile) -> std::fmt::Result {
     }
     writeln!(out, "allow-consent = [{}]", allowed.join(", "))
 }
+
+/// How to go on with a list.
+const LIST: &str = "
+# To put the profiles on a Klaviyo list, with the private API key in the variable KLAVIYO_API_KEY:
+# [list]
+# name = \"VIP\"
+# create = true
+";
 
 fn write_sftp(out: &mut String, sftp: &SftpSection) -> std::fmt::Result {
     let defaults = SftpSection::default();

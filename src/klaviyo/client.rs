@@ -216,9 +216,14 @@ impl Klaviyo {
         loop {
             match receiver.recv_timeout(LOOK) {
                 Ok(answer) => {
-                    return answer.map_err(|source| KlaviyoError::Unreachable {
-                        host: self.host().to_owned(),
-                        source,
+                    return answer.map_err(|source| {
+                        let host = self.host().to_owned();
+                        // As rustls begins all that is wrong with a certificate.
+                        if source.to_string().contains("invalid peer certificate") {
+                            KlaviyoError::Untrusted { host, source }
+                        } else {
+                            KlaviyoError::Unreachable { host, source }
+                        }
                     });
                 }
                 Err(RecvTimeoutError::Timeout) if self.interrupt.must_stop_now() => {

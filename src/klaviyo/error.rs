@@ -45,6 +45,14 @@ pub enum KlaviyoError {
         /// Why.
         source: std::io::Error,
     },
+    /// Somebody answers who cannot show to be Klaviyo.
+    #[error("{host}: its certificate is not trusted; the API key was not sent")]
+    Untrusted {
+        /// The API's host.
+        host: String,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The server asks to come back later, or failed.
     #[error("Klaviyo did not {}: {problem}", operation.facts().does)]
     Busy {
@@ -152,6 +160,9 @@ impl KlaviyoError {
     /// What may help.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
+            Self::Untrusted { .. } => {
+                "is a proxy in between, or the machine's store of certificates out of date (Debian: apt-get install ca-certificates)?"
+            }
             Self::Key { .. } => {
                 "make a private key in Klaviyo under Settings, API keys, and put it where the job says it is"
             }

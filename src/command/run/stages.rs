@@ -83,6 +83,8 @@ impl<'a> Stages<'a> {
         }
         match (delivery, &self.begun.rest) {
             (None, Some(_)) => self.nothing_to_format(),
+            // Only what comes after the parts is left: no server is needed for that.
+            (Some(_), Some(rest)) if rest.is_empty() => self.nothing_to_format(),
             (None, None) => {
                 let formatted = self.format(audience, None);
                 self.outcome(formatted, None)
