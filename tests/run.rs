@@ -342,8 +342,8 @@ fn parts_are_removed_when_they_are_delivered_unless_they_are_to_be_kept() {
 
 #[test]
 fn identifiers_stand_beside_each_part_and_are_those_of_its_rows() {
-    let with_list = format!("{DEMO}[list]\nname = \"VIP\"\n");
-    let workspace = Workspace::with(&[("customers.csv", CUSTOMERS), ("demo.toml", &with_list)]);
+    // The job has a list.
+    let workspace = Workspace::with(&[("customers.csv", CUSTOMERS), ("demo.toml", DEMO)]);
     workspace.run(&["run", "demo.toml", "--dry-run"]).exits(0);
     let parts = workspace.last_run("demo").join("parts");
     let path = std::fs::read_dir(parts)
