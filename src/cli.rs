@@ -64,6 +64,9 @@ pub enum Command {
     /// Show what would be sent: the mapping, the first rows, what is wrong; sends nothing
     #[command(after_help = PREVIEW_EXAMPLES)]
     Preview(Box<PreviewArgs>),
+    /// Tell how large an audience is, how long each way to Klaviyo takes, and which to use
+    #[command(after_help = ESTIMATE_EXAMPLES)]
+    Estimate(EstimateArgs),
     /// Print a job file for a file of rows, with its columns guessed from the header
     #[command(after_help = INIT_EXAMPLES)]
     Init(Box<InitArgs>),
@@ -287,7 +290,7 @@ pub struct PreviewArgs {
     pub rows: u32,
     /// Look at the first N rows of the audience, or at `all` of them
     #[arg(long, value_name = "N|all", default_value = "10000")]
-    pub limit: PreviewLimit,
+    pub limit: RowLimit,
     /// Show values as they are: they are personal data
     #[arg(long)]
     pub show_values: bool,
@@ -299,16 +302,16 @@ pub struct PreviewArgs {
     pub audience: AudienceArgs,
 }
 
-/// How many rows of an audience a preview looks at.
+/// How many rows of an audience are looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PreviewLimit {
+pub enum RowLimit {
     /// The first ones.
     Rows(u64),
     /// All of them.
     All,
 }
 
-impl std::str::FromStr for PreviewLimit {
+impl std::str::FromStr for RowLimit {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -321,13 +324,30 @@ impl std::str::FromStr for PreviewLimit {
     }
 }
 
-impl std::fmt::Display for PreviewLimit {
+impl std::fmt::Display for RowLimit {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Rows(rows) => rows.fmt(out),
             Self::All => out.write_str("all"),
         }
     }
+}
+
+/// `estimate`.
+#[derive(Debug, Args)]
+pub struct EstimateArgs {
+    /// The job file
+    #[arg(value_name = "JOB.toml")]
+    pub job: PathBuf,
+    /// Measure the first N rows of the audience (of 2 MB at least), or `all` of them
+    #[arg(long, value_name = "N|all", default_value = "100000")]
+    pub limit: RowLimit,
+    /// Print it as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Where state lives
+    #[command(flatten)]
+    pub state: StateArgs,
 }
 
 /// `init`.
@@ -497,6 +517,15 @@ Examples:
   klaviyo-export preview vip.toml --limit all --json | jq .warnings
 
 Values are masked unless --show-values. It touches no server and writes nothing.";
+
+const ESTIMATE_EXAMPLES: &str = "\
+Examples:
+  klaviyo-export estimate vip.toml
+  klaviyo-export estimate vip.toml --limit all         exact, for it reads every row
+  klaviyo-export estimate vip.toml --json | jq -r .advised
+
+It writes nothing and needs no secret. Where mirror = \"exact\" and the API key is there, Klaviyo is
+asked how many members the list has.";
 
 const INIT_EXAMPLES: &str = "\
 Examples:

@@ -3,6 +3,7 @@
 pub mod check;
 #[cfg(feature = "sandbox")]
 pub mod demo;
+pub mod estimate;
 mod flags;
 pub mod init;
 pub mod man;

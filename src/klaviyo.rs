@@ -20,5 +20,5 @@ pub use import_jobs::{
     ImportError, ImportJob, JobStatus, MAX_BODY_BYTES, MAX_JOB_PROFILES, PROFILES_POINTER,
 };
 pub use lists::{List, MAX_CHANGES, Member};
-pub use operation::Operation;
+pub use operation::{Operation, Rate};
 pub use profiles::{Identifier, MAX_VALUES};

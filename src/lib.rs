@@ -21,6 +21,7 @@ pub mod dedupe;
 pub mod draft;
 pub mod environment;
 pub mod error;
+pub mod estimate;
 pub mod exit_code;
 pub mod interrupt;
 pub mod job;
@@ -105,6 +106,10 @@ fn dispatch(command: Command, surroundings: &Surroundings) -> Result<u8, Error> 
         }
         Command::Preview(args) => {
             console.result(&command::preview::preview(&args, surroundings)?);
+            Ok(ExitCode::Done.number())
+        }
+        Command::Estimate(args) => {
+            console.result(&command::estimate::estimate(&args, surroundings)?);
             Ok(ExitCode::Done.number())
         }
         Command::Init(args) => {

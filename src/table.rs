@@ -56,6 +56,23 @@ pub fn cut(text: &str, columns: usize) -> String {
     kept
 }
 
+/// `text` on as many lines as it needs, broken at blanks; those after the first begin with `indent` blanks.
+pub fn folded(text: &str, columns: usize, indent: usize) -> String {
+    let mut folded = String::new();
+    let mut line = String::new();
+    for piece in text.split_inclusive(' ') {
+        if width(&line) + width(piece.trim_end()) > columns && !line.trim().is_empty() {
+            folded.push_str(line.trim_end());
+            folded.push('\n');
+            line = " ".repeat(indent);
+        }
+        line.push_str(piece);
+    }
+    folded.push_str(line.trim_end());
+    folded.push('\n');
+    folded
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -48,6 +48,8 @@ fn examples_of_the_help_are_commands_that_can_be_read() {
         "man",
         "preview",
         "init",
+        "estimate",
+        "undo",
         "runs",
         "undo",
     ] {

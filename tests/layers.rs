@@ -16,7 +16,7 @@ const LAYERS: [&[&str]; 12] = [
     // What the program says of itself: the error knows every stage's error.
     &["error", "cli"],
     // What looks at the work of the stages and moves nothing.
-    &["preview", "draft"],
+    &["preview", "draft", "estimate"],
     // The stages that move rows and parts.
     &[
         "commit",
@@ -95,6 +95,18 @@ const EXCEPTIONS: [(&str, &str, &str); 23] = [
     ("progress", "report", "numbers are written in one way"),
     ("upload", "report", "numbers are written in one way"),
     ("commit", "report", "numbers are written in one way"),
+    ("list", "report", "numbers are written in one way"),
+    ("list", "batch", "cells are written in one way"),
+    (
+        "list",
+        "normalize",
+        "a profile is as large as rows may make it",
+    ),
+    (
+        "environment",
+        "secret",
+        "a variable's secret is never a mere text",
+    ),
     ("job", "audience", "a job says which files to read"),
     (
         "job",

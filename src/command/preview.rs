@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::{Surroundings, flags};
 use crate::audience::{Audience, Block, Source};
-use crate::cli::{AudienceArgs, PreviewArgs, PreviewLimit};
+use crate::cli::{AudienceArgs, PreviewArgs, RowLimit};
 use crate::error::Error;
 use crate::interrupt::Interrupt;
 use crate::job::{Job, audience_files};
@@ -106,8 +106,8 @@ fn look(
     let options = LookOptions {
         rows: usize::try_from(args.rows).unwrap_or(usize::MAX),
         limit: match args.limit {
-            PreviewLimit::Rows(rows) => rows,
-            PreviewLimit::All => u64::MAX,
+            RowLimit::Rows(rows) => rows,
+            RowLimit::All => u64::MAX,
         },
         show_values: args.show_values,
         duplicates: subject.job.duplicates,

@@ -31,6 +31,8 @@ use crate::progress::{Progress, ProgressStyle};
 use crate::report::{Circumstances, RunReport, Seconds};
 use crate::retention;
 use crate::state::{JobDirectory, RunDirectory};
+pub(super) use begin::WENT_ON;
+pub(super) use stages::header_line;
 use stages::{Outcome, Stages};
 
 /// What changes from run to run.

@@ -8,7 +8,7 @@ use std::fmt::Write;
 use super::{Finding, Origin, Place, Preview, SourceLook};
 use crate::console::printable;
 use crate::report::{count, grouped};
-use crate::table::{Side, aligned, cut, width};
+use crate::table::{Side, aligned, cut, folded, width};
 
 /// Names of columns are cut beyond this.
 const NAME_COLUMNS: usize = 28;
@@ -222,23 +222,6 @@ impl Preview {
         }
         text
     }
-}
-
-/// `text` on as many lines as it needs, broken at blanks; those after the first begin with `indent` blanks.
-fn folded(text: &str, columns: usize, indent: usize) -> String {
-    let mut folded = String::new();
-    let mut line = String::new();
-    for piece in text.split_inclusive(' ') {
-        if width(&line) + width(piece.trim_end()) > columns && !line.trim().is_empty() {
-            folded.push_str(line.trim_end());
-            folded.push('\n');
-            line = " ".repeat(indent);
-        }
-        line.push_str(piece);
-    }
-    folded.push_str(line.trim_end());
-    folded.push('\n');
-    folded
 }
 
 fn counted(label: &str, number: u64, what: String, places: String) -> Vec<String> {

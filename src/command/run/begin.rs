@@ -131,6 +131,9 @@ fn new_run(
     })
 }
 
+/// How the warning of a run begins that several processes have had a part in.
+pub(in crate::command) const WENT_ON: &str = "went on with this unfinished run";
+
 fn go_on(
     job: &Job,
     mut last: RunManifest,
@@ -143,7 +146,7 @@ fn go_on(
         None => "the audience is formatted again".to_owned(),
     };
     let warning = format!(
-        "went on with this unfinished run: {} delivered before, {what}",
+        "{WENT_ON}: {} delivered before, {what}",
         count(delivered, "part")
     );
     tracing::info!(job = job.name, run = last.run_id, delivered, "run goes on");

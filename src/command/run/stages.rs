@@ -377,7 +377,7 @@ impl Sent {
 }
 
 /// The first line of a part.
-fn header_line(mapping: &Mapping) -> Vec<u8> {
+pub(in crate::command) fn header_line(mapping: &Mapping) -> Vec<u8> {
     let headers = mapping.columns.iter().map(|column| column.target.header());
     csv_line(headers.chain(mapping.list_id.as_ref().map(|_| LIST_ID)))
 }

@@ -1,0 +1,177 @@
+//! `estimate`: how large the audience is, how long each way takes, and which to use. Writes nothing; asks Klaviyo for one
+//! number at most, the members of a list that has to be read.
+
+use std::time::Duration;
+
+use super::run::{WENT_ON, header_line};
+use super::{Surroundings, runs};
+use crate::audience::Audience;
+use crate::cli::{EstimateArgs, RowLimit};
+use crate::error::Error;
+use crate::estimate::{Estimate, ListPlan, Plan, Sample, Size, Speed};
+use crate::interrupt::Interrupt;
+use crate::job::file::Mirror;
+use crate::job::{Job, ListSettings};
+use crate::klaviyo::Klaviyo;
+use crate::list::{self, ListError};
+use crate::manifest::to_json;
+use crate::mapping::Mapping;
+use crate::normalize::Normalizer;
+use crate::part::Verification;
+use crate::report::{PartReport, RunReport};
+use crate::state::JobDirectory;
+
+/// The speed is that of so many runs, the last ones.
+const RUNS: usize = 5;
+/// A run of fewer bytes tells how long answers take and not how fast the link is. Its report names no speed either.
+const TELLING_BYTES: u64 = 1_000_000;
+/// So much on disk is read at least: of less, what a decompressor reads ahead (64 kB) would be a part to count with.
+const LEAST_BYTES: u64 = 2_000_000;
+/// Klaviyo is tried no longer than this: without its answer there is an estimate too.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The text (or JSON) that tells how long the job at `args.job` takes.
+pub fn estimate(args: &EstimateArgs, surroundings: &Surroundings) -> Result<String, Error> {
+    let mut job = Job::load_without_server(&args.job, &surroundings.environment)?;
+    super::apply(false, &args.state, &mut job);
+    let audience = Audience::open(&job.audience, Box::new(std::io::stdin()))?;
+    let is_stream = audience.total_bytes().is_none();
+    let limit = match args.limit {
+        RowLimit::Rows(rows) => rows,
+        RowLimit::All => u64::MAX,
+    };
+    let size = measure(&job, audience, limit, &surroundings.interrupt)?;
+    let mut notes = notes(&size, is_stream);
+    let (speed, list) = (speed(&job)?, list_plan(&job, surroundings, &mut notes));
+    if let Some(signal) = surroundings.interrupt.signal() {
+        return Err(Error::Interrupted { signal });
+    }
+    let plan = Plan {
+        deliver: job.deliver,
+        limits: job.limits,
+        speed,
+        list,
+    };
+    let estimate = Estimate::new(&job.name, &size, &plan, notes);
+    if args.json {
+        return Ok(String::from_utf8_lossy(&to_json(&estimate)).into_owned());
+    }
+    Ok(estimate.to_text(surroundings.console.columns()))
+}
+
+/// Looks at the rows of the audience, block by block, until there are `limit` and enough to reckon with.
+fn measure(
+    job: &Job,
+    audience: Audience,
+    limit: u64,
+    interrupt: &Interrupt,
+) -> Result<Size, Error> {
+    let mapping = Mapping::new(job, audience.sources())?;
+    let header_bytes = header_line(&mapping).len() as u64;
+    let mut sample = Sample::new(&mapping, job.limits, header_bytes);
+    let mut normalizer = Normalizer::new(&mapping, job.rules);
+    let (sources, total_bytes) = (audience.shared_sources(), audience.total_bytes());
+    let mut blocks = audience.into_blocks();
+    let recycler = blocks.recycler();
+    let least_bytes = total_bytes.map_or(0, |_| LEAST_BYTES);
+    while sample.rows_read() < limit || sample.consumed_bytes() < least_bytes {
+        if let Some(signal) = interrupt.signal() {
+            return Err(Error::Interrupted { signal });
+        }
+        let Some(block) = blocks.next().transpose()? else {
+            return Ok(sample.finish(total_bytes, true));
+        };
+        let batch = normalizer.batch(&sources, &block)?;
+        recycler.give(block);
+        sample.batch(&batch);
+    }
+    let is_whole = blocks.next().is_none();
+    Ok(sample.finish(total_bytes, is_whole))
+}
+
+/// What the numbers leave out.
+fn notes(size: &Size, is_stream: bool) -> Vec<String> {
+    let mut notes = vec![
+        "these are the times of the link and of the documented limits; how long Klaviyo then takes to import it, nobody can tell"
+            .to_owned(),
+    ];
+    if is_stream && !size.is_exact {
+        notes.push(
+            "there is more on standard input, nobody knows how much: the numbers are of the rows that were looked at; --limit all reads all"
+                .to_owned(),
+        );
+    }
+    notes
+}
+
+/// The median of what the last runs have measured.
+fn speed(job: &Job) -> Result<Speed, Error> {
+    let state = JobDirectory::new(&job.state_directory, &job.name);
+    let mut ids = state.run_ids()?;
+    ids.reverse();
+    let measured = ids
+        .iter()
+        .filter_map(|id| megabytes_per_second(&runs::report(&state.run(id))?))
+        .take(RUNS);
+    Ok(Speed::of_runs(measured.collect()))
+}
+
+/// How fast a run's parts went, if it sent enough to tell and one process sent them all.
+fn megabytes_per_second(report: &RunReport) -> Option<f64> {
+    let is_delivered = |part: &&PartReport| {
+        part.verification
+            .is_some_and(|word| word != Verification::Failed)
+    };
+    let bytes: u64 = report
+        .parts
+        .iter()
+        .filter(is_delivered)
+        .map(|part| part.bytes)
+        .sum();
+    let seconds = report.seconds.upload;
+    let went_on = report
+        .warnings
+        .iter()
+        .any(|warning| warning.starts_with(WENT_ON));
+    (bytes >= TELLING_BYTES && seconds > 0.0 && !went_on).then(|| bytes as f64 / 1e6 / seconds)
+}
+
+/// What becomes of the list. A list that is to be read is counted by Klaviyo, if it answers.
+fn list_plan(job: &Job, surroundings: &Surroundings, notes: &mut Vec<String>) -> Option<ListPlan> {
+    let list = job.list.as_ref()?;
+    let mut members = None;
+    if list.mirror == Mirror::Exact {
+        match count_members(job, list, surroundings) {
+            Ok(count) => members = count,
+            Err(error) => notes.push(format!(
+                "Klaviyo was not asked how many members the list has, or did not answer ({})",
+                error.chain()
+            )),
+        }
+    }
+    Some(ListPlan {
+        attach: list.attach,
+        mirror: list.mirror,
+        members,
+        most_removals: (list.max_removals.percent, list.max_removals.members),
+    })
+}
+
+fn count_members(
+    job: &Job,
+    wanted: &ListSettings,
+    surroundings: &Surroundings,
+) -> Result<Option<u64>, Error> {
+    let mut settings = job.klaviyo.clone();
+    settings.read_key(&surroundings.environment)?;
+    settings.retry.give_up_after = settings.retry.give_up_after.min(PATIENCE);
+    let klaviyo = Klaviyo::new(settings, surroundings.interrupt.without_grace());
+    list::check_account(&klaviyo)?;
+    let found = list::find(&klaviyo, &wanted.choice, wanted.create)?;
+    let count = |id: &str| klaviyo.profile_count(id).map_err(ListError::from);
+    match found {
+        Some(list) => Ok(count(&list.id)?),
+        // A run will make it.
+        None => Ok(Some(0)),
+    }
+}
