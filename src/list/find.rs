@@ -48,7 +48,8 @@ pub fn find(
                 [list] => Ok(Some(by_id(&list.id)?)),
                 [] => {
                     let is_id = matches!(choice, ListChoice::Either(_)) && looks_like_id(name);
-                    match klaviyo.list(name).ok().flatten().filter(|_| is_id) {
+                    let found = if is_id { klaviyo.list(name)? } else { None };
+                    match found {
                         Some(list) => Ok(Some(list)),
                         None if create => Ok(None),
                         None => Err(ListError::NoName { name: name.clone() }),
