@@ -27,7 +27,7 @@ mod tracked;
 pub use error::ListError;
 pub use find::{check_account, find, find_or_create};
 pub use import::import;
-pub use ledger::{Attached, Ledger};
+pub use ledger::{Attached, Ledger, begun_list};
 pub use members::attach_members;
 pub use mirror::{AudienceRows, mirror};
 pub use removal::{Guard, remove_planned, undo};

@@ -4,9 +4,23 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use super::batch::Accepted;
-use super::journal::{Batch, Entry, Journal};
+use super::journal::{self, Batch, Entry, Journal};
 use super::rejects::{AttachRejects, Reject};
 use crate::manifest::StateError;
+
+/// The list that a run has begun to put profiles on, if it came so far.
+pub fn begun_list(run_directory: &Path) -> Result<Option<String>, StateError> {
+    let mut list = None;
+    let mut begun = false;
+    for entry in journal::read(run_directory)? {
+        match entry {
+            Entry::List { id, .. } => list = id,
+            Entry::Accepted(_) | Entry::Added { .. } => begun = true,
+            _ => {}
+        }
+    }
+    Ok(list.filter(|_| begun))
+}
 
 /// What putting profiles on the list came to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

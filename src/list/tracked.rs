@@ -39,6 +39,16 @@ impl TrackedFile {
         self.replace(&paths, true)
     }
 
+    /// Remembers also the people of `files`, as far as these are there.
+    pub fn add(&self, files: &[RowFile]) -> Result<(), StateError> {
+        let paths = files.iter().map(|file| file.path.clone());
+        let paths: Vec<PathBuf> = paths.filter(|path| path.exists()).collect();
+        if paths.is_empty() {
+            return Ok(());
+        }
+        self.replace(&paths, false)
+    }
+
     /// From now on: the people of `audience`, and those of before who are not among them unless they were removed.
     pub(super) fn replace(&self, audience: &[PathBuf], removed: bool) -> Result<(), StateError> {
         let mut file = PersonFile::create(&self.path)?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::RunOptions;
+use super::{RunOptions, list};
 use crate::audience::Audience;
 use crate::error::Error;
 use crate::job::Job;
@@ -52,7 +52,7 @@ pub(super) fn begin(
         let unfinished = last.filter(|last| last.status.is_unfinished());
         let mut begun = new_run(job, identity, options, state)?;
         if let Some(last) = unfinished {
-            begun.replace(last, "--fresh was given", state)?;
+            begun.replace(job, last, "--fresh was given", state)?;
         }
         return Ok(begun);
     }
@@ -70,7 +70,7 @@ pub(super) fn begin(
                 return Err(Error::SourceChanged { run_id: of.run_id });
             }
             let mut begun = new_run(job, identity, options, state)?;
-            begun.replace(*of, because.words(), state)?;
+            begun.replace(job, *of, because.words(), state)?;
             Ok(begun)
         }
         Beginning::Send(last) => {
@@ -169,6 +169,7 @@ impl Begun {
     /// Takes the place of the unfinished run `of`.
     fn replace(
         &mut self,
+        job: &Job,
         of: RunManifest,
         because: &str,
         state: &JobDirectory,
@@ -180,6 +181,7 @@ impl Begun {
             count(delivered, "part")
         ));
         self.leftovers = resume::leftovers(&of);
+        list::remember_attached(job, &of, state)?;
         Ok(resume::supersede(state, of)?)
     }
 }

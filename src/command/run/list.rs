@@ -259,6 +259,35 @@ impl After<'_> {
     }
 }
 
+/// Remembers whom a run put on the list that will not go on: a later run with `mirror = "tracked"` may take them off. Its
+/// files have to be there still.
+pub(super) fn remember_attached(
+    job: &Job,
+    run: &RunManifest,
+    state: &JobDirectory,
+) -> Result<(), Error> {
+    let directory = state.run(&run.run_id);
+    let tracks = job
+        .list
+        .as_ref()
+        .is_some_and(|list| list.mirror == Mirror::Tracked);
+    if !tracks {
+        return Ok(());
+    }
+    let Some(list_id) = list::begun_list(directory.path())? else {
+        return Ok(());
+    };
+    let mut files = row_files(&directory, run, true);
+    for file in &mut files {
+        // A part itself goes when it is delivered.
+        let identifiers = file.path.with_extension("ids");
+        if identifiers.exists() {
+            file.path = identifiers;
+        }
+    }
+    Ok(TrackedFile::of(state.path(), &list_id).add(&files)?)
+}
+
 /// Takes what became of the list from the journal into the manifest.
 pub(super) fn note_list(manifest: &ManifestFile, directory: &RunDirectory) -> Result<(), Error> {
     if manifest.snapshot().list.is_none() {
