@@ -68,12 +68,16 @@ impl Workspace {
     }
 
     pub(crate) fn server_with(&self, faults: Faults) -> Server {
+        self.server_and_api(faults, ApiSettings::default())
+    }
+
+    pub(crate) fn server_and_api(&self, faults: Faults, api: ApiSettings) -> Server {
         let settings = SandboxSettings {
             root: self.path("server"),
             port: 0,
             username: "AbCdEf_GhIjKl".to_owned(),
             faults,
-            api: ApiSettings::default(),
+            api,
         };
         Server(Sandbox::start(settings).unwrap())
     }
