@@ -20,6 +20,8 @@ mod kills;
 mod members;
 #[path = "list/messages.rs"]
 mod messages;
+#[path = "support/random.rs"]
+mod random;
 #[path = "list/rejects.rs"]
 mod rejects;
 #[path = "list/secrets.rs"]
