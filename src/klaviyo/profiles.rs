@@ -77,6 +77,15 @@ impl Klaviyo {
         Ok(found)
     }
 
+    /// Whether there is a profile with this id.
+    pub fn has_profile(&self, id: &str) -> Result<bool, KlaviyoError> {
+        let request = Request::new(Operation::GetProfiles, "/api/profiles", "")
+            .with("filter", &equals("id", id))
+            .with("fields[profile]", "email");
+        let page: Page<Resource<MemberAttributes>> = self.read(&request)?;
+        Ok(!page.data.is_empty())
+    }
+
     /// A custom property of the profile with this e-mail address; `None` if there is no such profile or property.
     pub fn property(&self, email: &str, name: &str) -> Result<Option<Value>, KlaviyoError> {
         let request = Request::new(Operation::GetProfiles, "/api/profiles", "")
