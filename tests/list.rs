@@ -20,6 +20,8 @@ mod kills;
 mod members;
 #[path = "list/messages.rs"]
 mod messages;
+#[path = "list/pace.rs"]
+mod pace;
 #[path = "support/random.rs"]
 mod random;
 #[path = "list/rejects.rs"]
