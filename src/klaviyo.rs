@@ -21,4 +21,4 @@ pub use import_jobs::{
 };
 pub use lists::{List, MAX_CHANGES, Member};
 pub use operation::{Operation, Rate};
-pub use profiles::{Identifier, MAX_VALUES};
+pub use profiles::{Identifier, MAX_VALUES, in_calls};

@@ -95,18 +95,6 @@ const EXCEPTIONS: [(&str, &str, &str); 23] = [
     ("progress", "report", "numbers are written in one way"),
     ("upload", "report", "numbers are written in one way"),
     ("commit", "report", "numbers are written in one way"),
-    ("list", "report", "numbers are written in one way"),
-    ("list", "batch", "cells are written in one way"),
-    (
-        "list",
-        "normalize",
-        "a profile is as large as rows may make it",
-    ),
-    (
-        "environment",
-        "secret",
-        "a variable's secret is never a mere text",
-    ),
     ("job", "audience", "a job says which files to read"),
     (
         "job",

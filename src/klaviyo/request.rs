@@ -49,7 +49,8 @@ impl Request {
     }
 }
 
-fn escaped(text: &str) -> String {
+/// A text as it stands in an address.
+pub(super) fn escaped(text: &str) -> String {
     utf8_percent_encode(text, ESCAPED).to_string()
 }
 

@@ -163,9 +163,9 @@ fn hand_over(
 }
 
 /// A refusal that points at no profile: the list may be gone.
-fn gone(desk: Desk<'_>, list_id: Option<&str>, error: KlaviyoError) -> ListError {
+pub(super) fn gone(desk: Desk<'_>, list_id: Option<&str>, error: KlaviyoError) -> ListError {
     match list_id {
-        Some(id) if matches!(desk.klaviyo.list(id), Ok(None)) => {
+        Some(id) if error.refusal().is_some() && matches!(desk.klaviyo.list(id), Ok(None)) => {
             ListError::Vanished { id: id.to_owned() }
         }
         _ => error.into(),

@@ -7,6 +7,7 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+use super::import::gone;
 use super::journal::Entry;
 use super::ledger::Ledger;
 use super::presence::{Flags, among, without_flag};
@@ -134,7 +135,9 @@ fn plan_exact(
 
 /// Writes everybody on the list to `path`; how many.
 fn read_list(desk: Desk<'_>, list_id: &str, path: &Path) -> Result<u64, ListError> {
-    let expected = desk.klaviyo.profile_count(list_id)?.unwrap_or(0);
+    let vanished = |error| gone(desk, Some(list_id), error);
+    let expected = desk.klaviyo.profile_count(list_id).map_err(vanished)?;
+    let expected = expected.unwrap_or(0);
     desk.meter.list.begin(ListStep::ReadingList, expected);
     let minutes = expected.div_ceil(100 * 750);
     if minutes > 1 {
@@ -145,15 +148,17 @@ fn read_list(desk: Desk<'_>, list_id: &str, path: &Path) -> Result<u64, ListErro
     }
     let mut file = PersonFile::create(path)?;
     let (mut of, mut failure) = (0, None);
-    desk.klaviyo.members(list_id, |page| {
-        desk.meter.list.done.add(page.len() as u64);
-        of += page.len() as u64;
-        let written = page
-            .into_iter()
-            .try_for_each(|member| file.push(&person(member)));
-        failure = written.err();
-        failure.is_none()
-    })?;
+    desk.klaviyo
+        .members(list_id, |page| {
+            desk.meter.list.done.add(page.len() as u64);
+            of += page.len() as u64;
+            let written = page
+                .into_iter()
+                .try_for_each(|member| file.push(&person(member)));
+            failure = written.err();
+            failure.is_none()
+        })
+        .map_err(vanished)?;
     match failure {
         Some(error) => Err(error.into()),
         None => Ok(file.finish().map(|()| of)?),

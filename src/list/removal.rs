@@ -85,10 +85,10 @@ pub fn remove_planned(
             removed_bytes: removed.bytes,
         })?;
     }
-    ledger.note(Entry::Mirrored {
-        removed: plan.removals,
-    })?;
-    Ok(plan.removals)
+    // Without those whose profiles were deleted meanwhile.
+    let removed = ids_in(&removed.path)?.len() as u64;
+    ledger.note(Entry::Mirrored { removed })?;
+    Ok(removed)
 }
 
 /// Puts back whom a run has removed. How many, and how many profiles are gone.
@@ -160,7 +160,10 @@ fn change(
                 });
             }
             // It does not say who it is: halves tell.
-            if ids.len() == 1 {
+            if let [id] = &ids[..] {
+                if desk.klaviyo.has_profile(id)? {
+                    return Err(error.into());
+                }
                 gone.append(&mut ids);
             } else {
                 let others = ids.split_off(ids.len() / 2);

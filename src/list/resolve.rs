@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::rows::Person;
 use super::{Desk, ListError};
-use crate::klaviyo::{Identifier, KlaviyoError, MAX_VALUES, Member};
+use crate::klaviyo::{Identifier, KlaviyoError, Member, in_calls};
 
 /// Calls at once: the limit of 750 a minute is reached with answers of 300 ms.
 const AT_ONCE: usize = 4;
@@ -44,18 +44,28 @@ pub(super) fn resolve(desk: Desk<'_>, people: &[Person]) -> Result<Resolved, Lis
         }
         let mut values: Vec<&str> = asked.keys().map(String::as_str).collect();
         values.sort_unstable();
+        // Whether a profile has one of the values, and shows another one.
+        let mut strangers = false;
         for found in look_up(desk, identifier, &values)? {
-            let person = Person {
-                id: String::new(),
-                email: found.email.clone(),
-                phone_number: found.phone_number.clone(),
-                external_id: found.external_id.clone(),
-            };
-            // One that was found by another address of the profile than its first is a profile all the same.
-            for place in asked.get(&value(&person)).into_iter().flatten() {
-                missing.remove(place);
+            match asked.get(&value(&person(&found))) {
+                Some(places) => places.iter().for_each(|place| {
+                    missing.remove(place);
+                }),
+                None => strangers = true,
             }
             members.insert(found.id.clone(), found);
+        }
+        if strangers {
+            let is_missing = |value: &&str| {
+                let mut places = asked.get(*value).into_iter().flatten();
+                places.any(|place| missing.contains(place))
+            };
+            let unseen: Vec<&str> = values.into_iter().filter(is_missing).collect();
+            for seen in those_of_somebody(desk, identifier, &unseen)? {
+                for place in asked.get(seen).into_iter().flatten() {
+                    missing.remove(place);
+                }
+            }
         }
     }
     let mut members: Vec<_> = members.into_values().collect();
@@ -66,12 +76,41 @@ pub(super) fn resolve(desk: Desk<'_>, people: &[Person]) -> Result<Resolved, Lis
     })
 }
 
+fn person(member: &Member) -> Person {
+    Person {
+        id: String::new(),
+        email: member.email.to_lowercase(),
+        phone_number: member.phone_number.clone(),
+        external_id: member.external_id.clone(),
+    }
+}
+
+/// Which of the values, that no profile shows, a profile has all the same: as a second address. Halves tell.
+fn those_of_somebody<'a>(
+    desk: Desk<'_>,
+    identifier: Identifier,
+    values: &[&'a str],
+) -> Result<Vec<&'a str>, KlaviyoError> {
+    let mut found = Vec::new();
+    let mut rest = in_calls(values);
+    while let Some(values) = rest.pop() {
+        if desk.klaviyo.profiles_by(identifier, values)?.is_empty() {
+            continue;
+        }
+        match values {
+            [one] => found.push(*one),
+            _ => rest.extend(<[_; 2]>::from(values.split_at(values.len() / 2))),
+        }
+    }
+    Ok(found)
+}
+
 fn look_up(
     desk: Desk<'_>,
     identifier: Identifier,
     values: &[&str],
 ) -> Result<Vec<Member>, KlaviyoError> {
-    let chunks: Vec<&[&str]> = values.chunks(MAX_VALUES).collect();
+    let chunks = in_calls(values);
     let next = AtomicUsize::new(0);
     let found = Mutex::new(Ok(Vec::new()));
     let set = || found.lock().unwrap_or_else(PoisonError::into_inner);

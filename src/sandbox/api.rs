@@ -16,6 +16,7 @@ mod job;
 mod jobs;
 mod limit;
 mod lists;
+mod observer;
 mod operation;
 mod profile;
 mod profiles;
@@ -29,6 +30,7 @@ use std::time::Duration;
 
 pub use fault::{ApiFault, ApiFaults};
 pub use import::Imported;
+pub use observer::{Exchange, Observer};
 pub use profile::Profile;
 pub(super) use state::{Answer, ApiState};
 pub use view::{Api, ApiCall, ListSummary};
@@ -61,6 +63,8 @@ pub struct ApiSettings {
     pub import_delay: Duration,
     /// What goes wrong from the start; [`Api::set_faults`] changes it later.
     pub faults: ApiFaults,
+    /// Sees every call.
+    pub observer: Option<Observer>,
 }
 
 impl Default for ApiSettings {
@@ -72,6 +76,7 @@ impl Default for ApiSettings {
             job_delay: Duration::from_secs(1),
             import_delay: Duration::from_secs(1),
             faults: ApiFaults::none(),
+            observer: None,
         }
     }
 }

@@ -4,7 +4,7 @@
 //! belongs to another profile, that is a conflict and nothing changes. What Klaviyo does then is not documented in one
 //! voice (facts B5), so the sandbox takes the answer that does least. Nothing of this outlives the process.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Bound;
 
 use jiff::Timestamp;
@@ -17,7 +17,7 @@ use super::profile::{IDENTIFIERS, Nulls, Profile};
 /// Lists and segments together (Klaviyo help 115005078967); the sandbox has no segments.
 pub(super) const MAX_LISTS: usize = 1_000;
 
-/// Where a profile stands among all of them; they are never removed.
+/// Where a profile stands among all of them. The place of one that was deleted is not used again.
 pub(super) type ProfileIndex = usize;
 
 /// A flow that starts when a profile is added to a list.
@@ -112,6 +112,10 @@ pub(super) struct Account {
     pub(super) jobs: Vec<Job>,
     by_id: HashMap<String, ProfileIndex>,
     by_identifier: [HashMap<String, ProfileIndex>; IDENTIFIERS.len()],
+    /// Further e-mail addresses of profiles, in lower case; they are in the index too.
+    secondary: HashSet<String>,
+    /// Addresses that are refused although their form is right, in lower case.
+    pub(super) refused: HashSet<String>,
 }
 
 impl Account {
@@ -164,7 +168,8 @@ impl Account {
         nulls: Nulls,
     ) -> Result<(ProfileIndex, bool), Conflict> {
         if let Some(index) = self.find(attributes)? {
-            self.change(index, |profile| profile.apply(attributes, nulls));
+            let attributes = self.without_secondary(attributes);
+            self.change(index, |profile| profile.apply(&attributes, nulls));
             Ok((index, false))
         } else {
             Ok((self.create(attributes), true))
@@ -184,8 +189,38 @@ impl Account {
                 return Err(Conflict(owner));
             }
         }
-        self.change(index, |profile| profile.apply(attributes, Nulls::Clear));
+        let attributes = self.without_secondary(attributes);
+        self.change(index, |profile| profile.apply(&attributes, Nulls::Clear));
         Ok(())
+    }
+
+    /// The attributes, but for an address that is not its profile's first: that one finds the profile and changes nothing.
+    fn without_secondary(&self, attributes: &Map<String, Value>) -> Map<String, Value> {
+        let mut kept = attributes.clone();
+        let email = attributes.get("email").and_then(Value::as_str);
+        if email.is_some_and(|email| self.secondary.contains(&key("email", email))) {
+            kept.remove("email");
+        }
+        kept
+    }
+
+    /// Gives a profile one more e-mail address, by which it is found too.
+    pub(super) fn add_secondary(&mut self, index: ProfileIndex, email: &str) {
+        let email = key("email", email);
+        let [emails, ..] = &mut self.by_identifier;
+        emails.insert(email.clone(), index);
+        self.secondary.insert(email);
+    }
+
+    /// Deletes a profile: nothing finds it, and it is on no list.
+    pub(super) fn delete(&mut self, index: ProfileIndex) {
+        for known in &mut self.by_identifier {
+            known.retain(|_, owner| *owner != index);
+        }
+        self.by_id.retain(|_, owner| *owner != index);
+        for list in &mut self.lists {
+            list.remove(index);
+        }
     }
 
     /// Changes a profile and keeps the indexes of identifiers right.

@@ -151,7 +151,8 @@ impl Request {
     ) -> Result<Vec<Value>, Refusal> {
         let profiles = indexes
             .iter()
-            .filter_map(|index| account.profiles.get(*index));
+            .filter_map(|index| account.profiles.get(*index))
+            .filter(|profile| account.profile(&profile.id).is_some());
         profiles.map(|profile| self.profile(profile)).collect()
     }
 

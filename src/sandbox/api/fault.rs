@@ -21,6 +21,16 @@ pub enum ApiFault {
     Drop,
     /// What the call asks for is done, then the connection is closed without a reply.
     LoseReply,
+    /// What the call asks for is done, and the next page, if there is one, is said to be at this port of this machine.
+    ForeignNext {
+        /// A port that is not the API's.
+        port: u16,
+    },
+    /// 307 to this port of this machine; nothing is done.
+    Redirect {
+        /// A port that is not the API's.
+        port: u16,
+    },
 }
 
 /// At which of its chances an armed fault strikes; they count from 1.

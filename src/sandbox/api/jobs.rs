@@ -35,6 +35,11 @@ pub(super) fn create(account: &mut Account, request: &Request) -> Result<Reply, 
     }
     for (at, profile) in profiles.iter().enumerate() {
         check(profile, &format!("{PROFILES}/{at}"))?;
+        let email = profile.pointer("/attributes/email").and_then(Value::as_str);
+        if email.is_some_and(|email| account.refused.contains(&email.to_lowercase())) {
+            let at = format!("{PROFILES}/{at}/attributes/email");
+            return Err(Refusal::body(at, "an address that is not taken"));
+        }
     }
     let lists = lists_of(account, data)?;
     let job = Job::new(account.ids.long(), profiles.to_vec(), lists);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{CONTENT_TYPE, RETRY_AFTER};
+use hyper::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use hyper::http::request::Parts;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -85,6 +85,7 @@ fn respond(api: &ApiState, parts: &Parts, body: &[u8]) -> Option<Response<Full<B
         body,
         allowance,
         retry_after,
+        location,
     } = api.answer(parts, body)?;
     let mut response = Response::builder().status(StatusCode::from_u16(status).ok()?);
     if let Some(allowance) = allowance {
@@ -95,6 +96,9 @@ fn respond(api: &ApiState, parts: &Parts, body: &[u8]) -> Option<Response<Full<B
     }
     if let Some(seconds) = retry_after {
         response = response.header(RETRY_AFTER, seconds);
+    }
+    if let Some(location) = location {
+        response = response.header(LOCATION, location);
     }
     let bytes = match body {
         Some(body) => {

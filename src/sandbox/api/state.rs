@@ -15,6 +15,7 @@ use super::document::{Reply, Request};
 use super::fault::{ApiFault, ApiFaultState};
 use super::import::{self, Imported};
 use super::limit::{Allowance, Limits};
+use super::observer::{Exchange, Observer};
 use super::operation::{self, Operation};
 use super::query::Query;
 use super::refusal::Refusal;
@@ -33,6 +34,7 @@ pub(in crate::sandbox) struct Answer {
     pub(super) body: Option<Value>,
     pub(super) allowance: Option<Allowance>,
     pub(super) retry_after: Option<u64>,
+    pub(super) location: Option<String>,
 }
 
 /// An object that waits to be imported.
@@ -59,6 +61,7 @@ pub(in crate::sandbox) struct ApiState {
     arrivals: Mutex<VecDeque<Arrival>>,
     imports: Mutex<VecDeque<Imported>>,
     account: Mutex<Account>,
+    observer: Option<Observer>,
 }
 
 impl ApiState {
@@ -82,6 +85,7 @@ impl ApiState {
             arrivals: Mutex::default(),
             imports: Mutex::default(),
             account: Mutex::default(),
+            observer: settings.observer,
         }
     }
 
@@ -138,12 +142,13 @@ impl ApiState {
         let mut allowance = None;
         let result = self.handle(parts, body, &mut call, &mut allowance);
         let is_lost = matches!(call.fault, Some(ApiFault::Drop | ApiFault::LoseReply));
-        let answer = match result {
+        let mut answer = match result {
             Ok(Reply { status, body }) => Answer {
                 status,
                 body,
                 allowance,
                 retry_after: None,
+                location: None,
             },
             Err(refusal) => {
                 let id = locked(&self.account).ids.uuid();
@@ -153,9 +158,26 @@ impl ApiState {
                     // Not on a 429 (Klaviyo, "Rate limits, status codes, and errors").
                     allowance: allowance.filter(|_| refusal.status != 429),
                     retry_after: refusal.retry_after,
+                    location: None,
                 }
             }
         };
+        mislead(&mut answer, call.fault, parts);
+        if let Some(observer) = &self.observer {
+            observer.see(&Exchange {
+                method: parts.method.as_str(),
+                target: parts
+                    .uri
+                    .path_and_query()
+                    .map_or("", |target| target.as_str()),
+                body,
+                operation: call.operation,
+                status: answer.status,
+                answer: answer.body.as_ref(),
+                fault: call.fault,
+                headers: &parts.headers,
+            });
+        }
         call.status = (!is_lost).then_some(answer.status);
         self.journal.note(call);
         (!is_lost).then_some(answer)
@@ -178,7 +200,8 @@ impl ApiState {
         *allowance = Some(counted.map_err(Refusal::throttled)?);
         call.fault = self.faults.strike(operation.id);
         match call.fault {
-            None | Some(ApiFault::LoseReply) => {}
+            None | Some(ApiFault::LoseReply | ApiFault::ForeignNext { .. }) => {}
+            Some(ApiFault::Redirect { .. }) => return Ok(Reply::empty()),
             Some(ApiFault::TooManyRequests {
                 retry_after_seconds,
             }) => return Err(Refusal::throttled(retry_after_seconds)),
@@ -221,6 +244,24 @@ impl ApiState {
             Some(scope) => Err(Refusal::forbidden(scope)),
             None => Ok(()),
         }
+    }
+}
+
+/// Points an answer at another port, where a fault says so.
+fn mislead(answer: &mut Answer, fault: Option<ApiFault>, parts: &Parts) {
+    let path = parts.uri.path();
+    match fault {
+        Some(ApiFault::ForeignNext { port }) => {
+            let links = answer.body.as_mut().and_then(|body| body.get_mut("links"));
+            if let Some(next) = links.and_then(|links| links.get_mut("next")) {
+                *next = Value::String(format!("http://127.0.0.1:{port}{path}"));
+            }
+        }
+        Some(ApiFault::Redirect { port }) => {
+            answer.status = 307;
+            answer.location = Some(format!("http://127.0.0.1:{port}{path}"));
+        }
+        _ => {}
     }
 }
 

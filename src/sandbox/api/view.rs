@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde_json::Value;
 
 use super::account::{Account, Flow};
 use super::fault::{ApiFault, ApiFaults};
@@ -114,6 +115,57 @@ impl Api {
         list_id(&account, at)
     }
 
+    /// Removes a list, as a person does in Klaviyo.
+    pub fn remove_list(&self, list_id: &str) {
+        self.state.account().lists.retain(|list| list.id != list_id);
+    }
+
+    /// Makes a profile without a call, and gives its id. An attribute that is an identifier has to be nobody else's.
+    pub fn add_profile(&self, attributes: &[(&str, &str)]) -> String {
+        let mut account = self.state.account();
+        let attributes = attributes
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), Value::from(*value)))
+            .collect();
+        let index = account.create(&attributes);
+        let profile = account.profiles.get(index);
+        profile
+            .map(|profile| profile.id.clone())
+            .unwrap_or_default()
+    }
+
+    /// Puts profiles on a list without a call.
+    pub fn add_members(&self, list_id: &str, profile_ids: &[String]) {
+        let mut account = self.state.account();
+        let indexes = profile_ids.iter().filter_map(|id| account.profile(id));
+        let indexes: Vec<_> = indexes.collect();
+        if let Some(list) = account.list_mut(list_id) {
+            indexes.into_iter().for_each(|index| list.add(index));
+        }
+    }
+
+    /// Gives a profile one more e-mail address: filters and imports find it by that one too, and answers do not show it.
+    pub fn add_secondary_email(&self, profile_id: &str, email: &str) {
+        let mut account = self.state.account();
+        if let Some(index) = account.profile(profile_id) {
+            account.add_secondary(index, email);
+        }
+    }
+
+    /// Deletes a profile, as a person does in Klaviyo: it is on no list any more, and nothing has its id.
+    pub fn delete_profile(&self, profile_id: &str) {
+        let mut account = self.state.account();
+        if let Some(index) = account.profile(profile_id) {
+            account.delete(index);
+        }
+    }
+
+    /// From now on a job with this address is refused for it, although its form is right: Klaviyo does not document all that
+    /// it looks at.
+    pub fn refuse_email(&self, email: &str) {
+        self.state.account().refused.insert(email.to_lowercase());
+    }
+
     /// All lists, in the order in which they were made.
     pub fn lists(&self) -> Vec<ListSummary> {
         let account = self.state.account();
@@ -139,7 +191,9 @@ impl Api {
 
     /// All profiles, in the order in which they came into being.
     pub fn profiles(&self) -> Vec<Profile> {
-        self.state.account().profiles.clone()
+        let account = self.state.account();
+        let is_there = |profile: &&Profile| account.profile(&profile.id).is_some();
+        account.profiles.iter().filter(is_there).cloned().collect()
     }
 
     /// The files that were imported from `/profiles`, in order; of a long life only the last 10,000.
