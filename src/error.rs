@@ -180,6 +180,7 @@ fn list_exit_code(error: &ListError) -> ExitCode {
         ListError::TooManyRemovals { .. } => ExitCode::Guard,
         ListError::NothingStored { .. }
         | ListError::OutOfDate { .. }
+        | ListError::NotFinished { .. }
         | ListError::NothingRemoved { .. }
         | ListError::NoSuchRun { .. } => ExitCode::Usage,
         _ => ExitCode::Klaviyo,

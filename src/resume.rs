@@ -195,6 +195,12 @@ pub fn supersede(state: &JobDirectory, mut manifest: RunManifest) -> Result<(), 
     let run = state.run(&manifest.run_id);
     manifest.status = RunStatus::Superseded;
     replace_file(&run.manifest(), &to_json(&manifest))?;
+    // What a killed list stage may have left holds personal data too.
+    for name in ["members.csv", "candidates.csv"] {
+        for name in [name.to_owned(), format!("{name}.partial")] {
+            let _ = std::fs::remove_file(run.path().join(name));
+        }
+    }
     for entry in std::fs::read_dir(run.parts())
         .into_iter()
         .flatten()

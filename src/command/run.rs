@@ -19,7 +19,6 @@ use jiff::Timestamp;
 use super::Surroundings;
 use crate::audience::Audience;
 use crate::cli::RunArgs;
-use crate::console::printable;
 use crate::error::Error;
 use crate::job::file::Deliver;
 use crate::job::{Delivery, Job, JobError};
@@ -100,15 +99,7 @@ pub fn execute(
         super::unlock(&mut delivery.sftp, surroundings)?;
     }
     let delivery = delivery.as_ref();
-    let looked = match options.dry_run {
-        true => Vec::new(),
-        false => list::look_first(job, surroundings)?,
-    };
-    for warning in &looked {
-        surroundings
-            .console
-            .note(&printable(&format!("note: {warning}")));
-    }
+    let looked = list::look_first(job, options, surroundings)?;
     let state = JobDirectory::new(&job.state_directory, &job.name);
     state.create()?;
     let _lock = JobLock::take(state.path())?;

@@ -14,6 +14,7 @@ use crate::lock::JobLock;
 use crate::meter::Meter;
 use crate::progress::Progress;
 use crate::report::count;
+use crate::resume::last_run;
 use crate::state::JobDirectory;
 
 /// Undoes the removals of the run of `args`. What to say of it.
@@ -34,6 +35,13 @@ pub fn undo(
     }
     job.klaviyo.read_key(&surroundings.environment)?;
     let _lock = JobLock::take(state.path())?;
+    let last = last_run(&state)?.filter(|last| last.run_id == args.run);
+    if last.is_some_and(|last| last.status.is_unfinished()) {
+        return Err(ListError::NotFinished {
+            run_id: args.run.clone(),
+        }
+        .into());
+    }
     let klaviyo = Klaviyo::new(job.klaviyo, surroundings.interrupt.clone());
     let meter = Arc::new(Meter::default());
     let progress = Progress::start(
@@ -58,10 +66,8 @@ pub fn undo(
         args.run
     );
     if gone > 0 {
-        text.push_str(&format!(
-            "; {} deleted in Klaviyo since",
-            count(gone, "profile")
-        ));
+        text.push_str("; deleted in Klaviyo since: ");
+        text.push_str(&count(gone, "profile"));
     }
     text.push('\n');
     Ok(text)

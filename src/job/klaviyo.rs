@@ -18,6 +18,9 @@ const KEY_VARIABLE: &str = "KLAVIYO_API_KEY";
 /// for an import of its own page (facts A6).
 const USUAL_WAIT: Duration = Duration::from_hours(2);
 
+/// Nobody waits longer, whatever a job says.
+const LONGEST_WAIT: Duration = Duration::from_hours(30 * 24);
+
 /// Which list is meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ListChoice {
@@ -290,7 +293,7 @@ pub(super) fn list(file: &JobFile) -> Result<Option<ListSettings>, JobError> {
         wait: file
             .klaviyo
             .wait_for_import
-            .map_or(USUAL_WAIT, |wait| wait.0),
+            .map_or(USUAL_WAIT, |wait| wait.0.min(LONGEST_WAIT)),
     }))
 }
 
@@ -307,7 +310,7 @@ pub(super) fn sentinel(file: &JobFile) -> Result<Option<SentinelSettings>, JobEr
             wait: file
                 .klaviyo
                 .wait_for_import
-                .map_or(Duration::ZERO, |wait| wait.0),
+                .map_or(Duration::ZERO, |wait| wait.0.min(LONGEST_WAIT)),
         })),
         _ => Err(value(
             "klaviyo.sentinel",

@@ -110,14 +110,22 @@ impl Klaviyo {
             let next = page.links.next.filter(|next| !next.is_empty());
             let goes_on = take(page.data);
             match next {
-                Some(next) if goes_on => request.target = self.own(request.operation, next)?,
+                Some(next) if goes_on => {
+                    let target = self.own(request.operation, &next)?;
+                    if target == request.target {
+                        return Err(KlaviyoError::Unclear {
+                            operation: request.operation,
+                        });
+                    }
+                    request.target = target;
+                }
                 _ => return Ok(()),
             }
         }
     }
 
     /// The address of a next page, if it is where the key may go.
-    fn own(&self, operation: Operation, next: String) -> Result<String, KlaviyoError> {
+    fn own(&self, operation: Operation, next: &str) -> Result<String, KlaviyoError> {
         let rest = next.strip_prefix(&self.settings.base_url);
         match rest.filter(|rest| rest.starts_with('/')) {
             Some(target) => Ok(target.to_owned()),
@@ -144,7 +152,7 @@ impl Klaviyo {
             });
         }
         if let (Some(wait), KlaviyoError::Busy { operation, .. }) = (asked, &error)
-            && wait > limit.max(Duration::from_secs(60))
+            && wait > limit.max(Duration::from_mins(1))
         {
             return Err(KlaviyoError::UsedUp {
                 operation: *operation,
@@ -182,12 +190,14 @@ impl Klaviyo {
                 answer.number("ratelimit-remaining"),
                 answer.number("ratelimit-reset"),
             ) {
-                self.pace.close(operation, Duration::from_secs(reset));
+                // A steady window is a minute.
+                self.pace
+                    .close(operation, Duration::from_secs(reset.min(60)));
             }
             return Ok(answer);
         }
         let retry_after = answer.number("retry-after").map(Duration::from_secs);
-        if let Some(time) = retry_after.filter(|time| *time <= Duration::from_secs(60)) {
+        if let Some(time) = retry_after.filter(|time| *time <= Duration::from_mins(1)) {
             self.pace.close(operation, time);
         }
         let problem = Problem::read(answer.status, operation, &answer.body);

@@ -35,7 +35,7 @@ impl Gate {
         // Evenly over the second: a full bucket and what flows in meanwhile would be twice what a window takes.
         let burst = quota(Duration::from_secs(1) / rate.burst.max(1) / speed, 1);
         let steady = quota(
-            Duration::from_secs(60) / rate.steady.max(1) / speed,
+            Duration::from_mins(1) / rate.steady.max(1) / speed,
             rate.steady,
         );
         Self {

@@ -48,11 +48,11 @@ pub(super) fn agent(settings: &KlaviyoSettings) -> Agent {
         .user_agent(concat!("klaviyo-export/", env!("CARGO_PKG_VERSION")))
         .timeout_resolve(Some(Duration::from_secs(15)))
         .timeout_connect(Some(Duration::from_secs(15)))
-        .timeout_send_request(Some(Duration::from_secs(60)))
+        .timeout_send_request(Some(Duration::from_mins(1)))
         // 5 MB at 256 kbit/s.
-        .timeout_send_body(Some(Duration::from_secs(180)))
-        .timeout_recv_response(Some(Duration::from_secs(120)))
-        .timeout_recv_body(Some(Duration::from_secs(120)));
+        .timeout_send_body(Some(Duration::from_mins(3)))
+        .timeout_recv_response(Some(Duration::from_mins(2)))
+        .timeout_recv_body(Some(Duration::from_mins(2)));
     if settings.is_loopback || settings.loopback_only {
         config = config.proxy(None);
     }

@@ -57,6 +57,24 @@ pub enum ListError {
         /// The id.
         id: String,
     },
+    /// Nobody of a sample has a profile.
+    #[error(
+        "Klaviyo shows none of {} that were looked up, after {}: it has not imported the files yet",
+        count_profiles(*sample),
+        humantime::format_duration(*after)
+    )]
+    NotImported {
+        /// How many were looked up.
+        sample: u64,
+        /// How long it was waited.
+        after: std::time::Duration,
+    },
+    /// The run may go on.
+    #[error("run {run_id} is not finished: what is undone now would be done again")]
+    NotFinished {
+        /// The run.
+        run_id: String,
+    },
     /// Klaviyo has cancelled an import job.
     #[error("Klaviyo has cancelled the import job {job}")]
     Cancelled {
@@ -136,6 +154,9 @@ impl ListError {
             Self::NoName { .. } => Some(
                 "names are compared letter by letter; with create = true in [list] (--create-list) it is made".to_owned(),
             ),
+            Self::NotFinished { .. } => {
+                Some("run the job until it is done, or start over with --fresh; then undo".to_owned())
+            }
             Self::OtherAccount { .. } => Some("use the key of that account, or mend account-id in [klaviyo]".to_owned()),
             Self::SeveralLists { .. } => Some("write it as id = \"…\" in [list], or --list ID".to_owned()),
             _ => None,
@@ -151,7 +172,7 @@ impl ListError {
     pub fn is_of_the_moment(&self) -> bool {
         match self {
             Self::Klaviyo(error) => error.is_of_the_moment(),
-            Self::Unfinished { .. } => true,
+            Self::Unfinished { .. } | Self::NotImported { .. } => true,
             _ => false,
         }
     }

@@ -245,7 +245,21 @@ fn look_at(desk: Desk<'_>, pending: &HashMap<String, Batch>) -> Result<Vec<Impor
         let known: std::collections::HashSet<String> =
             found.iter().map(|job| job.id.clone()).collect();
         for id in pending.keys().filter(|id| !known.contains(*id)) {
-            found.push(desk.klaviyo.job(id)?);
+            match desk.klaviyo.job(id) {
+                Ok(job) => found.push(job),
+                // Klaviyo keeps what it knows of a job for seven days (facts B4): it is over, and its errors are not known.
+                Err(KlaviyoError::NotFound { .. }) => {
+                    tracing::warn!(
+                        "Klaviyo does not know the import job {id} any more: its errors cannot be read"
+                    );
+                    found.push(ImportJob {
+                        id: id.clone(),
+                        status: JobStatus::Complete,
+                        failed: 0,
+                    });
+                }
+                Err(error) => return Err(error.into()),
+            }
         }
     }
     Ok(found)

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::job::file::Mirror;
 use crate::manifest::StateError;
 
 /// The file's name in a run's folder.
@@ -55,13 +56,22 @@ pub enum Entry {
         /// How long `attach-rejects.csv` is now.
         rejects_bytes: u64,
     },
+    /// How many members the list had before anybody was put on it.
+    Before {
+        /// How many.
+        members: u64,
+    },
     /// Who is to be removed stands in `removals.csv`.
     Planned {
+        /// By which rule.
+        mode: Mirror,
         /// How many.
         removals: u64,
         /// Of how many.
         of: u64,
     },
+    /// A person has approved of the removals.
+    Approved,
     /// Klaviyo removed some.
     Removed {
         /// How many of `removals.csv` are done.
@@ -134,10 +144,16 @@ impl Journal {
         // An enum of strings and numbers is always JSON.
         let mut line = serde_json::to_vec(entry).unwrap_or_default();
         line.push(b'\n');
+        let before = self.file.stream_position().unwrap_or(0);
         let written = self
             .file
             .write_all(&line)
             .and_then(|()| self.file.sync_data());
+        if written.is_err() {
+            // What was written of the line would be taken for the beginning of the next one.
+            let cut = self.file.set_len(before);
+            let _ = cut.and_then(|()| self.file.seek(SeekFrom::Start(before)));
+        }
         written.map_err(super::rows::unwritable(&self.path))
     }
 
@@ -189,6 +205,7 @@ mod tests {
     fn a_cut_line_is_dropped_and_a_damaged_one_told() {
         let directory = tempfile::tempdir().unwrap();
         let entry = Entry::Planned {
+            mode: Mirror::Exact,
             removals: 3,
             of: 10,
         };

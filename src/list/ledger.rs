@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 use super::batch::Accepted;
 use super::journal::{Batch, Entry, Journal};
 use super::rejects::{AttachRejects, Reject};
+use super::{ListError, removal};
+use crate::job::file::Mirror;
+use crate::klaviyo::KlaviyoError;
 use crate::manifest::StateError;
 
 /// What putting profiles on the list came to.
@@ -22,11 +25,14 @@ pub struct Attached {
 /// Who is to be removed, as far as that is known.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Plan {
+    pub(super) mode: Mirror,
     pub(super) removals: u64,
     pub(super) of: u64,
     /// How many of them are done.
     pub(super) done: u64,
     pub(super) removed_bytes: u64,
+    /// Whether a person has approved of it.
+    pub(super) approved: bool,
 }
 
 /// The open memory of a run's list stage.
@@ -69,6 +75,9 @@ impl Ledger {
         });
         if known == Some(true) {
             return Ok(());
+        }
+        if let Some(Some(before)) = self.list().map(|(id, _)| id.map(str::to_owned)) {
+            removal::set_aside(&self.directory, &before)?;
         }
         self.journal.clear()?;
         self.entries.clear();
@@ -187,6 +196,8 @@ impl Ledger {
     pub(super) fn pending(&self) -> HashMap<String, Batch> {
         let mut pending: HashMap<_, _> = self
             .batches()
+            // A batch of which nothing was left to hand over has no job.
+            .filter(|batch| !batch.job.is_empty())
             .map(|batch| (batch.job.clone(), batch.clone()))
             .collect();
         for entry in &self.entries {
@@ -235,29 +246,67 @@ impl Ledger {
 
     /// Who is to be removed, once that was decided.
     pub(super) fn plan(&self) -> Option<Plan> {
-        let mut plan = None;
+        let mut plan: Option<Plan> = None;
         for entry in &self.entries {
-            match entry {
-                Entry::Planned { removals, of } => {
-                    plan = Some(Plan {
+            match (entry, &mut plan) {
+                (Entry::Planned { mode, removals, of }, before) => {
+                    // Whom an earlier plan has removed stays removed, and on record.
+                    let removed_bytes = before.map_or(0, |before| before.removed_bytes);
+                    *before = Some(Plan {
+                        mode: *mode,
                         removals: *removals,
                         of: *of,
+                        removed_bytes,
                         ..Plan::default()
                     });
                 }
-                Entry::Removed {
-                    done,
-                    removed_bytes,
-                } => {
-                    if let Some(plan) = &mut plan {
-                        plan.done = *done;
-                        plan.removed_bytes = *removed_bytes;
-                    }
+                (Entry::Approved, Some(plan)) => plan.approved = true,
+                (
+                    Entry::Removed {
+                        done,
+                        removed_bytes,
+                    },
+                    Some(plan),
+                ) => {
+                    plan.done = *done;
+                    plan.removed_bytes = *removed_bytes;
                 }
                 _ => {}
             }
         }
         plan
+    }
+
+    /// How many members the list had before this run put anybody on it, where that is known.
+    pub(super) fn members_before(&self) -> Option<u64> {
+        self.entries.iter().rev().find_map(|entry| match entry {
+            Entry::Before { members } => Some(*members),
+            _ => None,
+        })
+    }
+
+    /// How many were removed so far.
+    pub fn removed(&self) -> u64 {
+        let so_far = self.plan().map_or(0, |plan| plan.done);
+        self.mirrored().unwrap_or(so_far)
+    }
+
+    /// Notes how many members the list has, unless this run has put somebody on it already.
+    pub fn note_members_before(
+        &mut self,
+        count: impl FnOnce() -> Result<Option<u64>, KlaviyoError>,
+    ) -> Result<(), ListError> {
+        let begun = self
+            .entries
+            .iter()
+            .any(|entry| matches!(entry, Entry::Accepted(_) | Entry::Added { .. }));
+        if !begun
+            && self.members_before().is_none()
+            && let Some(members) = count()?
+        {
+            self.note(Entry::Before { members })?;
+        }
+        Ok(())
     }
 
     /// How many were removed, once everybody who was to be removed is.

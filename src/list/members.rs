@@ -14,9 +14,11 @@ use crate::meter::ListStep;
 
 /// Profiles that are looked at again and again until all of them exist.
 const SAMPLE: u64 = 100;
+/// So few rows are all looked up, even when nobody of the sample is there.
+const FEW: u64 = 1_000;
 /// Between two looks, on the server's clock: at first, and at the most.
 const LOOK: Duration = Duration::from_secs(5);
-const LONGEST_LOOK: Duration = Duration::from_secs(60);
+const LONGEST_LOOK: Duration = Duration::from_mins(1);
 
 /// Someone who had no profile when it was looked.
 struct Unresolved {
@@ -37,7 +39,7 @@ pub fn attach_members(
         return Ok(());
     }
     let until = Instant::now() + wait;
-    wait_for_sample(desk, (files, rows), until)?;
+    wait_for_sample(desk, (files, rows), (until, wait))?;
     desk.meter.list.begin(ListStep::Adding, rows);
     let mut unresolved = add_all(desk, files, list_id, ledger)?;
     let mut look = LOOK;
@@ -62,7 +64,7 @@ pub fn attach_members(
 fn wait_for_sample(
     desk: Desk<'_>,
     (files, rows): (&[RowFile], u64),
-    until: Instant,
+    (until, wait): (Instant, Duration),
 ) -> Result<(), ListError> {
     let paths: Vec<_> = files.iter().map(|file| file.path.clone()).collect();
     let step = (rows / SAMPLE).max(1);
@@ -85,8 +87,20 @@ fn wait_for_sample(
             .collect();
         desk.meter.list.go_on(total - sample.len() as u64);
         let left = until.saturating_duration_since(Instant::now());
-        if sample.is_empty() || left.is_zero() {
+        if sample.is_empty() {
             return Ok(());
+        }
+        if left.is_zero() {
+            // Of a large audience: looking everybody up would take long, and find nobody.
+            let nobody = sample.len() as u64 == total && rows >= FEW;
+            return if nobody {
+                Err(ListError::NotImported {
+                    sample: total,
+                    after: wait,
+                })
+            } else {
+                Ok(())
+            };
         }
         desk.klaviyo.pause(look.min(left))?;
         look = (look * 2).min(LONGEST_LOOK);

@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use super::import::gone;
 use super::journal::Entry;
 use super::ledger::Ledger;
-use super::presence::{Flags, among, without_flag};
+use super::presence::{Flags, among, among_by_best, without_flag};
 use super::removal::{self, Guard, PLANNED, reaches};
 use super::resolve::{ids_of, resolve};
-use super::rows::{Person, PersonFile};
+use super::rows::{Person, PersonFile, each_person};
 use super::tracked::TrackedFile;
 use super::{Desk, ListError};
 use crate::job::file::{MaxRemovals, Mirror};
@@ -46,21 +46,32 @@ pub fn mirror(
     (tracked, ledger): (&TrackedFile, &mut Ledger),
 ) -> Result<Result<u64, String>, ListError> {
     if let Some(removed) = ledger.mirrored() {
+        if mode == Mirror::Tracked {
+            tracked.replace(audience.paths)?;
+        }
         return Ok(Ok(removed));
     }
-    if let Some(because) = off(audience, limits) {
-        if mode == Mirror::Tracked {
-            tracked.add(audience.paths)?;
-        }
-        return Ok(Err(because));
-    }
-    if ledger.plan().is_none() {
-        let (removals, of) = match mode {
+    audience.check()?;
+    let mut because = off(audience, 0, limits);
+    // A plan that was made by another rule is none.
+    let planned = ledger.plan().is_some_and(|plan| plan.mode == mode);
+    if because.is_none() && !planned {
+        let plan = match mode {
             Mirror::Off => return Ok(Ok(0)),
             Mirror::Exact => plan_exact(desk, list_id, audience, ledger)?,
             Mirror::Tracked => plan_tracked(desk, audience, tracked, ledger)?,
         };
-        ledger.note(Entry::Planned { removals, of })?;
+        because = off(audience, plan.missing, limits);
+        if because.is_none() {
+            let (removals, of) = (plan.removals, plan.of);
+            ledger.note(Entry::Planned { mode, removals, of })?;
+        }
+    }
+    if let Some(because) = because {
+        if mode == Mirror::Tracked {
+            tracked.add(audience.paths)?;
+        }
+        return Ok(Err(because));
     }
     let removed = removal::remove_planned(desk, list_id, (Guard::Limit(limits), run_id), ledger);
     if mode == Mirror::Tracked {
@@ -74,8 +85,30 @@ pub fn mirror(
     Ok(Ok(removed?))
 }
 
-/// Why the audience is no measure for the list.
-fn off(audience: &AudienceRows<'_>, limits: MaxRemovals) -> Option<String> {
+impl AudienceRows<'_> {
+    /// Refuses files that do not have as many rows as they should: whom they lack would be removed.
+    fn check(&self) -> Result<(), StateError> {
+        let rows = rows_in(self.paths)?;
+        match self.paths.first() {
+            Some(path) if rows != self.rows => Err(StateError::Damaged {
+                path: path.clone(),
+                line: usize::try_from(rows).unwrap_or(usize::MAX),
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What a look at the list came to.
+struct Planned {
+    removals: u64,
+    of: u64,
+    /// Rows of the audience that nobody on the list seems to be, and that have no profile.
+    missing: u64,
+}
+
+/// Why the audience, of which `missing` rows have no profile, is no measure for the list.
+fn off(audience: &AudienceRows<'_>, missing: u64, limits: MaxRemovals) -> Option<String> {
     if let Some(cut) = audience.cut {
         return Some(format!(
             "{cut} was given: the list is not mirrored, for the audience is not whole"
@@ -84,8 +117,8 @@ fn off(audience: &AudienceRows<'_>, limits: MaxRemovals) -> Option<String> {
     if audience.rows == 0 {
         return Some("the audience is empty: the list is not mirrored".to_owned());
     }
-    let lost = audience.lost;
-    (lost > 0 && reaches(lost, audience.rows + lost, limits)).then(|| {
+    let lost = audience.lost.max(missing);
+    (lost > 0 && reaches(lost, audience.rows + audience.lost, limits)).then(|| {
         format!(
             "{} rejected, refused, or without a profile: the list is not mirrored, for they may be on it",
             count(lost, "row")
@@ -118,19 +151,21 @@ fn plan_exact(
     list_id: &str,
     audience: &AudienceRows<'_>,
     ledger: &Ledger,
-) -> Result<(u64, u64), ListError> {
+) -> Result<Planned, ListError> {
     let members = Scratch::new(ledger.directory(), MEMBERS);
-    let of = read_list(desk, list_id, &members.0)?;
+    let read = read_list(desk, list_id, &members.0)?;
     let present = among(members.paths(), audience.paths)?;
-    let mut kept = HashSet::new();
+    let mut kept = Kept::default();
     if present.unset() > 0 {
-        let seen = among(audience.paths, members.paths())?;
-        kept = ids_of_the_unseen(desk, audience.paths, &seen)?;
+        let seen = among_by_best(audience.paths, members.paths())?;
+        kept = those_unseen(desk, audience.paths, &seen)?;
     }
-    Ok((
-        write_plan(ledger.directory(), members.paths(), &present, &kept)?,
-        of,
-    ))
+    Ok(Planned {
+        removals: write_plan(ledger.directory(), members.paths(), &present, &kept.ids)?,
+        // Those whom this run has put there are not to be removed: they would make the share look smaller.
+        of: ledger.members_before().unwrap_or(read),
+        missing: kept.missing,
+    })
 }
 
 /// Writes everybody on the list to `path`; how many.
@@ -179,12 +214,12 @@ fn plan_tracked(
     audience: &AudienceRows<'_>,
     tracked: &TrackedFile,
     ledger: &Ledger,
-) -> Result<(u64, u64), ListError> {
+) -> Result<Planned, ListError> {
     let before = tracked.all();
     let present = among(&before, audience.paths)?;
     let candidates = Scratch::new(ledger.directory(), CANDIDATES);
     let mut file = PersonFile::create(&candidates.0)?;
-    let mut kept = HashSet::new();
+    let mut kept = Kept::default();
     if present.unset() > 0 {
         desk.meter.list.begin(ListStep::Resolving, present.unset());
         let mut leavers = Vec::new();
@@ -198,29 +233,55 @@ fn plan_tracked(
             }
             desk.meter.list.done.add(leavers.len() as u64);
         }
-        let seen = among(audience.paths, &tracked.settled())?;
-        kept = ids_of_the_unseen(desk, audience.paths, &seen)?;
+        let seen = among_by_best(audience.paths, &tracked.settled())?;
+        kept = those_unseen(desk, audience.paths, &seen)?;
     }
     file.finish()?;
     // A profile may have an identifier by now that the audience has too.
     let present_now = among(candidates.paths(), audience.paths)?;
-    let removals = write_plan(ledger.directory(), candidates.paths(), &present_now, &kept)?;
-    Ok((removals, present.rows()))
+    Ok(Planned {
+        removals: write_plan(
+            ledger.directory(),
+            candidates.paths(),
+            &present_now,
+            &kept.ids,
+        )?,
+        // Not those whom this run has put there.
+        of: match rows_in(&tracked.settled())? {
+            0 => present.rows(),
+            settled => settled,
+        },
+        missing: kept.missing,
+    })
+}
+
+fn rows_in(paths: &[PathBuf]) -> Result<u64, StateError> {
+    let mut rows = 0;
+    each_person(paths, |_, _| {
+        rows += 1;
+        Ok(true)
+    })?;
+    Ok(rows)
+}
+
+/// Whom nobody on the list seems to be, as far as they have profiles.
+#[derive(Default)]
+struct Kept {
+    ids: HashSet<String>,
+    /// How many have none.
+    missing: u64,
 }
 
 /// The profiles of those of the audience whom nobody seems to be.
-fn ids_of_the_unseen(
-    desk: Desk<'_>,
-    audience: &[PathBuf],
-    seen: &Flags,
-) -> Result<HashSet<String>, ListError> {
+fn those_unseen(desk: Desk<'_>, audience: &[PathBuf], seen: &Flags) -> Result<Kept, ListError> {
     desk.meter.list.begin(ListStep::Resolving, seen.unset());
     let mut unseen = Vec::new();
     without_flag(audience, seen, |person| {
         unseen.push(person.clone());
         Ok(())
     })?;
-    ids_of(desk, &unseen)
+    let (ids, missing) = ids_of(desk, &unseen)?;
+    Ok(Kept { ids, missing })
 }
 
 /// Stores who is to be removed: who has no flag, and is not among the kept.
@@ -231,12 +292,11 @@ fn write_plan(
     kept: &HashSet<String>,
 ) -> Result<u64, StateError> {
     let mut file = PersonFile::create(&directory.join(PLANNED))?;
-    let mut removals = 0;
+    let mut planned = HashSet::new();
     without_flag(members, present, |person| {
-        if kept.contains(&person.id) {
+        if kept.contains(&person.id) || !planned.insert(person.id.clone()) {
             return Ok(());
         }
-        removals += 1;
         // The id alone: nobody needs to know more to approve it, or to undo it.
         file.push(&Person {
             id: person.id.clone(),
@@ -244,5 +304,5 @@ fn write_plan(
         })
     })?;
     file.finish()?;
-    Ok(removals)
+    Ok(planned.len() as u64)
 }

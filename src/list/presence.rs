@@ -57,10 +57,20 @@ impl Flags {
 /// For each row of `asked`, whether it has an identifier that a row of `present` has too. Addresses are compared in lower
 /// case, and by 128-bit fingerprints.
 pub(super) fn among(asked: &[PathBuf], present: &[PathBuf]) -> Result<Flags, StateError> {
-    among_by(asked, present, HELD)
+    among_by(asked, present, (usize::MAX, HELD))
 }
 
-fn among_by(asked: &[PathBuf], present: &[PathBuf], held: usize) -> Result<Flags, StateError> {
+/// The same by the best identifier of each row of `asked` alone: the e-mail address where it has one.
+pub(super) fn among_by_best(asked: &[PathBuf], present: &[PathBuf]) -> Result<Flags, StateError> {
+    among_by(asked, present, (1, HELD))
+}
+
+/// By the first `best` identifiers of each row, with so many fingerprints `held` at once.
+fn among_by(
+    asked: &[PathBuf],
+    present: &[PathBuf],
+    (best, held): (usize, usize),
+) -> Result<Flags, StateError> {
     let mut count = 0;
     each_person(present, |_, person| {
         count += fingerprints(person).count();
@@ -76,7 +86,9 @@ fn among_by(asked: &[PathBuf], present: &[PathBuf], held: usize) -> Result<Flags
         })?;
         known.sort_unstable();
         each_person(asked, |row, person| {
-            let mut own = fingerprints(person).filter(|it| it % slices == slice);
+            let mut own = fingerprints(person)
+                .take(best)
+                .filter(|it| it % slices == slice);
             if own.any(|it| known.binary_search(&it).is_ok()) {
                 flags.set(row);
             }
@@ -143,7 +155,7 @@ mod tests {
             "Email,PhoneNumber,ExternalID\nana@x.example,,\nc@x.example,+1500,77\n",
         );
         for held in [1, 2, 1_000] {
-            let flags = among_by(&asked, &present, held).unwrap();
+            let flags = among_by(&asked, &present, (usize::MAX, held)).unwrap();
             let told: Vec<bool> = (0..5).map(|row| flags.get(row)).collect();
             assert_eq!(told, [true, true, true, false, false], "{held}");
             assert_eq!((flags.rows(), flags.unset()), (5, 2));
@@ -154,6 +166,9 @@ mod tests {
             })
             .unwrap();
             assert_eq!(ids, ["4", "5"]);
+            let flags = among_by(&asked, &present, (1, held)).unwrap();
+            let told: Vec<bool> = (0..5).map(|row| flags.get(row)).collect();
+            assert_eq!(told, [true, false, true, false, false], "{held}");
         }
     }
 }

@@ -43,7 +43,10 @@ impl AttachRejects {
             file: None,
             bytes,
         };
-        if bytes > 0 {
+        let there = std::fs::metadata(&rejects.path).map_or(0, |file| file.len());
+        // It may have been removed with old files: what is added then begins a new one.
+        rejects.bytes = bytes.min(there);
+        if rejects.bytes > 0 {
             rejects.file = Some(rejects.create()?);
         } else if rejects.path.exists() {
             std::fs::remove_file(&rejects.path).map_err(unwritable(&rejects.path))?;

@@ -66,7 +66,12 @@ pub fn remove_planned(
             run_id: run_id.to_owned(),
         });
     };
-    guard.check(plan.removals, plan.of, run_id)?;
+    match guard {
+        Guard::Approved if !plan.approved => ledger.note(Entry::Approved)?,
+        // What a person has begun goes on.
+        Guard::Limit(_) if !plan.approved => guard.check(plan.removals, plan.of, run_id)?,
+        _ => {}
+    }
     let ids = ids_in(&ledger.directory().join(PLANNED))?;
     let mut removed = RemovedFile::open(ledger.directory(), plan.removed_bytes)?;
     desk.meter.list.begin(ListStep::Removing, plan.removals);
@@ -75,9 +80,14 @@ pub fn remove_planned(
         .unwrap_or(usize::MAX)
         .min(ids.len());
     for chunk in ids[done..].chunks(MAX_CHANGES) {
+        // Noted first: whoever is taken off can be put back, whatever happens in between.
+        let before = removed.bytes;
+        removed.write(chunk.iter())?;
         let gone = change(desk, list_id, chunk, Klaviyo::remove)?;
-        let kept: Vec<&String> = chunk.iter().filter(|id| !gone.contains(id)).collect();
-        removed.write(&kept)?;
+        if !gone.is_empty() {
+            removed.cut(before)?;
+            removed.write(chunk.iter().filter(|id| !gone.contains(id)))?;
+        }
         done += chunk.len();
         desk.meter.list.done.add(chunk.len() as u64);
         ledger.note(Entry::Removed {
@@ -89,6 +99,25 @@ pub fn remove_planned(
     let removed = ids_in(&removed.path)?.len() as u64;
     ledger.note(Entry::Mirrored { removed })?;
     Ok(removed)
+}
+
+/// The run goes on with another list: whom it has taken off the one before stays on record under that one's id.
+pub(super) fn set_aside(run_directory: &Path, list_id: &str) -> Result<(), StateError> {
+    let name = format!("removed-{list_id}.csv");
+    for (from, to) in [(REMOVED, Some(name)), (PLANNED, None)] {
+        let path = run_directory.join(from);
+        let moved = match to {
+            Some(to) => std::fs::rename(&path, run_directory.join(to)),
+            None => std::fs::remove_file(&path),
+        };
+        match moved {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(unwritable(&path)(error));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Puts back whom a run has removed. How many, and how many profiles are gone.
@@ -234,9 +263,25 @@ impl RemovedFile {
         Ok(made)
     }
 
-    fn write(&mut self, ids: &[&String]) -> Result<(), StateError> {
-        let lines: String = ids.iter().flat_map(|id| [id.as_str(), "\n"]).collect();
+    fn write<'a>(&mut self, ids: impl Iterator<Item = &'a String>) -> Result<(), StateError> {
+        let lines: String = ids
+            .flat_map(|id| {
+                [
+                    id.as_str(),
+                    "
+",
+                ]
+            })
+            .collect();
         self.append(&lines)
+    }
+
+    fn cut(&mut self, bytes: u64) -> Result<(), StateError> {
+        let cut = self.file.set_len(bytes);
+        let cut = cut.and_then(|()| self.file.seek(SeekFrom::Start(bytes)));
+        cut.map_err(unwritable(&self.path))?;
+        self.bytes = bytes;
+        Ok(())
     }
 
     fn append(&mut self, text: &str) -> Result<(), StateError> {

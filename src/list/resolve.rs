@@ -135,13 +135,17 @@ fn look_up(
     found.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The profile ids of `people`, of which there may be many.
-pub(super) fn ids_of(desk: Desk<'_>, people: &[Person]) -> Result<HashSet<String>, ListError> {
-    let mut ids = HashSet::new();
+/// The profile ids of `people`, of which there may be many, and how many of them have none.
+pub(super) fn ids_of(
+    desk: Desk<'_>,
+    people: &[Person],
+) -> Result<(HashSet<String>, u64), ListError> {
+    let (mut ids, mut missing) = (HashSet::new(), 0);
     for people in people.chunks(4_000) {
         let resolved = resolve(desk, people)?;
         ids.extend(resolved.members.into_iter().map(|member| member.id));
+        missing += resolved.missing.len() as u64;
         desk.meter.list.done.add(people.len() as u64);
     }
-    Ok(ids)
+    Ok((ids, missing))
 }

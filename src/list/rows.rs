@@ -1,5 +1,7 @@
 //! Rows of CSV files that this program wrote: parts, their identifiers files, lists of members.
 
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::manifest::StateError;
@@ -109,56 +111,78 @@ pub fn each_person(
     Ok(())
 }
 
-/// A new file of persons, 0600, which takes the place of an older one when it is finished.
+/// A new file of persons, 0600, which takes the place of an older one when it is finished. Until then it is `….partial`, and
+/// goes when it is dropped.
 pub(super) struct PersonFile {
     path: PathBuf,
-    writer: csv::Writer<tempfile::NamedTempFile>,
+    partial: PathBuf,
+    writer: Option<csv::Writer<File>>,
 }
 
 impl PersonFile {
     pub(super) fn create(path: &Path) -> Result<Self, StateError> {
-        let directory = path.parent().unwrap_or(Path::new("."));
-        let file = tempfile::NamedTempFile::new_in(directory).map_err(unwritable(path))?;
+        let partial = path.with_extension("csv.partial");
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&partial)
+            .map_err(unwritable(&partial))?;
+        let writer = csv::WriterBuilder::new()
+            .buffer_capacity(1 << 18)
+            .from_writer(file);
         let mut made = Self {
             path: path.to_owned(),
-            writer: csv::WriterBuilder::new()
-                .buffer_capacity(1 << 18)
-                .from_writer(file),
+            partial,
+            writer: Some(writer),
         };
         made.write(HEADER)?;
         Ok(made)
     }
 
     pub(super) fn push(&mut self, person: &Person) -> Result<(), StateError> {
-        self.write(
-            [
-                &person.id,
-                &person.email,
-                &person.phone_number,
-                &person.external_id,
-            ]
-            .map(String::as_str),
-        )
+        let Person {
+            id,
+            email,
+            phone_number,
+            external_id,
+        } = person;
+        self.write([id, email, phone_number, external_id].map(String::as_str))
     }
 
     fn write(&mut self, cells: [&str; 4]) -> Result<(), StateError> {
-        let written = self.writer.write_record(cells);
-        written.map_err(|error| unreadable(&self.path, error))
+        match self
+            .writer
+            .as_mut()
+            .map(|writer| writer.write_record(cells))
+        {
+            Some(Err(error)) => Err(unreadable(&self.path, error)),
+            _ => Ok(()),
+        }
     }
 
     /// Makes the file durable under its name.
-    pub(super) fn finish(self) -> Result<(), StateError> {
+    pub(super) fn finish(mut self) -> Result<(), StateError> {
         let failed = unwritable(&self.path);
-        let file = self
-            .writer
+        let Some(writer) = self.writer.take() else {
+            return Ok(());
+        };
+        let file = writer
             .into_inner()
             .map_err(|error| failed(error.into_error()))?;
-        file.as_file().sync_all().map_err(&failed)?;
-        file.persist(&self.path)
-            .map_err(|error| failed(error.error))?;
+        file.sync_all().map_err(&failed)?;
+        std::fs::rename(&self.partial, &self.path).map_err(&failed)?;
         let directory = self.path.parent().unwrap_or(Path::new("."));
-        std::fs::File::open(directory)
+        File::open(directory)
             .and_then(|folder| folder.sync_all())
             .map_err(&failed)
+    }
+}
+
+impl Drop for PersonFile {
+    fn drop(&mut self) {
+        // Finished, it is not there any more.
+        let _ = std::fs::remove_file(&self.partial);
     }
 }

@@ -78,8 +78,12 @@ fn property(cell: &str) -> Value {
     }
     let first = cell.as_bytes().first();
     if first == Some(&b'[') {
-        if let Ok(list @ Value::Array(_)) = serde_json::from_str(cell) {
-            return list;
+        if let Ok(Value::Array(list)) = serde_json::from_str(cell)
+            && !list
+                .iter()
+                .any(|item| item.is_null() || item.is_object() || item.is_array())
+        {
+            return list.into();
         }
     } else if first.is_some_and(|byte| byte.is_ascii_digit() || *byte == b'-')
         && cell.bytes().filter(u8::is_ascii_digit).count() <= MAX_DIGITS
@@ -143,6 +147,8 @@ mod tests {
             "2026-01-01",
             "[1,",
             "+1",
+            "[null]",
+            "[{}]",
         ] {
             assert_eq!(property(text), Value::from(text));
         }

@@ -14,7 +14,7 @@ pub(super) struct Bars {
     send: Option<ProgressBar>,
     /// Shown from when the list stage begins.
     list: Option<ProgressBar>,
-    bars: MultiProgress,
+    terminal: MultiProgress,
     last: Option<(Duration, u64)>,
     speed: f64,
 }
@@ -25,7 +25,7 @@ impl Bars {
             format: bar(bars).with_prefix("format"),
             send: sends.then(|| bar(bars).with_prefix("send")),
             list: None,
-            bars: bars.clone(),
+            terminal: bars.clone(),
             last: None,
             speed: 0.0,
         }
@@ -37,7 +37,7 @@ impl Bars {
         };
         let list = self
             .list
-            .get_or_insert_with(|| bar(&self.bars).with_prefix("list"));
+            .get_or_insert_with(|| bar(&self.terminal).with_prefix("list"));
         list.set_length(meter.list.total.now().max(1));
         list.set_position(meter.list.done.now());
         list.set_message(told);

@@ -5,12 +5,13 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
-use super::list::{client, interrupted, note_list, remove_row_files, row_files};
+use super::list::{interrupted, note_list, remove_row_files, row_files};
 use super::{Finished, RunOptions};
 use crate::command::Surroundings;
 use crate::error::Error;
 use crate::job::Job;
 use crate::job::file::{Deliver, Mirror};
+use crate::klaviyo::Klaviyo;
 use crate::list::{self, Desk, Guard, Ledger, ListError, TrackedFile};
 use crate::lock::JobLock;
 use crate::manifest::{ManifestFile, RunStatus, replace_file, to_json};
@@ -19,7 +20,7 @@ use crate::progress::Progress;
 use crate::report::{Circumstances, RunReport, Seconds, count};
 use crate::resume::last_run;
 use crate::retention;
-use crate::state::JobDirectory;
+use crate::state::{JobDirectory, RunDirectory};
 
 /// Removes whom the run `run_id` of `job` has stored. It has to be the job's last one: a later one may have put some of them
 /// on the list again.
@@ -31,57 +32,24 @@ pub(super) fn approve(
 ) -> Result<Finished, Error> {
     let clock = Instant::now();
     let state = JobDirectory::new(&job.state_directory, &job.name);
-    let nothing = || ListError::NothingStored {
-        run_id: run_id.to_owned(),
-    };
-    if !state.run(run_id).manifest().exists() {
-        return Err(ListError::NoSuchRun {
-            run_id: run_id.to_owned(),
-        }
-        .into());
+    let run_id = run_id.to_owned();
+    let directory = state.run(&run_id);
+    if !directory.manifest().exists() {
+        return Err(ListError::NoSuchRun { run_id }.into());
     }
     let _lock = JobLock::take(state.path())?;
-    let Some(last) = last_run(&state)? else {
-        return Err(nothing().into());
+    let last = last_run(&state)?.filter(|_| job.calls_for_list());
+    let Some(last) = last else {
+        return Err(ListError::NothingStored { run_id }.into());
     };
     if last.run_id != run_id {
         let later = last.run_id;
-        return Err(ListError::OutOfDate {
-            run_id: run_id.to_owned(),
-            later,
-        }
-        .into());
+        return Err(ListError::OutOfDate { run_id, later }.into());
     }
-    let Some(klaviyo) = client(job, surroundings) else {
-        return Err(nothing().into());
-    };
-    list::check_account(&klaviyo)?;
-    let directory = state.run(run_id);
     let manifest = ManifestFile::reopen(directory.manifest(), last);
-    let meter = Arc::new(Meter::default());
-    let progress = Progress::start(
-        options.progress,
-        &surroundings.console,
-        Arc::clone(&meter),
-        false,
-    );
-    let desk = Desk {
-        klaviyo: &klaviyo,
-        meter: &meter,
-        interrupt: &surroundings.interrupt,
-    };
-    let mut ledger = Ledger::open(directory.path())?;
-    let Some(list_id) = ledger.list().and_then(|(id, _)| id).map(str::to_owned) else {
-        return Err(nothing().into());
-    };
-    if ledger.mirrored().is_some() {
-        return Err(nothing().into());
-    }
-    let removed = list::remove_planned(desk, &list_id, (Guard::Approved, run_id), &mut ledger);
-    let removed = removed.map_err(|error| interrupted(error.into(), surroundings));
-    drop(ledger);
+    let removed = remove(job, (&directory, &run_id), options, surroundings);
     note_list(&manifest, &directory)?;
-    let removed = removed?;
+    let (removed, list_id) = removed.map_err(|error| interrupted(error, surroundings))?;
     let files = row_files(
         &directory,
         &manifest.snapshot(),
@@ -94,41 +62,83 @@ pub(super) fn approve(
     {
         TrackedFile::of(state.path(), &list_id).replace_by(&files)?;
     }
-    drop(progress);
+    let finished = conclude(job, (directory, &manifest), removed, clock)?;
+    if !job.keep_parts {
+        remove_row_files(&files);
+    }
+    retention::tidy(&state, job.retention, &run_id)?;
+    Ok(finished)
+}
+
+/// Takes them off the list. How many, and which list that is.
+fn remove(
+    job: &Job,
+    (directory, run_id): (&RunDirectory, &str),
+    options: RunOptions,
+    surroundings: &Surroundings,
+) -> Result<(u64, String), Error> {
+    let klaviyo = Klaviyo::new(job.klaviyo.clone(), surroundings.interrupt.clone());
+    list::check_account(&klaviyo)?;
+    let meter = Arc::new(Meter::default());
+    let console = &surroundings.console;
+    let _progress = Progress::start(options.progress, console, Arc::clone(&meter), false);
+    let desk = Desk {
+        klaviyo: &klaviyo,
+        meter: &meter,
+        interrupt: &surroundings.interrupt,
+    };
+    let mut ledger = Ledger::open(directory.path())?;
+    let list_id = ledger.list().and_then(|(id, _)| id).map(str::to_owned);
+    match list_id {
+        Some(list_id) if ledger.mirrored().is_none() => {
+            let removed =
+                list::remove_planned(desk, &list_id, (Guard::Approved, run_id), &mut ledger)?;
+            Ok((removed, list_id))
+        }
+        _ => Err(ListError::NothingStored {
+            run_id: run_id.to_owned(),
+        }
+        .into()),
+    }
+}
+
+/// The run is done, and its report says so.
+fn conclude(
+    job: &Job,
+    (directory, manifest): (RunDirectory, &ManifestFile),
+    removed: u64,
+    clock: Instant,
+) -> Result<Finished, Error> {
     manifest.update(|manifest| {
         manifest.status = RunStatus::Done;
         manifest.finished_at = Some(Timestamp::now());
         manifest.error = None;
     })?;
+    let manifest = manifest.snapshot();
     let rejected = manifest
-        .snapshot()
         .counts
+        .as_ref()
         .map_or(0, |counts| counts.rows_rejected);
     let error = (job.strict && rejected > 0).then_some(Error::Strict { rejected });
-    let report = RunReport::new(
-        &manifest.snapshot(),
-        Circumstances {
-            exit_code: error.as_ref().map_or(0, |error| error.exit_code().number()),
-            warnings: vec![format!(
-                "approved: {} removed from the list",
-                count(removed, "member")
-            )],
-            seconds: Seconds {
-                list: clock.elapsed().as_secs_f64(),
-                total: clock.elapsed().as_secs_f64(),
-                ..Seconds::default()
-            },
+    let seconds = clock.elapsed().as_secs_f64();
+    let circumstances = Circumstances {
+        exit_code: error.as_ref().map_or(0, |error| error.exit_code().number()),
+        warnings: vec![format!(
+            "approved: {} removed from the list",
+            count(removed, "member")
+        )],
+        seconds: Seconds {
+            list: seconds,
+            total: seconds,
+            ..Seconds::default()
         },
-    );
+    };
+    let report = RunReport::new(&manifest, circumstances);
     replace_file(&directory.report(), &to_json(&report))?;
-    if !job.keep_parts {
-        remove_row_files(&files);
-    }
-    retention::tidy(&state, job.retention, run_id)?;
     Ok(Finished {
         report,
         directory,
-        server: Some(klaviyo.host().to_owned()),
+        server: Some(job.klaviyo.base_url.clone()),
         error,
     })
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::begin::Begun;
 use super::{RunOptions, sentinel};
 use crate::command::Surroundings;
+use crate::console::printable;
 use crate::error::Error;
 use crate::job::file::{Attach, Deliver, Mirror};
 use crate::job::{Delivery, Job, ListChoice, ListSettings};
@@ -22,6 +23,9 @@ use crate::state::{JobDirectory, RunDirectory};
 /// A look at the API before anything else tries no longer than this: if it is down now, it may be up by the time it is needed.
 const FIRST_LOOK: Duration = Duration::from_secs(30);
 
+/// A profile of a complete import job is looked for no longer than this.
+const IMPORTED: Duration = Duration::from_secs(30);
+
 /// A client of the API, if the job needs one.
 pub(super) fn client(job: &Job, surroundings: &Surroundings) -> Option<Klaviyo> {
     job.needs_api()
@@ -30,10 +34,23 @@ pub(super) fn client(job: &Job, surroundings: &Surroundings) -> Option<Klaviyo> 
 
 /// Whose account the key is for, and whether the list is there: before a row is read, so that a wrong key does not cost a
 /// night. What a person should know.
-pub(super) fn look_first(job: &Job, surroundings: &Surroundings) -> Result<Vec<String>, Error> {
-    if !job.needs_api() {
+pub(super) fn look_first(
+    job: &Job,
+    options: RunOptions,
+    surroundings: &Surroundings,
+) -> Result<Vec<String>, Error> {
+    if options.dry_run || !job.needs_api() {
         return Ok(Vec::new());
     }
+    let told = look(job, surroundings)?;
+    for warning in &told {
+        let note = format!("note: {warning}");
+        surroundings.console.note(&printable(&note));
+    }
+    Ok(told)
+}
+
+fn look(job: &Job, surroundings: &Surroundings) -> Result<Vec<String>, Error> {
     let mut settings = job.klaviyo.clone();
     settings.retry.give_up_after = settings.retry.give_up_after.min(FIRST_LOOK);
     let klaviyo = Klaviyo::new(settings, surroundings.interrupt.clone());
@@ -122,6 +139,15 @@ impl After<'_> {
         let list = self.list(&mut ledger)?;
         let list_id = list.as_ref().map(|(_, id)| id.as_str());
         let (files, rows) = self.files(manifest);
+        if let (Some((list, list_id)), Some(klaviyo)) = (&list, self.klaviyo) {
+            match list.mirror {
+                Mirror::Tracked if !ledger.is_attached() => {
+                    TrackedFile::of(self.state.path(), list_id).begin(&files)?;
+                }
+                Mirror::Exact => ledger.note_members_before(|| klaviyo.profile_count(list_id))?,
+                _ => {}
+            }
+        }
         if let (Deliver::Api, Some(klaviyo)) = (self.job.deliver, self.klaviyo) {
             let by_job = list
                 .as_ref()
@@ -131,21 +157,23 @@ impl After<'_> {
             self.note_delivered()?;
         }
         sentinel::send(self)?;
-        sentinel::wait(self)?;
+        sentinel::wait(self, warnings)?;
         let (Some((list, _)), Some(list_id), Some(klaviyo)) = (&list, list_id, self.klaviyo) else {
             return Ok(());
         };
         let desk = self.desk(klaviyo);
-        if list.mirror == Mirror::Tracked && !ledger.is_attached() {
-            TrackedFile::of(self.state.path(), list_id).begin(&files)?;
-        }
         match list.attach {
             Attach::ImportJob => {
                 list::import(desk, (&files, rows), Some(list_id), &mut ledger)?;
                 ledger.note_attached()?;
             }
             Attach::Members => {
-                list::attach_members(desk, (&files, rows), (list_id, list.wait), &mut ledger)?;
+                // What went by the API is imported.
+                let wait = match self.job.deliver {
+                    Deliver::Api => list.wait.min(IMPORTED),
+                    Deliver::Sftp => list.wait,
+                };
+                list::attach_members(desk, (&files, rows), (list_id, wait), &mut ledger)?;
             }
             Attach::Column => {}
         }
@@ -269,7 +297,7 @@ pub(super) fn note_list(manifest: &ManifestFile, directory: &RunDirectory) -> Re
         let ledger = Ledger::open(directory.path())?;
         (
             ledger.outcome(),
-            ledger.mirrored().unwrap_or(0),
+            ledger.removed(),
             ledger.list().is_some_and(|(_, created)| created),
         )
     };

@@ -24,7 +24,7 @@ use crate::upload::{Route, Task};
 pub(super) const PROPERTY: &str = "klaviyo_export_run_id";
 /// Between two looks, on the server's clock: at first, and at the most.
 const LOOK: Duration = Duration::from_secs(5);
-const LONGEST_LOOK: Duration = Duration::from_secs(60);
+const LONGEST_LOOK: Duration = Duration::from_mins(1);
 
 /// Sends the sentinel, by the way that the other profiles went.
 pub(super) fn send(after: &After<'_>) -> Result<(), Error> {
@@ -118,7 +118,7 @@ fn is_delivered(after: &After<'_>) -> bool {
 }
 
 /// Waits until Klaviyo shows the sentinel with this run's id, as long as the job says.
-pub(super) fn wait(after: &After<'_>) -> Result<(), Error> {
+pub(super) fn wait(after: &After<'_>, warnings: &mut Vec<String>) -> Result<(), Error> {
     let manifest = after.begun.manifest.snapshot();
     let sent = manifest
         .sentinel
@@ -143,6 +143,10 @@ pub(super) fn wait(after: &After<'_>) -> Result<(), Error> {
         }
         let left = until.saturating_duration_since(Instant::now());
         if left.is_zero() {
+            warnings.push(format!(
+                "Klaviyo did not show the sentinel within {}: the files may not be imported yet",
+                humantime::format_duration(settings.wait)
+            ));
             return Ok(());
         }
         klaviyo.pause(look.min(left)).map_err(ListError::from)?;
