@@ -7,12 +7,12 @@
     reason = "each test target uses a part of it, as a module of its own"
 )]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Child;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use klaviyo_export::sandbox::Faults;
 use klaviyo_export::sandbox::api::{
@@ -39,8 +39,9 @@ pub struct Seen {
     pub status: u16,
     pub fault: Option<ApiFault>,
     pub body_bytes: usize,
-    /// Profiles of a job, or ids of a change.
+    /// Profiles of a job, or ids of a change; 0 at a stage that only measures.
     pub items: usize,
+    pub at: Instant,
 }
 
 #[derive(Debug, Default)]
@@ -155,11 +156,20 @@ impl Stage {
     }
 
     /// A sandbox without a list.
-    pub fn with(mut api: ApiSettings) -> Self {
+    pub fn with(api: ApiSettings) -> Self {
+        Self::seen_by(api, note)
+    }
+
+    /// The same, where calls are counted and not looked into: that takes longer than what is measured.
+    pub fn measuring(api: ApiSettings) -> Self {
+        Self::seen_by(api, count)
+    }
+
+    fn seen_by(mut api: ApiSettings, see: fn(&Mutex<Witness>, &Exchange<'_>)) -> Self {
         let witness = Arc::new(Mutex::new(Witness::default()));
         let speed = api.speed;
         let writes = Arc::clone(&witness);
-        api.observer = Some(Observer::new(move |exchange| note(&writes, exchange)));
+        api.observer = Some(Observer::new(move |exchange| see(&writes, exchange)));
         let workspace = Workspace::new();
         let server = workspace.server_and_api(Faults::none(), api);
         Self {
@@ -294,18 +304,11 @@ impl Stage {
         self.witness.lock().unwrap().calls.clone()
     }
 
-    /// How often each operation was called.
-    pub fn counts(&self) -> BTreeMap<&'static str, usize> {
-        let mut counts = BTreeMap::new();
-        for call in self.calls() {
-            *counts.entry(call.operation).or_default() += 1;
-        }
-        counts
-    }
-
     /// How often an operation was called.
     pub fn count(&self, operation: &str) -> usize {
-        self.counts().get(operation).copied().unwrap_or(0)
+        let witness = self.witness.lock().unwrap();
+        let calls = witness.calls.iter();
+        calls.filter(|call| call.operation == operation).count()
     }
 
     /// Which attributes profiles had in jobs.
@@ -349,6 +352,18 @@ pub fn seeds(usual: u64) -> u64 {
     (usual * asked).div_ceil(10)
 }
 
+fn count(witness: &Mutex<Witness>, exchange: &Exchange<'_>) {
+    witness.lock().unwrap().calls.push(Seen {
+        operation: exchange.operation.unwrap_or("-"),
+        target: exchange.target.to_owned(),
+        status: exchange.status,
+        fault: exchange.fault,
+        body_bytes: exchange.body.len(),
+        items: 0,
+        at: Instant::now(),
+    });
+}
+
 fn note(witness: &Mutex<Witness>, exchange: &Exchange<'_>) {
     let body: Value = serde_json::from_slice(exchange.body).unwrap_or_default();
     let items = body
@@ -378,6 +393,7 @@ fn note(witness: &Mutex<Witness>, exchange: &Exchange<'_>) {
         fault: exchange.fault,
         body_bytes: exchange.body.len(),
         items,
+        at: Instant::now(),
     });
 }
 
