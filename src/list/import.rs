@@ -228,7 +228,8 @@ fn wait(desk: Desk<'_>, ledger: &mut Ledger) -> Result<(), ListError> {
         left = now;
         // What is waited too long is a tenth of what was waited anyway.
         let waited = begun.elapsed() * desk.klaviyo.settings().speed;
-        desk.klaviyo.pause((waited / 10).clamp(LOOK, LONGEST_LOOK))?;
+        desk.klaviyo
+            .pause((waited / 10).clamp(LOOK, LONGEST_LOOK))?;
     }
 }
 
