@@ -6,11 +6,11 @@ use klaviyo_export::sandbox::api::ApiSettings;
 
 use crate::stage::{JobText, Stage, people};
 
-/// A sandbox whose clock is a real one.
+/// A sandbox whose clock is a real one, and which imports no file meanwhile: that would be its own time.
 fn in_real_time(job_delay: Duration) -> Stage {
     let stage = Stage::measuring(ApiSettings {
         job_delay,
-        import_delay: Duration::ZERO,
+        import_delay: Duration::from_hours(1),
         ..ApiSettings::default()
     });
     stage.api().add_list("VIP");
@@ -58,5 +58,5 @@ fn a_quarter_of_a_million_attach_as_fast_as_the_limits_allow() {
         calls.iter().filter(|call| call.status == 429).count()
     );
     // The sandbox and the program share this machine, and neither is optimised here.
-    assert!(took < 10.0 * allowed, "{took}");
+    assert!(took < 5.0 * allowed, "{took}");
 }
