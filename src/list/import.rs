@@ -17,7 +17,8 @@ use crate::meter::ListStep;
 
 /// Jobs on their way at once: enough that the limit of 150 a minute is what counts, and not how long an answer takes.
 const AT_ONCE: usize = 4;
-/// The longest between two looks at jobs, on the server's clock.
+/// The shortest and the longest between two looks at jobs, on the server's clock.
+const LOOK: Duration = Duration::from_millis(500);
 const LONGEST_LOOK: Duration = Duration::from_secs(10);
 /// So long no job may end before it is given up for this time.
 const PATIENCE: Duration = Duration::from_hours(6);
@@ -197,7 +198,7 @@ fn wait(desk: Desk<'_>, ledger: &mut Ledger) -> Result<(), ListError> {
         |pending: &HashMap<String, Batch>| pending.values().map(|batch| batch.rows).sum::<u64>();
     let mut left = rows(&pending);
     desk.meter.list.begin(ListStep::WaitingForJobs, left);
-    let mut look = Duration::from_millis(500);
+    let begun = Instant::now();
     let mut last = Instant::now();
     loop {
         for job in look_at(desk, &pending)? {
@@ -225,8 +226,10 @@ fn wait(desk: Desk<'_>, ledger: &mut Ledger) -> Result<(), ListError> {
             });
         }
         left = now;
-        desk.klaviyo.pause(look)?;
-        look = (look * 2).min(LONGEST_LOOK);
+        // What is waited too long is a tenth of what was waited anyway.
+        let waited = begun.elapsed() * desk.klaviyo.settings().speed;
+        desk.klaviyo
+            .pause((waited / 10).clamp(LOOK, LONGEST_LOOK))?;
     }
 }
 

@@ -31,15 +31,24 @@ fn moment(stage: &Stage) -> String {
     word.unwrap_or("an empty journal").to_owned()
 }
 
-/// Runs until `time` is over, and then no longer; the outcome when it had ended before.
-fn killed_after(stage: &Stage, time: Duration) -> Option<Outcome> {
+/// Runs for `time`, or until `more` calls of one operation came and a little longer, and then no more; the outcome when it
+/// had ended before.
+fn killed_after(stage: &Stage, time: Duration, more: Option<(&str, usize)>) -> Option<Outcome> {
+    let before = more.map_or(0, |(operation, _)| stage.count(operation));
     let mut child = stage.start(&["run", FILE, "--json"]);
-    let until = Instant::now() + time;
-    while Instant::now() < until {
+    let mut until = Instant::now() + time;
+    let mut waits = more;
+    while waits.is_some() || Instant::now() < until {
         if child.try_wait().unwrap().is_some() {
             return Some(Outcome::of(child));
         }
-        std::thread::park_timeout(Duration::from_millis(1));
+        if let Some((operation, calls)) = waits
+            && stage.count(operation) >= before + calls
+        {
+            waits = None;
+            until = Instant::now() + time / 200;
+        }
+        std::thread::park_timeout(Duration::from_micros(200));
     }
     child.kill().unwrap();
     let outcome = Outcome::of(child);
@@ -72,6 +81,10 @@ fn prepared(attach: &str) -> (Stage, Vec<String>) {
 fn one_seed(seed: u64, usual: Duration, moments: &mut BTreeMap<String, usize>) {
     let mut random = Random::new(seed + 1);
     let attach = random.one_of(&["import-job", "members"]);
+    let attaching = match attach {
+        "members" => "add_profiles_to_list",
+        _ => "bulk_import_profiles",
+    };
     let (stage, mut others) = prepared(attach);
     if random.below(3) == 0 {
         stage.api().set_faults(bad_weather(seed));
@@ -84,7 +97,13 @@ fn one_seed(seed: u64, usual: Duration, moments: &mut BTreeMap<String, usize>) {
             break;
         }
         let micros = random.below(usize::try_from(usual.as_micros()).unwrap());
-        if let Some(outcome) = killed_after(&stage, Duration::from_micros(micros as u64)) {
+        let calls = 1 + random.below(4);
+        let more = random.one_of(&[
+            None,
+            Some((attaching, calls)),
+            Some(("remove_profiles_from_list", calls.min(3))),
+        ]);
+        if let Some(outcome) = killed_after(&stage, Duration::from_micros(micros as u64), more) {
             outcome.exits(0);
             break;
         }

@@ -6,11 +6,11 @@ use klaviyo_export::sandbox::api::ApiSettings;
 
 use crate::stage::{JobText, Stage, people};
 
-/// A sandbox whose clock is a real one.
+/// A sandbox whose clock is a real one, and which imports no file meanwhile: that would be its own time.
 fn in_real_time(job_delay: Duration) -> Stage {
-    let stage = Stage::with(ApiSettings {
+    let stage = Stage::measuring(ApiSettings {
         job_delay,
-        import_delay: Duration::ZERO,
+        import_delay: Duration::from_hours(1),
         ..ApiSettings::default()
     });
     stage.api().add_list("VIP");
@@ -44,13 +44,19 @@ fn a_quarter_of_a_million_attach_as_fast_as_the_limits_allow() {
     let took = report["seconds"]["list"].as_f64().unwrap();
     stage.assert_members(people(1..=250_000));
     let allowed = (25.0 - 1.0) / 10.0 + job_delay.as_secs_f64();
-    let refused = stage.calls().into_iter().filter(|call| call.status == 429);
+    let calls = stage.calls();
+    let jobs = calls
+        .iter()
+        .filter(|call| call.operation == "bulk_import_profiles");
+    let jobs: Vec<Instant> = jobs.map(|call| call.at).collect();
+    let handed_over = jobs[jobs.len() - 1].duration_since(jobs[0]).as_secs_f64();
     println!(
-        "list {took:.2} s of {:.2} s; the limits allow {allowed:.2} s: {:.2} times; {} calls answered 429",
+        "list {took:.2} s of {:.2} s; the limits allow {allowed:.2} s: {:.2} times; {} jobs handed over in {handed_over:.2} s; {} calls answered 429",
         begun.elapsed().as_secs_f64(),
         took / allowed,
-        refused.count()
+        jobs.len(),
+        calls.iter().filter(|call| call.status == 429).count()
     );
     // The sandbox and the program share this machine, and neither is optimised here.
-    assert!(took < 20.0 * allowed, "{took}");
+    assert!(took < 5.0 * allowed, "{took}");
 }

@@ -7,12 +7,12 @@
     reason = "each test target uses a part of it, as a module of its own"
 )]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Child;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use klaviyo_export::sandbox::Faults;
 use klaviyo_export::sandbox::api::{
@@ -28,6 +28,8 @@ use crate::workspace::{Outcome, Server, Workspace};
 pub const JOB: &str = "vip";
 /// Its file.
 pub const FILE: &str = "vip.toml";
+/// The media type of bodies and answers.
+const JSON_API: &str = "application/vnd.api+json";
 /// How much faster than a clock both sides are.
 pub const SPEED: u32 = 10_000;
 
@@ -39,8 +41,9 @@ pub struct Seen {
     pub status: u16,
     pub fault: Option<ApiFault>,
     pub body_bytes: usize,
-    /// Profiles of a job, or ids of a change.
+    /// Profiles of a job, or ids of a change; 0 at a stage that only measures.
     pub items: usize,
+    pub at: Instant,
 }
 
 #[derive(Debug, Default)]
@@ -106,13 +109,13 @@ impl JobText {
 
     #[must_use]
     pub fn klaviyo(mut self, lines: &str) -> Self {
-        self.klaviyo = lines.to_owned();
+        lines.clone_into(&mut self.klaviyo);
         self
     }
 
     #[must_use]
     pub fn parts(mut self, lines: &str) -> Self {
-        self.parts = lines.to_owned();
+        lines.clone_into(&mut self.parts);
         self
     }
 }
@@ -155,11 +158,20 @@ impl Stage {
     }
 
     /// A sandbox without a list.
-    pub fn with(mut api: ApiSettings) -> Self {
+    pub fn with(api: ApiSettings) -> Self {
+        Self::seen_by(api, note)
+    }
+
+    /// The same, where calls are counted and not looked into: that takes longer than what is measured.
+    pub fn measuring(api: ApiSettings) -> Self {
+        Self::seen_by(api, count)
+    }
+
+    fn seen_by(mut api: ApiSettings, see: fn(&Mutex<Witness>, &Exchange<'_>)) -> Self {
         let witness = Arc::new(Mutex::new(Witness::default()));
         let speed = api.speed;
         let writes = Arc::clone(&witness);
-        api.observer = Some(Observer::new(move |exchange| note(&writes, exchange)));
+        api.observer = Some(Observer::new(move |exchange| see(&writes, exchange)));
         let workspace = Workspace::new();
         let server = workspace.server_of(Faults::none(), api);
         Self {
@@ -294,18 +306,11 @@ impl Stage {
         self.witness.lock().unwrap().calls.clone()
     }
 
-    /// How often each operation was called.
-    pub fn counts(&self) -> BTreeMap<&'static str, usize> {
-        let mut counts = BTreeMap::new();
-        for call in self.calls() {
-            *counts.entry(call.operation).or_default() += 1;
-        }
-        counts
-    }
-
     /// How often an operation was called.
     pub fn count(&self, operation: &str) -> usize {
-        self.counts().get(operation).copied().unwrap_or(0)
+        let witness = self.witness.lock().unwrap();
+        let calls = witness.calls.iter();
+        calls.filter(|call| call.operation == operation).count()
     }
 
     /// Which attributes profiles had in jobs.
@@ -349,6 +354,18 @@ pub fn seeds(usual: u64) -> u64 {
     (usual * asked).div_ceil(10)
 }
 
+fn count(witness: &Mutex<Witness>, exchange: &Exchange<'_>) {
+    witness.lock().unwrap().calls.push(Seen {
+        operation: exchange.operation.unwrap_or("-"),
+        target: exchange.target.to_owned(),
+        status: exchange.status,
+        fault: exchange.fault,
+        body_bytes: exchange.body.len(),
+        items: 0,
+        at: Instant::now(),
+    });
+}
+
 fn note(witness: &Mutex<Witness>, exchange: &Exchange<'_>) {
     let body: Value = serde_json::from_slice(exchange.body).unwrap_or_default();
     let items = body
@@ -378,6 +395,7 @@ fn note(witness: &Mutex<Witness>, exchange: &Exchange<'_>) {
         fault: exchange.fault,
         body_bytes: exchange.body.len(),
         items,
+        at: Instant::now(),
     });
 }
 
@@ -388,6 +406,22 @@ fn profiles(body: &Value) -> &[Value] {
         .map_or(&[], Vec::as_slice)
 }
 
+/// What the program may ask of the API, and nothing else: no consent, no merging, no deleting.
+const ALLOWED: [&str; 12] = [
+    "get_accounts",
+    "get_lists",
+    "create_list",
+    "get_list",
+    "get_profiles_for_list",
+    "add_profiles_to_list",
+    "remove_profiles_from_list",
+    "get_profiles",
+    "bulk_import_profiles",
+    "get_bulk_import_profiles_jobs",
+    "get_bulk_import_profiles_job",
+    "get_errors_for_bulk_import_profiles_job",
+];
+
 /// What is wrong with a call.
 fn look(exchange: &Exchange<'_>, body: &Value, items: usize, complaints: &mut Vec<String>) {
     let what = format!("{} {}", exchange.method, exchange.target);
@@ -396,84 +430,15 @@ fn look(exchange: &Exchange<'_>, body: &Value, items: usize, complaints: &mut Ve
             complaints.push(format!("{what}: {rule}"));
         }
     };
-    must(
-        exchange.header("revision") == Some(REVISION),
-        "the revision",
-    );
-    let key = exchange.header("authorization").unwrap_or_default();
-    must(key.starts_with("Klaviyo-API-Key pk_"), "the key");
-    must(!exchange.target.contains("pk_"), "the key in the address");
-    let kind = Some("application/vnd.api+json");
-    must(exchange.header("accept") == kind, "accept");
-    must(
-        exchange.body.is_empty() || exchange.header("content-type") == kind,
-        "content-type",
-    );
-    let allowed = [
-        "get_accounts",
-        "get_lists",
-        "create_list",
-        "get_list",
-        "get_profiles_for_list",
-        "add_profiles_to_list",
-        "remove_profiles_from_list",
-        "get_profiles",
-        "bulk_import_profiles",
-        "get_bulk_import_profiles_jobs",
-        "get_bulk_import_profiles_job",
-        "get_errors_for_bulk_import_profiles_job",
-    ];
-    let operation = exchange.operation.unwrap_or_default();
-    must(
-        allowed.contains(&operation),
-        "an operation that is never called",
-    );
-    let query = exchange.target.split_once('?').map_or("", |(_, it)| it);
-    for pair in query.split('&') {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let most = if operation == "get_lists" { 10 } else { 100 };
-        must(
-            name != "page%5Bsize%5D" || value.parse().is_ok_and(|size: u32| size <= most),
-            "the page's size",
-        );
-        must(
-            name != "filter" || value.matches("%22%2C%22").count() < 100,
-            "100 values of any()",
-        );
-    }
-    must(exchange.target.len() <= 8_000, "an address of 8,000 bytes");
-    if operation == "bulk_import_profiles" {
-        must(exchange.body.len() <= 5_000_000, "5 MB a job");
-        must((1..=10_000).contains(&items), "10,000 profiles a job");
-        must(!has_null(body), "never null");
-        for profile in profiles(body) {
-            must(profile.to_string().len() <= 100_000, "100 kB a profile");
-        }
-        let lists = body.pointer("/data/relationships/lists/data");
-        let lists = lists.and_then(Value::as_array);
-        must(lists.is_none_or(|lists| lists.len() == 1), "one list a job");
-        must(
-            body.pointer("/data/attributes/lists").is_none(),
-            "relationships stand beside attributes",
-        );
-    }
-    if matches!(
-        operation,
-        "add_profiles_to_list" | "remove_profiles_from_list"
-    ) {
-        must((1..=1_000).contains(&items), "1,000 ids a call");
-        let ids = body["data"].as_array().into_iter().flatten();
-        let ids: BTreeSet<_> = ids.map(|item| item["id"].as_str()).collect();
-        must(ids.len() == items, "an id twice");
-    }
+    look_at_head(exchange, &mut must);
+    look_at_body(exchange, body, items, &mut must);
+    // No operation of the contract answers so.
     if exchange.status == 307 {
         return;
     }
     let mut headers = HeaderMap::new();
-    headers.insert(
-        "content-type",
-        HeaderValue::from_static("application/vnd.api+json"),
-    );
+    let kind = HeaderValue::from_static(JSON_API);
+    headers.insert("content-type", kind);
     let reply = Reply {
         status: exchange.status,
         headers,
@@ -481,6 +446,63 @@ fn look(exchange: &Exchange<'_>, body: &Value, items: usize, complaints: &mut Ve
     };
     let request = (!exchange.body.is_empty()).then_some(body);
     hold_to_contract(exchange.method, exchange.target, request, &reply);
+}
+
+fn look_at_head(exchange: &Exchange<'_>, must: &mut impl FnMut(bool, &str)) {
+    let operation = exchange.operation.unwrap_or_default();
+    must(
+        ALLOWED.contains(&operation),
+        "an operation that is never called",
+    );
+    let revision = exchange.header("revision");
+    must(revision == Some(REVISION), "the revision");
+    let key = exchange.header("authorization").unwrap_or_default();
+    must(key.starts_with("Klaviyo-API-Key pk_"), "the key");
+    must(!exchange.target.contains("pk_"), "the key in the address");
+    must(exchange.header("accept") == Some(JSON_API), "accept");
+    let kind = exchange.header("content-type");
+    must(
+        exchange.body.is_empty() || kind == Some(JSON_API),
+        "content-type",
+    );
+    must(exchange.target.len() <= 8_000, "an address of 8,000 bytes");
+    let query = exchange.target.split_once('?').map_or("", |(_, it)| it);
+    let largest = if operation == "get_lists" { 10 } else { 100 };
+    for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
+        let fits = value.parse().is_ok_and(|size: u32| size <= largest);
+        must(name != "page%5Bsize%5D" || fits, "the page's size");
+        let values = value.matches("%22%2C%22").count() + 1;
+        must(name != "filter" || values <= 100, "100 values of any()");
+    }
+}
+
+fn look_at_body(
+    exchange: &Exchange<'_>,
+    body: &Value,
+    items: usize,
+    must: &mut impl FnMut(bool, &str),
+) {
+    match exchange.operation.unwrap_or_default() {
+        "bulk_import_profiles" => {
+            must(exchange.body.len() <= 5_000_000, "5 MB a job");
+            must((1..=10_000).contains(&items), "10,000 profiles a job");
+            must(!has_null(body), "never null");
+            let mut sizes = profiles(body).iter().map(|it| it.to_string().len());
+            must(sizes.all(|size| size <= 100_000), "100 kB a profile");
+            let lists = body.pointer("/data/relationships/lists/data");
+            let lists = lists.and_then(Value::as_array);
+            must(lists.is_none_or(|lists| lists.len() == 1), "one list a job");
+            let inside = body.pointer("/data/attributes/lists");
+            must(inside.is_none(), "relationships stand beside attributes");
+        }
+        "add_profiles_to_list" | "remove_profiles_from_list" => {
+            must((1..=1_000).contains(&items), "1,000 ids a call");
+            let ids = body["data"].as_array().into_iter().flatten();
+            let ids: BTreeSet<_> = ids.map(|item| item["id"].as_str()).collect();
+            must(ids.len() == items, "an id twice");
+        }
+        _ => {}
+    }
 }
 
 fn has_null(value: &Value) -> bool {

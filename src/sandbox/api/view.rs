@@ -140,7 +140,9 @@ impl Api {
         let indexes = profile_ids.iter().filter_map(|id| account.profile(id));
         let indexes: Vec<_> = indexes.collect();
         if let Some(list) = account.list_mut(list_id) {
-            indexes.into_iter().for_each(|index| list.add(index));
+            for index in indexes {
+                list.add(index);
+            }
         }
     }
 
