@@ -154,7 +154,7 @@ fn write_a_part(bencher: Bencher<'_, '_>) {
         directory: folder.path().to_owned(),
         prefix: "bench".to_owned(),
         header: b"Email,Note\n".to_vec(),
-        identifiers_header: b"Email\n".to_vec(),
+        identifiers_header: Some(b"Email\n".to_vec()),
         limits: PartLimits {
             max_bytes: 50_000_000,
             max_rows: 1_000_000,

@@ -66,8 +66,8 @@ pub fn undo(
         args.run
     );
     if gone > 0 {
-        text.push_str("; deleted in Klaviyo since: ");
-        text.push_str(&count(gone, "profile"));
+        let gone = count(gone, "profile");
+        text.extend(["; ", &gone, " deleted in Klaviyo since"]);
     }
     text.push('\n');
     Ok(text)

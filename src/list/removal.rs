@@ -48,7 +48,9 @@ impl Guard {
 
 /// Whether so many reach one of the limits.
 pub(super) fn reaches(count: u64, of: u64, limits: MaxRemovals) -> bool {
-    count >= limits.members || count as f64 * 100.0 / of.max(1) as f64 >= limits.percent
+    let percent = count as f64 * 100.0 / of.max(1) as f64;
+    // All of them may go where the job says so: an audience of yesterday's sign-ups is another one each night.
+    count >= limits.members || percent >= limits.percent && limits.percent < 100.0
 }
 
 /// Removes whom the run has stored, but for those that an earlier process removed. How many there were in all.
@@ -307,6 +309,11 @@ mod tests {
         });
         let strikes = |removals, of| guard.check(removals, of, "r").is_err();
         assert!(strikes(10, 1_000_000) && strikes(1, 20) && strikes(1, 0));
+        let all = Guard::Limit(MaxRemovals {
+            percent: 100.0,
+            members: 10,
+        });
+        assert!(all.check(9, 9, "r").is_ok() && all.check(10, 10, "r").is_err());
         assert!(!strikes(9, 1_000_000) && !strikes(0, 0) && !strikes(4, 100));
         assert!(Guard::Approved.check(1_000, 1_000, "r").is_ok());
     }
