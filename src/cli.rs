@@ -225,7 +225,7 @@ pub struct ApiArgs {
     /// File with the private API key, which only you may read (mode 0600)
     #[arg(long, value_name = "FILE", conflicts_with = "api_key_env")]
     pub api_key_file: Option<String>,
-    /// Where the API is [default: https://a.klaviyo.com]
+    /// Where the API is [default: https, a.klaviyo.com]
     #[arg(long, value_name = "URL")]
     pub api_url: Option<String>,
 }

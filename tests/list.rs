@@ -16,6 +16,8 @@ mod api_only;
 mod guards;
 #[path = "list/kills.rs"]
 mod kills;
+#[path = "list/looks.rs"]
+mod looks;
 #[path = "list/members.rs"]
 mod members;
 #[path = "list/messages.rs"]

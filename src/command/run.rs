@@ -164,11 +164,7 @@ pub fn execute(
     Ok(Finished {
         report,
         directory: begun.directory,
-        server: match delivery {
-            Some(delivery) => Some(format!("{}{}", delivery.sftp.server(), delivery.directory)),
-            None if options.dry_run => None,
-            None => Some(job.klaviyo.base_url.clone()),
-        },
+        server: (!options.dry_run).then(|| destination_name(job)),
         error: outcome.error,
     })
 }
@@ -179,6 +175,16 @@ fn destination(job: &Job, options: RunOptions) -> Result<Option<&Delivery>, Erro
         _ if options.dry_run || job.deliver == Deliver::Api => Ok(None),
         Some(delivery) => Ok(Some(delivery)),
         None => Err(no_server()),
+    }
+}
+
+/// Where profiles go, for people.
+fn destination_name(job: &Job) -> String {
+    match &job.delivery {
+        Some(delivery) if job.deliver == Deliver::Sftp => {
+            format!("{}{}", delivery.sftp.server(), delivery.directory)
+        }
+        _ => job.klaviyo.base_url.clone(),
     }
 }
 

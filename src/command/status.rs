@@ -47,6 +47,13 @@ pub fn status(args: &StatusArgs, surroundings: &Surroundings) -> Result<String, 
         surroundings
             .command_line
             .of_job(command, &args.job, args.state.state_dir.as_deref());
+    // A guard that struck once all was on the list is the one on removals.
+    let again = match code {
+        Some(ExitCode::Guard) if manifest.list.is_some() => {
+            again.with_value("--approve-removals", &manifest.run_id)
+        }
+        _ => again,
+    };
     let mut text = String::new();
     // Writing to a String cannot fail.
     let _ = describe(

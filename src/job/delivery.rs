@@ -34,7 +34,7 @@ pub struct Delivery {
     pub secrets: SecretVariables,
 }
 
-/// The environment variables that a job names for its secrets. They are looked at by [`Job::read_secrets`] alone, for
+/// The environment variables that a job names for its secrets. They are looked at by [`super::Job::read_secrets`] alone, for
 /// what touches no server needs none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SecretVariables {

@@ -482,10 +482,15 @@ fn look_at_body(
     items: usize,
     must: &mut impl FnMut(bool, &str),
 ) {
+    // `check` asks for nobody, to be refused for that alone.
+    let is_probe = items == 0 && exchange.status == 400;
     match exchange.operation.unwrap_or_default() {
         "bulk_import_profiles" => {
             must(exchange.body.len() <= 5_000_000, "5 MB a job");
-            must((1..=10_000).contains(&items), "10,000 profiles a job");
+            must(
+                is_probe || (1..=10_000).contains(&items),
+                "10,000 profiles a job",
+            );
             must(!has_null(body), "never null");
             let mut sizes = profiles(body).iter().map(|it| it.to_string().len());
             must(sizes.all(|size| size <= 100_000), "100 kB a profile");
@@ -496,7 +501,7 @@ fn look_at_body(
             must(inside.is_none(), "relationships stand beside attributes");
         }
         "add_profiles_to_list" | "remove_profiles_from_list" => {
-            must((1..=1_000).contains(&items), "1,000 ids a call");
+            must(is_probe || (1..=1_000).contains(&items), "1,000 ids a call");
             let ids = body["data"].as_array().into_iter().flatten();
             let ids: BTreeSet<_> = ids.map(|item| item["id"].as_str()).collect();
             must(ids.len() == items, "an id twice");

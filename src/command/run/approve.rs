@@ -6,7 +6,7 @@ use std::time::Instant;
 use jiff::Timestamp;
 
 use super::list::{interrupted, note_list, remove_row_files, row_files};
-use super::{Finished, RunOptions};
+use super::{Finished, RunOptions, destination_name};
 use crate::command::Surroundings;
 use crate::error::Error;
 use crate::job::Job;
@@ -138,7 +138,7 @@ fn conclude(
     Ok(Finished {
         report,
         directory,
-        server: Some(job.klaviyo.base_url.clone()),
+        server: Some(destination_name(job)),
         error,
     })
 }

@@ -135,6 +135,10 @@ impl After<'_> {
         manifest: &RunManifest,
         warnings: &mut Vec<String>,
     ) -> Result<(), Error> {
+        if self.job.deliver == Deliver::Sftp && !self.job.calls_for_list() {
+            sentinel::send(self)?;
+            return sentinel::wait(self, warnings);
+        }
         let mut ledger = Ledger::open(self.begun.directory.path())?;
         let list = self.list(&mut ledger)?;
         let list_id = list.as_ref().map(|(_, id)| id.as_str());
