@@ -279,7 +279,8 @@ fn settle(
     } else {
         Vec::new()
     };
-    let failed = job.failed.max(errors.len() as u64);
+    // One profile may have several errors.
+    let failed = job.failed;
     let persons: Vec<(Person, &ImportError, u64)> = errors
         .iter()
         .map(|error| {

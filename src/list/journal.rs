@@ -70,6 +70,11 @@ pub enum Entry {
         /// Of how many.
         of: u64,
     },
+    /// What was planned is not to be done: it was planned by another rule.
+    Discarded {
+        /// How long `removed.csv` is: who is in it stays on record.
+        removed_bytes: u64,
+    },
     /// A person has approved of the removals.
     Approved,
     /// Klaviyo removed some.

@@ -217,7 +217,12 @@ impl Ledger {
 
     /// What putting profiles on the list came to so far.
     pub fn outcome(&self) -> Attached {
-        let mut sums = Attached::default();
+        let found =
+            |rows: &BTreeMap<u64, (u64, u64)>| rows.values().map(|(_, found)| *found).sum::<u64>();
+        let mut sums = Attached {
+            attached: self.added().values().map(found).sum(),
+            ..Attached::default()
+        };
         for entry in &self.entries {
             match entry {
                 Entry::Accepted(batch) => {
@@ -229,7 +234,6 @@ impl Ledger {
                     sums.rejected += failed;
                     sums.attached = sums.attached.saturating_sub(*failed);
                 }
-                Entry::Added { found, .. } => sums.attached += found,
                 Entry::Attached {
                     attached,
                     unresolved,
@@ -247,18 +251,21 @@ impl Ledger {
     /// Who is to be removed, once that was decided.
     pub(super) fn plan(&self) -> Option<Plan> {
         let mut plan: Option<Plan> = None;
+        let mut on_record = 0;
         for entry in &self.entries {
             match (entry, &mut plan) {
-                (Entry::Planned { mode, removals, of }, before) => {
-                    // Whom an earlier plan has removed stays removed, and on record.
-                    let removed_bytes = before.map_or(0, |before| before.removed_bytes);
-                    *before = Some(Plan {
+                (Entry::Planned { mode, removals, of }, plan) => {
+                    *plan = Some(Plan {
                         mode: *mode,
                         removals: *removals,
                         of: *of,
-                        removed_bytes,
+                        removed_bytes: on_record,
                         ..Plan::default()
                     });
+                }
+                (Entry::Discarded { removed_bytes }, plan) => {
+                    on_record = *removed_bytes;
+                    *plan = None;
                 }
                 (Entry::Approved, Some(plan)) => plan.approved = true,
                 (
@@ -275,6 +282,11 @@ impl Ledger {
             }
         }
         plan
+    }
+
+    /// By which rule the removals were planned that wait or were begun.
+    pub fn planned_by(&self) -> Option<Mirror> {
+        self.plan().map(|plan| plan.mode)
     }
 
     /// How many members the list had before this run put anybody on it, where that is known.

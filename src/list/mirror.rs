@@ -54,8 +54,13 @@ pub fn mirror(
     audience.check()?;
     let mut because = off(audience, 0, limits);
     // A plan that was made by another rule is none.
-    let planned = ledger.plan().is_some_and(|plan| plan.mode == mode);
+    let stored = ledger.directory().join(PLANNED).exists();
+    let planned = ledger.planned_by().filter(|_| stored) == Some(mode);
     if because.is_none() && !planned {
+        if ledger.planned_by().is_some() {
+            let removed_bytes = removal::on_record(ledger.directory());
+            ledger.note(Entry::Discarded { removed_bytes })?;
+        }
         let plan = match mode {
             Mirror::Off => return Ok(Ok(0)),
             Mirror::Exact => plan_exact(desk, list_id, audience, ledger)?,
@@ -118,6 +123,13 @@ fn off(audience: &AudienceRows<'_>, missing: u64, limits: MaxRemovals) -> Option
         return Some("the audience is empty: the list is not mirrored".to_owned());
     }
     let lost = audience.lost.max(missing);
+    // That all may go is no reason to go by half of an audience.
+    let percent = if limits.percent < 100.0 {
+        limits.percent
+    } else {
+        MaxRemovals::default().percent
+    };
+    let limits = MaxRemovals { percent, ..limits };
     (lost > 0 && reaches(lost, audience.rows + audience.lost, limits)).then(|| {
         format!(
             "{} rejected, refused, or without a profile: the list is not mirrored, for they may be on it",
@@ -248,7 +260,8 @@ fn plan_tracked(
         )?,
         // Not those whom this run has put there.
         of: match rows_in(&tracked.settled())? {
-            0 => present.rows(),
+            // No run has ended yet: whom the others may have put there.
+            0 => present.unset(),
             settled => settled,
         },
         missing: kept.missing,

@@ -39,6 +39,7 @@ impl Flags {
     }
 
     /// How many rows there are, flagged or not.
+    #[cfg(test)]
     pub(super) fn rows(&self) -> u64 {
         self.rows
     }

@@ -63,7 +63,8 @@ pub fn remove_planned(
     if let Some(removed) = ledger.mirrored() {
         return Ok(removed);
     }
-    let Some(plan) = ledger.plan() else {
+    let planned = ledger.directory().join(PLANNED);
+    let Some(plan) = ledger.plan().filter(|_| planned.exists()) else {
         return Err(ListError::NothingStored {
             run_id: run_id.to_owned(),
         });
@@ -71,10 +72,12 @@ pub fn remove_planned(
     match guard {
         Guard::Approved if !plan.approved => ledger.note(Entry::Approved)?,
         // What a person has begun goes on.
-        Guard::Limit(_) if !plan.approved => guard.check(plan.removals, plan.of, run_id)?,
+        Guard::Limit(_) if !plan.approved && plan.done == 0 => {
+            guard.check(plan.removals, plan.of, run_id)?;
+        }
         _ => {}
     }
-    let ids = ids_in(&ledger.directory().join(PLANNED))?;
+    let ids = ids_in(&planned)?;
     let mut removed = RemovedFile::open(ledger.directory(), plan.removed_bytes)?;
     desk.meter.list.begin(ListStep::Removing, plan.removals);
     desk.meter.list.done.set(plan.done);
@@ -103,10 +106,18 @@ pub fn remove_planned(
     Ok(removed)
 }
 
+/// How long the record of a run's removals is.
+pub(super) fn on_record(run_directory: &Path) -> u64 {
+    std::fs::metadata(run_directory.join(REMOVED)).map_or(0, |file| file.len())
+}
+
 /// The run goes on with another list: whom it has taken off the one before stays on record under that one's id.
 pub(super) fn set_aside(run_directory: &Path, list_id: &str) -> Result<(), StateError> {
-    let name = format!("removed-{list_id}.csv");
-    for (from, to) in [(REMOVED, Some(name)), (PLANNED, None)] {
+    let names = (1..).map(|number| format!("removed-{list_id}-{number}.csv"));
+    let name = names
+        .into_iter()
+        .find(|name| !run_directory.join(name).exists());
+    for (from, to) in [(REMOVED, name), (PLANNED, None)] {
         let path = run_directory.join(from);
         let moved = match to {
             Some(to) => std::fs::rename(&path, run_directory.join(to)),

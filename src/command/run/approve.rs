@@ -38,28 +38,27 @@ pub(super) fn approve(
         return Err(ListError::NoSuchRun { run_id }.into());
     }
     let _lock = JobLock::take(state.path())?;
-    let last = last_run(&state)?.filter(|_| job.calls_for_list());
-    let Some(last) = last else {
-        return Err(ListError::NothingStored { run_id }.into());
+    let Some(last) = last_run(&state)?.filter(|_| job.calls_for_list()) else {
+        return Err(nothing(&run_id));
     };
     if last.run_id != run_id {
         let later = last.run_id;
         return Err(ListError::OutOfDate { run_id, later }.into());
     }
+    if !last.status.is_unfinished() {
+        return Err(nothing(&run_id));
+    }
     let manifest = ManifestFile::reopen(directory.manifest(), last);
     let removed = remove(job, (&directory, &run_id), options, surroundings);
     note_list(&manifest, &directory)?;
-    let (removed, list_id) = removed.map_err(|error| interrupted(error, surroundings))?;
+    let (removed, list_id, planned_by) =
+        removed.map_err(|error| interrupted(error, surroundings))?;
     let files = row_files(
         &directory,
         &manifest.snapshot(),
         job.deliver == Deliver::Api,
     );
-    if job
-        .list
-        .as_ref()
-        .is_some_and(|list| list.mirror == Mirror::Tracked)
-    {
+    if planned_by == Mirror::Tracked {
         TrackedFile::of(state.path(), &list_id).replace_by(&files)?;
     }
     let finished = conclude(job, (directory, &manifest), removed, clock)?;
@@ -70,13 +69,13 @@ pub(super) fn approve(
     Ok(finished)
 }
 
-/// Takes them off the list. How many, and which list that is.
+/// Takes them off the list. How many, which list that is, and by which rule it was planned.
 fn remove(
     job: &Job,
     (directory, run_id): (&RunDirectory, &str),
     options: RunOptions,
     surroundings: &Surroundings,
-) -> Result<(u64, String), Error> {
+) -> Result<(u64, String, Mirror), Error> {
     let klaviyo = Klaviyo::new(job.klaviyo.clone(), surroundings.interrupt.clone());
     list::check_account(&klaviyo)?;
     let meter = Arc::new(Meter::default());
@@ -89,17 +88,17 @@ fn remove(
     };
     let mut ledger = Ledger::open(directory.path())?;
     let list_id = ledger.list().and_then(|(id, _)| id).map(str::to_owned);
-    match list_id {
-        Some(list_id) if ledger.mirrored().is_none() => {
-            let removed =
-                list::remove_planned(desk, &list_id, (Guard::Approved, run_id), &mut ledger)?;
-            Ok((removed, list_id))
-        }
-        _ => Err(ListError::NothingStored {
-            run_id: run_id.to_owned(),
-        }
-        .into()),
-    }
+    let (Some(list_id), Some(planned_by)) = (list_id, ledger.planned_by()) else {
+        return Err(nothing(run_id));
+    };
+    let approved = (Guard::Approved, run_id);
+    let removed = list::remove_planned(desk, &list_id, approved, &mut ledger)?;
+    Ok((removed, list_id, planned_by))
+}
+
+fn nothing(run_id: &str) -> Error {
+    let run_id = run_id.to_owned();
+    ListError::NothingStored { run_id }.into()
 }
 
 /// The run is done, and its report says so.
