@@ -55,6 +55,27 @@ fn too_many_removals_remove_nobody_until_they_are_approved() {
 }
 
 #[test]
+fn what_one_rule_has_stored_is_not_removed_by_another() {
+    let stage = Stage::new();
+    let list = stage.vip();
+    stage.join_list(&list, &["stranger@old.example"]);
+    stage.audience(people(1..=10));
+    stage.job(&JobText::list("mirror = \"exact\""));
+    stage.run().exits(17);
+    let run = stage.run_id();
+    // The same run goes on by a rule that leaves strangers alone.
+    stage.job(&JobText::list("mirror = \"tracked\""));
+    stage.run().exits(0);
+    assert_eq!(stage.run_id(), run);
+    let mut expected = people(1..=10);
+    expected.push("stranger@old.example".to_owned());
+    stage.assert_members(expected);
+    assert_eq!(stage.count("remove_profiles_from_list"), 0);
+    let late = stage.execute(&["run", FILE, "--approve-removals", &run]);
+    assert!(late.exits(2).error().contains("no removals that wait"));
+}
+
+#[test]
 fn what_is_out_of_date_is_not_approved() {
     let stage = mirrored("exact");
     stage.audience(people(11..=100));
