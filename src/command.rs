@@ -16,6 +16,8 @@ pub mod send;
 pub mod status;
 pub mod undo;
 
+use std::path::Path;
+
 use crate::audience::Source;
 use crate::cli::StateArgs;
 use crate::command_line::CommandLine;
@@ -23,8 +25,9 @@ use crate::console::{Console, printable};
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::interrupt::Interrupt;
-use crate::job::Job;
+use crate::job::{Job, JobPlace};
 use crate::sftp::{KeyFacts, SftpSettings};
+use crate::state::JobDirectory;
 use crate::terminal;
 
 /// What the flags of one call change in its job.
@@ -33,6 +36,18 @@ fn apply(accept_new_host_key: bool, state: &StateArgs, job: &mut Job) {
     if let Some(directory) = &state.state_dir {
         job.state_directory.clone_from(directory);
     }
+}
+
+/// The name of the job at `path`, and where its runs are.
+fn state_of(
+    path: &Path,
+    state: &StateArgs,
+    surroundings: &Surroundings,
+) -> Result<(String, JobDirectory), Error> {
+    let job = JobPlace::load(path, &surroundings.environment)?;
+    let directory = state.state_dir.as_ref().unwrap_or(&job.state_directory);
+    let state = JobDirectory::new(directory, &job.name);
+    Ok((job.name, state))
 }
 
 /// Makes sure that the key file can be used, before anything else is done. A person at the terminal is asked for a

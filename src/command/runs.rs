@@ -7,11 +7,10 @@ use super::Surroundings;
 use crate::cli::RunsArgs;
 use crate::console::printable;
 use crate::error::Error;
-use crate::job::JobPlace;
 use crate::lock;
 use crate::manifest::{RunManifest, RunStatus, read_manifest, to_json};
 use crate::report::{RunReport, grouped};
-use crate::state::{JobDirectory, RunDirectory};
+use crate::state::RunDirectory;
 use crate::table::{Side, aligned};
 
 /// A run as `--json` prints it. Field names do not change.
@@ -37,13 +36,7 @@ struct RunLine {
 
 /// The text (or JSON) that tells of the runs of the job at `args.job`.
 pub fn runs(args: &RunsArgs, surroundings: &Surroundings) -> Result<String, Error> {
-    let job = JobPlace::load(&args.job, &surroundings.environment)?;
-    let directory = args
-        .state
-        .state_dir
-        .as_ref()
-        .unwrap_or(&job.state_directory);
-    let state = JobDirectory::new(directory, &job.name);
+    let (name, state) = super::state_of(&args.job, &args.state, surroundings)?;
     let mut ids = state.run_ids()?;
     ids.reverse();
     let is_held = lock::holder(state.path()).is_some();
@@ -61,7 +54,7 @@ pub fn runs(args: &RunsArgs, surroundings: &Surroundings) -> Result<String, Erro
                 .command_line
                 .of_job("run", &args.job, args.state.state_dir.as_deref());
         let next = next.with(["--limit", "10"]);
-        return Ok(format!("{}: no run yet\nnext: {next}\n", job.name));
+        return Ok(format!("{name}: no run yet\nnext: {next}\n"));
     }
     Ok(table(&lines))
 }

@@ -10,24 +10,16 @@ use crate::command_line::CommandLine;
 use crate::console::printable;
 use crate::error::Error;
 use crate::exit_code::ExitCode;
-use crate::job::JobPlace;
 use crate::lock::{self, seconds};
 use crate::manifest::{RunManifest, RunStatus, read_manifest, to_json};
 use crate::report::{count, grouped};
-use crate::state::JobDirectory;
 
 /// The text (or JSON) that tells of the last run of the job at `args.job`.
 pub fn status(args: &StatusArgs, surroundings: &Surroundings) -> Result<String, Error> {
-    let job = JobPlace::load(&args.job, &surroundings.environment)?;
-    let directory = args
-        .state
-        .state_dir
-        .as_ref()
-        .unwrap_or(&job.state_directory);
-    let state = JobDirectory::new(directory, &job.name);
+    let (name, state) = super::state_of(&args.job, &args.state, surroundings)?;
     let Some(last) = state.run_ids()?.pop() else {
         return Err(Error::NoRun {
-            job: job.name,
+            job: name,
             directory: state.runs(),
         });
     };

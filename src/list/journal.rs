@@ -134,12 +134,8 @@ impl Journal {
             .map_err(failed)?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(failed)?;
-        let whole = bytes
-            .iter()
-            .rposition(|byte| *byte == b'\n')
-            .map_or(0, |at| at + 1);
-        let entries = entries(&path, &bytes[..whole])?;
-        file.set_len(whole as u64).map_err(failed)?;
+        let (entries, whole) = entries(&path, &bytes)?;
+        file.set_len(whole).map_err(failed)?;
         file.seek(SeekFrom::End(0)).map_err(failed)?;
         Ok((Self { path, file }, entries))
     }
@@ -173,13 +169,7 @@ impl Journal {
 pub fn read(run_directory: &Path) -> Result<Vec<Entry>, StateError> {
     let path = run_directory.join(FILE_NAME);
     match std::fs::read(&path) {
-        Ok(bytes) => {
-            let whole = bytes
-                .iter()
-                .rposition(|byte| *byte == b'\n')
-                .map_or(0, |at| at + 1);
-            entries(&path, &bytes[..whole])
-        }
+        Ok(bytes) => Ok(entries(&path, &bytes)?.0),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(source) => Err(StateError::Storage {
             path,
@@ -189,9 +179,12 @@ pub fn read(run_directory: &Path) -> Result<Vec<Entry>, StateError> {
     }
 }
 
-fn entries(path: &Path, bytes: &[u8]) -> Result<Vec<Entry>, StateError> {
-    let lines = bytes.split(|byte| *byte == b'\n').enumerate();
-    lines
+/// The entries of the lines that are whole, and how many bytes those are: a last line may have been cut by a crash.
+fn entries(path: &Path, bytes: &[u8]) -> Result<(Vec<Entry>, u64), StateError> {
+    let end = bytes.iter().rposition(|byte| *byte == b'\n');
+    let whole = &bytes[..end.map_or(0, |at| at + 1)];
+    let lines = whole.split(|byte| *byte == b'\n').enumerate();
+    let entries: Result<_, _> = lines
         .filter(|(_, line)| !line.is_empty())
         .map(|(number, line)| {
             serde_json::from_slice(line).map_err(|_| StateError::Damaged {
@@ -199,7 +192,8 @@ fn entries(path: &Path, bytes: &[u8]) -> Result<Vec<Entry>, StateError> {
                 line: number + 1,
             })
         })
-        .collect()
+        .collect();
+    Ok((entries?, whole.len() as u64))
 }
 
 #[cfg(test)]

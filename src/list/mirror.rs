@@ -199,9 +199,7 @@ fn read_list(desk: Desk<'_>, list_id: &str, path: &Path) -> Result<u64, ListErro
         .members(list_id, |page| {
             desk.meter.list.done.add(page.len() as u64);
             of += page.len() as u64;
-            let written = page
-                .into_iter()
-                .try_for_each(|member| file.push(&person(member)));
+            let written = page.into_iter().try_for_each(|member| file.push(&member));
             failure = written.err();
             failure.is_none()
         })
@@ -209,15 +207,6 @@ fn read_list(desk: Desk<'_>, list_id: &str, path: &Path) -> Result<u64, ListErro
     match failure {
         Some(error) => Err(error.into()),
         None => Ok(file.finish().map(|()| of)?),
-    }
-}
-
-fn person(member: crate::klaviyo::Member) -> Person {
-    Person {
-        id: member.id,
-        email: member.email,
-        phone_number: member.phone_number,
-        external_id: member.external_id,
     }
 }
 
@@ -241,7 +230,7 @@ fn plan_tracked(
         })?;
         for leavers in leavers.chunks(4_000) {
             for member in resolve(desk, leavers)?.members {
-                file.push(&person(member))?;
+                file.push(&member)?;
             }
             desk.meter.list.done.add(leavers.len() as u64);
         }

@@ -47,7 +47,7 @@ pub(super) fn resolve(desk: Desk<'_>, people: &[Person]) -> Result<Resolved, Lis
         // Whether a profile has one of the values, and shows another one.
         let mut strangers = false;
         for found in look_up(desk, identifier, &values)? {
-            match asked.get(&value(&person(&found))) {
+            match asked.get(&value(&found)) {
                 Some(places) => places.iter().for_each(|place| {
                     missing.remove(place);
                 }),
@@ -74,15 +74,6 @@ pub(super) fn resolve(desk: Desk<'_>, people: &[Person]) -> Result<Resolved, Lis
         members,
         missing: missing.into_iter().collect(),
     })
-}
-
-fn person(member: &Member) -> Person {
-    Person {
-        id: String::new(),
-        email: member.email.to_lowercase(),
-        phone_number: member.phone_number.clone(),
-        external_id: member.external_id.clone(),
-    }
 }
 
 /// Which of the values, that no profile shows, a profile has all the same: as a second address. Halves tell.

@@ -16,18 +16,8 @@ pub struct RowFile {
     pub path: PathBuf,
 }
 
-/// What tells who a row is; blank where it does not say.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Person {
-    /// A profile's id, in files of members.
-    pub id: String,
-    /// `Email`.
-    pub email: String,
-    /// `PhoneNumber`.
-    pub phone_number: String,
-    /// `ExternalID`.
-    pub external_id: String,
-}
+/// Who a row is: what Klaviyo tells of a member. Blank where it does not say; the id stands in files of members only.
+pub use crate::klaviyo::Member as Person;
 
 /// The columns of [`Person`] in a file; `id` is this program's own.
 pub(super) const HEADER: [&str; 4] = ["id", "Email", "PhoneNumber", "ExternalID"];
