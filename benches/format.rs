@@ -51,7 +51,7 @@ fn audience() -> String {
 
 fn open(job: &Job) -> Audience {
     let stream = Box::new(std::io::Cursor::new(audience().into_bytes()));
-    Audience::from_stream("a.csv".to_owned(), stream, &job.audience).unwrap()
+    Audience::from_stream("a.csv".to_owned(), stream, job.audience.files().unwrap()).unwrap()
 }
 
 fn job() -> Job {

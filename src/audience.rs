@@ -6,6 +6,7 @@
 //! memory does not grow with the file.
 
 mod blocks;
+mod columns;
 mod csv;
 mod error;
 mod files;
@@ -14,15 +15,21 @@ mod format;
 mod header;
 mod json;
 mod ndjson;
+#[cfg(feature = "parquet")]
+mod parquet;
+#[cfg(not(feature = "parquet"))]
+mod parquet_absent;
 mod reader;
 mod reading;
 mod scan;
 mod stream;
+mod typed;
 mod utf8;
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use encoding_rs::Encoding;
@@ -33,6 +40,9 @@ pub use fingerprint::SourceFingerprint;
 pub use format::SourceFormat;
 pub use reader::RecordReader;
 
+use crate::query::{Connection, Query, Rows, Surroundings};
+#[cfg(not(feature = "parquet"))]
+use parquet_absent as parquet;
 use stream::Origin;
 
 /// Which files to read, and what the job says about how they are written.
@@ -50,6 +60,30 @@ pub struct AudienceFiles {
     pub encoding: &'static Encoding,
 }
 
+/// What the audience is.
+#[derive(Debug, Clone)]
+pub enum AudienceSettings {
+    /// The records of files.
+    Files(AudienceFiles),
+    /// The result of a query.
+    Query(Connection, Query),
+}
+
+impl AudienceSettings {
+    /// The files, if it is files.
+    pub fn files(&self) -> Option<&AudienceFiles> {
+        match self {
+            Self::Files(files) => Some(files),
+            Self::Query(..) => None,
+        }
+    }
+
+    /// Whether it is asked of an engine, and so cannot be read twice.
+    pub fn is_query(&self) -> bool {
+        matches!(self, Self::Query(..))
+    }
+}
+
 /// The place of a source in [`Audience::sources`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SourceId(pub u32);
@@ -57,7 +91,7 @@ pub struct SourceId(pub u32);
 /// One file, or standard input, as it was found when it was opened.
 #[derive(Debug, Clone)]
 pub struct Source {
-    /// Its name in messages and in `rejects.csv`: the path as the job wrote it, or `stdin`.
+    /// Its name in messages and in `rejects.csv`: the path as the job wrote it, `stdin`, or `query`.
     pub name: String,
     /// How its records are written.
     pub format: SourceFormat,
@@ -78,6 +112,8 @@ pub struct Source {
     preamble: Vec<u8>,
     /// Column by name, for NDJSON.
     columns: HashMap<String, usize>,
+    /// Of a Parquet file, the columns of the header by their place in the file; all of them if `None`.
+    projection: Option<Vec<usize>>,
 }
 
 /// An audience whose headers are read and whose records are not yet.
@@ -88,6 +124,70 @@ pub struct Audience {
 }
 
 impl Audience {
+    /// Opens the files, or begins the query after `before` on the same connection.
+    pub fn open_settings(
+        settings: &AudienceSettings,
+        stdin: Box<dyn Read + Send>,
+        before: &[String],
+        surroundings: Surroundings<'_>,
+    ) -> Result<Self, AudienceError> {
+        match settings {
+            AudienceSettings::Files(files) => Self::open(files, stdin),
+            AudienceSettings::Query(connection, query) => {
+                let rows = connection.open(before, query, surroundings);
+                Self::from_rows(rows.map_err(|source| AudienceError::Query {
+                    name: QUERY.to_owned(),
+                    record: 0,
+                    source,
+                })?)
+            }
+        }
+    }
+
+    fn from_rows(rows: Rows) -> Result<Self, AudienceError> {
+        let mut audience = Opening::default();
+        match rows {
+            Rows::Text(text) => {
+                let dialect = AudienceFiles {
+                    files: Vec::new(),
+                    base: PathBuf::new(),
+                    format: Some(SourceFormat::Csv),
+                    delimiter: None,
+                    encoding: encoding_rs::UTF_8,
+                };
+                audience.add(QUERY.to_owned(), Origin::of_stream(text), &dialect)?;
+            }
+            Rows::Columns(schema, batches) => {
+                let names = schema.fields().iter().map(|field| field.name().clone());
+                let source = Source::of_columns(QUERY, SourceFormat::Columns, names.collect());
+                let batches = batches.map(|batch| {
+                    batch.map_err(|source| AudienceError::Query {
+                        name: QUERY.to_owned(),
+                        record: 0,
+                        source,
+                    })
+                });
+                audience.sources.push(source);
+                audience.origins.push(Origin::Batches(Box::new(batches)));
+            }
+        }
+        Ok(audience.finish())
+    }
+
+    /// The same audience without the columns that are not `wanted`, where the source can leave them unread: its header
+    /// has only the others then.
+    #[must_use]
+    pub fn only(self, wanted: impl Fn(&str) -> bool) -> Self {
+        let mut sources = self.sources.to_vec();
+        for source in &mut sources {
+            source.leave_unread(&wanted);
+        }
+        Self {
+            sources: sources.into(),
+            origins: self.origins,
+        }
+    }
+
     /// Finds the files (the matches of a glob sorted by name), and reads each header. `stdin` is used when a file is `-`.
     pub fn open(files: &AudienceFiles, stdin: Box<dyn Read + Send>) -> Result<Self, AudienceError> {
         let mut stdin = Some(stdin);
@@ -161,6 +261,58 @@ impl Audience {
     }
 }
 
+/// The name of a query's result.
+const QUERY: &str = "query";
+
+/// Whether the job, the file's name or its first bytes say that it is Parquet.
+fn is_parquet(path: &Path, name: &str, files: &AudienceFiles) -> Result<bool, AudienceError> {
+    if let Some(format) = files.format {
+        return Ok(format == SourceFormat::Parquet);
+    }
+    let failed = |source| AudienceError::Open {
+        name: name.to_owned(),
+        source,
+    };
+    let mut first = Vec::new();
+    let file = File::open(path).map_err(failed)?;
+    file.take(8).read_to_end(&mut first).map_err(failed)?;
+    Ok(format::is_parquet(&first) || format::of_name(name)? == SourceFormat::Parquet)
+}
+
+impl Source {
+    /// A source of typed columns, all of which are read.
+    fn of_columns(name: &str, format: SourceFormat, header: Vec<String>) -> Self {
+        Self {
+            name: name.to_owned(),
+            format,
+            delimiter: format.default_delimiter(),
+            encoding: encoding_rs::UTF_8,
+            columns: header.iter().cloned().zip(0..).collect(),
+            header,
+            is_rejects: false,
+            encoding_hint: None,
+            size_bytes: None,
+            preamble: Vec::new(),
+            projection: None,
+        }
+    }
+
+    fn leave_unread(&mut self, wanted: impl Fn(&str) -> bool) {
+        if self.format != SourceFormat::Parquet {
+            return;
+        }
+        let kept: Vec<usize> = (0..self.header.len())
+            .filter(|&column| wanted(&self.header[column]))
+            .collect();
+        self.header = kept
+            .iter()
+            .map(|&column| self.header[column].clone())
+            .collect();
+        self.columns = self.header.iter().cloned().zip(0..).collect();
+        self.projection = Some(kept);
+    }
+}
+
 /// Sources as they are opened one by one.
 #[derive(Default)]
 struct Opening {
@@ -175,7 +327,15 @@ impl Opening {
         mut origin: Origin,
         files: &AudienceFiles,
     ) -> Result<(), AudienceError> {
-        let source = header::inspect(name, &mut origin, files)?;
+        let source = match &origin {
+            Origin::File { path, size_bytes } if is_parquet(path, &name, files)? => {
+                let mut source =
+                    Source::of_columns(&name, SourceFormat::Parquet, parquet::header(path, &name)?);
+                source.size_bytes = Some(*size_bytes);
+                source
+            }
+            _ => header::inspect(name, &mut origin, files)?,
+        };
         self.sources.push(source);
         self.origins.push(origin);
         Ok(())

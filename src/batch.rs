@@ -84,7 +84,7 @@ impl Batch {
             consumed_bytes: block.consumed_bytes,
             records: 0,
             rows: Vec::with_capacity(usize::try_from(block.records).unwrap_or(0)),
-            row_bytes: Vec::with_capacity(block.bytes.len() + block.bytes.len() / 8),
+            row_bytes: Vec::with_capacity(block.size_bytes() + block.size_bytes() / 8),
             rejections: Vec::new(),
             reject_bytes: Vec::new(),
             repairs: Vec::new(),

@@ -18,7 +18,7 @@ pub mod undo;
 
 use std::path::Path;
 
-use crate::audience::Source;
+use crate::audience::{Audience, Source};
 use crate::cli::StateArgs;
 use crate::command_line::CommandLine;
 use crate::console::{Console, printable};
@@ -26,6 +26,7 @@ use crate::environment::Environment;
 use crate::error::Error;
 use crate::interrupt::Interrupt;
 use crate::job::{Job, JobPlace};
+use crate::query;
 use crate::sftp::{KeyFacts, SftpSettings};
 use crate::state::JobDirectory;
 use crate::terminal;
@@ -35,6 +36,20 @@ fn apply(accept_new_host_key: bool, state: &StateArgs, job: &mut Job) {
     job.accept_new_host_key(accept_new_host_key);
     if let Some(directory) = &state.state_dir {
         job.state_directory.clone_from(directory);
+    }
+}
+
+/// Opens the job's files, or begins its query after `before`.
+fn open_audience(
+    job: &Job,
+    before: &[String],
+    surroundings: &Surroundings,
+) -> Result<Audience, Error> {
+    let stdin = Box::new(std::io::stdin());
+    let audience = Audience::open_settings(&job.audience, stdin, before, surroundings.of_query());
+    match (audience, surroundings.interrupt.signal()) {
+        (Err(_), Some(signal)) => Err(Error::Interrupted { signal }),
+        (audience, _) => Ok(audience?),
     }
 }
 
@@ -82,6 +97,16 @@ fn source_warnings(sources: &[Source]) -> impl Iterator<Item = String> {
             source.name
         ))
     })
+}
+
+impl Surroundings {
+    /// What a connection to an engine needs of them.
+    fn of_query(&self) -> query::Surroundings<'_> {
+        query::Surroundings {
+            environment: &self.environment,
+            interrupt: &self.interrupt,
+        }
+    }
 }
 
 /// What surrounds a command: given by `main`, or by a test.

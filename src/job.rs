@@ -3,6 +3,7 @@
 //! Built from a [`file::JobFile`] (of `run`, or made of the flags of `send`). Whatever can be refused without reading
 //! a row is refused here or by [`crate::mapping::Mapping`]; afterwards nobody checks again.
 
+mod audience;
 mod delivery;
 pub mod file;
 mod klaviyo;
@@ -13,7 +14,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use crate::audience::{AudienceFiles, SourceFormat};
+use crate::audience::AudienceSettings;
 use crate::environment::Environment;
 use crate::job::file::{
     Attach, Deliver, Duplicates, JobFile, MaxRejected, NormalizeSection, OnEmpty, OnInvalid,
@@ -23,6 +24,7 @@ use crate::normalize::country::Region;
 use crate::profile::column::ProfileColumn;
 use crate::secret::Secret;
 
+pub use audience::{Before, audience_files};
 pub use delivery::{Delivery, RetryPolicy, SecretVariables};
 pub use klaviyo::{KeySource, KlaviyoSettings, ListChoice, ListSettings, SentinelSettings};
 
@@ -42,6 +44,14 @@ pub enum JobError {
     #[error("job file {}: cannot be read", path.display())]
     Unreadable {
         /// The job file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file of the query cannot be read.
+    #[error("query file {}: cannot be read", path.display())]
+    QueryFile {
+        /// The file.
         path: PathBuf,
         /// Why.
         source: std::io::Error,
@@ -159,8 +169,10 @@ pub struct Job {
     pub name: String,
     /// End in exit 3 when any row was rejected.
     pub strict: bool,
-    /// The files to read.
-    pub audience: AudienceFiles,
+    /// The files to read, or the query to ask.
+    pub audience: AudienceSettings,
+    /// What a run has an engine do first.
+    pub before: Option<Before>,
     /// What no row to write means.
     pub on_empty: OnEmpty,
     /// What becomes of columns that are not named.
@@ -274,7 +286,8 @@ impl Job {
         }
         Ok(Self {
             rules: rules(&file, &columns)?,
-            audience: audience_files(&file, base)?,
+            audience: audience::settings(&file, base)?,
+            before: audience::before(&file)?,
             limits: part_limits(&file)?,
             deliver: file.klaviyo.deliver,
             delivery: delivery::delivery(&file, base, environment)?,
@@ -333,6 +346,13 @@ impl Job {
         Ok(())
     }
 
+    /// Whether the source column `name` has a part in what is sent.
+    pub fn reads(&self, name: &str) -> bool {
+        self.unlisted == Unlisted::Keep
+            || self.country_column.as_deref() == Some(name)
+            || self.columns.iter().any(|(source, _)| source == name)
+    }
+
     /// Whether the job asks anything of the API.
     pub fn needs_api(&self) -> bool {
         let waits = self.sentinel.as_ref().is_some_and(|it| !it.wait.is_zero());
@@ -374,7 +394,10 @@ fn read<T>(
         source,
     })?;
     JobFile::parse(&text)
-        .and_then(|file| make(file, path.parent().unwrap_or(Path::new(""))))
+        .and_then(|file| {
+            audience::trust(&file, path)?;
+            make(file, path.parent().unwrap_or(Path::new("")))
+        })
         .map_err(|source| JobError::InFile {
             path: path.to_owned(),
             source: Box::new(source),
@@ -454,57 +477,6 @@ fn decisive_of_list(file: &JobFile) -> serde_json::Value {
         }
         Some(_) => serde_json::json!(["identifiers"]),
     }
-}
-
-/// Which files to read, of a job file's `[audience]`.
-pub fn audience_files(file: &JobFile, base: &Path) -> Result<AudienceFiles, JobError> {
-    let section = &file.audience;
-    if section.files.is_empty() {
-        return Err(value(
-            "audience.files",
-            "names no file; write files = [\"audience.csv\"]",
-        ));
-    }
-    let format = match section.format.as_deref() {
-        None => None,
-        Some("csv") => Some(SourceFormat::Csv),
-        Some("tsv") => Some(SourceFormat::Tsv),
-        Some("ndjson") => Some(SourceFormat::Ndjson),
-        Some(_) => {
-            return Err(value(
-                "audience.format",
-                "must be \"csv\", \"tsv\" or \"ndjson\"",
-            ));
-        }
-    };
-    let delimiter = match section.delimiter.as_deref().map(str::as_bytes) {
-        None => None,
-        // As a shell hands it over.
-        Some(b"\\t") => Some(b'\t'),
-        Some([byte]) if byte.is_ascii() && !matches!(byte, b'"' | b'\n' | b'\r' | 0) => Some(*byte),
-        Some(_) => {
-            return Err(value(
-                "audience.delimiter",
-                "must be one ASCII character, such as \";\" or \"\\t\"",
-            ));
-        }
-    };
-    let encoding = match section.encoding.as_deref() {
-        None => encoding_rs::UTF_8,
-        Some(label) => encoding_rs::Encoding::for_label(label.as_bytes()).ok_or_else(|| {
-            value(
-                "audience.encoding",
-                "is no encoding's name; \"utf-8\", \"windows-1252\" and \"utf-16le\" are some",
-            )
-        })?,
-    };
-    Ok(AudienceFiles {
-        files: section.files.clone(),
-        base: base.to_owned(),
-        format,
-        delimiter,
-        encoding,
-    })
 }
 
 fn rules(file: &JobFile, columns: &[(String, Vec<String>)]) -> Result<Rules, JobError> {

@@ -36,6 +36,7 @@ pub mod part;
 pub mod preview;
 pub mod profile;
 pub mod progress;
+pub mod query;
 pub mod record;
 pub mod rejection;
 pub mod rejects;

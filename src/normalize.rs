@@ -412,7 +412,9 @@ mod tests {
         let file = JobFile::parse(&format!("name = \"x\"\n{job}")).unwrap();
         let job = Job::from_file(file, std::path::Path::new(""), &Environment::default()).unwrap();
         let stream = Box::new(csv.as_bytes());
-        let audience = Audience::from_stream("a.csv".to_owned(), stream, &job.audience).unwrap();
+        let audience =
+            Audience::from_stream("a.csv".to_owned(), stream, job.audience.files().unwrap())
+                .unwrap();
         let mapping = Mapping::new(&job, audience.sources()).unwrap();
         let sources = audience.shared_sources();
         let mut normalizer = Normalizer::new(&mapping, job.rules);

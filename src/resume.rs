@@ -23,6 +23,8 @@ pub struct Identity {
     pub job_fingerprint: String,
     /// Of the audience; `None` of a stream.
     pub sources: Option<Vec<SourceFingerprint>>,
+    /// Whether the audience is the result of a query.
+    pub is_query: bool,
     /// The limit of rows.
     pub limit: Option<u64>,
 }
@@ -36,6 +38,8 @@ pub enum Obstacle {
     SourcesChanged,
     /// The audience is a stream: it cannot be read again, and may hold other rows.
     Stream,
+    /// The audience is a query: its answer may be another one now.
+    Query,
     /// `--limit` is not the same.
     LimitChanged,
     /// Another version of the program began it.
@@ -49,6 +53,7 @@ impl Obstacle {
             Self::JobChanged => "the job has changed",
             Self::SourcesChanged => "the audience has changed",
             Self::Stream => "standard input cannot be read again",
+            Self::Query => "its query is asked anew",
             Self::LimitChanged => "--limit is not the same",
             Self::ProgramChanged => "another version of klaviyo-export began it",
         }
@@ -113,6 +118,9 @@ fn obstacle(last: &RunManifest, now: &Identity) -> Option<Obstacle> {
     }
     if last.limit != now.limit {
         return Some(Obstacle::LimitChanged);
+    }
+    if now.is_query {
+        return Some(Obstacle::Query);
     }
     match (&last.sources, &now.sources) {
         (Some(then), Some(now)) if then == now => {}
@@ -261,6 +269,7 @@ mod tests {
 
     fn identity() -> Identity {
         Identity {
+            is_query: false,
             job_fingerprint: "f".to_owned(),
             sources: Some(vec![source(1)]),
             limit: None,

@@ -43,7 +43,11 @@ fn format_as(kind: &str, folder: &Path, bytes: &[u8], more: &str) -> Option<Fini
         format!("name = \"m\"\n[audience]\nfiles = [\"-\"]\nformat = {kind:?}\n{COLUMNS}{more}");
     let environment = Environment::from_pairs([("HOME", folder.to_str().unwrap())]);
     let job = Job::from_file(JobFile::parse(&text).unwrap(), folder, &environment).unwrap();
-    let audience = Audience::open(&job.audience, Box::new(Cursor::new(bytes.to_vec()))).ok()?;
+    let audience = Audience::open(
+        job.audience.files().unwrap(),
+        Box::new(Cursor::new(bytes.to_vec())),
+    )
+    .ok()?;
     let surroundings = Surroundings {
         environment,
         console: Console::new(true),

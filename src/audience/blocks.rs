@@ -5,6 +5,9 @@ use std::sync::atomic::Ordering;
 
 use crossbeam_channel::{Receiver, Sender};
 
+use arrow_array::RecordBatch;
+
+use super::columns::ColumnReading;
 use super::error::AudienceError;
 use super::reading::Reading;
 use super::stream::Origin;
@@ -13,6 +16,9 @@ use crate::record::MAX_RECORD_BYTES;
 
 /// Buffers that wait to be used again; more are given back to the system.
 const SPARE_BUFFERS: usize = 16;
+
+/// What a cell of columns is taken to need as text, before it is known.
+const CELL_BYTES: usize = 12;
 
 /// How large blocks and records may be.
 #[derive(Debug, Clone, Copy)]
@@ -54,11 +60,69 @@ pub struct Block {
     pub first_record: u64,
     /// Records in it: as many as [`super::RecordReader::visit`] visits.
     pub records: u64,
-    /// The text of the records.
-    pub bytes: Vec<u8>,
     /// Bytes on disk that were read so far of all sources, for a progress bar.
     pub consumed_bytes: u64,
-    pub(super) kind: BlockKind,
+    pub(super) content: Content,
+}
+
+/// The records of a block.
+#[derive(Debug)]
+pub(super) enum Content {
+    /// As they stand in the file.
+    Text { bytes: Vec<u8>, kind: BlockKind },
+    /// A row for each record.
+    Columns(RecordBatch),
+}
+
+impl Block {
+    /// About how much memory its records take.
+    pub fn size_bytes(&self) -> usize {
+        match &self.content {
+            Content::Text { bytes, .. } => bytes.len(),
+            Content::Columns(batch) => batch.num_rows() * batch.num_columns() * CELL_BYTES,
+        }
+    }
+}
+
+/// A block before it has its place.
+pub(super) struct Piece {
+    pub(super) records: u64,
+    pub(super) content: Content,
+}
+
+/// One source being read.
+enum Opened {
+    Text(Box<Reading>),
+    Columns(ColumnReading),
+}
+
+impl Opened {
+    fn next_piece(
+        &mut self,
+        source: &Source,
+        spare: &Receiver<Vec<u8>>,
+    ) -> Result<Option<Piece>, AudienceError> {
+        match self {
+            Self::Text(reading) => reading.next_piece(source, spare),
+            Self::Columns(reading) => reading.next_piece(),
+        }
+    }
+
+    /// Bytes on disk that were read.
+    fn consumed(&self) -> u64 {
+        match self {
+            Self::Text(reading) => reading.consumed.load(Ordering::Relaxed),
+            Self::Columns(reading) => reading.consumed(),
+        }
+    }
+
+    /// Records that were handed out.
+    fn records(&mut self) -> &mut u64 {
+        match self {
+            Self::Text(reading) => &mut reading.records,
+            Self::Columns(reading) => &mut reading.records,
+        }
+    }
 }
 
 /// Takes back the buffers of blocks that were visited. Clones share the pool.
@@ -69,7 +133,9 @@ impl Recycler {
     /// Gives the block's buffer back to the reader.
     pub fn give(&self, block: Block) {
         // A full pool, or a reader that is gone, drops it.
-        let _dropped = self.0.try_send(block.bytes);
+        if let Content::Text { bytes, .. } = block.content {
+            let _dropped = self.0.try_send(bytes);
+        }
     }
 }
 
@@ -79,7 +145,7 @@ pub struct Blocks {
     origins: std::vec::IntoIter<Origin>,
     /// The source that is being read, or the next to be opened.
     current: u32,
-    reading: Option<Reading>,
+    reading: Option<Opened>,
     limits: BlockLimits,
     sequence: u64,
     consumed_before: u64,
@@ -125,8 +191,12 @@ impl Blocks {
                 Some(reading) => reading,
                 None => match self.origins.next() {
                     Some(origin) => {
-                        self.reading
-                            .insert(Reading::open(origin, source, self.limits)?)
+                        let opened = if source.format.is_columnar() {
+                            Opened::Columns(ColumnReading::open(origin, source)?)
+                        } else {
+                            Opened::Text(Box::new(Reading::open(origin, source, self.limits)?))
+                        };
+                        self.reading.insert(opened)
                     }
                     None => return Ok(None),
                 },
@@ -135,17 +205,16 @@ impl Blocks {
                 let block = Block {
                     sequence: self.sequence,
                     source: SourceId(self.current),
-                    first_record: reading.records + 1,
+                    first_record: *reading.records() + 1,
                     records: piece.records,
-                    bytes: piece.bytes,
-                    consumed_bytes: self.consumed_before + reading.consumed.load(Ordering::Relaxed),
-                    kind: piece.kind,
+                    consumed_bytes: self.consumed_before + reading.consumed(),
+                    content: piece.content,
                 };
-                reading.records += piece.records;
+                *reading.records() += piece.records;
                 self.sequence += 1;
                 return Ok(Some(block));
             }
-            self.consumed_before += reading.consumed.load(Ordering::Relaxed);
+            self.consumed_before += reading.consumed();
             self.reading = None;
             self.current += 1;
         }

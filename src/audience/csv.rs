@@ -7,8 +7,8 @@ use std::io::Read;
 
 use memchr::memchr;
 
+use super::Source;
 use super::utf8;
-use super::{Block, Source};
 use crate::record::{Cell, Record, RecordFault, RecordVisitor};
 
 const LINE_END: &[u8] = b"\n";
@@ -137,13 +137,13 @@ impl<C: Cells> Record for MendedRow<'_, C> {
 }
 
 /// Visits the records of a block and tells how many there were.
-pub(super) fn visit_plain(source: &Source, block: &Block, visitor: &mut impl RecordVisitor) -> u64 {
-    let visit = Visit::of(source, block);
+pub(super) fn visit_plain(source: &Source, bytes: &[u8], visitor: &mut impl RecordVisitor) -> u64 {
+    let visit = Visit::of(source, bytes);
     let mut reader = simd_csv::ZeroCopyReaderBuilder::with_capacity(BUFFER_BYTES)
         .has_headers(false)
         .flexible(true)
         .delimiter(source.delimiter)
-        .from_reader(LINE_END.chain(&block.bytes[..]));
+        .from_reader(LINE_END.chain(bytes));
     let mut visited = 0;
     while let Ok(Some(record)) = reader.read_byte_record() {
         visit.record(&record, visitor);
@@ -153,33 +153,33 @@ pub(super) fn visit_plain(source: &Source, block: &Block, visitor: &mut impl Rec
 }
 
 /// As [`visit_plain`], for a block with literal quotes.
-pub(super) fn visit_odd(source: &Source, block: &Block, visitor: &mut impl RecordVisitor) -> u64 {
-    let visit = Visit::of(source, block);
-    each_odd(source, block, |record| visit.record(record, visitor))
+pub(super) fn visit_odd(source: &Source, bytes: &[u8], visitor: &mut impl RecordVisitor) -> u64 {
+    let visit = Visit::of(source, bytes);
+    each_odd(source, bytes, |record| visit.record(record, visitor))
 }
 
 /// Visits the one record of a block that holds the first line of a record that is too long.
 pub(super) fn visit_too_long(
     source: &Source,
-    block: &Block,
+    bytes: &[u8],
     visitor: &mut impl RecordVisitor,
 ) -> u64 {
     let mut first = csv::ByteRecord::new();
-    each_odd(source, block, |record| first.clone_from(record));
+    each_odd(source, bytes, |record| first.clone_from(record));
     visitor.fault(
         RecordFault::TooLong,
-        &Visit::of(source, block).mended(&first),
+        &Visit::of(source, bytes).mended(&first),
     );
     1
 }
 
-fn each_odd(source: &Source, block: &Block, mut each: impl FnMut(&csv::ByteRecord)) -> u64 {
+fn each_odd(source: &Source, bytes: &[u8], mut each: impl FnMut(&csv::ByteRecord)) -> u64 {
     let mut reader = csv::ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
         .delimiter(source.delimiter)
         .buffer_capacity(BUFFER_BYTES)
-        .from_reader(LINE_END.chain(&block.bytes[..]));
+        .from_reader(LINE_END.chain(bytes));
     let mut record = csv::ByteRecord::new();
     let mut visited = 0;
     while reader
@@ -203,13 +203,13 @@ struct Visit {
 }
 
 impl Visit {
-    fn of(source: &Source, block: &Block) -> Self {
-        let is_clean = utf8::is_clean(&block.bytes);
+    fn of(source: &Source, bytes: &[u8]) -> Self {
+        let is_clean = utf8::is_clean(bytes);
         Self {
             columns: source.header.len(),
             delimiter: source.delimiter,
             is_clean,
-            is_bare: is_clean && source.delimiter == b',' && !utf8::has_controls(&block.bytes),
+            is_bare: is_clean && source.delimiter == b',' && !utf8::has_controls(bytes),
         }
     }
 
@@ -250,8 +250,7 @@ impl Visit {
 
 #[cfg(test)]
 mod tests {
-    use super::super::blocks::BlockKind;
-    use super::super::{AudienceFiles, SourceId, header};
+    use super::super::{AudienceFiles, header};
     use super::*;
     use crate::audience::scan::{Scanner, Syntax};
     use crate::audience::stream::Origin;
@@ -295,20 +294,8 @@ mod tests {
         header::inspect("a.csv".to_owned(), &mut origin, &files).unwrap()
     }
 
-    fn block(bytes: &[u8]) -> Block {
-        Block {
-            sequence: 0,
-            source: SourceId(0),
-            first_record: 1,
-            records: 0,
-            bytes: bytes.to_vec(),
-            consumed_bytes: 0,
-            kind: BlockKind::Plain,
-        }
-    }
-
     fn seen(
-        visit: impl FnOnce(&Source, &Block, &mut Seen) -> u64,
+        visit: impl FnOnce(&Source, &[u8], &mut Seen) -> u64,
         source: &Source,
         bytes: &[u8],
     ) -> Vec<(Option<RecordFault>, Vec<Vec<u8>>)> {
@@ -316,7 +303,7 @@ mod tests {
             columns: source.header.len(),
             records: Vec::new(),
         };
-        let visited = visit(source, &block(bytes), &mut seen);
+        let visited = visit(source, bytes, &mut seen);
         assert_eq!(visited, seen.records.len() as u64);
         seen.records
     }

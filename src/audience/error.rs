@@ -4,6 +4,8 @@
 
 use std::io;
 
+use crate::query::QueryError;
+
 /// Why the audience cannot be read, or not to its end.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -149,6 +151,25 @@ pub enum AudienceError {
         /// What the decompressor says.
         source: io::Error,
     },
+    /// A Parquet file that is cut, damaged, or of a kind that is not known.
+    #[cfg(feature = "parquet")]
+    #[error("{name}: this Parquet file cannot be read")]
+    Parquet {
+        /// The file.
+        name: String,
+        /// What the decoder says.
+        source: parquet::errors::ParquetError,
+    },
+    /// The query, or the connection it runs on.
+    #[error("{name}{}", match record { 0 => String::new(), record => format!(": record {record}") })]
+    Query {
+        /// What its result is called.
+        name: String,
+        /// The first record that did not come, counted from 1; 0 where none was asked for yet.
+        record: u64,
+        /// What went wrong.
+        source: QueryError,
+    },
     /// The system failed to read.
     #[error("{name}: {}: read", place(*record))]
     Read {
@@ -246,9 +267,14 @@ fn suggested(name: Option<&str>) -> String {
 /// A kind of file that is recognised and not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
-    /// Parquet, by its name or first bytes.
-    #[error("Parquet is not read by this version")]
+    /// Parquet, in a build without it.
+    #[error(
+        "is Parquet, which this build does not read: it was compiled without the feature parquet"
+    )]
     Parquet,
+    /// Parquet that is no regular file.
+    #[error("Parquet is read from files alone: its end must be read before its beginning")]
+    ParquetStream,
     /// An Excel workbook, by its name.
     #[error("a workbook is not read; save it as CSV")]
     Workbook,

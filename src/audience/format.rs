@@ -15,15 +15,35 @@ pub enum SourceFormat {
     Tsv,
     /// One JSON object per line.
     Ndjson,
+    /// Columns of typed values, in a file.
+    Parquet,
+    /// Columns of typed values, as an engine sends them.
+    Columns,
 }
 
 impl SourceFormat {
     /// What stands between cells when nothing else is said.
     pub fn default_delimiter(self) -> u8 {
         match self {
-            Self::Csv | Self::Ndjson => b',',
+            Self::Csv | Self::Ndjson | Self::Parquet | Self::Columns => b',',
             Self::Tsv => b'\t',
         }
+    }
+
+    /// Its name in a job file; what an engine sends is called a query.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::Tsv => "tsv",
+            Self::Ndjson => "ndjson",
+            Self::Parquet => "parquet",
+            Self::Columns => "query",
+        }
+    }
+
+    /// Whether its values have types and its records come as batches of columns, not as text.
+    pub fn is_columnar(self) -> bool {
+        matches!(self, Self::Parquet | Self::Columns)
     }
 }
 
@@ -51,7 +71,7 @@ pub(super) fn of_name(name: &str) -> Result<SourceFormat, AudienceError> {
     match extension(stem) {
         "tsv" | "tab" => Ok(SourceFormat::Tsv),
         "ndjson" | "jsonl" | "json-lines" | "jsonlines" => Ok(SourceFormat::Ndjson),
-        "parquet" => unreadable(Unreadable::Parquet),
+        "parquet" | "parq" => Ok(SourceFormat::Parquet),
         "xlsx" | "xls" | "xlsm" | "ods" => unreadable(Unreadable::Workbook),
         _ => Ok(SourceFormat::Csv),
     }
@@ -69,7 +89,7 @@ pub(super) fn compression_of(first_bytes: &[u8], name: &str) -> Result<Compressi
         [0x1f, 0x8b, ..] => Ok(Compression::Gzip),
         [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Ok(Compression::Zstd),
         [b'P', b'K', 3, 4, ..] => unreadable(Unreadable::Archive),
-        [b'P', b'A', b'R', b'1', last, ..] if !is_text(*last) => unreadable(Unreadable::Parquet),
+        bytes if is_parquet(bytes) => unreadable(Unreadable::ParquetStream),
         bytes if bytes.starts_with(XZ) || is_bzip2(bytes) => unreadable(Unreadable::Compression),
         [] => Ok(Compression::None),
         _ => Ok(match extension(&name.to_ascii_lowercase()) {
@@ -78,6 +98,11 @@ pub(super) fn compression_of(first_bytes: &[u8], name: &str) -> Result<Compressi
             _ => Compression::None,
         }),
     }
+}
+
+/// Whether a file with these first bytes is Parquet.
+pub(super) fn is_parquet(first_bytes: &[u8]) -> bool {
+    matches!(first_bytes, [b'P', b'A', b'R', b'1', last, ..] if !is_text(*last))
 }
 
 fn is_bzip2(bytes: &[u8]) -> bool {
@@ -112,13 +137,10 @@ mod tests {
             ("a.jsonl.gz", SourceFormat::Ndjson),
             ("x/a.ndjson", SourceFormat::Ndjson),
             ("a.json-lines", SourceFormat::Ndjson),
+            ("x/a.parquet", SourceFormat::Parquet),
         ] {
             assert_eq!(of_name(name).unwrap(), format, "{name}");
         }
-        assert_eq!(
-            of_name("x/a.parquet").unwrap_err().to_string(),
-            "x/a.parquet: Parquet is not read by this version"
-        );
         assert!(
             of_name("a.xlsx")
                 .unwrap_err()

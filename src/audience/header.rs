@@ -8,7 +8,7 @@ use encoding_rs::{Encoding, UTF_8};
 use super::error::{AudienceError, Dialect, LikelyDelimiter, Unreadable};
 use super::format::{self, SourceFormat};
 use super::scan::{Scan, Scanner, Syntax};
-use super::stream::{Origin, PEEK_BYTES, Peek};
+use super::stream::{Origin, PEEK_BYTES, Peek, query_error};
 use super::{AudienceFiles, Source, json, stream, utf8};
 use crate::record::MAX_RECORD_BYTES;
 
@@ -39,6 +39,7 @@ pub(super) fn inspect(
         size_bytes: origin.size_bytes(),
         preamble: Vec::new(),
         columns: HashMap::new(),
+        projection: None,
     };
     if marked.is_none_or(|encoding| encoding == UTF_8) && is_rejects(&peek.bytes) {
         source.is_rejects = true;
@@ -96,7 +97,7 @@ impl Source {
     pub(super) fn syntax(&self) -> Syntax {
         match self.format {
             SourceFormat::Ndjson => Syntax::Lines,
-            SourceFormat::Csv | SourceFormat::Tsv => Syntax::Csv {
+            _ => Syntax::Csv {
                 delimiter: self.delimiter,
             },
         }
@@ -111,7 +112,13 @@ impl Source {
     /// system, everything else comes from unpacking.
     pub(super) fn read_error(&self, record: u64, source: std::io::Error) -> AudienceError {
         let name = self.name.clone();
-        if source.raw_os_error().is_some() {
+        if let Some(error) = query_error(&source) {
+            AudienceError::Query {
+                name,
+                record,
+                source: error.clone(),
+            }
+        } else if source.raw_os_error().is_some() {
             AudienceError::Read {
                 name,
                 record,

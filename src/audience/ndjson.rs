@@ -1,6 +1,6 @@
 //! The records of an NDJSON block: one JSON object per line, its keys the columns.
 
-use super::{Block, Source, json, scan, utf8};
+use super::{Source, json, scan, utf8};
 use crate::record::{Cell, Record, RecordFault, RecordVisitor};
 
 /// A line that is an object: the raw value of each column.
@@ -26,13 +26,13 @@ impl Record for Line<'_> {
 }
 
 /// Visits the records of a block and tells how many there were.
-pub(super) fn visit(source: &Source, block: &Block, visitor: &mut impl RecordVisitor) -> u64 {
+pub(super) fn visit(source: &Source, bytes: &[u8], visitor: &mut impl RecordVisitor) -> u64 {
     let mut visited = 0;
     let mut values = vec![None; source.header.len()];
-    let whole = simdutf8::basic::from_utf8(&block.bytes)
+    let whole = simdutf8::basic::from_utf8(bytes)
         .ok()
         .filter(|text| !text.contains('\0'));
-    let mut rest = &block.bytes[..];
+    let mut rest = bytes;
     let mut offset = 0;
     while !rest.is_empty() {
         let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());

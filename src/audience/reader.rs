@@ -1,9 +1,9 @@
 //! Visits the records of a block, whatever its source.
 
-use super::blocks::BlockKind;
+use super::blocks::{BlockKind, Content};
 use super::error::AudienceError;
 use super::format::SourceFormat;
-use super::{Block, Source, csv, ndjson};
+use super::{Block, Source, csv, ndjson, typed};
 use crate::record::RecordVisitor;
 
 /// Reads the records of blocks, of any source and in any order. One per worker.
@@ -24,12 +24,15 @@ impl RecordReader {
         block: &Block,
         visitor: &mut impl RecordVisitor,
     ) -> Result<(), AudienceError> {
-        let found = match (source.format, block.kind) {
-            (SourceFormat::Ndjson, BlockKind::TooLong) => ndjson::visit_too_long(visitor),
-            (SourceFormat::Ndjson, _) => ndjson::visit(source, block, visitor),
-            (_, BlockKind::Plain) => csv::visit_plain(source, block, visitor),
-            (_, BlockKind::Odd) => csv::visit_odd(source, block, visitor),
-            (_, BlockKind::TooLong) => csv::visit_too_long(source, block, visitor),
+        let found = match &block.content {
+            Content::Columns(batch) => typed::visit(batch, visitor),
+            Content::Text { bytes, kind } => match (source.format, kind) {
+                (SourceFormat::Ndjson, BlockKind::TooLong) => ndjson::visit_too_long(visitor),
+                (SourceFormat::Ndjson, _) => ndjson::visit(source, bytes, visitor),
+                (_, BlockKind::Plain) => csv::visit_plain(source, bytes, visitor),
+                (_, BlockKind::Odd) => csv::visit_odd(source, bytes, visitor),
+                (_, BlockKind::TooLong) => csv::visit_too_long(source, bytes, visitor),
+            },
         };
         if found == block.records {
             return Ok(());

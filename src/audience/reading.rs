@@ -11,7 +11,7 @@ use crossbeam_channel::Receiver;
 use memchr::{memchr, memchr2};
 
 use super::Source;
-use super::blocks::{BlockKind, BlockLimits};
+use super::blocks::{BlockKind, BlockLimits, Content, Piece};
 use super::error::AudienceError;
 use super::scan::{Scan, Scanner, Syntax};
 use super::stream::{self, Bytes, Origin};
@@ -20,13 +20,6 @@ use super::stream::{self, Bytes, Origin};
 /// beyond them such passes may look at each byte of the text [`PASSES`] times, so that no file takes hours.
 const FREE_GIVE_UPS: u64 = 256;
 const PASSES: u64 = 64;
-
-/// A block before it has its place.
-pub(super) struct Piece {
-    pub(super) bytes: Vec<u8>,
-    pub(super) records: u64,
-    pub(super) kind: BlockKind,
-}
 
 /// One source being read.
 pub(super) struct Reading {
@@ -149,14 +142,15 @@ impl Reading {
         next.reserve(self.limits.block_bytes.max(self.buffer.len() - end));
         next.extend_from_slice(&self.buffer[end..]);
         self.buffer.truncate(end);
+        let kind = if self.scanner.is_odd() {
+            BlockKind::Odd
+        } else {
+            BlockKind::Plain
+        };
+        let bytes = std::mem::replace(&mut self.buffer, next);
         let piece = Piece {
             records: self.scanner.records(),
-            kind: if self.scanner.is_odd() {
-                BlockKind::Odd
-            } else {
-                BlockKind::Plain
-            },
-            bytes: std::mem::replace(&mut self.buffer, next),
+            content: Content::Text { bytes, kind },
         };
         self.scanner.take();
         piece
@@ -182,10 +176,10 @@ impl Reading {
             self.is_skipping = true;
         }
         self.scanner.restart(0);
+        let kind = BlockKind::TooLong;
         Ok(Piece {
-            bytes,
             records: 1,
-            kind: BlockKind::TooLong,
+            content: Content::Text { bytes, kind },
         })
     }
 

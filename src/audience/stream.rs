@@ -11,8 +11,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_8};
 
-use super::error::AudienceError;
+use super::columns::Batches;
+use super::error::{AudienceError, Unreadable};
 use super::format::{self, Compression};
+use super::{Source, parquet};
+use crate::query::QueryError;
 
 /// How much of a source is looked at before its records are read.
 pub(super) const PEEK_BYTES: usize = 1 << 20;
@@ -33,6 +36,8 @@ pub(super) enum Origin {
     Stream(Unpacked),
     /// A stream whose packing is not known yet.
     Raw(Bytes),
+    /// The result of a query.
+    Batches(Batches),
     Taken,
 }
 
@@ -121,7 +126,26 @@ impl Origin {
             }
             Self::Raw(raw) => unpack(raw, name),
             Self::Stream(unpacked) => Ok(unpacked),
-            Self::Taken => unpack(Box::new(io::empty()), name),
+            // Batches are no text; nobody asks.
+            Self::Taken | Self::Batches(_) => unpack(Box::new(io::empty()), name),
+        }
+    }
+}
+
+impl Origin {
+    /// The batches of a source of columns; those of a query are given once.
+    pub(super) fn into_batches(
+        self,
+        source: &Source,
+        consumed: &Arc<AtomicU64>,
+    ) -> Result<Batches, AudienceError> {
+        match self {
+            Self::Batches(batches) => Ok(batches),
+            Self::File { path, .. } => parquet::open(&path, source, consumed),
+            _ => Err(AudienceError::Unreadable {
+                name: source.name.clone(),
+                kind: Unreadable::ParquetStream,
+            }),
         }
     }
 }
@@ -194,7 +218,15 @@ impl<R: Read> Read for Counting<R> {
     }
 }
 
+/// What broke a query whose result is read as text.
+pub(super) fn query_error(error: &io::Error) -> Option<&QueryError> {
+    error.get_ref()?.downcast_ref()
+}
+
 fn copy_of(error: &io::Error) -> io::Error {
+    if let Some(error) = query_error(error) {
+        return io::Error::other(error.clone());
+    }
     match error.raw_os_error() {
         Some(number) => io::Error::from_raw_os_error(number),
         None => io::Error::new(error.kind(), error.to_string()),

@@ -6,7 +6,6 @@ use std::time::Duration;
 use super::Surroundings;
 use super::run::{Finished, RunOptions, execute};
 use super::sandbox::USERNAME;
-use crate::audience::Audience;
 use crate::cli::DemoArgs;
 use crate::error::Error;
 use crate::job::Job;
@@ -58,7 +57,7 @@ pub fn demo(args: &DemoArgs, surroundings: &Surroundings) -> Result<Finished, Er
         directory.join("customers.csv").display()
     ));
     let job = sample_job(&directory, &sandbox, surroundings)?;
-    let audience = Audience::open(&job.audience, Box::new(std::io::empty()))?;
+    let audience = super::open_audience(&job, &[], surroundings)?;
     let finished = execute(
         &job,
         audience,

@@ -34,7 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub fn estimate(args: &EstimateArgs, surroundings: &Surroundings) -> Result<String, Error> {
     let mut job = Job::load_without_server(&args.job, &surroundings.environment)?;
     super::apply(false, &args.state, &mut job);
-    let audience = Audience::open(&job.audience, Box::new(std::io::stdin()))?;
+    let audience = super::open_audience(&job, &[], surroundings)?;
     let is_stream = audience.total_bytes().is_none();
     let limit = match args.limit {
         RowLimit::Rows(rows) => rows,

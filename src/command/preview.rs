@@ -59,7 +59,7 @@ fn of_job(path: &Path, args: &PreviewArgs, surroundings: &Surroundings) -> Resul
         )));
     }
     let job = Job::load_without_server(path, &surroundings.environment)?;
-    let audience = Audience::open(&job.audience, Box::new(std::io::stdin()))?;
+    let audience = super::open_audience(&job, &[], surroundings)?;
     Ok(Subject {
         job,
         audience,

@@ -4,6 +4,7 @@
 //! wires them, `format` and `deliver` are the two halves that run side by side.
 
 mod approve;
+mod before;
 mod begin;
 mod deliver;
 mod format;
@@ -80,7 +81,10 @@ pub fn run(
     if let Some(run_id) = &args.approve_removals {
         return approve::approve(&job, run_id, options, surroundings);
     }
-    let audience = Audience::open(&job.audience, Box::new(std::io::stdin()))?;
+    if job.audience.is_query() || job.before.is_some() {
+        return before::run(&job, options, surroundings);
+    }
+    let audience = super::open_audience(&job, &[], surroundings)?;
     execute(&job, audience, options, surroundings)
 }
 
@@ -91,8 +95,22 @@ pub fn execute(
     options: RunOptions,
     surroundings: &Surroundings,
 ) -> Result<Finished, Error> {
+    execute_locked(job, audience, None, options, surroundings)
+}
+
+/// As [`execute`], for who may have the job's lock already.
+fn execute_locked(
+    job: &Job,
+    audience: Audience,
+    lock: Option<JobLock>,
+    options: RunOptions,
+    surroundings: &Surroundings,
+) -> Result<Finished, Error> {
     let clock = Instant::now();
     let mut delivery = destination(job, options)?.cloned();
+    // All columns, so that a name that is nearly right is found; then those alone that are read.
+    Mapping::new(job, audience.sources())?;
+    let audience = audience.only(|name| job.reads(name));
     let mapping = Mapping::new(job, audience.sources())?;
     // Before the lock: a person may take their time, and another run need not wait for that.
     if let Some(delivery) = &mut delivery {
@@ -102,7 +120,10 @@ pub fn execute(
     let looked = list::look_first(job, options, surroundings)?;
     let state = JobDirectory::new(&job.state_directory, &job.name);
     state.create()?;
-    let _lock = JobLock::take(state.path())?;
+    let _lock = match lock {
+        Some(lock) => lock,
+        None => JobLock::take(state.path())?,
+    };
     let begun = begin::begin(job, &audience, options, &state)?;
     let mut warnings = begun.warnings.clone();
     warnings.extend(looked);

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::JobError;
 use super::text::{ByteCount, Span};
+use crate::query::Parameter;
 
 /// A whole job file. Every field's default is the one in the README's table of keys.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
@@ -72,13 +73,32 @@ impl Headers {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct AudienceSection {
     /// Paths, globs, or `-` for standard input.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<String>,
-    /// `csv`, `tsv` or `ndjson`; by the file's name if absent.
+    /// `csv`, `tsv`, `ndjson` or `parquet`; by the file's name if absent.
     pub format: Option<String>,
     /// One character.
     pub delimiter: Option<String>,
     /// A name that the WHATWG Encoding Standard knows.
     pub encoding: Option<String>,
+    /// `postgresql://host/database`, or empty where PG* variables say it.
+    pub postgres: Option<String>,
+    /// Environment variable with the password of the PostgreSQL server.
+    pub password_env: Option<String>,
+    /// The longest that a statement may run on the PostgreSQL server.
+    pub statement_timeout: Option<Span>,
+    /// An engine with an ADBC driver.
+    pub adbc: Option<AdbcSection>,
+    /// The query whose result is the audience.
+    pub query: Option<String>,
+    /// The file that the query stands in.
+    pub query_file: Option<String>,
+    /// What is bound to the query.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub parameters: IndexMap<String, Parameter>,
+    /// Statements that a run executes first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub before: Vec<String>,
     /// `email`, `phone_number` or `external_id`.
     pub primary_key: Option<String>,
     /// What no row to write means.
@@ -90,6 +110,24 @@ pub struct AudienceSection {
     /// What becomes of columns that `[columns]` does not name.
     #[serde(default)]
     pub unlisted: Unlisted,
+}
+
+/// `[audience.adbc]`.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct AdbcSection {
+    /// A shared library's absolute path, or a driver's name.
+    pub driver: String,
+    /// The library's entry point.
+    pub entrypoint: Option<String>,
+    /// Where the database is.
+    pub uri: Option<String>,
+    /// Options of the database.
+    #[serde(default)]
+    pub options: IndexMap<String, Parameter>,
+    /// Options whose values are secrets: environment variables with them.
+    #[serde(default)]
+    pub option_env: IndexMap<String, String>,
 }
 
 /// What no row to write means.

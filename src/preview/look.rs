@@ -348,14 +348,13 @@ fn kind(kind: ColumnKind) -> &'static str {
 }
 
 fn source_look(source: &Source) -> SourceLook {
-    let (format, delimiter) = match source.format {
-        SourceFormat::Csv => ("csv", Some(source.delimiter)),
-        SourceFormat::Tsv => ("tsv", Some(source.delimiter)),
-        SourceFormat::Ndjson => ("ndjson", None),
+    let delimiter = match source.format {
+        SourceFormat::Csv | SourceFormat::Tsv => Some(source.delimiter),
+        SourceFormat::Ndjson | SourceFormat::Parquet | SourceFormat::Columns => None,
     };
     SourceLook {
         name: source.name.clone(),
-        format,
+        format: source.format.name(),
         delimiter: delimiter.map(|byte| char::from(byte).to_string()),
         encoding: source.encoding.name(),
         columns: source.header.len(),

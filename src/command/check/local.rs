@@ -5,7 +5,7 @@ use std::path::Path;
 use rustix::fs::{Access, access, statvfs};
 
 use super::findings::{Findings, Name, Outcome, Standing};
-use crate::audience::{Audience, SourceFormat};
+use crate::audience::{Audience, AudienceSettings, SourceFormat};
 use crate::error::Error;
 use crate::job::Job;
 use crate::job::file::Deliver;
@@ -18,12 +18,16 @@ use crate::state::JobDirectory;
 
 /// The files, their headers, and the mapping of their columns.
 pub(super) fn audience(job: &Job, findings: &mut Findings) {
-    if job.audience.files.iter().any(|file| file == "-") {
+    let files = match &job.audience {
+        AudienceSettings::Files(files) => files,
+        AudienceSettings::Query(..) => return,
+    };
+    if files.files.iter().any(|file| file == "-") {
         findings.skip(Name::Audience, "standard input is read by a run alone");
         findings.skip(Name::Columns, "standard input is read by a run alone");
         return;
     }
-    let opened = Audience::open(&job.audience, Box::new(std::io::empty()));
+    let opened = Audience::open(files, Box::new(std::io::empty()));
     let audience = findings.note(Name::Audience, opened.map_err(Error::from), |audience| {
         Outcome {
             detail: describe(audience),
@@ -56,9 +60,8 @@ fn describe(audience: &Audience) -> String {
     match sources {
         [source] => {
             let format = match source.format {
-                SourceFormat::Csv => "CSV",
-                SourceFormat::Tsv => "TSV",
-                SourceFormat::Ndjson => "NDJSON",
+                SourceFormat::Parquet => "Parquet",
+                format => &format.name().to_ascii_uppercase(),
             };
             let columns = count(source.header.len() as u64, "column");
             format!("{}: {format}, {columns}{size}", source.name)

@@ -41,6 +41,7 @@ pub(super) fn begin(
     let identity = Identity {
         job_fingerprint: job.fingerprint.clone(),
         sources: audience.fingerprints()?,
+        is_query: job.audience.is_query(),
         limit: options.limit,
     };
     if options.dry_run {
@@ -99,6 +100,7 @@ fn new_run(
         job_fingerprint,
         sources,
         limit,
+        is_query: _,
     } = identity;
     let manifest = RunManifest {
         version: MANIFEST_VERSION,

@@ -132,7 +132,12 @@ impl<'a> Stages<'a> {
 
     /// The usual way: parts are sent while later rows are still being formatted.
     fn format_and_deliver(&self, audience: Audience, delivery: &Delivery) -> Outcome {
-        let (release, queue) = bounded(self.job.max_waiting);
+        // A query is read at full speed: no engine holds a snapshot while parts wait for a slow link.
+        let (release, queue) = if self.job.audience.is_query() {
+            unbounded()
+        } else {
+            bounded(self.job.max_waiting)
+        };
         std::thread::scope(|scope| {
             let delivering = scope.spawn(|| self.deliver(delivery, queue));
             let formatted = self.format(audience, Some(release));

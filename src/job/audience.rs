@@ -1,0 +1,269 @@
+//! `[audience]` as it is meant: files, or a query and where it runs.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use super::file::{AdbcSection, AudienceSection, JobFile};
+use super::{JobError, value};
+use crate::audience::{AudienceFiles, AudienceSettings, SourceFormat};
+use crate::query::{Connection, PostgresSettings, Query};
+
+/// What a run has an engine do before the audience is read.
+#[derive(Debug, Clone)]
+pub struct Before {
+    /// Where.
+    pub connection: Connection,
+    /// In this order.
+    pub statements: Vec<String>,
+}
+
+/// The files to read, or the query to ask.
+pub(super) fn settings(file: &JobFile, base: &Path) -> Result<AudienceSettings, JobError> {
+    let section = &file.audience;
+    let connection = connection(section)?;
+    let text = match (&section.query, &section.query_file) {
+        (Some(_), Some(_)) => {
+            return Err(value(
+                "audience.query-file",
+                "stands beside query; write one of them",
+            ));
+        }
+        (Some(query), None) => Some(query.clone()),
+        (None, Some(path)) => Some(read_query(&base.join(path))?),
+        (None, None) => None,
+    };
+    match (connection, text) {
+        (None, None) => {
+            refuse_parameters(section)?;
+            Ok(AudienceSettings::Files(audience_files(file, base)?))
+        }
+        (None, Some(_)) => Err(value(
+            "audience.query",
+            "needs to know where: write postgres = \"postgresql://host/database\", or [audience.adbc]",
+        )),
+        (Some(_), None) if !section.files.is_empty() => {
+            if section.before.is_empty() {
+                return Err(value(
+                    "audience.before",
+                    "is needed where a connection stands beside files; without statements drop the connection",
+                ));
+            }
+            refuse_parameters(section)?;
+            Ok(AudienceSettings::Files(audience_files(file, base)?))
+        }
+        (Some(_), None) => Err(value(
+            "audience.query",
+            "is missing; write query = \"SELECT …\", or query-file = \"audience.sql\"",
+        )),
+        (Some(_), Some(_)) if !section.files.is_empty() => Err(value(
+            "audience.files",
+            "stands beside a query; the audience is one of them",
+        )),
+        (Some(connection), Some(text)) => {
+            for (key, is_there) in [
+                ("audience.format", section.format.is_some()),
+                ("audience.delimiter", section.delimiter.is_some()),
+                ("audience.encoding", section.encoding.is_some()),
+            ] {
+                if is_there {
+                    return Err(value(key, "is for files; the audience is a query"));
+                }
+            }
+            if text.trim().is_empty() {
+                return Err(value("audience.query", "is empty"));
+            }
+            if matches!(connection, Connection::Postgres(_)) {
+                refuse_parameters(section)?;
+            }
+            let parameters = section.parameters.iter();
+            Ok(AudienceSettings::Query(
+                connection,
+                Query {
+                    text,
+                    parameters: parameters
+                        .map(|(name, value)| (name.clone(), value.clone()))
+                        .collect(),
+                },
+            ))
+        }
+    }
+}
+
+/// The statements that come first, if there are any.
+pub(super) fn before(file: &JobFile) -> Result<Option<Before>, JobError> {
+    let section = &file.audience;
+    if section.before.is_empty() {
+        return Ok(None);
+    }
+    match connection(section)? {
+        Some(connection) => Ok(Some(Before {
+            connection,
+            statements: section.before.clone(),
+        })),
+        None => Err(value(
+            "audience.before",
+            "needs to know where: write postgres = \"postgresql://host/database\", or [audience.adbc]",
+        )),
+    }
+}
+
+/// Refuses a job file that loads a driver and that others than its owner can write: they could have it load theirs.
+pub(super) fn trust(file: &JobFile, path: &Path) -> Result<(), JobError> {
+    if file.audience.adbc.is_none() {
+        return Ok(());
+    }
+    let unreadable = |source| JobError::Unreadable {
+        path: path.to_owned(),
+        source,
+    };
+    let mode = std::fs::metadata(path)
+        .map_err(unreadable)?
+        .permissions()
+        .mode();
+    if mode & 0o022 == 0 {
+        return Ok(());
+    }
+    Err(value(
+        "audience.adbc",
+        format!(
+            "loads a driver, and others can write this file (mode {:03o}); chmod go-w it",
+            mode & 0o777
+        ),
+    ))
+}
+
+fn connection(section: &AudienceSection) -> Result<Option<Connection>, JobError> {
+    let postgres_only = [
+        ("audience.password-env", section.password_env.is_some()),
+        (
+            "audience.statement-timeout",
+            section.statement_timeout.is_some(),
+        ),
+    ];
+    if section.postgres.is_none()
+        && let Some((key, _)) = postgres_only.iter().find(|(_, is_there)| *is_there)
+    {
+        return Err(value(key, "is for postgres, which is not there"));
+    }
+    match (&section.postgres, &section.adbc) {
+        (None, None) => Ok(None),
+        (Some(_), Some(_)) => Err(value(
+            "audience.adbc",
+            "stands beside postgres; an audience has one connection",
+        )),
+        (Some(url), None) => {
+            let settings = PostgresSettings {
+                url: url.clone(),
+                password_env: section.password_env.clone(),
+                statement_timeout: section
+                    .statement_timeout
+                    .map(|span| span.0)
+                    .filter(|span| !span.is_zero()),
+            };
+            settings
+                .check()
+                .map_err(|problem| value("audience.postgres", problem))?;
+            Ok(Some(Connection::Postgres(settings)))
+        }
+        (None, Some(adbc)) => adbc_connection(adbc).map(Some),
+    }
+}
+
+#[cfg(feature = "adbc")]
+fn adbc_connection(section: &AdbcSection) -> Result<Connection, JobError> {
+    let options = section.options.iter();
+    let settings = crate::query::AdbcSettings {
+        driver: section.driver.clone(),
+        entrypoint: section.entrypoint.clone(),
+        uri: section.uri.clone().filter(|uri| !uri.is_empty()),
+        options: options
+            .map(|(name, value)| (name.clone(), value.to_string()))
+            .collect(),
+        option_env: section
+            .option_env
+            .iter()
+            .map(|(name, variable)| (name.clone(), variable.clone()))
+            .collect(),
+    };
+    settings
+        .check()
+        .map_err(|(key, problem)| value(key, problem))?;
+    Ok(Connection::Adbc(settings))
+}
+
+#[cfg(not(feature = "adbc"))]
+fn adbc_connection(_: &AdbcSection) -> Result<Connection, JobError> {
+    Err(value(
+        "audience.adbc",
+        "is not in this build; it was compiled without the feature adbc",
+    ))
+}
+
+fn refuse_parameters(section: &AudienceSection) -> Result<(), JobError> {
+    if section.parameters.is_empty() {
+        return Ok(());
+    }
+    Err(value(
+        "audience.parameters",
+        "is for a query by ADBC; write the values into the query",
+    ))
+}
+
+fn read_query(path: &Path) -> Result<String, JobError> {
+    std::fs::read_to_string(path).map_err(|source| JobError::QueryFile {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Which files to read, of a job file's `[audience]`.
+pub fn audience_files(file: &JobFile, base: &Path) -> Result<AudienceFiles, JobError> {
+    let section = &file.audience;
+    if section.files.is_empty() {
+        return Err(value(
+            "audience.files",
+            "names no file; write files = [\"audience.csv\"], or a query and where it runs",
+        ));
+    }
+    let format = match section.format.as_deref() {
+        None => None,
+        Some("csv") => Some(SourceFormat::Csv),
+        Some("tsv") => Some(SourceFormat::Tsv),
+        Some("ndjson") => Some(SourceFormat::Ndjson),
+        Some("parquet") => Some(SourceFormat::Parquet),
+        Some(_) => {
+            return Err(value(
+                "audience.format",
+                "must be \"csv\", \"tsv\", \"ndjson\" or \"parquet\"",
+            ));
+        }
+    };
+    let delimiter = match section.delimiter.as_deref().map(str::as_bytes) {
+        None => None,
+        // As a shell hands it over.
+        Some(b"\\t") => Some(b'\t'),
+        Some([byte]) if byte.is_ascii() && !matches!(byte, b'"' | b'\n' | b'\r' | 0) => Some(*byte),
+        Some(_) => {
+            return Err(value(
+                "audience.delimiter",
+                "must be one ASCII character, such as \";\" or \"\\t\"",
+            ));
+        }
+    };
+    let encoding = match section.encoding.as_deref() {
+        None => encoding_rs::UTF_8,
+        Some(label) => encoding_rs::Encoding::for_label(label.as_bytes()).ok_or_else(|| {
+            value(
+                "audience.encoding",
+                "is no encoding's name; \"utf-8\", \"windows-1252\" and \"utf-16le\" are some",
+            )
+        })?,
+    };
+    Ok(AudienceFiles {
+        files: section.files.clone(),
+        base: base.to_owned(),
+        format,
+        delimiter,
+        encoding,
+    })
+}

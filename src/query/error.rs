@@ -1,0 +1,10 @@
+//! Why a query gives no rows, or not all of them.
+
+/// What is wrong with a connection, a driver, a statement or a query. None of the texts is a server's or a driver's own.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum QueryError {
+    /// A signal came.
+    #[error("interrupted while the query ran")]
+    Interrupted,
+}
