@@ -6,6 +6,10 @@
 //! memory does not grow with the file.
 
 mod blocks;
+#[cfg(feature = "cloud")]
+mod cloud;
+#[cfg(not(feature = "cloud"))]
+mod cloud_absent;
 mod columns;
 mod csv;
 mod error;
@@ -27,9 +31,8 @@ mod typed;
 mod utf8;
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use encoding_rs::Encoding;
@@ -40,7 +43,9 @@ pub use fingerprint::SourceFingerprint;
 pub use format::SourceFormat;
 pub use reader::RecordReader;
 
-use crate::query::{Connection, Query, Rows, Surroundings};
+use crate::query::{Connection, Query, QueryColumn, Rows, Surroundings};
+#[cfg(not(feature = "cloud"))]
+use cloud_absent as cloud;
 #[cfg(not(feature = "parquet"))]
 use parquet_absent as parquet;
 use stream::Origin;
@@ -106,6 +111,8 @@ pub struct Source {
     pub is_rejects: bool,
     /// An encoding that fits better, when the first mebibyte has many bytes that are not UTF-8; something to warn about.
     pub encoding_hint: Option<&'static str>,
+    /// Its rows, where it tells without being read.
+    pub rows: Option<u64>,
     /// Size on disk; none for what is no regular file.
     pub size_bytes: Option<u64>,
     /// The text up to the first record, by which a changed file is noticed.
@@ -142,6 +149,20 @@ impl Audience {
                 })?)
             }
         }
+    }
+
+    /// The header of a query's result, without a row of it.
+    pub fn described(columns: &[QueryColumn]) -> Self {
+        let names = columns.iter().map(|column| column.name.clone());
+        Opening {
+            sources: vec![Source::of_columns(
+                QUERY,
+                SourceFormat::Columns,
+                names.collect(),
+            )],
+            origins: vec![Origin::Batches(Box::new(std::iter::empty()))],
+        }
+        .finish()
     }
 
     fn from_rows(rows: Rows) -> Result<Self, AudienceError> {
@@ -193,9 +214,10 @@ impl Audience {
         let mut stdin = Some(stdin);
         let mut audience = Opening::default();
         for input in files::resolve(files)? {
-            let origin = match input.path {
-                Some(path) => Origin::at_path(path, &input.name)?,
-                None => match stdin.take() {
+            let origin = match (input.object, input.path) {
+                (Some(object), _) => Origin::Object(object),
+                (None, Some(path)) => Origin::at_path(path, &input.name)?,
+                (None, None) => match stdin.take() {
                     Some(stdin) => Origin::of_stream(stdin),
                     None => return Err(AudienceError::StdinTwice),
                 },
@@ -232,10 +254,19 @@ impl Audience {
         self.sources.iter().map(|source| source.size_bytes).sum()
     }
 
+    /// Rows of all sources, where every one of them tells (Parquet files do).
+    pub fn total_rows(&self) -> Option<u64> {
+        self.sources.iter().map(|source| source.rows).sum()
+    }
+
     /// What to remember of the files, to see later whether they are the same; `None` when one is a stream.
     pub fn fingerprints(&self) -> Result<Option<Vec<SourceFingerprint>>, AudienceError> {
         let mut fingerprints = Vec::new();
         for (source, origin) in self.sources.iter().zip(&self.origins) {
+            if let Origin::Object(object) = origin {
+                fingerprints.push(object.fingerprint());
+                continue;
+            }
             let Origin::File { path, .. } = origin else {
                 return Ok(None);
             };
@@ -264,18 +295,25 @@ impl Audience {
 /// The name of a query's result.
 const QUERY: &str = "query";
 
-/// Whether the job, the file's name or its first bytes say that it is Parquet.
-fn is_parquet(path: &Path, name: &str, files: &AudienceFiles) -> Result<bool, AudienceError> {
-    if let Some(format) = files.format {
-        return Ok(format == SourceFormat::Parquet);
-    }
-    let failed = |source| AudienceError::Open {
-        name: name.to_owned(),
-        source,
+/// Whether the job, the file's name or its first bytes say that it is Parquet; a stream is none.
+fn is_parquet(origin: &Origin, name: &str, files: &AudienceFiles) -> Result<bool, AudienceError> {
+    let mut bytes: Box<dyn Read> = match (origin, files.format) {
+        (Origin::File { .. } | Origin::Object(_), Some(format)) => {
+            return Ok(format == SourceFormat::Parquet);
+        }
+        (Origin::File { path, .. }, None) => Box::new(stream::open_file(path, name)?),
+        (Origin::Object(object), None) => object.read()?,
+        _ => return Ok(false),
     };
     let mut first = Vec::new();
-    let file = File::open(path).map_err(failed)?;
-    file.take(8).read_to_end(&mut first).map_err(failed)?;
+    bytes
+        .by_ref()
+        .take(8)
+        .read_to_end(&mut first)
+        .map_err(|source| AudienceError::Open {
+            name: name.to_owned(),
+            source,
+        })?;
     Ok(format::is_parquet(&first) || format::of_name(name)? == SourceFormat::Parquet)
 }
 
@@ -291,6 +329,7 @@ impl Source {
             header,
             is_rejects: false,
             encoding_hint: None,
+            rows: None,
             size_bytes: None,
             preamble: Vec::new(),
             projection: None,
@@ -327,14 +366,14 @@ impl Opening {
         mut origin: Origin,
         files: &AudienceFiles,
     ) -> Result<(), AudienceError> {
-        let source = match &origin {
-            Origin::File { path, size_bytes } if is_parquet(path, &name, files)? => {
-                let mut source =
-                    Source::of_columns(&name, SourceFormat::Parquet, parquet::header(path, &name)?);
-                source.size_bytes = Some(*size_bytes);
-                source
-            }
-            _ => header::inspect(name, &mut origin, files)?,
+        let source = if is_parquet(&origin, &name, files)? {
+            let (header, rows) = parquet::header(&origin, &name)?;
+            let mut source = Source::of_columns(&name, SourceFormat::Parquet, header);
+            source.rows = Some(rows);
+            source.size_bytes = origin.size_bytes();
+            source
+        } else {
+            header::inspect(name, &mut origin, files)?
         };
         self.sources.push(source);
         self.origins.push(origin);

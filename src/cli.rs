@@ -1,11 +1,14 @@
 //! The command line as it is typed: clap structs only, no I/O, no defaults that a job file has too.
 
+mod query;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
 use crate::exit_code::ExitCode;
 use crate::progress::ProgressStyle;
+pub use query::QueryArgs;
 
 /// Turns an audience into Klaviyo's SFTP-import CSV files and delivers them, without losing a row.
 #[derive(Debug, Parser)]
@@ -152,7 +155,7 @@ pub struct RunArgs {
 /// `send`.
 #[derive(Debug, Args)]
 pub struct SendArgs {
-    /// CSV, TSV or NDJSON files, plain, .gz or .zst; globs; - for standard input
+    /// CSV, TSV, NDJSON (plain, .gz or .zst) or Parquet files; globs; - for standard input
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<String>,
     /// Where to
@@ -255,7 +258,7 @@ pub struct AudienceArgs {
     #[arg(long, value_name = "HEADER")]
     pub allow_consent: Vec<String>,
     /// How the files are written [default: by their names]
-    #[arg(long, value_name = "FORMAT", value_parser = ["csv", "tsv", "ndjson"])]
+    #[arg(long, value_name = "FORMAT", value_parser = ["csv", "tsv", "ndjson", "parquet"])]
     pub format: Option<String>,
     /// What stands between cells [default: ,]
     #[arg(long, value_name = "CHAR")]
@@ -354,7 +357,7 @@ pub struct EstimateArgs {
 #[derive(Debug, Args)]
 pub struct InitArgs {
     /// The file to read the header of, or a glob; - for standard input
-    #[arg(value_name = "FILE", required = true)]
+    #[arg(value_name = "FILE", required_unless_present_any = ["query", "query_file", "postgres", "adbc"])]
     pub files: Vec<String>,
     /// Where to
     #[command(flatten)]
@@ -365,6 +368,9 @@ pub struct InitArgs {
     /// The job's name [default: the stem of the first file]
     #[arg(long)]
     pub name: Option<String>,
+    /// A query instead of files
+    #[command(flatten)]
+    pub query: QueryArgs,
 }
 
 /// `runs`.
@@ -534,6 +540,9 @@ Examples:
       --to sftp://AbCdEf_GhIjKl@sftp.klaviyo.com/profiles \\
       --identity ~/.ssh/klaviyo_ed25519 > nightly.toml
   zcat crm.ndjson.gz | klaviyo-export init - --name crm > crm.toml
+  klaviyo-export init --name vip --postgres postgresql://db.example.com/crm \\
+      --query 'SELECT email, phone, tier FROM customers WHERE vip' > vip.toml
+  klaviyo-export init --name vip --adbc duckdb --query-file vip.sql > vip.toml
 
 It takes the flags of `send` and writes them down. Only names of columns are printed, no value.";
 

@@ -18,7 +18,7 @@ pub mod undo;
 
 use std::path::Path;
 
-use crate::audience::{Audience, Source};
+use crate::audience::{Audience, AudienceError, Source};
 use crate::cli::StateArgs;
 use crate::command_line::CommandLine;
 use crate::console::{Console, printable};
@@ -26,7 +26,7 @@ use crate::environment::Environment;
 use crate::error::Error;
 use crate::interrupt::Interrupt;
 use crate::job::{Job, JobPlace};
-use crate::query;
+use crate::query::{self, QueryError};
 use crate::sftp::{KeyFacts, SftpSettings};
 use crate::state::JobDirectory;
 use crate::terminal;
@@ -50,6 +50,24 @@ fn open_audience(
     match (audience, surroundings.interrupt.signal()) {
         (Err(_), Some(signal)) => Err(Error::Interrupted { signal }),
         (audience, _) => Ok(audience?),
+    }
+}
+
+/// What of a query's answer or of `before` went wrong, as an error of the audience; a signal is told instead.
+fn of_query<T>(
+    result: Result<T, QueryError>,
+    name: &str,
+    surroundings: &Surroundings,
+) -> Result<T, Error> {
+    match (result, surroundings.interrupt.signal()) {
+        (Err(_), Some(signal)) => Err(Error::Interrupted { signal }),
+        (result, _) => result.map_err(|source| {
+            Error::Audience(AudienceError::Query {
+                name: name.to_owned(),
+                record: 0,
+                source,
+            })
+        }),
     }
 }
 

@@ -3,6 +3,8 @@
 //! Takes the job that flags and the file's header came to, and gives TOML that the job reader reads back as that job. Names of
 //! columns stand in it, values never.
 
+mod audience;
+
 use std::fmt::Write;
 
 use toml_writer::{TomlKeyBuilder, TomlStringBuilder, WriteTomlKey, WriteTomlValue};
@@ -23,6 +25,8 @@ pub struct DraftColumn {
     pub source: String,
     /// What becomes of it.
     pub fate: Fate,
+    /// Its type, of a query's column.
+    pub type_name: Option<String>,
 }
 
 /// What becomes of a column.
@@ -73,44 +77,11 @@ fn write_draft(
         &format!("name = {}", string(name)),
         "folder of state, start of file names",
     )?;
-    write_audience(out, job, found)?;
+    audience::write(out, job, found)?;
     write_columns(out, columns)?;
     write_normalize(out, job)?;
     write_sftp(out, &job.sftp)?;
     out.write_str(LIST)
-}
-
-fn write_audience(out: &mut String, job: &JobFile, found: &[&str]) -> std::fmt::Result {
-    let audience = &job.audience;
-    let files: Vec<String> = audience.files.iter().map(|file| string(file)).collect();
-    writeln!(out, "\n[audience]")?;
-    line(
-        out,
-        &format!("files = [{}]", files.join(", ")),
-        "globs too: \"exports/*.csv.gz\"",
-    )?;
-    for (key, value) in [
-        ("format", &audience.format),
-        ("delimiter", &audience.delimiter),
-        ("encoding", &audience.encoding),
-    ] {
-        if let Some(value) = value {
-            let remark = if found.contains(&key) {
-                "so the file looks"
-            } else {
-                ""
-            };
-            line(out, &format!("{key} = {}", string(value)), remark)?;
-        }
-    }
-    match &audience.primary_key {
-        Some(key) => line(
-            out,
-            &format!("primary-key = {}", string(key)),
-            "by what duplicates are found",
-        ),
-        None => Ok(()),
-    }
 }
 
 fn write_columns(out: &mut String, columns: &[DraftColumn]) -> std::fmt::Result {
@@ -121,7 +92,8 @@ fn write_columns(out: &mut String, columns: &[DraftColumn]) -> std::fmt::Result 
     writeln!(out, "[columns]")?;
     for column in columns {
         if let Fate::Sent(headers) = &column.fate {
-            writeln!(out, "{} = {}", key(&column.source), headers_value(headers))?;
+            let pair = format!("{} = {}", key(&column.source), headers_value(headers));
+            line(out, &pair, column.type_name.as_deref().unwrap_or_default())?;
         }
     }
     if columns
@@ -137,7 +109,13 @@ fn write_columns(out: &mut String, columns: &[DraftColumn]) -> std::fmt::Result 
         match &column.fate {
             Fate::Sent(_) => {}
             Fate::LeftOut => idle(out, &column.source, "left out by --map")?,
-            Fate::Unmapped(Unmapped::NoMatch) => idle(out, &column.source, "")?,
+            Fate::Unmapped(Unmapped::NoMatch) => {
+                idle(
+                    out,
+                    &column.source,
+                    column.type_name.as_deref().unwrap_or_default(),
+                )?;
+            }
             Fate::Unmapped(Unmapped::Consent) => {
                 idle(out, &column.source, "looks like consent: see allow-consent")?;
             }

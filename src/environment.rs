@@ -39,6 +39,14 @@ impl Environment {
             .filter(|value| !value.is_empty())
     }
 
+    /// The variables whose names begin with `prefix`, with their values, in no order.
+    pub fn beginning_with(&self, prefix: &str) -> impl Iterator<Item = (&str, &str)> {
+        self.0
+            .iter()
+            .filter(move |(name, _)| name.starts_with(prefix))
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// How many times as fast as a clock the windows of an API on loopback pass, by `KLAVIYO_EXPORT_API_SPEED`: a sandbox's
     /// clock may run fast, so that a test does not wait for minutes.
     pub fn api_speed(&self) -> u32 {

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::job::PartLimits;
 use crate::job::file::{Attach, Deliver, Mirror};
 use crate::klaviyo::{MAX_BODY_BYTES, MAX_CHANGES, MAX_JOB_PROFILES, MAX_VALUES, Operation, Rate};
-pub use sample::{Sample, Size};
+pub use sample::{Sample, Size, Total};
 
 /// Megabytes a second, before a run has told how fast the link is.
 pub const ASSUMED_SPEED: f64 = 10.0;

@@ -24,7 +24,7 @@ use crate::normalize::country::Region;
 use crate::profile::column::ProfileColumn;
 use crate::secret::Secret;
 
-pub use audience::{Before, audience_files};
+pub use audience::{Before, audience_files, settings as audience_settings};
 pub use delivery::{Delivery, RetryPolicy, SecretVariables};
 pub use klaviyo::{KeySource, KlaviyoSettings, ListChoice, ListSettings, SentinelSettings};
 

@@ -357,7 +357,7 @@ fn blocks_stay_small_whatever_the_file() {
     text.extend(b"1,2\n".repeat(2_000_000));
     let audience = open(&text, &files(&[], Path::new(""))).unwrap();
     for block in audience.into_blocks() {
-        assert!(block.unwrap().bytes.capacity() <= 2_200_000);
+        assert!(block.unwrap().size_bytes() <= 2_200_000);
     }
 }
 

@@ -160,6 +160,14 @@ pub enum AudienceError {
         /// What the decoder says.
         source: parquet::errors::ParquetError,
     },
+    /// An object in a store.
+    #[error("{name}: {fault}")]
+    Cloud {
+        /// Its address, or the pattern.
+        name: String,
+        /// What went wrong.
+        fault: CloudFault,
+    },
     /// The query, or the connection it runs on.
     #[error("{name}{}", match record { 0 => String::new(), record => format!(": record {record}") })]
     Query {
@@ -262,6 +270,52 @@ fn place(record: u64) -> String {
 
 fn suggested(name: Option<&str>) -> String {
     name.map_or_else(String::new, |name| format!("; did you mean {name}?"))
+}
+
+/// Why an object cannot be read. The store's own words stay out: they may hold keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum CloudFault {
+    /// Neither the object nor, perhaps, the bucket.
+    #[error("there is no such object")]
+    NotFound,
+    /// The account may not.
+    #[error("this account may not read it")]
+    Denied,
+    /// No account, or one that the store does not know.
+    #[error(
+        "the store does not know this account: set AWS_*, GOOGLE_* or AZURE_* variables as its own tools take them"
+    )]
+    Unauthenticated,
+    /// It was replaced.
+    #[error("the object changed while it was being read")]
+    Changed,
+    /// No answer, or none that helps.
+    #[error("the store cannot be reached, or answers with an error")]
+    Unreachable,
+    /// No address.
+    #[error("not an address like s3://BUCKET/KEY")]
+    BadAddress,
+    /// Another machine, where only this one is allowed.
+    #[error("KLAVIYO_EXPORT_LOOPBACK_ONLY is set, and the store is another machine")]
+    NotLoopback,
+    /// A build without them.
+    #[error("object stores are not in this build: compile it with --features cloud")]
+    NotBuilt,
+}
+
+#[cfg(feature = "cloud")]
+impl CloudFault {
+    pub(super) fn of(error: &object_store::Error) -> Self {
+        use object_store::Error;
+        match error {
+            Error::NotFound { .. } => Self::NotFound,
+            Error::PermissionDenied { .. } => Self::Denied,
+            Error::Unauthenticated { .. } => Self::Unauthenticated,
+            Error::Precondition { .. } | Error::NotModified { .. } => Self::Changed,
+            Error::InvalidPath { .. } => Self::BadAddress,
+            _ => Self::Unreachable,
+        }
+    }
 }
 
 /// A kind of file that is recognised and not read.

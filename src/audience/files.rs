@@ -4,16 +4,19 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::AudienceFiles;
+use super::cloud::{self, Object};
 use super::error::AudienceError;
 
 /// How alike two names must be for one to be suggested for the other (Jaro-Winkler).
 const ALIKE: f64 = 0.85;
 
 /// One file to read, or standard input when it has no path.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct Input {
     pub(super) name: String,
     pub(super) path: Option<PathBuf>,
+    /// Of an object in a store, whose path is its address.
+    pub(super) object: Option<Object>,
 }
 
 /// The files in the order they are to be read.
@@ -41,7 +44,17 @@ fn resolve_one(written: &str, base: &Path) -> Result<Vec<Input>, AudienceError> 
         return Ok(vec![Input {
             name: "stdin".to_owned(),
             path: None,
+            object: None,
         }]);
+    }
+    if cloud::is_object(written) {
+        let objects = cloud::resolve(written)?.into_iter();
+        let input = |object: Object| Input {
+            name: object.name().to_owned(),
+            path: Some(PathBuf::from(object.name())),
+            object: Some(object),
+        };
+        return Ok(objects.map(input).collect());
     }
     let path = base.join(written);
     if path.is_dir() {
@@ -54,6 +67,7 @@ fn resolve_one(written: &str, base: &Path) -> Result<Vec<Input>, AudienceError> 
         return Ok(vec![Input {
             name: written.to_owned(),
             path: Some(path),
+            object: None,
         }]);
     }
     if written.contains(['*', '?', '[']) {
@@ -97,6 +111,7 @@ fn matches_of(pattern: &str, base: &Path) -> Result<Vec<Input>, AudienceError> {
         inputs.push(Input {
             name: name.display().to_string(),
             path: Some(path),
+            object: None,
         });
     }
     if inputs.is_empty() {

@@ -36,6 +36,7 @@ pub(super) fn inspect(
         header: Vec::new(),
         is_rejects: false,
         encoding_hint: None,
+        rows: None,
         size_bytes: origin.size_bytes(),
         preamble: Vec::new(),
         columns: HashMap::new(),

@@ -1,7 +1,9 @@
 //! Parquet files: row groups are decoded side by side and given in their order; only columns that are wanted are read.
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
+#[cfg(feature = "cloud")]
+mod remote;
+
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -12,10 +14,14 @@ use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
 use parquet::errors::ParquetError;
+use parquet::file::reader::ChunkReader;
 
 use super::Source;
+#[cfg(feature = "cloud")]
+use super::cloud::Object;
 use super::columns::Batches;
-use super::error::AudienceError;
+use super::error::{AudienceError, Unreadable};
+use super::stream::{self, Origin};
 
 /// Records that are decoded at once.
 const BATCH_ROWS: usize = 8_192;
@@ -42,25 +48,48 @@ impl Drop for Fall<'_> {
     }
 }
 
-/// The names of the columns of the file at `path`, which is called `name`.
-pub(super) fn header(path: &Path, name: &str) -> Result<Vec<String>, AudienceError> {
-    let metadata = metadata(path, name)?;
+/// The names of the columns of the file, which is called `name`, and how many rows it has.
+pub(super) fn header(origin: &Origin, name: &str) -> Result<(Vec<String>, u64), AudienceError> {
+    let metadata = metadata(&Place::of(origin, name)?, name)?;
     let fields = metadata.schema().fields().iter();
-    Ok(fields.map(|field| field.name().clone()).collect())
+    let rows = metadata.metadata().file_metadata().num_rows();
+    Ok((
+        fields.map(|field| field.name().clone()).collect(),
+        u64::try_from(rows).unwrap_or(0),
+    ))
 }
 
-fn metadata(path: &Path, name: &str) -> Result<ArrowReaderMetadata, AudienceError> {
-    let file = open_file(path, name)?;
+fn metadata(place: &Place, name: &str) -> Result<ArrowReaderMetadata, AudienceError> {
     // What a writer noted of Arrow's types is not needed, and may be wrong.
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-    ArrowReaderMetadata::load(&file, options).map_err(|source| broken(name, source))
+    let loaded = match place {
+        Place::File(path) => ArrowReaderMetadata::load(&stream::open_file(path, name)?, options),
+        #[cfg(feature = "cloud")]
+        Place::Object(object) => ArrowReaderMetadata::load(&remote::Whole(object.clone()), options),
+    };
+    loaded.map_err(|source| broken(name, source))
 }
 
-fn open_file(path: &Path, name: &str) -> Result<File, AudienceError> {
-    File::open(path).map_err(|source| AudienceError::Open {
-        name: name.to_owned(),
-        source,
-    })
+/// Where the file is.
+#[derive(Clone)]
+enum Place {
+    File(PathBuf),
+    #[cfg(feature = "cloud")]
+    Object(Object),
+}
+
+impl Place {
+    fn of(origin: &Origin, name: &str) -> Result<Self, AudienceError> {
+        match origin {
+            Origin::File { path, .. } => Ok(Self::File(path.clone())),
+            #[cfg(feature = "cloud")]
+            Origin::Object(object) => Ok(Self::Object(object.clone())),
+            _ => Err(AudienceError::Unreadable {
+                name: name.to_owned(),
+                kind: Unreadable::ParquetStream,
+            }),
+        }
+    }
 }
 
 fn broken(name: &str, source: ParquetError) -> AudienceError {
@@ -72,7 +101,7 @@ fn broken(name: &str, source: ParquetError) -> AudienceError {
 
 /// What the decoding threads of one file share.
 struct Decoding {
-    path: PathBuf,
+    place: Place,
     name: String,
     metadata: ArrowReaderMetadata,
     /// The columns to read; all of them if `None`.
@@ -83,13 +112,14 @@ struct Decoding {
     consumed: Arc<AtomicU64>,
 }
 
-/// The batches of the file at `path`, in their order. Dropping them ends the threads.
+/// The batches of the file, in their order. Dropping them ends the threads.
 pub(super) fn open(
-    path: &Path,
+    origin: &Origin,
     source: &Source,
     consumed: &Arc<AtomicU64>,
 ) -> Result<Batches, AudienceError> {
-    let metadata = metadata(path, &source.name)?;
+    let place = Place::of(origin, &source.name)?;
+    let metadata = metadata(&place, &source.name)?;
     let fields = metadata.schema().fields();
     let names: Vec<&str> = fields.iter().map(|field| field.name().as_str()).collect();
     let is_same = match &source.projection {
@@ -106,7 +136,7 @@ pub(super) fn open(
     }
     let groups = metadata.metadata().num_row_groups();
     let decoding = Arc::new(Decoding {
-        path: path.to_owned(),
+        place,
         name: source.name.clone(),
         metadata,
         projection: source.projection.clone(),
@@ -152,26 +182,51 @@ impl Decoding {
 
     /// Decodes one row group. False when nobody takes it.
     fn group(&self, group: usize, sender: &Sender<Decoded>) -> Result<bool, AudienceError> {
-        let failed = |source| broken(&self.name, source);
-        let file = open_file(&self.path, &self.name)?;
-        let mut reader =
-            ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
-                .with_batch_size(BATCH_ROWS)
-                .with_row_groups(vec![group]);
-        if let Some(columns) = &self.projection {
-            let schema = self.metadata.metadata().file_metadata().schema_descr();
-            reader = reader.with_projection(ProjectionMask::roots(schema, columns.iter().copied()));
+        let row_group = self.metadata.metadata().row_group(group);
+        let schema = self.metadata.metadata().file_metadata().schema_descr();
+        let projection = match &self.projection {
+            Some(columns) => ProjectionMask::roots(schema, columns.iter().copied()),
+            None => ProjectionMask::all(),
+        };
+        let is_taken = match &self.place {
+            Place::File(path) => {
+                let file = stream::open_file(path, &self.name)?;
+                self.decode(file, group, projection, sender)?
+            }
+            #[cfg(feature = "cloud")]
+            Place::Object(object) => {
+                let pieces = remote::Pieces::fetch(object, row_group, &projection)?;
+                self.decode(pieces, group, projection, sender)?
+            }
+        };
+        if !is_taken {
+            return Ok(false);
         }
+        let bytes = u64::try_from(row_group.compressed_size()).unwrap_or(0);
+        self.consumed.fetch_add(bytes, Ordering::Relaxed);
+        Ok(sender.send(Ok(None)).is_ok())
+    }
+
+    fn decode(
+        &self,
+        input: impl ChunkReader + 'static,
+        group: usize,
+        projection: ProjectionMask,
+        sender: &Sender<Decoded>,
+    ) -> Result<bool, AudienceError> {
+        let failed = |source| broken(&self.name, source);
+        let reader =
+            ParquetRecordBatchReaderBuilder::new_with_metadata(input, self.metadata.clone())
+                .with_batch_size(BATCH_ROWS)
+                .with_row_groups(vec![group])
+                .with_projection(projection);
         for batch in reader.build().map_err(failed)? {
             let batch = batch.map_err(|error| failed(error.into()))?;
             if sender.send(Ok(Some(batch))).is_err() {
                 return Ok(false);
             }
         }
-        let bytes = self.metadata.metadata().row_group(group).compressed_size();
-        self.consumed
-            .fetch_add(u64::try_from(bytes).unwrap_or(0), Ordering::Relaxed);
-        Ok(sender.send(Ok(None)).is_ok())
+        Ok(true)
     }
 }
 

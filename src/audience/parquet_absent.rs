@@ -1,15 +1,15 @@
 //! What stands for Parquet in a build without it.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use super::Source;
 use super::columns::Batches;
 use super::error::{AudienceError, Unreadable};
+use super::stream::Origin;
 
 /// Refuses the file.
-pub(super) fn header(_: &Path, name: &str) -> Result<Vec<String>, AudienceError> {
+pub(super) fn header(_: &Origin, name: &str) -> Result<(Vec<String>, u64), AudienceError> {
     Err(AudienceError::Unreadable {
         name: name.to_owned(),
         kind: Unreadable::Parquet,
@@ -18,9 +18,9 @@ pub(super) fn header(_: &Path, name: &str) -> Result<Vec<String>, AudienceError>
 
 /// Refuses the file.
 pub(super) fn open(
-    _: &Path,
+    origin: &Origin,
     source: &Source,
     _: &Arc<AtomicU64>,
 ) -> Result<Batches, AudienceError> {
-    header(Path::new(""), &source.name).map(|_| -> Batches { Box::new(std::iter::empty()) })
+    header(origin, &source.name).map(|_| -> Batches { Box::new(std::iter::empty()) })
 }

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_8};
 
+use super::cloud::Object;
 use super::columns::Batches;
 use super::error::{AudienceError, Unreadable};
 use super::format::{self, Compression};
@@ -36,6 +37,8 @@ pub(super) enum Origin {
     Stream(Unpacked),
     /// A stream whose packing is not known yet.
     Raw(Bytes),
+    /// An object in a store.
+    Object(Object),
     /// The result of a query.
     Batches(Batches),
     Taken,
@@ -45,6 +48,7 @@ impl std::fmt::Debug for Origin {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::File { path, .. } => write!(out, "File({})", path.display()),
+            Self::Object(object) => object.fmt(out),
             _ => out.write_str("Stream"),
         }
     }
@@ -88,6 +92,7 @@ impl Origin {
     pub(super) fn size_bytes(&self) -> Option<u64> {
         match self {
             Self::File { size_bytes, .. } => Some(*size_bytes),
+            Self::Object(object) => Some(object.size_bytes()),
             _ => None,
         }
     }
@@ -100,7 +105,7 @@ impl Origin {
             .take(PEEK_BYTES as u64)
             .read_to_end(&mut bytes);
         let error = result.err();
-        if !matches!(self, Self::File { .. }) {
+        if !matches!(self, Self::File { .. } | Self::Object(_)) {
             let again = Cursor::new(bytes.clone());
             let rest: Bytes = match &error {
                 None => unpacked.bytes,
@@ -120,8 +125,13 @@ impl Origin {
     pub(super) fn open(&mut self, name: &str) -> Result<Unpacked, AudienceError> {
         match std::mem::replace(self, Self::Taken) {
             Self::File { path, size_bytes } => {
-                let unpacked = open_file(&path, name);
+                let unpacked = open_file(&path, name).and_then(|file| unpack(Box::new(file), name));
                 *self = Self::File { path, size_bytes };
+                unpacked
+            }
+            Self::Object(object) => {
+                let unpacked = unpack(object.read()?, name);
+                *self = Self::Object(object);
                 unpacked
             }
             Self::Raw(raw) => unpack(raw, name),
@@ -141,7 +151,7 @@ impl Origin {
     ) -> Result<Batches, AudienceError> {
         match self {
             Self::Batches(batches) => Ok(batches),
-            Self::File { path, .. } => parquet::open(&path, source, consumed),
+            Self::File { .. } | Self::Object(_) => parquet::open(&self, source, consumed),
             _ => Err(AudienceError::Unreadable {
                 name: source.name.clone(),
                 kind: Unreadable::ParquetStream,
@@ -150,12 +160,12 @@ impl Origin {
     }
 }
 
-fn open_file(path: &Path, name: &str) -> Result<Unpacked, AudienceError> {
-    let file = File::open(path).map_err(|source| AudienceError::Open {
+/// Opens the file at `path`, which is called `name`.
+pub(super) fn open_file(path: &Path, name: &str) -> Result<File, AudienceError> {
+    File::open(path).map_err(|source| AudienceError::Open {
         name: name.to_owned(),
         source,
-    })?;
-    unpack(Box::new(file), name)
+    })
 }
 
 fn unpack(mut raw: Bytes, name: &str) -> Result<Unpacked, AudienceError> {

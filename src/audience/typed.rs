@@ -38,8 +38,7 @@ struct Mended<'a>(Row<'a>);
 impl Record for Mended<'_> {
     fn cell<'a>(&'a self, column: usize, scratch: &'a mut Vec<u8>) -> Cell<'a> {
         let mended = match self.0.cell(column, scratch) {
-            Cell::Text(text) => String::from_utf8_lossy(text).into_owned(),
-            Cell::Nested(text) => String::from_utf8_lossy(text).into_owned(),
+            Cell::Text(text) | Cell::Nested(text) => String::from_utf8_lossy(text).into_owned(),
         };
         *scratch = mended.into_bytes();
         Cell::Text(scratch)

@@ -31,7 +31,7 @@ pub fn check(args: &CheckArgs, surroundings: &Surroundings) -> Result<Findings, 
             .command_line
             .of_job("check", &args.job, args.state.state_dir.as_deref()),
     );
-    local::audience(&job, &mut findings);
+    local::audience(&job, surroundings, &mut findings);
     local::state(&job, &mut findings);
     let secrets = job.read_server_secrets(environment).map_err(Error::from);
     let can_log_in = local::secrets(&job, secrets, &mut findings);

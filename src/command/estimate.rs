@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use super::run::{WENT_ON, header_line};
 use super::{Surroundings, runs};
-use crate::audience::Audience;
+use crate::audience::{Audience, AudienceSettings};
 use crate::cli::{EstimateArgs, RowLimit};
 use crate::error::Error;
-use crate::estimate::{Estimate, ListPlan, Plan, Sample, Size, Speed};
+use crate::estimate::{Estimate, ListPlan, Plan, Sample, Size, Speed, Total};
 use crate::interrupt::Interrupt;
 use crate::job::file::Mirror;
 use crate::job::{Job, ListSettings};
@@ -34,13 +34,14 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub fn estimate(args: &EstimateArgs, surroundings: &Surroundings) -> Result<String, Error> {
     let mut job = Job::load_without_server(&args.job, &surroundings.environment)?;
     super::apply(false, &args.state, &mut job);
+    let counted = count_rows(&job, args.limit, surroundings)?;
     let audience = super::open_audience(&job, &[], surroundings)?;
-    let is_stream = audience.total_bytes().is_none();
+    let is_stream = audience.total_bytes().is_none() && counted.is_none();
     let limit = match args.limit {
         RowLimit::Rows(rows) => rows,
         RowLimit::All => u64::MAX,
     };
-    let size = measure(&job, audience, limit, &surroundings.interrupt)?;
+    let size = measure(&job, audience, (limit, counted), &surroundings.interrupt)?;
     let mut notes = notes(&size, is_stream);
     let (speed, list) = (speed(&job)?, list_plan(&job, surroundings, &mut notes));
     if let Some(signal) = surroundings.interrupt.signal() {
@@ -59,34 +60,55 @@ pub fn estimate(args: &EstimateArgs, surroundings: &Surroundings) -> Result<Stri
     Ok(estimate.to_text(surroundings.console.columns()))
 }
 
+/// How many rows a query gives, counted by its engine; `None` of files, and where all rows are read anyway.
+fn count_rows(
+    job: &Job,
+    limit: RowLimit,
+    surroundings: &Surroundings,
+) -> Result<Option<u64>, Error> {
+    let AudienceSettings::Query(connection, query) = &job.audience else {
+        return Ok(None);
+    };
+    if matches!(limit, RowLimit::All) {
+        return Ok(None);
+    }
+    let counted = connection.count(query, surroundings.of_query());
+    super::of_query(counted, "query", surroundings).map(Some)
+}
+
 /// Looks at the rows of the audience, block by block, until there are `limit` and enough to reckon with.
 fn measure(
     job: &Job,
     audience: Audience,
-    limit: u64,
+    (limit, counted): (u64, Option<u64>),
     interrupt: &Interrupt,
 ) -> Result<Size, Error> {
     let mapping = Mapping::new(job, audience.sources())?;
     let header_bytes = header_line(&mapping).len() as u64;
     let mut sample = Sample::new(&mapping, job.limits, header_bytes);
     let mut normalizer = Normalizer::new(&mapping, job.rules);
-    let (sources, total_bytes) = (audience.shared_sources(), audience.total_bytes());
+    let sources = audience.shared_sources();
+    let rows = counted.or_else(|| audience.total_rows()).map(Total::Rows);
+    let total = rows.or_else(|| audience.total_bytes().map(Total::Bytes));
     let mut blocks = audience.into_blocks();
     let recycler = blocks.recycler();
-    let least_bytes = total_bytes.map_or(0, |_| LEAST_BYTES);
+    let least_bytes = match total {
+        Some(Total::Bytes(_)) => LEAST_BYTES,
+        _ => 0,
+    };
     while sample.rows_read() < limit || sample.consumed_bytes() < least_bytes {
         if let Some(signal) = interrupt.signal() {
             return Err(Error::Interrupted { signal });
         }
         let Some(block) = blocks.next().transpose()? else {
-            return Ok(sample.finish(total_bytes, true));
+            return Ok(sample.finish(total, true));
         };
         let batch = normalizer.batch(&sources, &block)?;
         recycler.give(block);
         sample.batch(&batch);
     }
     let is_whole = blocks.next().is_none();
-    Ok(sample.finish(total_bytes, is_whole))
+    Ok(sample.finish(total, is_whole))
 }
 
 /// What the numbers leave out.

@@ -6,16 +6,17 @@ use std::path::Path;
 use indexmap::IndexMap;
 
 use crate::audience::Audience;
-use crate::cli::{ApiArgs, AudienceArgs, ServerArgs};
+use crate::cli::{ApiArgs, AudienceArgs, QueryArgs, ServerArgs};
 use crate::error::Error;
 use crate::job::file::{
-    AudienceSection, Deliver, Duplicates, Headers, JobFile, KlaviyoSection, NormalizeSection,
-    SftpSection, Unlisted,
+    AdbcSection, AudienceSection, Deliver, Duplicates, Headers, JobFile, KlaviyoSection,
+    NormalizeSection, SftpSection, Unlisted,
 };
 use crate::job::{JobError, PrimaryKey, audience_files};
 use crate::mapping::MappingError;
 use crate::mapping::guess::{Guess, guess};
 use crate::preview::addresses::column_of_addresses;
+use crate::query::Parameter;
 
 /// A job of `files`, without columns and without a server.
 pub(super) fn job_file(files: &[String], name: Option<&str>, args: &AudienceArgs) -> JobFile {
@@ -47,6 +48,42 @@ pub(super) fn job_file(files: &[String], name: Option<&str>, args: &AudienceArgs
         },
         ..JobFile::default()
     }
+}
+
+/// The query of the flags, as a job has it.
+pub(super) fn query(args: &QueryArgs, audience: &mut AudienceSection) -> Result<(), Error> {
+    audience.query.clone_from(&args.query);
+    audience.query_file.clone_from(&args.query_file);
+    audience.postgres.clone_from(&args.postgres);
+    audience
+        .password_env
+        .clone_from(&args.postgres_password_env);
+    if let Some(driver) = &args.adbc {
+        let options = pairs("--adbc-option", &args.adbc_option)?.into_iter();
+        audience.adbc = Some(AdbcSection {
+            driver: driver.clone(),
+            entrypoint: args.adbc_entrypoint.clone(),
+            uri: args.adbc_uri.clone(),
+            options: options
+                .map(|(key, value)| (key, Parameter::Text(value)))
+                .collect(),
+            option_env: pairs("--adbc-option-env", &args.adbc_option_env)?
+                .into_iter()
+                .collect(),
+        });
+    }
+    Ok(())
+}
+
+/// Values like `KEY=VALUE`. What follows the `=` may be a secret in the wrong place: no error shows it.
+fn pairs(flag: &str, values: &[String]) -> Result<Vec<(String, String)>, Error> {
+    let pair = |text: &String| {
+        let (key, value) = text
+            .split_once('=')
+            .ok_or_else(|| Error::Usage(format!("{flag}: write it like KEY=VALUE")))?;
+        Ok((key.to_owned(), value.to_owned()))
+    };
+    values.iter().map(pair).collect()
 }
 
 /// The server of the flags; without `--to` it is Klaviyo's, and has no user name.
@@ -241,6 +278,15 @@ pub(super) fn of_flag(error: JobError) -> Error {
     };
     let flag = match *key {
         "name" => "--name",
+        "audience.query" => "--query",
+        "audience.query-file" => "--query-file",
+        "audience.postgres" => "--postgres",
+        "audience.password-env" => "--postgres-password-env",
+        "audience.adbc.driver" | "audience.adbc" => "--adbc",
+        "audience.adbc.entrypoint" => "--adbc-entrypoint",
+        "audience.adbc.uri" => "--adbc-uri",
+        "audience.adbc.options" => "--adbc-option",
+        "audience.adbc.option-env" => "--adbc-option-env",
         "audience.format" => "--format",
         "audience.delimiter" => "--delimiter",
         "audience.encoding" => "--encoding",

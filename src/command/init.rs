@@ -4,17 +4,18 @@ use std::io::{Cursor, Read};
 use std::path::Path;
 
 use super::{Surroundings, flags};
-use crate::audience::{Audience, AudienceError, Dialect, Source};
+use crate::audience::{Audience, AudienceError, AudienceSettings, Dialect, Source};
 use crate::cli::InitArgs;
 use crate::command_line::{CommandLine, quoted};
 use crate::console::printable;
 use crate::draft::{DraftColumn, Fate, draft, property_name};
 use crate::error::Error;
 use crate::job::file::{Headers, JobFile, Unlisted};
-use crate::job::{Job, audience_files};
+use crate::job::{Job, audience_files, audience_settings};
 use crate::mapping::Mapping;
 use crate::mapping::guess::{Guess, Unmapped, guess};
 use crate::profile::column::ProfileColumn;
+use crate::query::QueryColumn;
 
 /// So much of standard input is read: what an audience is told by (the header, and the look of the bytes below it).
 const STDIN_BYTES: u64 = 1 << 20;
@@ -25,7 +26,8 @@ const TRIES: usize = 4;
 /// Prints a job file for the files of `args`, and then what a person has to decide.
 pub fn init(args: &InitArgs, surroundings: &Surroundings) -> Result<(), Error> {
     let of_stdin = args.files == ["-"];
-    let name = args.name.as_deref().or(of_stdin.then_some("audience"));
+    let has_no_name = of_stdin || args.query.is_given();
+    let name = args.name.as_deref().or(has_no_name.then_some("audience"));
     let mut file = flags::job_file(&args.files, name, &args.audience);
     file.audience.unlisted = Unlisted::Drop;
     file.sftp = flags::server(&args.server)?;
@@ -40,7 +42,14 @@ pub fn init(args: &InitArgs, surroundings: &Surroundings) -> Result<(), Error> {
             })?;
     }
     let mut found = Vec::new();
-    let audience = open(&mut file, &stdin, &mut found)?;
+    let mut types = Vec::new();
+    let audience = if args.query.is_given() {
+        flags::query(&args.query, &mut file.audience)?;
+        types = describe(&file, surroundings)?;
+        Audience::described(&types)
+    } else {
+        open(&mut file, &stdin, &mut found)?
+    };
     let Some(source) = audience.sources().first() else {
         return Err(Error::Bug("an audience without a source"));
     };
@@ -48,7 +57,8 @@ pub fn init(args: &InitArgs, surroundings: &Surroundings) -> Result<(), Error> {
     let mut maps = args.audience.map.clone();
     let addresses = address_column(&source.header, &maps, &file, stdin)?;
     maps.extend(addresses.iter().map(|column| format!("{column}=Email")));
-    let columns = columns(&source.header, args, &maps, &mut file)?;
+    let mut columns = columns(&source.header, args, &maps, &mut file)?;
+    note_types(&mut columns, &types);
     flags::require_identifier(&file, &maps, &audience)?;
     let text = draft(&file, &columns, &found);
     try_out(&text, &audience, surroundings)?;
@@ -60,6 +70,25 @@ pub fn init(args: &InitArgs, surroundings: &Surroundings) -> Result<(), Error> {
     }
     tell(&columns, &file, args, surroundings);
     Ok(())
+}
+
+/// The columns of the query's result.
+fn describe(file: &JobFile, surroundings: &Surroundings) -> Result<Vec<QueryColumn>, Error> {
+    match audience_settings(file, Path::new("")).map_err(flags::of_flag)? {
+        AudienceSettings::Query(connection, query) => {
+            let described = connection.describe(&query, surroundings.of_query());
+            super::of_query(described, "query", surroundings)
+        }
+        // Flags of a query without a query are refused there.
+        AudienceSettings::Files(_) => Err(Error::Bug("a query that is files")),
+    }
+}
+
+fn note_types(columns: &mut [DraftColumn], types: &[QueryColumn]) {
+    for column in columns {
+        let found = types.iter().find(|found| found.name == column.source);
+        column.type_name = found.map(|found| printable(&found.type_name).into_owned());
+    }
 }
 
 /// Opens the audience as it says that it is written, and notes what that was.
@@ -187,6 +216,7 @@ fn columns(
         columns.push(DraftColumn {
             source: name.clone(),
             fate,
+            type_name: None,
         });
     }
     // What a flag names and the file has not is kept, so that it is refused with the right name.
@@ -196,6 +226,7 @@ fn columns(
             columns.push(DraftColumn {
                 source: source.clone(),
                 fate,
+                type_name: None,
             });
         }
     }

@@ -31,6 +31,15 @@ pub struct Size {
     pub identifier_bytes: f64,
 }
 
+/// How much there is, looked at or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Total {
+    /// Bytes on disk.
+    Bytes(u64),
+    /// Rows, as the engine or the file counts them.
+    Rows(u64),
+}
+
 /// The first rows of an audience, being measured.
 pub struct Sample<'a> {
     mapping: &'a Mapping,
@@ -133,8 +142,8 @@ impl<'a> Sample<'a> {
         self.identifier_bytes += json_bytes(identifiers.copied());
     }
 
-    /// The size of the whole audience, which has `total_bytes` on disk where that is known. `is_whole`: all was looked at.
-    pub fn finish(self, total_bytes: Option<u64>, is_whole: bool) -> Size {
+    /// The size of the whole audience, of which `total` is known. `is_whole`: all was looked at.
+    pub fn finish(self, total: Option<Total>, is_whole: bool) -> Size {
         let mean = |bytes: usize| bytes as f64 / self.json_rows.max(1) as f64;
         let mut size = Size {
             rows_read: self.rows_read,
@@ -145,8 +154,11 @@ impl<'a> Sample<'a> {
             profile_bytes: mean(self.profile_bytes),
             identifier_bytes: mean(self.identifier_bytes),
         };
-        if let (false, Some(total)) = (is_whole, total_bytes) {
-            let times = total as f64 / self.consumed_bytes.max(1) as f64;
+        if let (false, Some(total)) = (is_whole, total) {
+            let times = match total {
+                Total::Bytes(bytes) => bytes as f64 / self.consumed_bytes.max(1) as f64,
+                Total::Rows(rows) => rows as f64 / self.rows_read.max(1) as f64,
+            };
             size.rows = scaled(self.rows, times);
             size.bytes = scaled(self.bytes, times);
             let of_limits = size.bytes.div_ceil(self.limits.max_bytes);

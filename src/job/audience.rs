@@ -18,7 +18,7 @@ pub struct Before {
 }
 
 /// The files to read, or the query to ask.
-pub(super) fn settings(file: &JobFile, base: &Path) -> Result<AudienceSettings, JobError> {
+pub fn settings(file: &JobFile, base: &Path) -> Result<AudienceSettings, JobError> {
     let section = &file.audience;
     let connection = connection(section)?;
     let text = match (&section.query, &section.query_file) {

@@ -232,10 +232,10 @@ impl Column {
             Self::Uuid(values) if values.is_valid(index) => {
                 value::push_uuid(scratch, values.value(index));
             }
-            Self::Other(values) if values.is_valid(index) => {
-                if value::push_other(scratch, values, index) {
-                    return Cell::Nested(scratch);
-                }
+            Self::Other(values)
+                if values.is_valid(index) && value::push_other(scratch, values, index) =>
+            {
+                return Cell::Nested(scratch);
             }
             _ => {}
         }

@@ -128,7 +128,7 @@ fn push_list(out: &mut Vec<u8>, values: &ArrayRef, index: usize) -> bool {
         }
         match (&column, column.cell(item, &mut scratch)) {
             (Column::Boolean(_), Cell::Text(text)) => {
-                out.extend_from_slice(&text.to_ascii_lowercase())
+                out.extend_from_slice(&text.to_ascii_lowercase());
             }
             (_, Cell::Nested(text)) => {
                 is_nested = true;

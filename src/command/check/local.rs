@@ -6,22 +6,45 @@ use rustix::fs::{Access, access, statvfs};
 
 use super::findings::{Findings, Name, Outcome, Standing};
 use crate::audience::{Audience, AudienceSettings, SourceFormat};
+use crate::command::Surroundings;
 use crate::error::Error;
 use crate::job::Job;
 use crate::job::file::Deliver;
 use crate::lock;
 use crate::manifest::{RunManifest, StateError};
 use crate::mapping::Mapping;
+use crate::query::{Connection, Query};
 use crate::report::{count, megabytes};
 use crate::resume;
 use crate::state::JobDirectory;
 
 /// The files, their headers, and the mapping of their columns.
-pub(super) fn audience(job: &Job, findings: &mut Findings) {
+pub(super) fn audience(job: &Job, surroundings: &Surroundings, findings: &mut Findings) {
     let files = match &job.audience {
         AudienceSettings::Files(files) => files,
-        AudienceSettings::Query(..) => return,
+        AudienceSettings::Query(connection, query) => {
+            return answer(connection, query, job, surroundings, findings);
+        }
     };
+    if let Some(before) = &job.before {
+        // No statement: it is enough to be let in.
+        let connected = before.connection.execute(&[], surroundings.of_query());
+        let connected = crate::command::of_query(connected, "before", surroundings);
+        let name = before.connection.name();
+        let statements = count(before.statements.len() as u64, "statement");
+        let is_connected = findings.note(Name::Audience, connected, |()| Outcome {
+            detail: format!("{name}: {statements} before the files are read"),
+            notes: Vec::new(),
+        });
+        if is_connected.is_none() {
+            findings.skip(Name::Columns, "the statements make the files");
+            return;
+        }
+        if Audience::open(files, Box::new(std::io::empty())).is_err() {
+            findings.skip(Name::Columns, "the statements have not made the files yet");
+            return;
+        }
+    }
     if files.files.iter().any(|file| file == "-") {
         findings.skip(Name::Audience, "standard input is read by a run alone");
         findings.skip(Name::Columns, "standard input is read by a run alone");
@@ -38,6 +61,33 @@ pub(super) fn audience(job: &Job, findings: &mut Findings) {
         findings.skip(Name::Columns, "the audience must be readable first");
         return;
     };
+    columns(job, &audience, findings);
+}
+
+/// The connection, the query's columns, and their mapping. No row is asked for.
+fn answer(
+    connection: &Connection,
+    query: &Query,
+    job: &Job,
+    surroundings: &Surroundings,
+    findings: &mut Findings,
+) {
+    let described = connection.describe(query, surroundings.of_query());
+    let described = crate::command::of_query(described, "query", surroundings);
+    let described = findings.note(Name::Audience, described, |found| {
+        let columns = count(found.len() as u64, "column");
+        Outcome {
+            detail: format!("{}: {columns}", connection.name()),
+            notes: Vec::new(),
+        }
+    });
+    match described {
+        Some(found) => columns(job, &Audience::described(&found), findings),
+        None => findings.skip(Name::Columns, "the audience must be readable first"),
+    }
+}
+
+fn columns(job: &Job, audience: &Audience, findings: &mut Findings) {
     let mapping = Mapping::new(job, audience.sources()).map_err(Error::from);
     findings.note(Name::Columns, mapping, |mapping| {
         let headers: Vec<&str> = mapping

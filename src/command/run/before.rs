@@ -3,8 +3,8 @@
 //! The lock is taken first: nobody else may have the engine write the same files, or ask the same query, meanwhile.
 
 use super::{Finished, RunOptions, execute_locked};
-use crate::audience::{Audience, AudienceError, AudienceSettings};
-use crate::command::{Surroundings, open_audience};
+use crate::audience::{Audience, AudienceSettings};
+use crate::command::{Surroundings, of_query, open_audience};
 use crate::error::Error;
 use crate::job::{Before, Job};
 use crate::lock::JobLock;
@@ -50,18 +50,9 @@ pub(in crate::command) fn alone(job: &Job, surroundings: &Surroundings) -> Resul
 }
 
 fn execute(before: &Before, surroundings: &Surroundings) -> Result<(), Error> {
-    let result = before
-        .connection
-        .execute(&before.statements, surroundings.of_query());
-    match (result, surroundings.interrupt.signal()) {
-        (Err(_), Some(signal)) => Err(Error::Interrupted { signal }),
-        (Err(source), None) => Err(Error::Audience(AudienceError::Query {
-            name: "before".to_owned(),
-            record: 0,
-            source,
-        })),
-        (Ok(()), _) => Ok(()),
-    }
+    let connection = &before.connection;
+    let result = connection.execute(&before.statements, surroundings.of_query());
+    of_query(result, "before", surroundings)
 }
 
 /// Whether an unfinished run goes on with the files that are there: then they are not made anew.
