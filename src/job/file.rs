@@ -73,7 +73,7 @@ impl Headers {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct AudienceSection {
     /// Paths, globs, or `-` for standard input.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub files: Vec<String>,
     /// `csv`, `tsv`, `ndjson` or `parquet`; by the file's name if absent.
     pub format: Option<String>,
@@ -94,10 +94,10 @@ pub struct AudienceSection {
     /// The file that the query stands in.
     pub query_file: Option<String>,
     /// What is bound to the query.
-    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    #[serde(default)]
     pub parameters: IndexMap<String, Parameter>,
     /// Statements that a run executes first.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub before: Vec<String>,
     /// `email`, `phone_number` or `external_id`.
     pub primary_key: Option<String>,
