@@ -8,6 +8,7 @@
 mod blocks;
 mod columns;
 mod csv;
+mod dealt;
 mod error;
 mod files;
 mod fingerprint;

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::audience::SourceFingerprint;
 use crate::counts::Counts;
 use crate::part::{Part, PartNumber, Verification};
+use crate::shard::ShardRecord;
 
 /// The version of the manifest's form that this program writes and reads.
 pub const MANIFEST_VERSION: u32 = 1;
@@ -231,6 +232,9 @@ pub struct RunManifest {
     /// The sentinel, once its turn came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sentinel: Option<SentinelRecord>,
+    /// Its part in a run group, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<ShardRecord>,
 }
 
 impl RunManifest {
@@ -371,6 +375,7 @@ mod tests {
             parts: Vec::new(),
             list: None,
             sentinel: None,
+            shard: None,
         }
     }
 

@@ -1,11 +1,12 @@
-//! What is kept of finished runs: `keep-runs` of them, and their rejects and repairs for `keep-rejects`.
+//! What is kept of finished runs: `keep-runs` of them, and their rejects and repairs for `keep-rejects`; so long too who was
+//! in a shard that is not on the list yet.
 
 use std::path::Path;
 use std::time::SystemTime;
 
 use crate::job::Retention;
-use crate::manifest::StateError;
-use crate::state::JobDirectory;
+use crate::manifest::{RunStatus, StateError, read_manifest};
+use crate::state::{JobDirectory, RunDirectory};
 
 /// Removes what is older than `retention` allows, but never the run `current` and never the job's latest run.
 pub fn tidy(state: &JobDirectory, retention: Retention, current: &str) -> Result<(), StateError> {
@@ -31,6 +32,38 @@ pub fn tidy(state: &JobDirectory, retention: Retention, current: &str) -> Result
                 })?;
             }
         }
+        remove_unlisted(&state.run(id), retention)?;
+    }
+    Ok(())
+}
+
+/// Removes who was in a shard that nobody has put on the list for so long: it is personal data too.
+fn remove_unlisted(run: &RunDirectory, retention: Retention) -> Result<(), StateError> {
+    let entries = std::fs::read_dir(run.parts())
+        .into_iter()
+        .flatten()
+        .flatten();
+    let old: Vec<_> = entries
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|end| end == "ids"))
+        .filter(|path| is_older(path, retention.rejects))
+        .collect();
+    // Of any other run they are there for a reason: it may go on.
+    let is_done_shard = || {
+        read_manifest(&run.manifest()).is_ok_and(|manifest| {
+            manifest.status == RunStatus::Done
+                && manifest.shard.is_some_and(|shard| shard.number.is_some())
+        })
+    };
+    if old.is_empty() || !is_done_shard() {
+        return Ok(());
+    }
+    for path in old {
+        std::fs::remove_file(&path).map_err(|source| StateError::Storage {
+            path,
+            action: "remove it",
+            source,
+        })?;
     }
     Ok(())
 }
