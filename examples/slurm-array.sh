@@ -20,7 +20,7 @@ if [ -n "${BEFORE:-}" ]; then
 fi
 
 array=$(sbatch --parsable --job-name=shards --array="1-$SHARDS" --cpus-per-task=2 \
-    "${after[@]+"${after[@]}"}" \
+    ${after[@]+"${after[@]}"} \
     --wrap='klaviyo-export run "$JOB" --shard "$SLURM_ARRAY_TASK_ID/$SHARDS" --run-group "$RUN_GROUP" --progress lines')
 
 sbatch --job-name=list --dependency="afterok:$array" \

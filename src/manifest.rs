@@ -238,6 +238,11 @@ pub struct RunManifest {
 }
 
 impl RunManifest {
+    /// Whether it is of one of several processes, and the list waits for the others.
+    pub fn is_shard(&self) -> bool {
+        self.shard.as_ref().is_some_and(|it| it.number.is_some())
+    }
+
     /// How many parts the server has.
     pub fn delivered(&self) -> u64 {
         self.parts.iter().filter(|part| part.is_delivered()).count() as u64

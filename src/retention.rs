@@ -50,10 +50,8 @@ fn remove_unlisted(run: &RunDirectory, retention: Retention) -> Result<(), State
         .collect();
     // Of any other run they are there for a reason: it may go on.
     let is_done_shard = || {
-        read_manifest(&run.manifest()).is_ok_and(|manifest| {
-            manifest.status == RunStatus::Done
-                && manifest.shard.is_some_and(|shard| shard.number.is_some())
-        })
+        read_manifest(&run.manifest())
+            .is_ok_and(|manifest| manifest.status == RunStatus::Done && manifest.is_shard())
     };
     if old.is_empty() || !is_done_shard() {
         return Ok(());

@@ -86,14 +86,6 @@ fn code_of(manifest: &RunManifest, code: u8) -> Option<ExitCode> {
         .find(|known| has_ended && known.number() == code)
 }
 
-/// Whether something may be left to do once the run is done.
-fn is_shard(manifest: &RunManifest) -> bool {
-    manifest
-        .shard
-        .as_ref()
-        .is_some_and(|it| it.number.is_some())
-}
-
 fn describe(
     out: &mut String,
     manifest: &RunManifest,
@@ -109,7 +101,7 @@ fn describe(
             "next: wait for it to end".to_owned(),
         ),
         (RunStatus::Running, None) => ("killed before it ended".to_owned(), again),
-        (RunStatus::Done, _) if is_shard(manifest) => ("done".to_owned(), again),
+        (RunStatus::Done, _) if manifest.is_shard() => ("done".to_owned(), again),
         (RunStatus::Done, _) => (
             "done".to_owned(),
             "next: nothing; the next run sends the audience afresh".to_owned(),

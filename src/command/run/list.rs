@@ -288,11 +288,7 @@ impl After<'_> {
 pub(super) fn remove_files(job: &Job, directory: &RunDirectory, manifest: &RunManifest) {
     let is_api = job.deliver == Deliver::Api;
     let are_there = is_api || job.keeps_identifiers();
-    let is_shard = manifest
-        .shard
-        .as_ref()
-        .is_some_and(|it| it.number.is_some());
-    if are_there && !is_shard && !job.keep_parts {
+    if are_there && !manifest.is_shard() && !job.keep_parts {
         remove_row_files(&row_files(directory, manifest, is_api));
     }
 }
