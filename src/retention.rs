@@ -118,4 +118,40 @@ mod tests {
             "the current run keeps its own"
         );
     }
+
+    #[test]
+    fn who_was_in_a_shard_is_not_known_for_longer_than_rejects() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = JobDirectory::new(directory.path(), "vip");
+        let manifest = |number: &str, status: &str| {
+            format!(
+                r#"{{"version": 1, "run_id": "1", "job": "vip", "dry_run": false, "program": "0",
+                "job_fingerprint": "f", "sources": null, "limit": null,
+                "started_at": "2026-11-23T02:00:00Z", "finished_at": null, "status": "{status}",
+                "formatted": true, "counts": null, "parts": [],
+                "shard": {{"number": {number}, "of": 4, "run_group": "g", "files": "0"}}}}"#
+            )
+        };
+        for (id, number, status) in [
+            ("1", "3", "done"),
+            ("2", "3", "failed"),
+            ("3", "null", "done"),
+            ("4", "3", "done"),
+        ] {
+            let run = state.run(id);
+            run.create().unwrap();
+            std::fs::write(run.manifest(), manifest(number, status)).unwrap();
+            std::fs::write(run.parts().join("a.ids"), "Email\n").unwrap();
+        }
+        let retention = |rejects| Retention { runs: 9, rejects };
+        let left = || {
+            let ids = ["1", "2", "3", "4"].into_iter();
+            ids.filter(|id| state.run(id).parts().join("a.ids").exists())
+                .collect::<Vec<_>>()
+        };
+        tidy(&state, retention(Duration::from_hours(1)), "4").unwrap();
+        assert_eq!(left(), ["1", "2", "3", "4"]);
+        tidy(&state, retention(Duration::ZERO), "4").unwrap();
+        assert_eq!(left(), ["2", "3", "4"]);
+    }
 }
