@@ -12,6 +12,7 @@ mod cloud;
 mod cloud_absent;
 mod columns;
 mod csv;
+mod dealt;
 mod error;
 mod files;
 mod fingerprint;

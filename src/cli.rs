@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::exit_code::ExitCode;
 use crate::progress::ProgressStyle;
+use crate::shard::{RunGroup, Shard};
 pub use query::QueryArgs;
 
 /// Turns an audience into Klaviyo's SFTP-import CSV files and delivers them, without losing a row.
@@ -73,6 +74,9 @@ pub enum Command {
     /// Print a job file for a file of rows, with its columns guessed from the header
     #[command(after_help = INIT_EXAMPLES)]
     Init(Box<InitArgs>),
+    /// Put on the list whom the shards of a run group have sent, once all are done
+    #[command(after_help = LIST_EXAMPLES)]
+    List(ListArgs),
     /// Put back on the list whom a run has taken off it
     #[command(after_help = UNDO_EXAMPLES)]
     Undo(UndoArgs),
@@ -147,9 +151,38 @@ pub struct RunArgs {
     /// Take off the list exactly whom RUN has stored because they were too many; reads no audience
     #[arg(long, value_name = "RUN", conflicts_with_all = ["dry_run", "fresh", "limit"])]
     pub approve_removals: Option<String>,
+    /// Send every N-th of the job's files, from the I-th: one of N processes
+    #[arg(long, value_name = "I/N", requires = "run_group", conflicts_with_all = ["approve_removals", "before_only", "limit"])]
+    pub shard: Option<Shard>,
+    /// What the N processes of one night have in common, such as its date
+    #[arg(long, value_name = "GROUP", requires = "shard", conflicts_with_all = ["approve_removals", "before_only"])]
+    pub run_group: Option<RunGroup>,
+    /// Run the job's `before` statements, and nothing else
+    #[arg(long, conflicts_with_all = ["approve_removals", "dry_run", "fresh", "json", "limit"])]
+    pub before_only: bool,
     /// What changes from run to run
     #[command(flatten)]
     pub common: CommonRunArgs,
+}
+
+/// `list`.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// The job file
+    #[arg(value_name = "JOB.toml")]
+    pub job: PathBuf,
+    /// The run group of the shards
+    #[arg(long, value_name = "GROUP")]
+    pub run_group: RunGroup,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// How progress is shown [default: bar on a terminal, else lines]
+    #[arg(long, value_name = "STYLE", value_enum)]
+    pub progress: Option<ProgressStyle>,
+    /// Where state lives
+    #[command(flatten)]
+    pub state: StateArgs,
 }
 
 /// `send`.
@@ -274,6 +307,9 @@ pub struct StatusArgs {
     /// The job file
     #[arg(value_name = "JOB.toml")]
     pub job: PathBuf,
+    /// Show the last run of this shard
+    #[arg(long, value_name = "I/N")]
+    pub shard: Option<Shard>,
     /// Print the manifest as JSON
     #[arg(long)]
     pub json: bool,
@@ -379,6 +415,9 @@ pub struct RunsArgs {
     /// The job file
     #[arg(value_name = "JOB.toml")]
     pub job: PathBuf,
+    /// Show the runs of this shard
+    #[arg(long, value_name = "I/N")]
+    pub shard: Option<Shard>,
     /// Print the runs as a JSON array
     #[arg(long)]
     pub json: bool,
@@ -501,7 +540,16 @@ Examples:
   klaviyo-export run vip.toml --limit 10         send the first ten rows
   klaviyo-export run vip.toml                    the nightly run
   klaviyo-export run vip.toml --json | jq .parts
+  klaviyo-export run vip.toml --shard 3/16 --run-group 2026-11-23   one process of 16
   klaviyo-export run vip.toml --approve-removals 20261123T020000Z-0123abcd";
+
+const LIST_EXAMPLES: &str = "\
+Examples:
+  klaviyo-export list vip.toml --run-group 2026-11-23
+  klaviyo-export list vip.toml --run-group 2026-11-23 --json | jq .list
+
+The shards are made by `klaviyo-export run vip.toml --shard I/N --run-group 2026-11-23`. It refuses
+while one of them is missing, and says which.";
 
 const SEND_EXAMPLES: &str = "\
 Examples:
@@ -549,12 +597,14 @@ It takes the flags of `send` and writes them down. Only names of columns are pri
 const RUNS_EXAMPLES: &str = "\
 Examples:
   klaviyo-export runs vip.toml
-  klaviyo-export runs vip.toml --json | jq '.[0]'";
+  klaviyo-export runs vip.toml --json | jq '.[0]'
+  klaviyo-export runs vip.toml --shard 3/16";
 
 const STATUS_EXAMPLES: &str = "\
 Examples:
   klaviyo-export status vip.toml
-  klaviyo-export status vip.toml --json | jq '.parts[].state'";
+  klaviyo-export status vip.toml --json | jq '.parts[].state'
+  klaviyo-export status vip.toml --shard 3/16";
 
 #[cfg(feature = "sandbox")]
 const DEMO_EXAMPLES: &str = "\

@@ -28,6 +28,7 @@ use crate::interrupt::Interrupt;
 use crate::job::{Job, JobPlace};
 use crate::query::{self, QueryError};
 use crate::sftp::{KeyFacts, SftpSettings};
+use crate::shard::Shard;
 use crate::state::JobDirectory;
 use crate::terminal;
 
@@ -71,15 +72,17 @@ fn of_query<T>(
     }
 }
 
-/// The name of the job at `path`, and where its runs are.
+/// The name of the job at `path`, and where its runs are, or those of one of its shards.
 fn state_of(
     path: &Path,
+    shard: Option<Shard>,
     state: &StateArgs,
     surroundings: &Surroundings,
 ) -> Result<(String, JobDirectory), Error> {
     let job = JobPlace::load(path, &surroundings.environment)?;
     let directory = state.state_dir.as_ref().unwrap_or(&job.state_directory);
     let state = JobDirectory::new(directory, &job.name);
+    let state = shard.map_or(state.clone(), |shard| state.shard(shard));
     Ok((job.name, state))
 }
 

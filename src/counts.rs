@@ -31,6 +31,21 @@ impl Counts {
         self.rows_read = self.rows_written + self.rows_rejected + self.duplicates;
     }
 
+    /// Adds what another process counted of other rows.
+    pub fn add(&mut self, other: &Self) {
+        self.rows_read += other.rows_read;
+        self.rows_written += other.rows_written;
+        self.rows_rejected += other.rows_rejected;
+        self.duplicates += other.duplicates;
+        self.external_id_only += other.external_id_only;
+        for (reason, rows) in &other.rejections {
+            *self.rejections.entry(*reason).or_default() += rows;
+        }
+        for (code, cells) in &other.repairs {
+            *self.repairs.entry(*code).or_default() += cells;
+        }
+    }
+
     /// Whether every row that was read is written, rejected, or a duplicate.
     pub fn add_up(&self) -> bool {
         self.rows_read == self.rows_written + self.rows_rejected + self.duplicates

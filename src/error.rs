@@ -15,6 +15,7 @@ use crate::mapping::MappingError;
 use crate::report::count;
 use crate::resume::SpooledPartError;
 use crate::sftp::SftpError;
+use crate::shard::ShardError;
 use crate::spool::SpoolError;
 use crate::upload::UploadError;
 
@@ -65,6 +66,9 @@ pub enum Error {
     /// A spooled part of an unfinished run.
     #[error(transparent)]
     SpooledPart(#[from] SpooledPartError),
+    /// Shards that do not belong together, or are not done.
+    #[error(transparent)]
+    Shard(#[from] ShardError),
     /// State on disk.
     #[error(transparent)]
     State(#[from] StateError),
@@ -133,9 +137,11 @@ impl Error {
             Self::Lock(LockError::Storage { .. }) | Self::State(_) | Self::SpooledPart(_) => {
                 ExitCode::Storage
             }
+            Self::Audience(AudienceError::StdinShard) => ExitCode::Job,
             Self::Audience(_) | Self::Empty { .. } | Self::SourceChanged { .. } => {
                 ExitCode::Audience
             }
+            Self::Shard(error) => shard_exit_code(error),
             Self::Commit(error) => commit_exit_code(error),
             Self::Sftp(error) => sftp_exit_code(error),
             Self::List(error) => list_exit_code(error),
@@ -160,6 +166,17 @@ impl Error {
             source = cause.source();
         }
         line
+    }
+}
+
+fn shard_exit_code(error: &ShardError) -> ExitCode {
+    match error {
+        ShardError::FilesChanged { .. }
+        | ShardError::JobChanged { .. }
+        | ShardError::OtherNumber { .. } => ExitCode::Audience,
+        ShardError::NoShard { .. }
+        | ShardError::NotDone { .. }
+        | ShardError::NoIdentifiers { .. } => ExitCode::Guard,
     }
 }
 

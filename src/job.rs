@@ -257,6 +257,18 @@ impl Job {
         })
     }
 
+    /// As [`Job::load_with_secrets`], without what only the API needs.
+    pub fn load_with_server_secrets(
+        path: &Path,
+        environment: &Environment,
+    ) -> Result<Self, JobError> {
+        read(path, |file, base| {
+            let mut job = Self::from_file(file, base, environment)?;
+            job.read_server_secrets(environment)?;
+            Ok(job)
+        })
+    }
+
     /// As [`Job::load`], for a look at the audience alone: what stands in `[sftp]` is not looked at, and no secret is needed.
     pub fn load_without_server(path: &Path, environment: &Environment) -> Result<Self, JobError> {
         read(path, |mut file, base| {

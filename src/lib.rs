@@ -48,6 +48,7 @@ pub mod retry;
 pub mod sandbox;
 pub mod secret;
 pub mod sftp;
+pub mod shard;
 pub mod spool;
 pub mod state;
 pub mod table;
@@ -60,8 +61,8 @@ mod signals;
 
 use clap::CommandFactory as _;
 
-use crate::cli::{Cli, Command, CommonRunArgs, LogFormat};
-use crate::command::run::{Finished, RunOptions};
+use crate::cli::{Cli, Command, CommonRunArgs, ListArgs, LogFormat};
+use crate::command::run::{Finished, Gathered, RunOptions};
 use crate::command::{Surroundings, check, init, man, run, runs, send, status};
 use crate::command_line::CommandLine;
 use crate::console::{Console, printable};
@@ -93,6 +94,10 @@ pub fn run(cli: Cli) -> u8 {
 fn dispatch(command: Command, surroundings: &Surroundings) -> Result<u8, Error> {
     let console = &surroundings.console;
     match command {
+        Command::Run(args) if args.before_only => {
+            console.result(&run::before_only(&args, surroundings)?);
+            Ok(ExitCode::Done.number())
+        }
         Command::Run(args) => {
             let finished = run::run(&args, options(&args.common, console), surroundings)?;
             Ok(conclude(&finished, args.common.json, surroundings))
@@ -117,6 +122,7 @@ fn dispatch(command: Command, surroundings: &Surroundings) -> Result<u8, Error> 
             init::init(&args, surroundings)?;
             Ok(ExitCode::Done.number())
         }
+        Command::List(args) => list_all(&args, surroundings),
         Command::Undo(args) => {
             let options = RunOptions {
                 progress: style(args.progress, console),
@@ -163,6 +169,24 @@ fn dispatch(command: Command, surroundings: &Surroundings) -> Result<u8, Error> 
     }
 }
 
+fn list_all(args: &ListArgs, surroundings: &Surroundings) -> Result<u8, Error> {
+    let console = &surroundings.console;
+    let options = RunOptions {
+        progress: style(args.progress, console),
+        ..RunOptions::default()
+    };
+    match run::gather(args, options, surroundings)? {
+        Gathered::Finished(finished) => Ok(conclude(&finished, args.json, surroundings)),
+        Gathered::Before { job, run_id } => {
+            let group = &args.run_group;
+            console.note(&printable(&format!(
+                "{job}: run {run_id} has put run group {group} on the list before; nothing was done"
+            )));
+            Ok(ExitCode::Done.number())
+        }
+    }
+}
+
 /// How progress is shown: as was asked, or as is usual where the output goes.
 fn style(asked: Option<ProgressStyle>, console: &Console) -> ProgressStyle {
     let usual = if console.is_quiet() {
@@ -201,7 +225,8 @@ fn conclude(finished: &Finished, json: bool, surroundings: &Surroundings) -> u8 
     if let Some(error) = &finished.error {
         return fail(error, surroundings);
     }
-    if let Some(next) = after_a_trial(&surroundings.command_line) {
+    let next = finished.next.clone();
+    if let Some(next) = next.or_else(|| after_a_trial(&surroundings.command_line)) {
         console.note(&printable(&format!("next: {next}")));
     }
     ExitCode::Done.number()
@@ -212,6 +237,10 @@ fn after_a_trial(line: &CommandLine) -> Option<CommandLine> {
     // The key that was accepted is known from now on.
     let plain = line.clone().without_value("--limit");
     let plain = plain.without("--accept-new-host-key");
+    if line.has("--shard") {
+        let whole = plain.without("--dry-run").without("--json");
+        return line.has("--dry-run").then_some(whole);
+    }
     if line.has("--dry-run") {
         let few = plain
             .without("--dry-run")

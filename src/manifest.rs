@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::audience::SourceFingerprint;
 use crate::counts::Counts;
 use crate::part::{Part, PartNumber, Verification};
+use crate::shard::ShardRecord;
 
 /// The version of the manifest's form that this program writes and reads.
 pub const MANIFEST_VERSION: u32 = 1;
@@ -231,9 +232,17 @@ pub struct RunManifest {
     /// The sentinel, once its turn came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sentinel: Option<SentinelRecord>,
+    /// Its part in a run group, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<ShardRecord>,
 }
 
 impl RunManifest {
+    /// Whether it is of one of several processes, and the list waits for the others.
+    pub fn is_shard(&self) -> bool {
+        self.shard.as_ref().is_some_and(|it| it.number.is_some())
+    }
+
     /// How many parts the server has.
     pub fn delivered(&self) -> u64 {
         self.parts.iter().filter(|part| part.is_delivered()).count() as u64
@@ -371,6 +380,7 @@ mod tests {
             parts: Vec::new(),
             list: None,
             sentinel: None,
+            shard: None,
         }
     }
 

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::manifest::{AttemptState, ListRecord, RunManifest, RunStatus};
 use crate::part::{PartNumber, Verification};
 use crate::rejection::{RejectionReason, RepairCode};
+use crate::shard::RunGroup;
 
 /// The JSON Schema of a report, for whoever reads reports by program.
 pub const SCHEMA: &str = include_str!("report/schema.json");
@@ -52,6 +53,8 @@ pub struct RunReport {
     pub list: Option<ListRecord>,
     /// When Klaviyo showed the sentinel; `null` without one.
     pub sentinel: Option<SentinelReport>,
+    /// Which shard of which run group; `null` of a run of its own.
+    pub shard: Option<ShardReport>,
     /// Remote files of broken attempts that could not be removed.
     pub leftovers: Vec<String>,
     /// What a person should know.
@@ -84,6 +87,19 @@ pub struct PartReport {
 pub struct SentinelReport {
     /// When it was seen at Klaviyo; `null` when it was not, or nobody looked.
     pub seen_at: Option<Timestamp>,
+}
+
+/// A run's part in a run group, in a report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShardReport {
+    /// Which shard, from 1; `null` of the run that puts all of them on the list.
+    pub number: Option<u32>,
+    /// How many shards there are.
+    pub of: u32,
+    /// The run group.
+    pub run_group: RunGroup,
+    /// Hash over name, size and modification time of every file of all shards.
+    pub files: String,
 }
 
 /// How long the stages took. They overlap: `total` is less than their sum.
@@ -132,6 +148,12 @@ impl RunReport {
             list: manifest.list.clone(),
             sentinel: manifest.sentinel.as_ref().map(|sentinel| SentinelReport {
                 seen_at: sentinel.seen_at.map(crate::lock::seconds),
+            }),
+            shard: manifest.shard.as_ref().map(|shard| ShardReport {
+                number: shard.number,
+                of: shard.of,
+                run_group: shard.run_group.clone(),
+                files: shard.files.clone(),
             }),
             leftovers: leftovers(manifest),
             warnings: circumstances.warnings,

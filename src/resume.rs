@@ -14,6 +14,7 @@ use crate::manifest::{
     replace_file, to_json,
 };
 use crate::part::{Part, hex};
+use crate::shard::ShardRecord;
 use crate::state::{JobDirectory, RunDirectory};
 
 /// What must be the same for a run to go on.
@@ -27,6 +28,8 @@ pub struct Identity {
     pub is_query: bool,
     /// The limit of rows.
     pub limit: Option<u64>,
+    /// Which shard of which run group; `None` of a run of its own.
+    pub shard: Option<ShardRecord>,
 }
 
 /// Why a run does not go on.
@@ -42,6 +45,8 @@ pub enum Obstacle {
     Query,
     /// `--limit` is not the same.
     LimitChanged,
+    /// It is of another run group, or one of the two is of none.
+    RunGroupChanged,
     /// Another version of the program began it.
     ProgramChanged,
 }
@@ -55,6 +60,7 @@ impl Obstacle {
             Self::Stream => "standard input cannot be read again",
             Self::Query => "its query is asked anew",
             Self::LimitChanged => "--limit is not the same",
+            Self::RunGroupChanged => "--run-group is not the same",
             Self::ProgramChanged => "another version of klaviyo-export began it",
         }
     }
@@ -113,6 +119,13 @@ pub fn last_run(state: &JobDirectory) -> Result<Option<RunManifest>, StateError>
 }
 
 fn obstacle(last: &RunManifest, now: &Identity) -> Option<Obstacle> {
+    let group = |shard: &Option<ShardRecord>| {
+        let shard = shard.as_ref();
+        shard.map(|shard| (shard.number, shard.of, shard.run_group.clone()))
+    };
+    if group(&last.shard) != group(&now.shard) {
+        return Some(Obstacle::RunGroupChanged);
+    }
     if last.job_fingerprint != now.job_fingerprint {
         return Some(Obstacle::JobChanged);
     }
@@ -264,6 +277,7 @@ mod tests {
             parts: Vec::new(),
             list: None,
             sentinel: None,
+            shard: None,
         }
     }
 
@@ -273,6 +287,7 @@ mod tests {
             job_fingerprint: "f".to_owned(),
             sources: Some(vec![source(1)]),
             limit: None,
+            shard: None,
         }
     }
 

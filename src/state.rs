@@ -1,7 +1,7 @@
 //! Where a job's runs are on disk.
 //!
 //! `<state directory>/<job>/runs/<run id>/{manifest.json, report.json, rejects.csv, repairs.csv, parts/}`; folders are
-//! 0700. Run ids sort by time.
+//! 0700. Run ids sort by time. A shard has the same below `<state directory>/<job>/shards/<shard>`.
 
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use crate::manifest::StateError;
+use crate::shard::Shard;
 
 /// A job's folder.
 #[derive(Debug, Clone)]
@@ -40,6 +41,28 @@ impl JobDirectory {
         &self.path
     }
 
+    /// The folder of one of its shards, which has a lock and runs of its own.
+    #[must_use]
+    pub fn shard(&self, shard: Shard) -> Self {
+        Self {
+            path: self.shards().join(shard.name()),
+        }
+    }
+
+    fn shards(&self) -> PathBuf {
+        self.path.join("shards")
+    }
+
+    /// The shards that were ever run, in the order of their names.
+    pub fn known_shards(&self) -> Result<Vec<Shard>, StateError> {
+        let mut shards: Vec<Shard> = names_in(&self.shards())?
+            .iter()
+            .filter_map(|name| Shard::of_name(name))
+            .collect();
+        shards.sort_by_key(|shard| (shard.of(), shard.number()));
+        Ok(shards)
+    }
+
     /// The folder of its runs.
     pub fn runs(&self) -> PathBuf {
         self.path.join("runs")
@@ -54,24 +77,28 @@ impl JobDirectory {
 
     /// The ids of its runs, oldest first.
     pub fn run_ids(&self) -> Result<Vec<String>, StateError> {
-        let runs = self.runs();
-        let failed = |source| StateError::Storage {
-            path: runs.clone(),
-            action: "read it",
-            source,
-        };
-        let entries = match std::fs::read_dir(&runs) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(failed(error)),
-        };
-        let mut ids = Vec::new();
-        for entry in entries {
-            ids.extend(entry.map_err(failed)?.file_name().into_string());
-        }
-        ids.sort();
-        Ok(ids)
+        names_in(&self.runs())
     }
+}
+
+/// The names in a folder, sorted; none where there is no folder.
+fn names_in(folder: &Path) -> Result<Vec<String>, StateError> {
+    let failed = |source| StateError::Storage {
+        path: folder.to_owned(),
+        action: "read it",
+        source,
+    };
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        names.extend(entry.map_err(failed)?.file_name().into_string());
+    }
+    names.sort();
+    Ok(names)
 }
 
 impl RunDirectory {

@@ -51,7 +51,7 @@ fn examples_of_the_help_are_commands_that_can_be_read() {
         "estimate",
         "undo",
         "runs",
-        "undo",
+        "list",
     ] {
         let text = workspace.run(&[command, "--help"]).stdout;
         let examples = text.split("Examples:\n").nth(1).unwrap();
@@ -104,6 +104,9 @@ fn what_cannot_be_understood_ends_in_two_and_says_why() {
         &["run"],
         &["run", "vip.toml", "--dry"],
         &["run", "vip.toml", "--limit", "0"],
+        &["run", "vip.toml", "--shard", "1/4"],
+        &["run", "vip.toml", "--shard", "5/4", "--run-group", "a"],
+        &["list", "vip.toml"],
         &["run", "vip.toml", "--progress", "loud"],
         &["send", "a.csv"],
         &["send", "--dry-run"],

@@ -42,7 +42,7 @@ const LAYERS: [&[&str]; 12] = [
     // What a job is, made of settings of the layers below.
     &["job", "audience", "retry", "manifest", "lock"],
     &[
-        "sftp", "terminal", "part", "counts", "meter", "profile", "record", "query",
+        "sftp", "terminal", "part", "counts", "meter", "profile", "record", "query", "shard",
     ],
     &[
         "console",

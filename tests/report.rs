@@ -83,6 +83,12 @@ fn every_end_of_a_run_keeps_the_schema() {
         (Faults::none(), &["--json"][..], 0, "done"),
         (Faults::none(), &["--json", "--dry-run"], 0, "dry-run"),
         (
+            Faults::none(),
+            &["--json", "--shard", "1/2", "--run-group", "g"],
+            0,
+            "done",
+        ),
+        (
             Faults::none().always(Fault::CutAfter { bytes: 10 }),
             &["--json"],
             14,
@@ -131,7 +137,12 @@ fn every_end_of_a_run_keeps_the_schema() {
         );
         assert_eq!(report["exit_code"], json!(code));
         assert_valid(&report);
-        assert_eq!(outcome.stdout, workspace.of_last_run("vip", "report.json"));
+        let runs = if report["shard"].is_null() {
+            "vip"
+        } else {
+            "vip/shards/01of02"
+        };
+        assert_eq!(outcome.stdout, workspace.of_last_run(runs, "report.json"));
     }
 }
 

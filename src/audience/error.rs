@@ -44,6 +44,9 @@ pub enum AudienceError {
     /// Standard input can be read only once.
     #[error("standard input (-) is named twice")]
     StdinTwice,
+    /// Standard input is no list of files.
+    #[error("standard input (-) cannot be dealt out to shards; name files")]
+    StdinShard,
     /// The file cannot be opened.
     #[error("open {name}")]
     Open {

@@ -8,8 +8,10 @@ mod before;
 mod begin;
 mod deliver;
 mod format;
+mod gather;
 pub(in crate::command) mod list;
 mod sentinel;
+mod shard;
 mod stages;
 
 use std::sync::Arc;
@@ -20,6 +22,7 @@ use jiff::Timestamp;
 use super::Surroundings;
 use crate::audience::Audience;
 use crate::cli::RunArgs;
+use crate::command_line::CommandLine;
 use crate::error::Error;
 use crate::job::file::Deliver;
 use crate::job::{Delivery, Job, JobError};
@@ -28,10 +31,12 @@ use crate::manifest::{RunStatus, replace_file, to_json};
 use crate::mapping::Mapping;
 use crate::meter::Meter;
 use crate::progress::{Progress, ProgressStyle};
-use crate::report::{Circumstances, RunReport, Seconds};
+use crate::report::{Circumstances, RunReport, Seconds, count};
 use crate::retention;
+use crate::shard::ShardRecord;
 use crate::state::{JobDirectory, RunDirectory};
 pub(super) use begin::WENT_ON;
+pub use gather::{Gathered, gather};
 pub(super) use stages::header_line;
 use stages::{Outcome, Stages};
 
@@ -59,6 +64,18 @@ pub struct Finished {
     pub server: Option<String>,
     /// Why it failed, if it did.
     pub error: Option<Error>,
+    /// What to type next, where the run leaves something to another command.
+    pub next: Option<CommandLine>,
+}
+
+/// Where a run is at home.
+struct Place {
+    /// The job's folder, or that of one of its shards.
+    state: JobDirectory,
+    /// Its lock, for who has it already.
+    lock: Option<JobLock>,
+    /// Which shard it is, if it is one.
+    shard: Option<ShardRecord>,
 }
 
 /// Runs the job file of `args`.
@@ -70,6 +87,8 @@ pub fn run(
     let environment = &surroundings.environment;
     let mut job = if options.dry_run {
         Job::load(&args.job, environment)?
+    } else if args.shard.is_some() {
+        Job::load_with_server_secrets(&args.job, environment)?
     } else {
         Job::load_with_secrets(&args.job, environment)?
     };
@@ -80,6 +99,9 @@ pub fn run(
     );
     if let Some(run_id) = &args.approve_removals {
         return approve::approve(&job, run_id, options, surroundings);
+    }
+    if let (Some(shard), Some(group)) = (args.shard, &args.run_group) {
+        return shard::run(job, (shard, group.clone()), options, surroundings);
     }
     if job.audience.is_query() || job.before.is_some() {
         return before::run(&job, options, surroundings);
@@ -95,14 +117,31 @@ pub fn execute(
     options: RunOptions,
     surroundings: &Surroundings,
 ) -> Result<Finished, Error> {
-    execute_locked(job, audience, None, options, surroundings)
+    let place = Place {
+        state: JobDirectory::new(&job.state_directory, &job.name),
+        lock: None,
+        shard: None,
+    };
+    execute_at(job, audience, place, options, surroundings)
 }
 
-/// As [`execute`], for who may have the job's lock already.
-fn execute_locked(
+/// Runs the `before` statements of the job file of `args`, and nothing else. What to say of it.
+pub fn before_only(args: &RunArgs, surroundings: &Surroundings) -> Result<String, Error> {
+    let mut job = Job::load(&args.job, &surroundings.environment)?;
+    super::apply(false, &args.common.state, &mut job);
+    let statements = before::alone(&job, surroundings)?;
+    let statements = count(statements as u64, "before statement");
+    Ok(format!(
+        "{}: {statements} run; nothing was sent\n",
+        job.name
+    ))
+}
+
+/// As [`execute`], at a place of its own.
+fn execute_at(
     job: &Job,
     audience: Audience,
-    lock: Option<JobLock>,
+    place: Place,
     options: RunOptions,
     surroundings: &Surroundings,
 ) -> Result<Finished, Error> {
@@ -117,14 +156,19 @@ fn execute_locked(
         super::unlock(&mut delivery.sftp, surroundings)?;
     }
     let delivery = delivery.as_ref();
-    let looked = list::look_first(job, options, surroundings)?;
-    let state = JobDirectory::new(&job.state_directory, &job.name);
+    let Place { state, lock, shard } = place;
+    let is_shard = shard.is_some();
+    let looked = if is_shard {
+        Vec::new()
+    } else {
+        list::look_first(job, options, surroundings)?
+    };
     state.create()?;
     let _lock = match lock {
         Some(lock) => lock,
         None => JobLock::take(state.path())?,
     };
-    let begun = begin::begin(job, &audience, options, &state)?;
+    let begun = begin::begin(job, &audience, options, (&state, shard))?;
     let mut warnings = begun.warnings.clone();
     warnings.extend(looked);
     warnings.extend(mapping.warnings.iter().cloned());
@@ -151,7 +195,7 @@ fn execute_locked(
         meter: &meter,
         surroundings,
     };
-    if !options.dry_run && outcome.is_good() {
+    if !options.dry_run && outcome.is_good() && !is_shard {
         let since = Instant::now();
         if let Err(error) = after.run(&mut warnings) {
             outcome.error = Some(error);
@@ -159,10 +203,42 @@ fn execute_locked(
         outcome.seconds.list = since.elapsed().as_secs_f64();
     }
     drop(progress);
+    let ended = Ended {
+        outcome,
+        warnings,
+        clock,
+    };
+    conclude(job, &state, begun, ended, (options, surroundings))
+}
+
+/// How a run ended, before it is noted.
+struct Ended {
+    outcome: Outcome,
+    warnings: Vec<String>,
+    clock: Instant,
+}
+
+/// Notes how the run ended: in its report, then in its manifest.
+fn conclude(
+    job: &Job,
+    state: &JobDirectory,
+    begun: begin::Begun,
+    ended: Ended,
+    (options, surroundings): (RunOptions, &Surroundings),
+) -> Result<Finished, Error> {
+    let Ended {
+        outcome,
+        mut warnings,
+        clock,
+    } = ended;
     let mut manifest = begun.manifest.snapshot();
     manifest.status = status(&outcome, options);
     manifest.finished_at = Some(Timestamp::now());
     manifest.error = outcome.error.as_ref().map(Error::chain);
+    let next = shard::next(job, &manifest, surroundings);
+    if next.is_some() {
+        warnings.extend(shard::waits(job, manifest.shard.as_ref()));
+    }
     let circumstances = Circumstances {
         exit_code: outcome
             .error
@@ -179,14 +255,15 @@ fn execute_locked(
     replace_file(&begun.directory.report(), &to_json(&report))?;
     begun.manifest.update(|noted| noted.clone_from(&manifest))?;
     if manifest.status == RunStatus::Done {
-        after.remove_files(&manifest);
+        list::remove_files(job, &begun.directory, &manifest);
     }
-    retention::tidy(&state, job.retention, &manifest.run_id)?;
+    retention::tidy(state, job.retention, &manifest.run_id)?;
     Ok(Finished {
         report,
         directory: begun.directory,
         server: (!options.dry_run).then(|| destination_name(job)),
         error: outcome.error,
+        next,
     })
 }
 

@@ -36,7 +36,7 @@ struct RunLine {
 
 /// The text (or JSON) that tells of the runs of the job at `args.job`.
 pub fn runs(args: &RunsArgs, surroundings: &Surroundings) -> Result<String, Error> {
-    let (name, state) = super::state_of(&args.job, &args.state, surroundings)?;
+    let (name, state) = super::state_of(&args.job, args.shard, &args.state, surroundings)?;
     let mut ids = state.run_ids()?;
     ids.reverse();
     let is_held = lock::holder(state.path()).is_some();

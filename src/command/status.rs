@@ -13,10 +13,11 @@ use crate::exit_code::ExitCode;
 use crate::lock::{self, seconds};
 use crate::manifest::{RunManifest, RunStatus, read_manifest, to_json};
 use crate::report::{count, grouped};
+use crate::shard::ShardRecord;
 
 /// The text (or JSON) that tells of the last run of the job at `args.job`.
 pub fn status(args: &StatusArgs, surroundings: &Surroundings) -> Result<String, Error> {
-    let (name, state) = super::state_of(&args.job, &args.state, surroundings)?;
+    let (name, state) = super::state_of(&args.job, args.shard, &args.state, surroundings)?;
     let Some(last) = state.run_ids()?.pop() else {
         return Err(Error::NoRun {
             job: name,
@@ -35,14 +36,16 @@ pub fn status(args: &StatusArgs, surroundings: &Surroundings) -> Result<String, 
         Some(ExitCode::Audience | ExitCode::Authentication) => "check",
         _ => "run",
     };
-    let again =
-        surroundings
-            .command_line
-            .of_job(command, &args.job, args.state.state_dir.as_deref());
+    let line = &surroundings.command_line;
+    let of_job = |command| line.of_job(command, &args.job, args.state.state_dir.as_deref());
+    let again = match (&manifest.shard, command) {
+        (Some(shard), "run") => again_in_group(shard, manifest.status, of_job),
+        _ => of_job(command),
+    };
     // A guard that struck once all was on the list is the one on removals.
     let again = match code {
         Some(ExitCode::Guard) if manifest.list.is_some() => {
-            again.with_value("--approve-removals", &manifest.run_id)
+            of_job("run").with_value("--approve-removals", &manifest.run_id)
         }
         _ => again,
     };
@@ -57,6 +60,22 @@ pub fn status(args: &StatusArgs, surroundings: &Surroundings) -> Result<String, 
         run.path(),
     );
     Ok(text)
+}
+
+/// What to type next about a shard, or about the run for all of them.
+fn again_in_group(
+    shard: &ShardRecord,
+    status: RunStatus,
+    of_job: impl Fn(&'static str) -> CommandLine,
+) -> CommandLine {
+    let group = ["--run-group".to_owned(), shard.run_group.to_string()];
+    let words = group.iter().map(String::as_str);
+    match shard.shard().filter(|_| status != RunStatus::Done) {
+        Some(number) => of_job("run")
+            .with(["--shard", &*number.to_string()])
+            .with(words),
+        None => of_job("list").with(words),
+    }
 }
 
 /// What a run that did not come to its end ended with. The report of one that runs anew is of an earlier process.
@@ -82,6 +101,7 @@ fn describe(
             "next: wait for it to end".to_owned(),
         ),
         (RunStatus::Running, None) => ("killed before it ended".to_owned(), again),
+        (RunStatus::Done, _) if manifest.is_shard() => ("done".to_owned(), again),
         (RunStatus::Done, _) => (
             "done".to_owned(),
             "next: nothing; the next run sends the audience afresh".to_owned(),
@@ -92,6 +112,11 @@ fn describe(
         (RunStatus::Superseded, _) => ("superseded by a later run".to_owned(), again),
     };
     writeln!(out, "{}: {word}, run {}", manifest.job, manifest.run_id)?;
+    if let Some(shard) = &manifest.shard {
+        let which = shard.shard();
+        let which = which.map_or_else(|| "all".to_owned(), |shard| shard.to_string());
+        writeln!(out, "  shard      {which} of run group {}", shard.run_group)?;
+    }
     write!(out, "  began      {}", seconds(manifest.started_at))?;
     match manifest.finished_at {
         Some(end) => writeln!(out, ", ended {}", seconds(end))?,

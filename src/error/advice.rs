@@ -9,6 +9,7 @@ use crate::list::ListError;
 use crate::manifest::StateError;
 use crate::mapping::MappingError;
 use crate::profile::target::ColumnError;
+use crate::shard::ShardError;
 use crate::upload::UploadError;
 
 impl Error {
@@ -24,6 +25,7 @@ impl Error {
                 _ => self.of_its_code(),
             }),
             Self::List(error) => error.hint().or_else(|| self.of_its_code()),
+            Self::Shard(error) => of_shard(error),
             Self::Commit(CommitError::Duplicate { .. }) => Some(
                 "mend the source, or say which row to keep: duplicates = \"first\" or \"last\""
                     .to_owned(),
@@ -63,9 +65,17 @@ impl Error {
                 column,
                 source: ColumnError::Consent(_),
             }) if takes_files(line) => Some(line.clone().with(["--map", &format!("{column}=")])),
-            Self::List(ListError::TooManyRemovals { run_id, .. }) if line.is("run") => {
+            Self::List(ListError::TooManyRemovals { run_id, .. })
+                if line.is("run") || line.is("list") =>
+            {
                 let plain = line.clone().without("--fresh").without("--json");
+                let plain = plain.without_value("--run-group").command("run");
                 Some(plain.with_value("--approve-removals", run_id))
+            }
+            Self::Shard(ShardError::NotDone { waits_for, .. }) => {
+                let (first, _) = waits_for.first()?;
+                let run = line.clone().command("run").without("--json");
+                Some(run.with_value("--shard", &first.to_string()))
             }
             // The profiles are delivered: the same command goes on with the list.
             Self::List(error) if error.is_of_the_moment() => Some(line.clone().without("--fresh")),
@@ -126,6 +136,22 @@ fn of_job(error: &JobError) -> Option<String> {
         }
         _ => None,
     }
+}
+
+fn of_shard(error: &ShardError) -> Option<String> {
+    let hint = match error {
+        ShardError::NotDone { .. } => "run these shards until each is done, then the same command",
+        ShardError::NoShard { .. } => {
+            "look at the name; shards have it from run --shard I/N --run-group G"
+        }
+        ShardError::NoIdentifiers { .. } => return None,
+        ShardError::FilesChanged { .. }
+        | ShardError::JobChanged { .. }
+        | ShardError::OtherNumber { .. } => {
+            "the shards of one group send one audience: run all of them again with a new one"
+        }
+    };
+    Some(hint.to_owned())
 }
 
 fn of_upload(error: &UploadError) -> Option<String> {

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use super::RunReport;
+use super::{RunReport, ShardReport};
 use crate::console::printable;
 use crate::manifest::RunStatus;
 use crate::part::Verification;
@@ -42,6 +42,7 @@ impl RunReport {
             self.run_id
         )?;
         writeln!(out)?;
+        self.write_shard(out)?;
         line(
             out,
             "read",
@@ -106,6 +107,17 @@ impl RunReport {
             out.push_str(DELIVERED_MEANS);
         }
         Ok(())
+    }
+
+    fn write_shard(&self, out: &mut String) -> std::fmt::Result {
+        let Some(shard) = &self.shard else {
+            return Ok(());
+        };
+        let ShardReport { of, run_group, .. } = shard;
+        match shard.number {
+            Some(number) => writeln!(out, "  shard      {number}/{of} of run group {run_group}"),
+            None => writeln!(out, "  shards     all {of} of run group {run_group}"),
+        }
     }
 
     fn write_list(&self, out: &mut String, run_directory: &Path) -> std::fmt::Result {

@@ -6,7 +6,7 @@ use std::time::Instant;
 use jiff::Timestamp;
 
 use super::list::{interrupted, note_list, remove_row_files, row_files};
-use super::{Finished, RunOptions, destination_name};
+use super::{Finished, RunOptions, destination_name, gather};
 use crate::command::Surroundings;
 use crate::error::Error;
 use crate::job::Job;
@@ -65,6 +65,7 @@ pub(super) fn approve(
     if !job.keep_parts {
         remove_row_files(&files);
     }
+    gather::forget(job, &state, manifest.snapshot().shard.as_ref());
     retention::tidy(&state, job.retention, &run_id)?;
     Ok(finished)
 }
@@ -139,5 +140,6 @@ fn conclude(
         directory,
         server: Some(destination_name(job)),
         error,
+        next: None,
     })
 }

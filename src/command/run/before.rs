@@ -2,7 +2,7 @@
 //!
 //! The lock is taken first: nobody else may have the engine write the same files, or ask the same query, meanwhile.
 
-use super::{Finished, RunOptions, execute_locked};
+use super::{Finished, Place, RunOptions, execute_at, shard};
 use crate::audience::{Audience, AudienceSettings};
 use crate::command::{Surroundings, of_query, open_audience};
 use crate::error::Error;
@@ -32,7 +32,12 @@ pub(super) fn run(
         _ => Vec::new(),
     };
     let audience = open_audience(job, &statements, surroundings)?;
-    execute_locked(job, audience, Some(lock), options, surroundings)
+    let place = Place {
+        state,
+        lock: Some(lock),
+        shard: None,
+    };
+    execute_at(job, audience, place, options, surroundings)
 }
 
 /// Runs the statements of `job` and stops.
@@ -45,6 +50,7 @@ pub(in crate::command) fn alone(job: &Job, surroundings: &Surroundings) -> Resul
     let state = JobDirectory::new(&job.state_directory, &job.name);
     state.create()?;
     let _lock = JobLock::take(state.path())?;
+    shard::refuse_while_one_runs(&state)?;
     execute(before, surroundings)?;
     Ok(before.statements.len())
 }
@@ -72,6 +78,7 @@ fn goes_on(job: &Job, options: RunOptions, state: &JobDirectory) -> Result<bool,
         sources: audience.fingerprints()?,
         is_query: false,
         limit: options.limit,
+        shard: None,
     };
     let beginning = resume::beginning(state, &identity)?;
     Ok(matches!(

@@ -12,6 +12,7 @@ use crate::job::file::OnSourceChange;
 use crate::manifest::{MANIFEST_VERSION, ManifestFile, RunManifest, RunStatus};
 use crate::report::count;
 use crate::resume::{self, Beginning, Identity, Obstacle, PROGRAM};
+use crate::shard::ShardRecord;
 use crate::state::{JobDirectory, RunDirectory, new_run_id};
 use crate::upload::Task;
 
@@ -36,13 +37,14 @@ pub(super) fn begin(
     job: &Job,
     audience: &Audience,
     options: RunOptions,
-    state: &JobDirectory,
+    (state, shard): (&JobDirectory, Option<ShardRecord>),
 ) -> Result<Begun, Error> {
     let identity = Identity {
         job_fingerprint: job.fingerprint.clone(),
         sources: audience.fingerprints()?,
         is_query: job.audience.is_query(),
         limit: options.limit,
+        shard,
     };
     if options.dry_run {
         return new_run(job, identity, options, state);
@@ -86,6 +88,52 @@ pub(super) fn begin(
     }
 }
 
+/// Begins the run that does for all shards of a run group what comes after the parts; or goes on with it.
+pub(super) fn begin_for_all(
+    job: &Job,
+    shard: ShardRecord,
+    state: &JobDirectory,
+) -> Result<Begun, Error> {
+    let last = resume::last_run(state)?;
+    let unfinished = last.filter(|last| last.status.is_unfinished());
+    if let Some(last) = &unfinished
+        && last.shard.as_ref() == Some(&shard)
+    {
+        return go_on(job, last.clone(), Some(Vec::new()), state);
+    }
+    let identity = Identity {
+        job_fingerprint: job.fingerprint.clone(),
+        sources: None,
+        is_query: false,
+        limit: None,
+        shard: Some(shard),
+    };
+    let mut begun = new_run(job, identity, RunOptions::default(), state)?;
+    if let Some(last) = unfinished {
+        begun.replace(last, Obstacle::RunGroupChanged.words(), state)?;
+        // No session to the server is opened that could remove them.
+        let left = std::mem::take(&mut begun.leftovers);
+        begun
+            .warnings
+            .extend(left.iter().map(|path| still_there(path)));
+    }
+    Ok(begun)
+}
+
+/// What is said of a remote file that nobody could remove.
+pub(super) fn still_there(path: &str) -> String {
+    format!("{path} of an earlier run is still on the server, and is not whole")
+}
+
+/// What the names of a run's files begin with.
+fn prefix(manifest: &RunManifest) -> String {
+    let RunManifest { job, run_id, .. } = manifest;
+    match manifest.shard.as_ref().and_then(ShardRecord::shard) {
+        Some(shard) => format!("{job}-{run_id}-s{}", shard.name()),
+        None => format!("{job}-{run_id}"),
+    }
+}
+
 fn new_run(
     job: &Job,
     identity: Identity,
@@ -100,6 +148,7 @@ fn new_run(
         job_fingerprint,
         sources,
         limit,
+        shard,
         is_query: _,
     } = identity;
     let manifest = RunManifest {
@@ -120,13 +169,15 @@ fn new_run(
         parts: Vec::new(),
         list: None,
         sentinel: None,
+        shard,
     };
+    let prefix = prefix(&manifest);
     let manifest = ManifestFile::create(directory.manifest(), manifest)?;
     tracing::info!(job = job.name, run = run_id, "run begun");
     Ok(Begun {
         directory,
         manifest: Arc::new(manifest),
-        prefix: format!("{}-{run_id}", job.name),
+        prefix,
         rest: None,
         leftovers: Vec::new(),
         warnings: Vec::new(),
@@ -157,7 +208,7 @@ fn go_on(
     last.error = None;
     let directory = state.run(&last.run_id);
     directory.create()?;
-    let prefix = format!("{}-{}", job.name, last.run_id);
+    let prefix = prefix(&last);
     let manifest = ManifestFile::reopen(directory.manifest(), last);
     manifest.update(|_| {})?;
     Ok(Begun {

@@ -282,13 +282,14 @@ impl After<'_> {
         }
         note_list(&self.begun.manifest, &self.begun.directory)
     }
+}
 
-    /// Nobody needs the files any more that told who is in the audience.
-    pub(super) fn remove_files(&self, manifest: &RunManifest) {
-        let is_api = self.job.deliver == Deliver::Api;
-        if !(self.job.keep_parts || !is_api && !self.job.keeps_identifiers()) {
-            remove_row_files(&row_files(&self.begun.directory, manifest, is_api));
-        }
+/// Nobody needs the files of a run that is done any more which told who is in its audience; of a shard they wait for the list.
+pub(super) fn remove_files(job: &Job, directory: &RunDirectory, manifest: &RunManifest) {
+    let is_api = job.deliver == Deliver::Api;
+    let are_there = is_api || job.keeps_identifiers();
+    if are_there && !manifest.is_shard() && !job.keep_parts {
+        remove_row_files(&row_files(directory, manifest, is_api));
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
-use super::begin::Begun;
+use super::begin::{self, Begun};
 use super::format::{self, FormatError};
 use super::{RunOptions, deliver};
 use crate::audience::Audience;
@@ -277,9 +277,9 @@ impl<'a> Stages<'a> {
             .map(|error| self.format_error(error));
         if let Some(Ok(delivered)) = sent.as_ref().map(|sent| &sent.result) {
             let left = delivered.left_over.iter();
-            outcome.warnings.extend(left.map(|path| {
-                format!("{path} of an earlier run is still on the server, and is not whole")
-            }));
+            outcome
+                .warnings
+                .extend(left.map(|path| begin::still_there(path)));
         }
         let upload_error = sent.and_then(Sent::into_error);
         let signal = self.surroundings.interrupt.signal();
@@ -408,7 +408,7 @@ fn csv_line<'a>(cells: impl Iterator<Item = &'a str>) -> Vec<u8> {
 /// So many percent of blanked phone numbers look like a wrong region rather than like wrong numbers.
 const SUSPICIOUS_PHONES_PERCENT: u64 = 20;
 
-fn count_warnings(counts: &Counts) -> Vec<String> {
+pub(super) fn count_warnings(counts: &Counts) -> Vec<String> {
     let mut warnings = Vec::new();
     let phones = counts
         .repairs
