@@ -171,10 +171,18 @@ pub(super) fn open_file(path: &Path, name: &str) -> Result<File, AudienceError> 
 fn unpack(mut raw: Bytes, name: &str) -> Result<Unpacked, AudienceError> {
     let mut first = Vec::new();
     if let Err(source) = (&mut raw).take(16).read_to_end(&mut first) {
-        return Err(AudienceError::Read {
-            name: name.to_owned(),
-            record: 0,
-            source,
+        let name = name.to_owned();
+        return Err(match query_error(&source) {
+            Some(error) => AudienceError::Query {
+                name,
+                record: 0,
+                source: error.clone(),
+            },
+            None => AudienceError::Read {
+                name,
+                record: 0,
+                source,
+            },
         });
     }
     let compression = format::compression_of(&first, name)?;

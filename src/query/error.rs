@@ -1,5 +1,7 @@
 //! Why a query gives no rows, or not all of them.
 
+use super::postgres::PostgresError;
+
 /// What is wrong with a connection, a driver, a statement or a query. None of the texts is a server's or a driver's own.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
@@ -7,4 +9,7 @@ pub enum QueryError {
     /// A signal came.
     #[error("interrupted while the query ran")]
     Interrupted,
+    /// PostgreSQL.
+    #[error(transparent)]
+    Postgres(#[from] PostgresError),
 }

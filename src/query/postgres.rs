@@ -1,6 +1,32 @@
-//! Postgres.
+//! PostgreSQL by its own protocol: the query runs inside a `COPY` whose columns are cast by the rules for typed values, and
+//! the CSV that comes out is the audience.
+//!
+//! Where the server is and who asks is found as libpq finds it. The query runs in a read-only transaction; statements that
+//! come before it do not.
+
+mod cast;
+mod dial;
+mod error;
+mod pass_file;
+mod session;
+mod target;
+mod task;
+mod text;
+mod tls;
+mod url;
+mod words;
+
+use std::io::{self, Read};
+
+use target::Target;
+use task::Task;
+use tls::Tls;
+use url::Url;
 
 use super::{Query, QueryColumn, QueryError, Rows, Surroundings};
+use session::Session;
+
+pub use error::{PostgresError, Statement};
 
 /// How the engine is reached.
 #[derive(Debug, Clone, Default)]
@@ -16,44 +42,144 @@ pub struct PostgresSettings {
 impl PostgresSettings {
     /// What is wrong with the settings, in words; no value of them.
     pub fn check(&self) -> Result<(), String> {
-        Ok(())
+        Url::parse(&self.url).map(drop)
     }
 
-    /// For people.
+    /// For people: host, port and database as far as the URL says them.
     pub fn name(&self) -> String {
-        String::new()
+        let url = Url::parse(&self.url).unwrap_or_default();
+        let Some(host) = url.get("host").or_else(|| url.get("hostaddr")) else {
+            return "postgresql:// by PG* variables".to_owned();
+        };
+        let port = url
+            .get("port")
+            .map_or_else(String::new, |port| format!(":{port}"));
+        let database = url.get("dbname").unwrap_or_default();
+        format!("postgresql://{host}{port}/{database}")
+    }
+
+    /// What a thread needs to connect.
+    fn dialler(&self, surroundings: Surroundings<'_>) -> Result<(Target, Tls), PostgresError> {
+        let target = Target::new(self, surroundings.environment)?;
+        let tls = Tls::new(target.tls, &target.roots)?;
+        Ok((target, tls))
     }
 }
 
 pub(super) fn execute(
-    _: &PostgresSettings,
-    _: &[String],
-    _: Surroundings<'_>,
+    settings: &PostgresSettings,
+    statements: &[String],
+    surroundings: Surroundings<'_>,
 ) -> Result<(), QueryError> {
-    Err(QueryError::Interrupted)
+    let (target, tls) = settings.dialler(surroundings)?;
+    let (limit, statements) = (settings.statement_timeout, statements.to_vec());
+    let task = Task::start(surroundings.interrupt, move |worker| {
+        let mut session = Session::begin(&target, &tls, limit, worker)?;
+        session.execute(&statements, worker)?;
+        worker.give(())
+    });
+    task.next()
 }
 
 pub(super) fn open(
-    _: &PostgresSettings,
-    _: &[String],
-    _: &Query,
-    _: Surroundings<'_>,
+    settings: &PostgresSettings,
+    before: &[String],
+    query: &Query,
+    surroundings: Surroundings<'_>,
 ) -> Result<Rows, QueryError> {
-    Err(QueryError::Interrupted)
+    let (target, tls) = settings.dialler(surroundings)?;
+    let limit = settings.statement_timeout;
+    let (before, query) = (before.to_vec(), query.text.clone());
+    let task = Task::start(surroundings.interrupt, move |worker| {
+        let mut session = Session::begin(&target, &tls, limit, worker)?;
+        session.execute(&before, worker)?;
+        session.copy(&query, worker)
+    });
+    // What is wrong with the query shows here; an error of a later chunk goes through the reader.
+    let first = task.next()?;
+    Ok(Rows::Text(Box::new(Chunks {
+        task,
+        is_over: first.is_empty(),
+        chunk: first,
+        at: 0,
+    })))
 }
 
 pub(super) fn describe(
-    _: &PostgresSettings,
-    _: &Query,
-    _: Surroundings<'_>,
+    settings: &PostgresSettings,
+    query: &Query,
+    surroundings: Surroundings<'_>,
 ) -> Result<Vec<QueryColumn>, QueryError> {
-    Err(QueryError::Interrupted)
+    let (target, tls) = settings.dialler(surroundings)?;
+    let (limit, query) = (settings.statement_timeout, query.text.clone());
+    let task = Task::start(surroundings.interrupt, move |worker| {
+        let mut session = Session::begin(&target, &tls, limit, worker)?;
+        let statement = session.prepare(&query)?;
+        let columns = statement.columns().iter().map(|column| QueryColumn {
+            name: column.name().to_owned(),
+            type_name: type_name(column.type_()),
+        });
+        worker.give(columns.collect())
+    });
+    task.next()
 }
 
 pub(super) fn count(
-    _: &PostgresSettings,
-    _: &Query,
-    _: Surroundings<'_>,
+    settings: &PostgresSettings,
+    query: &Query,
+    surroundings: Surroundings<'_>,
 ) -> Result<u64, QueryError> {
-    Err(QueryError::Interrupted)
+    let (target, tls) = settings.dialler(surroundings)?;
+    let (limit, query) = (settings.statement_timeout, query.text.clone());
+    let task = Task::start(surroundings.interrupt, move |worker| {
+        let mut session = Session::begin(&target, &tls, limit, worker)?;
+        let count = session.count(&query, worker)?;
+        worker.give(count)
+    });
+    task.next()
+}
+
+/// An array's type is named after that of its elements.
+fn type_name(data_type: &postgres::types::Type) -> String {
+    match (data_type.kind(), data_type.name().strip_prefix('_')) {
+        (postgres::types::Kind::Array(_), Some(element)) => format!("{element}[]"),
+        _ => data_type.name().to_owned(),
+    }
+}
+
+/// Chunks of CSV as they come; an empty one is the end.
+struct Chunks {
+    task: Task<Vec<u8>>,
+    chunk: Vec<u8>,
+    at: usize,
+    is_over: bool,
+}
+
+impl Read for Chunks {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.at == self.chunk.len() && !self.is_over {
+            self.chunk = self.task.next().map_err(io::Error::other)?;
+            self.at = 0;
+            self.is_over = self.chunk.is_empty();
+        }
+        let count = buffer.len().min(self.chunk.len() - self.at);
+        buffer[..count].copy_from_slice(&self.chunk[self.at..self.at + count]);
+        self.at += count;
+        Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_has_no_user() {
+        let settings = PostgresSettings {
+            url: "postgresql://ana@db:5433/shop?sslmode=require".to_owned(),
+            ..PostgresSettings::default()
+        };
+        assert_eq!(settings.name(), "postgresql://db:5433/shop");
+        assert!(settings.check().is_ok());
+    }
 }
