@@ -84,7 +84,7 @@ fn a_statement_has_its_time_and_no_more() {
         EMAIL,
     );
     let outcome = dry(&workspace).exits(12);
-    let words = "the query: stopped by statement-timeout after 200ms";
+    let words = "query: stopped by statement-timeout after 200ms";
     assert!(outcome.error().contains(words), "{}", outcome.stderr);
     assert_eq!(server.running("pg_sleep"), "");
 }

@@ -155,7 +155,7 @@ pub enum PostgresError {
         server: String,
     },
     /// A statement or the query is refused.
-    #[error("{statement}: {} (SQLSTATE {code}){}", words::of(code), place(*position))]
+    #[error("{statement}{} (SQLSTATE {code}){}", words::of(code), place(*position))]
     Statement {
         /// Which.
         statement: Statement,
@@ -165,7 +165,7 @@ pub enum PostgresError {
         position: Option<(usize, usize)>,
     },
     /// `statement-timeout`.
-    #[error("{statement}: stopped by statement-timeout after {}", humantime::format_duration(*limit))]
+    #[error("{statement}stopped by statement-timeout after {}", humantime::format_duration(*limit))]
     Timeout {
         /// Which.
         statement: Statement,
@@ -185,7 +185,7 @@ pub enum PostgresError {
     NoColumns,
     /// Cut off.
     #[error(
-        "{statement}: the connection to PostgreSQL at {server} was lost; nothing of the unfinished part was sent, and the next run asks again"
+        "{statement}the connection to PostgreSQL at {server} was lost; nothing of the unfinished part was sent, and the next run asks again"
     )]
     Lost {
         /// Which.
@@ -195,7 +195,7 @@ pub enum PostgresError {
     },
 }
 
-/// What was running.
+/// What was running; for people, the beginning of a message, which for the query is told by who asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Statement {
     /// The audience's query.
@@ -207,8 +207,8 @@ pub enum Statement {
 impl std::fmt::Display for Statement {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Query => out.write_str("the query"),
-            Self::Before(number, of) => write!(out, "before statement {number} of {of}"),
+            Self::Query => Ok(()),
+            Self::Before(number, of) => write!(out, "before statement {number} of {of}: "),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What is asked on one connection.
 
+use std::fmt::Write as _;
 use std::io::{self, BufRead as _};
 use std::time::Duration;
 
@@ -37,7 +38,7 @@ impl Session {
         if let Some(limit) = limit {
             // The server counts milliseconds in 31 bits; 0 would be no limit.
             let milliseconds = limit.as_millis().clamp(1, i32::MAX as u128);
-            settings.push_str(&format!("; SET statement_timeout = {milliseconds}"));
+            let _ = write!(settings, "; SET statement_timeout = {milliseconds}");
         }
         let set = session.connected.client.batch_execute(&settings);
         set.map_err(|error| session.failure(&error, Statement::Query, None))?;
