@@ -152,6 +152,11 @@ fn known_keys() -> BTreeMap<(String, String), Value> {
             }
         }
     }
+    // Lists and tables that are left out of a job's fingerprint when they are empty.
+    for key in ["before", "files", "parameters"] {
+        let place = ("audience".to_owned(), key.to_owned());
+        keys.entry(place).or_insert(Value::Array(vec![]));
+    }
     keys
 }
 

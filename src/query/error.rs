@@ -7,4 +7,8 @@ pub enum QueryError {
     /// A signal came.
     #[error("interrupted while the query ran")]
     Interrupted,
+    /// A driver, its settings, or what it was asked.
+    #[cfg(feature = "adbc")]
+    #[error(transparent)]
+    Adbc(#[from] super::adbc::AdbcError),
 }

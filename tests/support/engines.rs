@@ -1,0 +1,58 @@
+//! The engines that `tests/engines` fetched: drivers, DuckDB, a Python that has Spark.
+
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "shared by test crates that use a part of it each; a panic is the failure"
+)]
+
+use std::path::{Path, PathBuf};
+
+/// The folder of the engines.
+pub(crate) fn folder() -> PathBuf {
+    let folder = std::env::var_os("KLAVIYO_EXPORT_ENGINES").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("target/engines"),
+        PathBuf::from,
+    );
+    existing(folder)
+}
+
+/// DuckDB's library.
+pub(crate) fn duckdb() -> PathBuf {
+    existing(folder().join("duckdb/libduckdb.so"))
+}
+
+/// The driver of PyPI's `adbc-driver-NAME`.
+pub(crate) fn driver(name: &str) -> PathBuf {
+    let module = format!("adbc_driver_{name}");
+    existing(packages().join(&module).join(format!("lib{module}.so")))
+}
+
+/// Where Python's packages are.
+pub(crate) fn packages() -> PathBuf {
+    let libraries = existing(folder().join("venv/lib"));
+    let mut versions = std::fs::read_dir(libraries).unwrap();
+    existing(
+        versions
+            .next()
+            .unwrap()
+            .unwrap()
+            .path()
+            .join("site-packages"),
+    )
+}
+
+/// The Python that has them.
+pub(crate) fn python() -> PathBuf {
+    existing(folder().join("venv/bin/python"))
+}
+
+fn existing(path: PathBuf) -> PathBuf {
+    assert!(
+        path.exists(),
+        "{} is not there: run tests/engines",
+        path.display()
+    );
+    path
+}
