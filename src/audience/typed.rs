@@ -4,6 +4,8 @@
 //! and times `YYYY-MM-DD HH:MM:SS` in UTC, lists JSON arrays; what is no number, and a time without an end, is blank.
 
 mod column;
+#[cfg(test)]
+mod tests;
 mod value;
 
 use arrow_array::RecordBatch;
@@ -66,12 +68,13 @@ pub(super) fn visit(batch: &RecordBatch, visitor: &mut impl RecordVisitor) -> u6
     let text_bytes: usize = columns.iter().map(Column::text_bytes).sum();
     let may_be_long = text_bytes > MAX_RECORD_BYTES;
     let is_doubtful = columns.iter().any(|column| !column.is_clean());
+    let mut scratch = Vec::new();
     for index in 0..batch.num_rows() {
         let row = Row {
             columns: &columns,
             index,
         };
-        if may_be_long && record_bytes(&columns, index) > MAX_RECORD_BYTES {
+        if may_be_long && record_bytes(&columns, index, &mut scratch) > MAX_RECORD_BYTES {
             visitor.fault(RecordFault::TooLong, &Nothing);
         } else if let Some(fault) = is_doubtful.then(|| fault_of(&columns, index)).flatten() {
             visitor.fault(fault, &Mended(row));
@@ -82,12 +85,9 @@ pub(super) fn visit(batch: &RecordBatch, visitor: &mut impl RecordVisitor) -> u6
     batch.num_rows() as u64
 }
 
-fn record_bytes(columns: &[Column], index: usize) -> usize {
-    columns
-        .iter()
-        .filter_map(|column| column.bytes(index))
-        .map(<[u8]>::len)
-        .sum()
+fn record_bytes(columns: &[Column], index: usize, scratch: &mut Vec<u8>) -> usize {
+    let lengths = columns.iter().map(|column| column.length(index, scratch));
+    lengths.sum()
 }
 
 /// The worst fault of a row's texts.

@@ -12,4 +12,8 @@ pub enum QueryError {
     /// PostgreSQL.
     #[error(transparent)]
     Postgres(#[from] PostgresError),
+    /// A driver, its settings, or what it was asked.
+    #[cfg(feature = "adbc")]
+    #[error(transparent)]
+    Adbc(#[from] super::adbc::AdbcError),
 }

@@ -161,9 +161,29 @@ impl Column {
         }
     }
 
-    /// How many bytes its texts have together; 0 of other types.
+    /// How many bytes its values may have together as text; 0 of types whose values are short.
     pub(super) fn text_bytes(&self) -> usize {
-        self.look().map_or(0, |look| look.bytes)
+        match self {
+            Self::NumberText(texts) => texts.value_data().len(),
+            Self::Other(values) if self.is_long() => values.get_buffer_memory_size(),
+            _ => self.look().map_or(0, |look| look.bytes),
+        }
+    }
+
+    /// Whether a value has no bound, and must be made to be measured.
+    fn is_long(&self) -> bool {
+        let is_long = |of: &DataType| value::is_list(of) || value::is_nested(of);
+        matches!(self, Self::Other(values) if is_long(values.data_type()))
+    }
+
+    /// How long a value is as text; 0 of types whose values are short.
+    pub(super) fn length(&self, index: usize, scratch: &mut Vec<u8>) -> usize {
+        if !self.is_long() && !matches!(self, Self::NumberText(_)) {
+            return self.bytes(index).map_or(0, <[u8]>::len);
+        }
+        match self.cell(index, scratch) {
+            Cell::Text(text) | Cell::Nested(text) => text.len(),
+        }
     }
 
     /// False when some text may be no UTF-8, or hold a NUL.
@@ -225,7 +245,7 @@ impl Column {
             Self::NumberText(values) if values.is_valid(index) => {
                 // NaN and the infinities are no numbers to Klaviyo.
                 let text = values.value(index);
-                if text.iter().any(u8::is_ascii_digit) {
+                if text.iter().any(u8::is_ascii_digit) && text.iter().all(u8::is_ascii_graphic) {
                     return Cell::Text(text);
                 }
             }

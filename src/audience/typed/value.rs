@@ -1,11 +1,12 @@
 //! Typed values as text.
 
 use std::io::Write;
+use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef};
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
-use arrow_schema::{DataType, Field};
+use arrow_schema::{DataType, Field, FieldRef};
 
 use super::column::Column;
 use crate::record::Cell;
@@ -69,11 +70,7 @@ pub(super) fn push_uuid(out: &mut Vec<u8>, bytes: &[u8]) {
 /// Appends a value of any type: a list as a JSON array, others as Arrow displays them. True when objects are in it.
 pub(super) fn push_other(out: &mut Vec<u8>, values: &ArrayRef, index: usize) -> bool {
     match values.data_type() {
-        DataType::List(_)
-        | DataType::LargeList(_)
-        | DataType::FixedSizeList(..)
-        | DataType::ListView(_)
-        | DataType::LargeListView(_) => push_list(out, values, index),
+        data_type if is_list(data_type) => push_list(out, values, index),
         data_type => {
             push_displayed(out, values, index);
             is_nested(data_type)
@@ -81,7 +78,20 @@ pub(super) fn push_other(out: &mut Vec<u8>, values: &ArrayRef, index: usize) -> 
     }
 }
 
-fn is_nested(data_type: &DataType) -> bool {
+/// Whether a value of the type is a list of others.
+pub(super) fn is_list(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::List(_)
+            | DataType::LargeList(_)
+            | DataType::FixedSizeList(..)
+            | DataType::ListView(_)
+            | DataType::LargeListView(_)
+    )
+}
+
+/// Whether a value of the type has values of others in it by name.
+pub(super) fn is_nested(data_type: &DataType) -> bool {
     matches!(
         data_type,
         DataType::Struct(_) | DataType::Map(..) | DataType::Union(..)
@@ -109,12 +119,23 @@ fn list_at(values: &ArrayRef, index: usize) -> Option<ArrayRef> {
     })
 }
 
+/// What a list says of its items: UUIDs and numbers as texts are told by it alone.
+fn item_field(list: &DataType, items: &ArrayRef) -> FieldRef {
+    match list {
+        DataType::List(field)
+        | DataType::LargeList(field)
+        | DataType::FixedSizeList(field, _)
+        | DataType::ListView(field)
+        | DataType::LargeListView(field) => Arc::clone(field),
+        _ => Arc::new(Field::new("item", items.data_type().clone(), true)),
+    }
+}
+
 fn push_list(out: &mut Vec<u8>, values: &ArrayRef, index: usize) -> bool {
     let Some(items) = list_at(values, index) else {
         return false;
     };
-    let field = Field::new("item", items.data_type().clone(), true);
-    let column = Column::new(&field, &items);
+    let column = Column::new(&item_field(values.data_type(), &items), &items);
     let mut is_nested = false;
     let mut scratch = Vec::new();
     out.push(b'[');
@@ -148,18 +169,12 @@ fn push_list(out: &mut Vec<u8>, values: &ArrayRef, index: usize) -> bool {
 /// Whether the column's cells are JSON as they are: numbers and lists.
 fn is_json(column: &Column, data_type: &DataType) -> bool {
     match column {
-        Column::Integer(_) | Column::Unsigned(_) | Column::Float32(_) | Column::Float64(_) => true,
-        Column::Other(_) => {
-            data_type.is_decimal()
-                || matches!(
-                    data_type,
-                    DataType::List(_)
-                        | DataType::LargeList(_)
-                        | DataType::FixedSizeList(..)
-                        | DataType::ListView(_)
-                        | DataType::LargeListView(_)
-                )
-        }
+        Column::Integer(_)
+        | Column::Unsigned(_)
+        | Column::Float32(_)
+        | Column::Float64(_)
+        | Column::NumberText(_) => true,
+        Column::Other(_) => data_type.is_decimal() || is_list(data_type),
         _ => false,
     }
 }
