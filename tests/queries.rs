@@ -29,6 +29,20 @@ fn private(workspace: &Workspace, name: &str) {
     std::fs::set_permissions(workspace.path(name), mode).unwrap();
 }
 
+/// Lets the job `vip` send to a server that is not there, with the key of `server`: the parts are made and wait.
+fn send_nowhere(workspace: &Workspace, server: &Server) {
+    let body = std::fs::read_to_string(workspace.path("vip.toml")).unwrap();
+    let section = server.section();
+    let key = section
+        .lines()
+        .find(|line| line.starts_with("private-key"))
+        .unwrap();
+    let down = "[sftp]\nhost = \"127.0.0.1\"\nport = 9\nusername = \"AbCdEf_GhIjKl\"\n";
+    let retry = "[retry]\nfirst = \"10ms\"\ngive-up-after = \"100ms\"\n";
+    workspace.write("vip.toml", format!("{body}{down}{key}\n{retry}"));
+    private(workspace, "vip.toml");
+}
+
 fn query() -> String {
     format!("query = \"{PEOPLE}\"")
 }
@@ -184,17 +198,8 @@ fn an_unfinished_run_of_files_goes_on_without_the_statements() {
         out.display()
     );
     let server = workspace.server();
-    let section = server.section();
-    // A server that is not there: the parts are made and wait.
-    let down = "[sftp]\nhost = \"127.0.0.1\"\nport = 9\nusername = \"AbCdEf_GhIjKl\"\n";
-    let key = section
-        .lines()
-        .find(|line| line.starts_with("private-key"))
-        .unwrap();
-    let retry = "[retry]\nfirst = \"10ms\"\ngive-up-after = \"100ms\"\n";
     job(&workspace, &audience, None);
-    let body = std::fs::read_to_string(workspace.path("vip.toml")).unwrap();
-    workspace.write("vip.toml", format!("{body}{down}{key}\n{retry}"));
+    send_nowhere(&workspace, &server);
     workspace.run(&["run", "vip.toml"]).exits(14);
     let made = std::fs::metadata(&out).unwrap().modified().unwrap();
     workspace.run(&["run", "vip.toml"]).exits(14);
@@ -210,20 +215,11 @@ fn an_unfinished_run_of_files_goes_on_without_the_statements() {
 #[test]
 fn an_unfinished_run_of_a_query_starts_afresh() {
     let workspace = Workspace::new();
-    job(&workspace, &query(), None);
-    let body = std::fs::read_to_string(workspace.path("vip.toml")).unwrap();
     let server = workspace.server();
-    let section = server.section();
-    let key = section
-        .lines()
-        .find(|line| line.starts_with("private-key"))
-        .unwrap();
-    let down = "[sftp]\nhost = \"127.0.0.1\"\nport = 9\nusername = \"AbCdEf_GhIjKl\"\n";
-    let retry = "[retry]\nfirst = \"10ms\"\ngive-up-after = \"100ms\"\n";
-    workspace.write("vip.toml", format!("{body}{down}{key}\n{retry}"));
-    private(&workspace, "vip.toml");
+    job(&workspace, &query(), None);
+    send_nowhere(&workspace, &server);
     workspace.run(&["run", "vip.toml"]).exits(14);
-    workspace.write("vip.toml", format!("{body}{section}"));
+    job(&workspace, &query(), Some(&server));
     let ran = workspace.run(&["run", "vip.toml", "--json"]).exits(0);
     let warnings = ran.report()["warnings"].to_string();
     assert!(
