@@ -16,7 +16,7 @@ CREATE TABLE people AS SELECT
     CASE WHEN g % 11 = 0 THEN 'infinity' ELSE timestamptz '2020-01-01 00:00:00.999+00' + g * interval '61 seconds' END AS seen,
     CASE g % 5 WHEN 0 THEN NULL WHEN 1 THEN '{}' ELSE ARRAY['a"' || g, NULL, 'b, c'] END AS tags,
     jsonb_build_object('n', g, 'x', 'é') AS doc,
-    CASE g % 8 WHEN 0 THEN 'NaN' WHEN 1 THEN '-infinity' WHEN 2 THEN -0.0 WHEN 3 THEN g * 1e20 WHEN 4 THEN g / 1e10 ELSE g / 8.0 END::float8 AS score,
+    CASE g % 8 WHEN 0 THEN 'NaN' WHEN 1 THEN '-infinity' WHEN 2 THEN -0.0 WHEN 3 THEN g * 1e15 WHEN 4 THEN g / 1e10 ELSE g / 8.0 END::float8 AS score,
     CASE g % 3 WHEN 0 THEN NULL ELSE g % 3 = 1 END AS vip,
     date '1970-01-01' + (g % 20000)::int AS born,
     (lpad(to_hex(g), 8, '0') || '-0000-4000-8000-000000000000')::uuid AS code
@@ -65,7 +65,7 @@ fn line(g: i64) -> String {
     let score = match g % 8 {
         0 | 1 => String::new(),
         2 => "0".to_owned(),
-        3 => format!("{g}00000000000000000000"),
+        3 => format!("{g}000000000000000"),
         4 => {
             let digits = format!("{g:010}");
             let tail = digits.trim_end_matches('0');
