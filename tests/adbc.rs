@@ -1,5 +1,9 @@
 //! Queries by ADBC with real engines: DuckDB over files, SQLite. `tests/engines` fetches them.
-#![allow(clippy::unwrap_used, reason = "the helpers of tests may panic as well")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "the helpers of tests may panic as well"
+)]
 
 #[path = "support/engines.rs"]
 mod engines;

@@ -1,5 +1,9 @@
 //! Files in an object store, read as those on disk are. The store is moto's S3 server, from `tests/engines`.
-#![allow(clippy::unwrap_used, reason = "the helpers of tests may panic as well")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "the helpers of tests may panic as well"
+)]
 
 #[path = "support/workspace.rs"]
 mod workspace;

@@ -1,6 +1,7 @@
 //! An audience that is a query of a real PostgreSQL server: values, logins, TLS, and queries that end early.
 
 #![allow(
+    clippy::disallowed_methods,
     clippy::unwrap_used,
     clippy::expect_used,
     reason = "a test may end by a panic"

@@ -1,5 +1,9 @@
 //! Apache Spark, a real cluster: a query by Connect, and Parquet files that Spark writes itself.
-#![allow(clippy::unwrap_used, reason = "the helpers of tests may panic as well")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "the helpers of tests may panic as well"
+)]
 
 #[path = "support/engines.rs"]
 mod engines;

@@ -4,6 +4,7 @@
 //! `postgres`, or `nobody`, is taken instead.
 
 #![allow(
+    clippy::disallowed_methods,
     dead_code,
     unreachable_pub,
     clippy::unwrap_used,
@@ -26,7 +27,7 @@ pub const SUPERUSER_PASSWORD: &str = "pw-of-the-superuser";
 pub const PASSWORD: &str = "geheim:x\\y";
 
 /// Nothing that a test waits for takes so long.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// A running server.
 pub struct Postgres {

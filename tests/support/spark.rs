@@ -1,6 +1,7 @@
 //! A Spark cluster of its own on loopback: a master, two workers and a Connect server, from the pyspark of `tests/engines`.
 
 #![allow(
+    clippy::disallowed_methods,
     dead_code,
     clippy::unwrap_used,
     clippy::panic,
