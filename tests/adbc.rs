@@ -181,8 +181,17 @@ fn types_of_duckdb_are_text_by_the_rules() {
         "email = \"Email\"\n".to_owned(),
     );
     for (index, (sql, _)) in cases.iter().enumerate() {
-        query += &format!(", {sql} AS c{index}");
-        columns += &format!("c{index} = \"C{index}\"\n");
+        query.push_str(&[", ", sql, " AS c", &index.to_string()].concat());
+        columns.push_str(
+            &[
+                "c",
+                &index.to_string(),
+                " = \"C",
+                &index.to_string(),
+                "\"\n",
+            ]
+            .concat(),
+        );
     }
     workspace.write("vip.sql", query);
     asking(&workspace, "query-file = \"vip.sql\"", &columns);

@@ -1,7 +1,12 @@
 //! Parquet files as an audience: the same rows as CSV give the same parts, typed values follow the rules, and nothing is
 //! read that is not mapped. Files are written by the `parquet` crate's own writer.
 #![cfg(all(feature = "sandbox", feature = "parquet"))]
-#![allow(clippy::unwrap_used, reason = "the helpers of tests may panic as well")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::format_collect,
+    clippy::too_many_lines,
+    reason = "the helpers of tests may panic as well; audiences are made of text, and tables of values are long"
+)]
 
 #[path = "support/workspace.rs"]
 mod workspace;
@@ -58,7 +63,9 @@ fn row(number: usize) -> [Option<String>; 4] {
         9 => Some("Same@Example.com".to_owned()),
         _ => Some(format!(" Person-{number}@Example.com ")),
     };
-    let phone = (number % 3 == 0).then(|| format!("(650) 253-{:04}", number % 10_000));
+    let phone = number
+        .is_multiple_of(3)
+        .then(|| format!("(650) 253-{:04}", number % 10_000));
     let name = match number % 4 {
         0 => Some("Zoë, \"Z\" 🎉".to_owned()),
         1 => Some("two\nlines".to_owned()),
