@@ -215,13 +215,9 @@ impl Audience {
         let mut stdin = Some(stdin);
         let mut audience = Opening::default();
         for input in files::resolve(files)? {
-            let origin = match (input.object, input.path) {
-                (Some(object), _) => Origin::Object(object),
-                (None, Some(path)) => Origin::at_path(path, &input.name)?,
-                (None, None) => match stdin.take() {
-                    Some(stdin) => Origin::of_stream(stdin),
-                    None => return Err(AudienceError::StdinTwice),
-                },
+            let origin = match input.place.origin(&input.name)? {
+                Some(origin) => origin,
+                None => Origin::of_stream(stdin.take().ok_or(AudienceError::StdinTwice)?),
             };
             audience.add(input.name, origin, files)?;
         }
@@ -298,12 +294,19 @@ const QUERY: &str = "query";
 
 /// Whether the job, the file's name or its first bytes say that it is Parquet; a stream is none.
 fn is_parquet(origin: &Origin, name: &str, files: &AudienceFiles) -> Result<bool, AudienceError> {
-    let mut bytes: Box<dyn Read> = match (origin, files.format) {
-        (Origin::File { .. } | Origin::Object(_), Some(format)) => {
-            return Ok(format == SourceFormat::Parquet);
-        }
-        (Origin::File { path, .. }, None) => Box::new(stream::open_file(path, name)?),
-        (Origin::Object(object), None) => object.read()?,
+    if !matches!(origin, Origin::File { .. } | Origin::Object(_)) {
+        return Ok(false);
+    }
+    if let Some(format) = files.format {
+        return Ok(format == SourceFormat::Parquet);
+    }
+    // Nothing need be asked for where the name tells.
+    if matches!(format::of_name(name), Ok(SourceFormat::Parquet)) {
+        return Ok(true);
+    }
+    let mut bytes: Box<dyn Read> = match origin {
+        Origin::File { path, .. } => Box::new(stream::open_file(path, name)?),
+        Origin::Object(object) => object.read()?,
         _ => return Ok(false),
     };
     let mut first = Vec::new();
@@ -315,7 +318,7 @@ fn is_parquet(origin: &Origin, name: &str, files: &AudienceFiles) -> Result<bool
             name: name.to_owned(),
             source,
         })?;
-    Ok(format::is_parquet(&first) || format::of_name(name)? == SourceFormat::Parquet)
+    Ok(format::is_parquet(&first))
 }
 
 impl Source {

@@ -218,3 +218,37 @@ fn what_is_not_there_or_not_allowed_is_told_without_a_secret() {
         refused.error()
     );
 }
+
+#[test]
+fn objects_are_dealt_out_to_shards_as_files_are() {
+    let store = Store::start();
+    let workspace = Workspace::new();
+    exports(&workspace);
+    store.put(&workspace, "exports");
+    workspace.job("remote", &job("\"s3://crm/exports/*\""), None);
+    let mut emails = Vec::new();
+    for (shard, folder, rows) in [("1/2", "01of02", 6_000), ("2/2", "02of02", 3_000)] {
+        let arguments = [
+            "run",
+            "remote.toml",
+            "--dry-run",
+            "--json",
+            "--shard",
+            shard,
+            "--run-group",
+            "night",
+        ];
+        let report = store.run(&workspace, &arguments).exits(0).report();
+        assert_eq!(report["rows_written"], rows);
+        let run_id = report["run_id"].as_str().unwrap();
+        let runs = workspace.path(&format!("state/remote/shards/{folder}/runs/{run_id}/parts"));
+        for part in std::fs::read_dir(runs).unwrap() {
+            let text = std::fs::read_to_string(part.unwrap().path()).unwrap();
+            emails.extend(workspace::column(&text, "Email"));
+        }
+    }
+    emails.sort();
+    let mut expected: Vec<String> = (0..9_000).map(email).collect();
+    expected.sort();
+    assert!(emails == expected);
+}

@@ -18,9 +18,6 @@ use super::error::{AudienceError, CloudFault};
 use super::fingerprint::SourceFingerprint;
 use crate::environment::Environment;
 
-/// What an address of an object begins with.
-const SCHEMES: [&str; 5] = ["s3://", "gs://", "az://", "abfs://", "abfss://"];
-
 /// Variables whose values the clients take.
 const PREFIXES: [&str; 3] = ["AWS_", "GOOGLE_", "AZURE_"];
 
@@ -32,11 +29,6 @@ const ENDPOINTS: [&str; 5] = [
     "GOOGLE_BASE_URL",
     "AZURE_STORAGE_ENDPOINT",
 ];
-
-/// Whether `written` is the address of an object.
-pub(super) fn is_object(written: &str) -> bool {
-    SCHEMES.iter().any(|scheme| written.starts_with(scheme))
-}
 
 /// One object, as it was when it was listed.
 #[derive(Clone)]

@@ -9,13 +9,6 @@ use super::fingerprint::SourceFingerprint;
 #[derive(Debug, Clone)]
 pub(super) enum Object {}
 
-/// Whether `written` is the address of an object.
-pub(super) fn is_object(written: &str) -> bool {
-    ["s3://", "gs://", "az://", "abfs://", "abfss://"]
-        .iter()
-        .any(|scheme| written.starts_with(scheme))
-}
-
 /// Refuses the address.
 pub(super) fn resolve(written: &str) -> Result<Vec<Object>, AudienceError> {
     Err(AudienceError::Cloud {

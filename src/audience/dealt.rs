@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::stream::Origin;
-use super::{Audience, AudienceError, AudienceFiles, Opening, files};
+use super::files::{self, Input, Place};
+use super::{Audience, AudienceError, AudienceFiles, Opening};
 use crate::shard::Shard;
 
 impl Audience {
@@ -21,9 +21,9 @@ impl Audience {
         let inputs = sorted(files)?;
         let hash = hash(&inputs)?;
         let mut audience = Opening::default();
-        for (index, (name, path)) in inputs.into_iter().enumerate() {
+        for (index, Input { name, place }) in inputs.into_iter().enumerate() {
             if shard.takes(index) {
-                let origin = Origin::at_path(path, &name)?;
+                let origin = place.origin(&name)?.ok_or(AudienceError::StdinShard)?;
                 audience.add(name, origin, files)?;
             }
         }
@@ -32,32 +32,40 @@ impl Audience {
 }
 
 /// All files, sorted by the names that the job gives them: these are the same on every machine.
-fn sorted(files: &AudienceFiles) -> Result<Vec<(String, PathBuf)>, AudienceError> {
-    let inputs = files::resolve(files)?.into_iter();
-    let mut found = inputs
-        .map(|input| Some((input.name, input.path?)))
-        .collect::<Option<Vec<_>>>()
-        .ok_or(AudienceError::StdinShard)?;
-    found.sort_by(|(a, _), (b, _)| Path::new(a).cmp(Path::new(b)));
-    Ok(found)
+fn sorted(files: &AudienceFiles) -> Result<Vec<Input>, AudienceError> {
+    let mut inputs = files::resolve(files)?;
+    inputs.sort_by(|a, b| Path::new(&a.name).cmp(Path::new(&b.name)));
+    Ok(inputs)
 }
 
 /// Nothing of the files is read for it.
-fn hash(files: &[(String, PathBuf)]) -> Result<String, AudienceError> {
+fn hash(inputs: &[Input]) -> Result<String, AudienceError> {
     let mut text = String::new();
-    for (name, path) in files {
-        let metadata = std::fs::metadata(path).map_err(|source| AudienceError::Open {
-            name: name.clone(),
-            source,
-        })?;
+    for Input { name, place } in inputs {
         // Writing to a String cannot fail.
-        let _ = writeln!(
-            text,
-            "{name:?} {} {}.{:09}",
-            metadata.len(),
-            metadata.mtime(),
-            metadata.mtime_nsec()
-        );
+        let _ = match place {
+            Place::Stdin => return Err(AudienceError::StdinShard),
+            Place::Path(path) => {
+                let metadata = std::fs::metadata(path).map_err(|source| AudienceError::Open {
+                    name: name.clone(),
+                    source,
+                })?;
+                let (seconds, nanoseconds) = (metadata.mtime(), metadata.mtime_nsec());
+                writeln!(
+                    text,
+                    "{name:?} {} {seconds}.{nanoseconds:09}",
+                    metadata.len()
+                )
+            }
+            Place::Object(object) => {
+                let seen = object.fingerprint();
+                writeln!(
+                    text,
+                    "{name:?} {} {} {}",
+                    seen.bytes, seen.modified, seen.ends
+                )
+            }
+        };
     }
     Ok(format!("{:032x}", xxh3_128(text.as_bytes())))
 }

@@ -6,17 +6,47 @@ use std::path::{Path, PathBuf};
 use super::AudienceFiles;
 use super::cloud::{self, Object};
 use super::error::AudienceError;
+use super::stream::Origin;
 
 /// How alike two names must be for one to be suggested for the other (Jaro-Winkler).
 const ALIKE: f64 = 0.85;
 
-/// One file to read, or standard input when it has no path.
+/// What an address of an object in a store begins with.
+const OBJECTS: [&str; 5] = ["s3://", "gs://", "az://", "abfs://", "abfss://"];
+
+/// One thing to read.
 #[derive(Debug)]
 pub(super) struct Input {
     pub(super) name: String,
-    pub(super) path: Option<PathBuf>,
-    /// Of an object in a store, whose path is its address.
-    pub(super) object: Option<Object>,
+    pub(super) place: Place,
+}
+
+/// Where an input is.
+#[derive(Debug)]
+pub(super) enum Place {
+    Stdin,
+    Path(PathBuf),
+    Object(Object),
+}
+
+impl Place {
+    /// Its bytes; `None` of standard input, which who opens it has.
+    pub(super) fn origin(self, name: &str) -> Result<Option<Origin>, AudienceError> {
+        match self {
+            Self::Stdin => Ok(None),
+            Self::Path(path) => Origin::at_path(path, name).map(Some),
+            Self::Object(object) => Ok(Some(Origin::Object(object))),
+        }
+    }
+
+    /// What no other input has.
+    fn key(&self) -> Option<PathBuf> {
+        match self {
+            Self::Stdin => None,
+            Self::Path(path) => Some(path.clone()),
+            Self::Object(object) => Some(PathBuf::from(object.name())),
+        }
+    }
 }
 
 /// The files in the order they are to be read.
@@ -25,10 +55,11 @@ pub(super) fn resolve(files: &AudienceFiles) -> Result<Vec<Input>, AudienceError
     let mut seen = HashSet::new();
     for written in &files.files {
         for input in resolve_one(written, &files.base)? {
-            if input.path.is_none() && seen.contains(&None) {
+            let key = input.place.key();
+            if key.is_none() && seen.contains(&None) {
                 return Err(AudienceError::StdinTwice);
             }
-            if seen.insert(input.path.clone()) {
+            if seen.insert(key) {
                 inputs.push(input);
             }
         }
@@ -43,16 +74,14 @@ fn resolve_one(written: &str, base: &Path) -> Result<Vec<Input>, AudienceError> 
     if written == "-" {
         return Ok(vec![Input {
             name: "stdin".to_owned(),
-            path: None,
-            object: None,
+            place: Place::Stdin,
         }]);
     }
-    if cloud::is_object(written) {
+    if OBJECTS.iter().any(|scheme| written.starts_with(scheme)) {
         let objects = cloud::resolve(written)?.into_iter();
         let input = |object: Object| Input {
             name: object.name().to_owned(),
-            path: Some(PathBuf::from(object.name())),
-            object: Some(object),
+            place: Place::Object(object),
         };
         return Ok(objects.map(input).collect());
     }
@@ -66,8 +95,7 @@ fn resolve_one(written: &str, base: &Path) -> Result<Vec<Input>, AudienceError> 
     if path.exists() {
         return Ok(vec![Input {
             name: written.to_owned(),
-            path: Some(path),
-            object: None,
+            place: Place::Path(path),
         }]);
     }
     if written.contains(['*', '?', '[']) {
@@ -98,29 +126,31 @@ fn matches_of(pattern: &str, base: &Path) -> Result<Vec<Input>, AudienceError> {
         pattern: pattern.to_owned(),
         source,
     })?;
-    let mut inputs = Vec::new();
+    let mut paths = Vec::new();
     for path in found {
         let path = path.map_err(|error| AudienceError::Open {
             name: error.path().display().to_string(),
             source: error.into(),
         })?;
-        if path.is_dir() {
-            continue;
+        if !path.is_dir() {
+            paths.push(path);
         }
-        let name = path.strip_prefix(base).unwrap_or(&path);
-        inputs.push(Input {
-            name: name.display().to_string(),
-            path: Some(path),
-            object: None,
-        });
     }
-    if inputs.is_empty() {
+    if paths.is_empty() {
         return Err(AudienceError::NoMatch {
             pattern: pattern.to_owned(),
         });
     }
-    inputs.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(inputs)
+    paths.sort();
+    let input = |path: PathBuf| Input {
+        name: path
+            .strip_prefix(base)
+            .unwrap_or(&path)
+            .display()
+            .to_string(),
+        place: Place::Path(path),
+    };
+    Ok(paths.into_iter().map(input).collect())
 }
 
 /// The file in the same folder whose name is most like this one's, written as the job wrote it.
