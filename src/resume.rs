@@ -105,12 +105,20 @@ pub fn beginning(state: &JobDirectory, identity: &Identity) -> Result<Beginning,
 
 /// The manifest of the job's last run that was meant to deliver.
 pub fn last_run(state: &JobDirectory) -> Result<Option<RunManifest>, StateError> {
+    last_run_where(state, |_| true)
+}
+
+/// As [`last_run`], of those that `is_meant`.
+pub fn last_run_where(
+    state: &JobDirectory,
+    is_meant: impl Fn(&RunManifest) -> bool,
+) -> Result<Option<RunManifest>, StateError> {
     for id in state.run_ids()?.iter().rev() {
         let path = state.run(id).manifest();
         // A run that was killed before it had a manifest has done nothing.
         if path.exists() {
             let manifest = read_manifest(&path)?;
-            if !manifest.dry_run {
+            if !manifest.dry_run && is_meant(&manifest) {
                 return Ok(Some(manifest));
             }
         }

@@ -43,6 +43,12 @@ fn send_nowhere(workspace: &Workspace, server: &Server) {
     private(workspace, "vip.toml");
 }
 
+/// How many people the parts on `server` have.
+fn people_on(server: &Server) -> usize {
+    let parts = server.received();
+    parts.iter().map(|part| column(part, "Email").len()).sum()
+}
+
 fn query() -> String {
     format!("query = \"{PEOPLE}\"")
 }
@@ -179,14 +185,7 @@ fn statements_come_before_a_run_and_nothing_else() {
         .exits(0)
         .reports(&[("rows_written", json!(20_000))]);
     assert!(marker.exists());
-    assert_eq!(
-        server
-            .received()
-            .iter()
-            .map(|part| column(part, "Email").len())
-            .sum::<usize>(),
-        20_000
-    );
+    assert_eq!(people_on(&server), 20_000);
 }
 
 #[test]
@@ -226,14 +225,7 @@ fn an_unfinished_run_of_a_query_starts_afresh() {
         warnings.contains("superseded the unfinished run"),
         "{warnings}"
     );
-    assert_eq!(
-        server
-            .received()
-            .iter()
-            .map(|part| column(part, "Email").len())
-            .sum::<usize>(),
-        20_000
-    );
+    assert_eq!(people_on(&server), 20_000);
 }
 
 #[test]

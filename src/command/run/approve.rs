@@ -6,6 +6,7 @@ use std::time::Instant;
 use jiff::Timestamp;
 
 use super::list::{interrupted, note_list, remove_row_files, row_files};
+use super::stages::strict;
 use super::{Finished, RunOptions, destination_name, gather};
 use crate::command::Surroundings;
 use crate::error::Error;
@@ -115,11 +116,8 @@ fn conclude(
         manifest.error = None;
     })?;
     let manifest = manifest.snapshot();
-    let rejected = manifest
-        .counts
-        .as_ref()
-        .map_or(0, |counts| counts.rows_rejected);
-    let error = (job.strict && rejected > 0).then_some(Error::Strict { rejected });
+    let counts = manifest.counts.as_ref();
+    let error = counts.and_then(|counts| strict(job, counts));
     let seconds = clock.elapsed().as_secs_f64();
     let circumstances = Circumstances {
         exit_code: error.as_ref().map_or(0, |error| error.exit_code().number()),

@@ -2,13 +2,14 @@
 //!
 //! The lock is taken first: nobody else may have the engine write the same files, or ask the same query, meanwhile.
 
+use super::begin::identity;
 use super::{Finished, Place, RunOptions, execute_at, shard};
-use crate::audience::{Audience, AudienceSettings};
+use crate::audience::Audience;
 use crate::command::{Surroundings, of_query, open_audience};
 use crate::error::Error;
 use crate::job::{Before, Job};
 use crate::lock::JobLock;
-use crate::resume::{self, Beginning, Identity};
+use crate::resume::{self, Beginning};
 use crate::state::JobDirectory;
 
 /// Runs `job`: the statements, then the audience.
@@ -23,15 +24,20 @@ pub(super) fn run(
     state.create()?;
     let lock = JobLock::take(state.path())?;
     let before = job.before.as_ref().filter(|_| !options.dry_run);
-    let statements = match before {
-        Some(before) if job.audience.is_query() => before.statements.clone(),
-        Some(before) if !goes_on(job, options, &state)? => {
-            execute(before, surroundings)?;
-            Vec::new()
+    let audience = match before {
+        None => open_audience(job, &[], surroundings)?,
+        Some(before) if job.audience.is_query() => {
+            open_audience(job, &before.statements, surroundings)?
         }
-        _ => Vec::new(),
+        Some(before) => {
+            if let Some(audience) = going_on(job, options, &state)? {
+                audience
+            } else {
+                execute(before, surroundings)?;
+                open_audience(job, &[], surroundings)?
+            }
+        }
     };
-    let audience = open_audience(job, &statements, surroundings)?;
     let place = Place {
         state,
         lock: Some(lock),
@@ -61,28 +67,20 @@ fn execute(before: &Before, surroundings: &Surroundings) -> Result<(), Error> {
     of_query(result, "before", surroundings)
 }
 
-/// Whether an unfinished run goes on with the files that are there: then they are not made anew.
-fn goes_on(job: &Job, options: RunOptions, state: &JobDirectory) -> Result<bool, Error> {
-    let AudienceSettings::Files(files) = &job.audience else {
-        return Ok(false);
+/// The files that are there, if an unfinished run goes on with them: then they are not made anew.
+fn going_on(
+    job: &Job,
+    options: RunOptions,
+    state: &JobDirectory,
+) -> Result<Option<Audience>, Error> {
+    let Some(files) = job.audience.files().filter(|_| !options.fresh) else {
+        return Ok(None);
     };
-    if options.fresh {
-        return Ok(false);
-    }
     // Files that are not there yet are for the statements to make.
     let Ok(audience) = Audience::open(files, Box::new(std::io::empty())) else {
-        return Ok(false);
+        return Ok(None);
     };
-    let identity = Identity {
-        job_fingerprint: job.fingerprint.clone(),
-        sources: audience.fingerprints()?,
-        is_query: false,
-        limit: options.limit,
-        shard: None,
-    };
-    let beginning = resume::beginning(state, &identity)?;
-    Ok(matches!(
-        beginning,
-        Beginning::Send(_) | Beginning::Format(_)
-    ))
+    let beginning = resume::beginning(state, &identity(job, &audience, options, None)?)?;
+    let goes_on = matches!(beginning, Beginning::Send(_) | Beginning::Format(_));
+    Ok(goes_on.then_some(audience))
 }

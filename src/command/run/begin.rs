@@ -32,6 +32,22 @@ pub(super) struct Begun {
     pub(super) warnings: Vec<String>,
 }
 
+/// What must be the same for a run to go on.
+pub(super) fn identity(
+    job: &Job,
+    audience: &Audience,
+    options: RunOptions,
+    shard: Option<ShardRecord>,
+) -> Result<Identity, Error> {
+    Ok(Identity {
+        job_fingerprint: job.fingerprint.clone(),
+        sources: audience.fingerprints()?,
+        is_query: job.audience.is_query(),
+        limit: options.limit,
+        shard,
+    })
+}
+
 /// Begins a run of `job`, whose lock is held.
 pub(super) fn begin(
     job: &Job,
@@ -39,13 +55,7 @@ pub(super) fn begin(
     options: RunOptions,
     (state, shard): (&JobDirectory, Option<ShardRecord>),
 ) -> Result<Begun, Error> {
-    let identity = Identity {
-        job_fingerprint: job.fingerprint.clone(),
-        sources: audience.fingerprints()?,
-        is_query: job.audience.is_query(),
-        limit: options.limit,
-        shard,
-    };
+    let identity = identity(job, audience, options, shard)?;
     if options.dry_run {
         return new_run(job, identity, options, state);
     }

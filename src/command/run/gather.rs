@@ -10,14 +10,13 @@ use std::time::Instant;
 use super::begin::{self, Begun};
 use super::list::{self, After};
 use super::shard::{last_of_group, refuse_api};
-use super::stages::{Outcome, count_warnings};
+use super::stages::{Outcome, count_warnings, empty, strict};
 use super::{Ended, Finished, RunOptions, conclude};
 use crate::cli::ListArgs;
 use crate::command::{Surroundings, apply, unlock};
 use crate::counts::Counts;
 use crate::error::Error;
 use crate::job::Job;
-use crate::job::file::OnEmpty;
 use crate::lock::{self, JobLock};
 use crate::manifest::{PartRecord, RunManifest, RunStatus, StateError};
 use crate::meter::Meter;
@@ -291,18 +290,6 @@ fn link(from: &Path, to: &Path) -> Result<bool, StateError> {
         .and_then(|_| std::fs::rename(&partial, to))
         .map_err(failed)?;
     Ok(true)
-}
-
-fn empty(job: &Job, counts: &Counts) -> Option<Error> {
-    (counts.rows_written == 0 && job.on_empty == OnEmpty::Fail).then_some(Error::Empty {
-        read: counts.rows_read,
-        rejected: counts.rows_rejected,
-    })
-}
-
-fn strict(job: &Job, counts: &Counts) -> Option<Error> {
-    let rejected = counts.rows_rejected;
-    (job.strict && rejected > 0).then_some(Error::Strict { rejected })
 }
 
 /// All are on the list: who was in the shards need not be known any more.

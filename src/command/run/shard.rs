@@ -1,5 +1,6 @@
 //! `run --shard I/N --run-group G`: one of N processes. It does everything up to the verified parts; the list waits for all.
 
+use super::stages::strict;
 use super::{Finished, Place, RunOptions, destination, destination_name, execute_at};
 use crate::audience::{Audience, AudienceSettings};
 use crate::command::Surroundings;
@@ -9,8 +10,9 @@ use crate::error::Error;
 use crate::job::file::{Deliver, OnEmpty};
 use crate::job::{Job, JobError};
 use crate::lock::{self, JobLock, LockError};
-use crate::manifest::{RunManifest, RunStatus, StateError, read_manifest};
+use crate::manifest::{RunManifest, RunStatus, StateError};
 use crate::report::{Circumstances, RunReport};
+use crate::resume;
 use crate::shard::{RunGroup, Shard, ShardError, ShardRecord};
 use crate::state::JobDirectory;
 
@@ -119,18 +121,11 @@ pub(super) fn last_of_group(
     state: &JobDirectory,
     run_group: &RunGroup,
 ) -> Result<Option<RunManifest>, StateError> {
-    for id in state.run_ids()?.iter().rev() {
-        let path = state.run(id).manifest();
-        if !path.exists() {
-            continue;
-        }
-        let manifest = read_manifest(&path)?;
-        let group = manifest.shard.as_ref().map(|shard| &shard.run_group);
-        if !manifest.dry_run && group == Some(run_group) {
-            return Ok(Some(manifest));
-        }
-    }
-    Ok(None)
+    resume::last_run_where(state, |run| {
+        run.shard
+            .as_ref()
+            .is_some_and(|shard| shard.run_group == *run_group)
+    })
 }
 
 /// The report of a shard that this group has done: a scheduler may start a process twice.
@@ -142,9 +137,7 @@ fn done_before(
 ) -> Finished {
     let directory = state.run(&done.run_id);
     let counts = done.counts.clone().unwrap_or_default();
-    let error = (job.strict && counts.rows_rejected > 0).then_some(Error::Strict {
-        rejected: counts.rows_rejected,
-    });
+    let error = strict(job, &counts);
     let mut report =
         runs::report(&directory).unwrap_or_else(|| RunReport::new(done, Circumstances::default()));
     report.exit_code = error.as_ref().map_or(0, |error| error.exit_code().number());

@@ -322,16 +322,22 @@ impl<'a> Stages<'a> {
         if !counts.add_up() {
             return Some(Error::Bug("the counts do not add up"));
         }
-        if counts.rows_written == 0 && self.job.on_empty == OnEmpty::Fail {
-            return Some(Error::Empty {
-                read: counts.rows_read,
-                rejected: counts.rows_rejected,
-            });
-        }
-        (self.job.strict && counts.rows_rejected > 0).then_some(Error::Strict {
-            rejected: counts.rows_rejected,
-        })
+        empty(self.job, counts).or_else(|| strict(self.job, counts))
     }
+}
+
+/// What the job makes of an audience without a row to write.
+pub(super) fn empty(job: &Job, counts: &Counts) -> Option<Error> {
+    (counts.rows_written == 0 && job.on_empty == OnEmpty::Fail).then_some(Error::Empty {
+        read: counts.rows_read,
+        rejected: counts.rows_rejected,
+    })
+}
+
+/// What a strict job makes of rejected rows.
+pub(super) fn strict(job: &Job, counts: &Counts) -> Option<Error> {
+    let rejected = counts.rows_rejected;
+    (job.strict && rejected > 0).then_some(Error::Strict { rejected })
 }
 
 /// Notes a closed part. What is left to do with it: `None` when an earlier process of this run delivered it.
