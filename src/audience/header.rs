@@ -8,7 +8,7 @@ use encoding_rs::{Encoding, UTF_8};
 use super::error::{AudienceError, Dialect, LikelyDelimiter, Unreadable};
 use super::format::{self, SourceFormat};
 use super::scan::{Scan, Scanner, Syntax};
-use super::stream::{Origin, PEEK_BYTES, Peek, query_error};
+use super::stream::{Origin, PEEK_BYTES, Peek, own_error};
 use super::{AudienceFiles, Source, json, stream, utf8};
 use crate::record::MAX_RECORD_BYTES;
 
@@ -112,14 +112,11 @@ impl Source {
     /// What a failed read of the record after `record - 1` others is called: an error of the system has a number of the
     /// system, everything else comes from unpacking.
     pub(super) fn read_error(&self, record: u64, source: std::io::Error) -> AudienceError {
+        if let Some(error) = own_error(&self.name, record, &source) {
+            return error;
+        }
         let name = self.name.clone();
-        if let Some(error) = query_error(&source) {
-            AudienceError::Query {
-                name,
-                record,
-                source: error.clone(),
-            }
-        } else if source.raw_os_error().is_some() {
+        if source.raw_os_error().is_some() {
             AudienceError::Read {
                 name,
                 record,
@@ -297,7 +294,9 @@ fn likely_delimiter(header: &str) -> Option<LikelyDelimiter> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::error::CloudFault;
     use super::*;
+    use crate::query::QueryError;
 
     fn inspected(name: &str, bytes: &[u8]) -> Result<Source, String> {
         let files = AudienceFiles {
@@ -309,6 +308,20 @@ mod tests {
         };
         let mut origin = Origin::of_stream(Box::new(Cursor::new(bytes.to_vec())));
         inspect(name.to_owned(), &mut origin, &files).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_broke_a_source_of_our_own_is_no_broken_compression() {
+        let source = inspected("s3://crm/a.csv", b"email\n").unwrap();
+        let error = source.read_error(3, std::io::Error::other(CloudFault::Changed));
+        assert_eq!(
+            error.to_string(),
+            "s3://crm/a.csv: the object changed while it was being read"
+        );
+        let error = source.read_error(3, std::io::Error::other(QueryError::Interrupted));
+        assert!(matches!(error, AudienceError::Query { record: 3, .. }));
+        let error = source.read_error(3, std::io::Error::other("corrupt deflate stream"));
+        assert!(matches!(error, AudienceError::Broken { record: 3, .. }));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_8};
 
 use super::cloud::Object;
 use super::columns::Batches;
-use super::error::{AudienceError, Unreadable};
+use super::error::{AudienceError, CloudFault, Unreadable};
 use super::format::{self, Compression};
 use super::{Source, parquet};
 use crate::query::QueryError;
@@ -171,19 +171,13 @@ pub(super) fn open_file(path: &Path, name: &str) -> Result<File, AudienceError> 
 fn unpack(mut raw: Bytes, name: &str) -> Result<Unpacked, AudienceError> {
     let mut first = Vec::new();
     if let Err(source) = (&mut raw).take(16).read_to_end(&mut first) {
-        let name = name.to_owned();
-        return Err(match query_error(&source) {
-            Some(error) => AudienceError::Query {
-                name,
-                record: 0,
-                source: error.clone(),
-            },
-            None => AudienceError::Read {
-                name,
+        return Err(
+            own_error(name, 0, &source).unwrap_or_else(|| AudienceError::Read {
+                name: name.to_owned(),
                 record: 0,
                 source,
-            },
-        });
+            }),
+        );
     }
     let compression = format::compression_of(&first, name)?;
     let consumed = Arc::new(AtomicU64::new(0));
@@ -236,14 +230,30 @@ impl<R: Read> Read for Counting<R> {
     }
 }
 
-/// What broke a query whose result is read as text.
-pub(super) fn query_error(error: &io::Error) -> Option<&QueryError> {
-    error.get_ref()?.downcast_ref()
+/// What broke a query or an object whose text was being read, before record `record` of `name`; `None` of what a file or
+/// its packing has wrong.
+pub(super) fn own_error(name: &str, record: u64, error: &io::Error) -> Option<AudienceError> {
+    let inner = error.get_ref()?;
+    let name = name.to_owned();
+    if let Some(source) = inner.downcast_ref::<QueryError>() {
+        let source = source.clone();
+        return Some(AudienceError::Query {
+            name,
+            record,
+            source,
+        });
+    }
+    let fault = *inner.downcast_ref::<CloudFault>()?;
+    Some(AudienceError::Cloud { name, fault })
 }
 
 fn copy_of(error: &io::Error) -> io::Error {
-    if let Some(error) = query_error(error) {
+    let inner = error.get_ref();
+    if let Some(error) = inner.and_then(|inner| inner.downcast_ref::<QueryError>()) {
         return io::Error::other(error.clone());
+    }
+    if let Some(fault) = inner.and_then(|inner| inner.downcast_ref::<CloudFault>()) {
+        return io::Error::other(*fault);
     }
     match error.raw_os_error() {
         Some(number) => io::Error::from_raw_os_error(number),
