@@ -9,6 +9,12 @@
 
 #[path = "postgres/broken.rs"]
 mod broken;
+#[cfg(feature = "adbc")]
+#[path = "postgres/by_adbc.rs"]
+mod by_adbc;
+#[cfg(feature = "adbc")]
+#[path = "support/engines.rs"]
+mod engines;
 #[path = "postgres/login.rs"]
 mod login;
 #[path = "support/postgres.rs"]

@@ -8,18 +8,21 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::workspace::Server;
 use crate::{EMAIL, Outcome, PASSWORD, Postgres, Workspace, job};
 
-/// Many rows at once, then a long wait for the last one while `knob` says so.
-const QUERY: &str = "SELECT 'user' || g || '@example.com' AS email FROM generate_series(1, 200000) AS g \
-    UNION ALL SELECT 'late@example.com' FROM pg_sleep((SELECT seconds FROM knob))";
+/// Many rows at once, more than drivers hold back, then a long wait for the last one while `knob` says so.
+const QUERY: &str = "SELECT 'user' || g || '@example.com' AS email, repeat('x', 300) AS wide FROM generate_series(1, 200000) AS g \
+    UNION ALL SELECT 'late@example.com', '' FROM pg_sleep((SELECT seconds FROM knob))";
 
-struct Scene {
-    postgres: Postgres,
+/// Writes a job that asks a server a query, with more keys of `[audience]`, then columns.
+type WriteJob = fn(&Workspace, &Postgres, &str, &str, &str);
+
+pub(crate) struct Scene {
+    pub(crate) postgres: Postgres,
     workspace: Workspace,
     sandbox: Server,
 }
 
 impl Scene {
-    fn new() -> Self {
+    pub(crate) fn new(job: WriteJob) -> Self {
         let postgres = Postgres::start();
         postgres.shop("CREATE TABLE knob AS SELECT 600 AS seconds");
         let workspace = Workspace::new();
@@ -42,7 +45,7 @@ impl Scene {
     }
 
     /// Starts a run, and waits until parts of it are on the server while the query waits.
-    fn start_and_wait(&self) -> (Child, String) {
+    pub(crate) fn start_and_wait(&self) -> (Child, String) {
         let child = self.start();
         let begun = Instant::now();
         while self.sandbox.received().len() < 2 {
@@ -53,7 +56,7 @@ impl Scene {
     }
 
     /// Fails unless everything on the server is a whole part of 20,000 rows.
-    fn assert_whole_parts(&self) {
+    pub(crate) fn assert_whole_parts(&self) {
         for part in self.sandbox.received() {
             assert_eq!(part.lines().count(), 20_001);
             assert!(!part.contains("late@"));
@@ -61,7 +64,7 @@ impl Scene {
     }
 
     /// The query no longer waits: a run begins anew and delivers everything.
-    fn finish(&self, first: &Outcome) {
+    pub(crate) fn finish(&self, first: &Outcome) {
         self.postgres.shop("UPDATE knob SET seconds = 0");
         let outcome = Outcome::of(self.start()).exits(0);
         let (old, new) = (first.report(), outcome.report());
@@ -89,7 +92,7 @@ impl Scene {
 
 #[test]
 fn a_killed_backend_ends_the_run_and_the_next_one_asks_again() {
-    let scene = Scene::new();
+    let scene = Scene::new(job);
     let (child, pid) = scene.start_and_wait();
     scene
         .postgres
@@ -107,7 +110,7 @@ fn a_killed_backend_ends_the_run_and_the_next_one_asks_again() {
 
 #[test]
 fn a_signal_cancels_the_query_on_the_server() {
-    let scene = Scene::new();
+    let scene = Scene::new(job);
     let (child, _) = scene.start_and_wait();
     let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
     kill_process(pid, Signal::INT).unwrap();

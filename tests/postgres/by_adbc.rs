@@ -1,0 +1,61 @@
+//! The same queries by PostgreSQL's ADBC driver.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use crate::broken::Scene;
+use crate::values::{COLUMNS, ROWS, TABLE, assert_everybody};
+use crate::{EMAIL, Outcome, Postgres, Workspace, dry, engines};
+
+/// Writes a job that asks `query` by the driver, with `more` keys of `[audience]`.
+fn job(workspace: &Workspace, server: &Postgres, query: &str, more: &str, columns: &str) {
+    let driver = engines::driver("postgresql");
+    let body = format!(
+        "name = \"vip\"\n[audience]\nquery = '''{query}'''\n{more}\n[audience.adbc]\ndriver = \"{}\"\nuri = \"{}\"\n{columns}",
+        driver.display(),
+        server.url()
+    );
+    workspace.write("vip.toml", body);
+    let path = workspace.path("vip.toml");
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+#[test]
+fn a_hundred_thousand_rows_are_the_same_bytes_by_either_way() {
+    let server = Postgres::start();
+    server.shop(TABLE);
+    let query = "SELECT * FROM people ORDER BY id";
+    let parts = [crate::job, job].map(|job| {
+        let workspace = Workspace::new();
+        job(&workspace, &server, query, "", COLUMNS);
+        let report = dry(&workspace).exits(0).report();
+        assert_eq!(report["rows_written"], ROWS);
+        workspace.parts("vip")
+    });
+    assert_everybody(&parts[0]);
+    let [copied, by_driver] = &parts;
+    assert!(copied == by_driver, "the parts are not the same");
+}
+
+#[test]
+fn a_killed_backend_ends_the_run_and_the_next_one_asks_again() {
+    let scene = Scene::new(job);
+    let (child, pid) = scene.start_and_wait();
+    let end = format!("SELECT pg_terminate_backend({pid})");
+    scene.postgres.sql(&end);
+    let outcome = Outcome::of(child).exits(12);
+    println!("{}", outcome.stderr);
+    scene.assert_whole_parts();
+    scene.finish(&outcome);
+}
+
+#[test]
+fn a_wrong_password_is_not_repeated() {
+    let server = Postgres::start();
+    let workspace = Workspace::new();
+    job(&workspace, &server, "SELECT 1 AS email", "", EMAIL);
+    let variables = [("PGPASSWORD", "geheim-too")];
+    let outcome = workspace.run_with_env(&["run", "vip.toml", "--dry-run"], &variables);
+    let outcome = outcome.exits(12);
+    println!("{}", outcome.stderr);
+    crate::assert_is_discreet(&outcome);
+}
