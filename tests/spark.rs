@@ -14,7 +14,8 @@ mod workspace;
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Child;
 
 use serde_json::{Value, json};
 use spark::Spark;
@@ -30,7 +31,7 @@ fn job(workspace: &Workspace, folder: &Path, audience: &str, spark: &Spark) -> S
         spark.uri()
     );
     let server = workspace.server();
-    let body = body + &server.section() + "[parts]\nkeep-parts = true\n";
+    let body = body + &server.section();
     workspace.write("vip.toml", body);
     let path = workspace.path("vip.toml");
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
@@ -38,25 +39,26 @@ fn job(workspace: &Workspace, folder: &Path, audience: &str, spark: &Spark) -> S
     server
 }
 
-/// Runs the program; its parts are on disk, for ten million rows are no matter for memory.
-fn run(workspace: &Workspace, folder: &Path, arguments: &[&str]) -> Outcome {
+/// Starts the program; its parts are on disk, for ten million rows are no matter for memory.
+fn start(workspace: &Workspace, folder: &Path, arguments: &[&str]) -> Child {
     let mut command = workspace.command(arguments);
-    let child = command
-        .env("KLAVIYO_EXPORT_STATE_DIR", folder.join("state"))
-        .spawn();
-    Outcome::of(child.unwrap())
+    command.env("KLAVIYO_EXPORT_STATE_DIR", folder.join("state"));
+    command.spawn().unwrap()
 }
 
-/// Fails unless every id below `rows` is in the parts of the last run, once, with its own address.
+fn run(workspace: &Workspace, folder: &Path, arguments: &[&str]) -> Outcome {
+    Outcome::of(start(workspace, folder, arguments)).exits(0)
+}
+
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    entries.map(|it| it.unwrap().path()).collect()
+}
+
+/// Fails unless every id below `rows` is in the parts of this folder, once, with its own address.
 fn assert_exact(folder: &Path, rows: usize) {
-    let mut runs: Vec<_> = std::fs::read_dir(folder.join("state/vip/runs"))
-        .unwrap()
-        .map(|it| it.unwrap().path())
-        .collect();
-    runs.sort();
     let mut seen = vec![false; rows];
-    for part in std::fs::read_dir(runs.pop().unwrap().join("parts")).unwrap() {
-        let path = part.unwrap().path();
+    for path in entries(folder) {
         if path.extension().is_none_or(|extension| extension != "csv") {
             continue;
         }
@@ -87,30 +89,36 @@ fn spark_streams_a_query_and_hands_over_files() {
     // Small partitions: Connect collects one at a time.
     let query = "query = \"SELECT /*+ REPARTITION(64) */ concat('p', id, '@example.com') AS email, id FROM range(1000000)\"";
     let server = job(&workspace, folder, query, &spark);
-    let outcome = run(
-        &workspace,
-        folder,
-        &["run", "vip.toml", "--dry-run", "--json"],
-    )
-    .exits(0);
-    let report: Value = outcome.report();
+    let arguments = ["run", "vip.toml", "--dry-run", "--json"];
+    let report: Value = run(&workspace, folder, &arguments).report();
     assert_eq!(report["rows_written"], json!(1_000_000));
     println!("1 M rows by Connect: {}", report["seconds"]);
-    assert_exact(folder, 1_000_000);
+    let runs = entries(&folder.join("state/vip/runs"));
+    let [only] = runs.as_slice() else {
+        panic!("{runs:?}");
+    };
+    assert_exact(&only.join("parts"), 1_000_000);
 
     let files = folder.join("out").display().to_string();
     let before = format!(
         "files = [\"{files}/*.parquet\"]\nbefore = [\"INSERT OVERWRITE DIRECTORY 'file://{files}' USING parquet SELECT concat('p', id, '@example.com') AS email, id FROM range(0, 10000000, 1, 16)\"]"
     );
     drop(server);
-    let _server = job(&workspace, folder, &before, &spark);
-    let outcome = run(
-        &workspace,
-        folder,
-        &["run", "vip.toml", "--fresh", "--json"],
-    );
-    let report: Value = outcome.exits(0).report();
-    assert_eq!(report["rows_written"], json!(10_000_000));
-    println!("10 M rows by before and files: {}", report["seconds"]);
-    assert_exact(folder, 10_000_000);
+    let server = job(&workspace, folder, &before, &spark);
+    run(&workspace, folder, &["run", "vip.toml", "--before-only"]);
+    let shards = ["1/4", "2/4", "3/4", "4/4"].map(|shard| {
+        let group = ["--run-group", "2026-11-24", "--json"];
+        let arguments = [&["run", "vip.toml", "--shard", shard][..], &group].concat();
+        start(&workspace, folder, &arguments)
+    });
+    let mut rows = 0;
+    for shard in shards {
+        let report: Value = Outcome::of(shard).exits(0).report();
+        let written = report["rows_written"].as_u64().unwrap();
+        assert!((1..10_000_000).contains(&written), "{written}");
+        rows += written;
+        println!("{written} rows by a shard: {}", report["seconds"]);
+    }
+    assert_eq!(rows, 10_000_000);
+    assert_exact(server.0.profiles(), 10_000_000);
 }
