@@ -131,6 +131,22 @@ fn named_parameter_is_bound() {
     );
 }
 
+/// DuckDB's driver does not say which name has which place.
+#[test]
+fn names_whose_places_are_unknown_are_refused() {
+    let workspace = Workspace::new();
+    let parameters = "parameters = { name = \"Ana\", mail = \"ana@example.com\" }";
+    let columns = "email = \"Email\"\nname = \"Name\"";
+    let query = "query = \"SELECT $mail AS email, $name AS name\"";
+    asking(&workspace, &format!("{query}\n{parameters}"), columns);
+    let outcome = dry_run(&workspace).exits(12);
+    let advice = "does not say where name is; write $1, $2 … or ? in the query";
+    assert!(outcome.error().contains(advice), "{}", outcome.stderr);
+    let query = "query = \"SELECT $2 AS email, $1 AS name\"";
+    asking(&workspace, &format!("{query}\n{parameters}"), columns);
+    assert_eq!(part(&workspace), "Email,Name\n\"ana@example.com\",Ana\n");
+}
+
 /// Every type of DuckDB that may stand in a query, as the rules for typed values have it.
 #[test]
 fn types_of_duckdb_are_text_by_the_rules() {
@@ -483,7 +499,7 @@ db.commit()";
     job(
         &workspace,
         &format!(
-            "[audience]\nquery = \"SELECT email, spent, orders, note FROM p WHERE orders >= :least ORDER BY email\"\nparameters = {{ least = 3 }}
+            "[audience]\nquery = \"SELECT email, spent, orders, note FROM p WHERE orders >= :least AND email <> :never ORDER BY email\"\nparameters = {{ never = \"x@example.com\", least = 3 }}
 [audience.adbc]\ndriver = \"{}\"\nuri = \"{}\"\n[columns]\nemail = \"Email\"\nspent = \"Spent\"\norders = \"Orders\"\nnote = \"Note\"",
             engines::driver("sqlite").display(),
             database.display()
@@ -493,6 +509,25 @@ db.commit()";
         part(&workspace),
         "Email,Spent,Orders,Note\n\"ana@example.com\",1.5,3,x\n\"bo@example.com\",,7,\n"
     );
+}
+
+#[test]
+fn named_parameters_of_sqlite_are_those_of_the_job() {
+    let workspace = Workspace::new();
+    let asking = |parameters: &str| {
+        let body = format!(
+            "[audience]\nquery = \"SELECT :mail AS email, :name AS name\"\nparameters = {{ {parameters} }}
+[audience.adbc]\ndriver = \"{}\"\n[columns]\nemail = \"Email\"\nname = \"Name\"",
+            engines::driver("sqlite").display()
+        );
+        job(&workspace, &body);
+    };
+    asking("name = \"Ana\", mail = \"ana@example.com\"");
+    assert_eq!(part(&workspace), "Email,Name\n\"ana@example.com\",Ana\n");
+    asking("name = \"Ana\"");
+    let outcome = dry_run(&workspace).exits(12);
+    let told = "the parameters of the query are mail, name; audience.parameters must give each";
+    assert!(outcome.error().contains(told), "{}", outcome.stderr);
 }
 
 #[test]

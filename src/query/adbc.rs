@@ -7,6 +7,7 @@ mod driver;
 mod error;
 mod hosts;
 mod manifest;
+mod parameters;
 mod session;
 mod settings;
 mod types;

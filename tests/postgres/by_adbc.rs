@@ -43,7 +43,11 @@ fn a_killed_backend_ends_the_run_and_the_next_one_asks_again() {
     let end = format!("SELECT pg_terminate_backend({pid})");
     scene.postgres.sql(&end);
     let outcome = Outcome::of(child).exits(12);
-    println!("{}", outcome.stderr);
+    assert!(
+        outcome.error().contains("the rows broke off"),
+        "{}",
+        outcome.stderr
+    );
     scene.assert_whole_parts();
     scene.finish(&outcome);
 }
@@ -56,6 +60,21 @@ fn a_wrong_password_is_not_repeated() {
     let variables = [("PGPASSWORD", "geheim-too")];
     let outcome = workspace.run_with_env(&["run", "vip.toml", "--dry-run"], &variables);
     let outcome = outcome.exits(12);
-    println!("{}", outcome.stderr);
+    assert!(
+        outcome.error().contains("or the login failed"),
+        "{}",
+        outcome.stderr
+    );
     crate::assert_is_discreet(&outcome);
+}
+
+#[test]
+fn parameters_are_bound_by_the_server() {
+    let server = Postgres::start();
+    let workspace = Workspace::new();
+    let query = "SELECT p.email FROM (VALUES ('a@example.com', 1), ('b@example.com', 2)) AS p (email, n) WHERE p.n >= $1 AND p.email <> $2";
+    let parameters = "parameters = { least = 2, never = \"c@example.com\" }";
+    job(&workspace, &server, query, parameters, EMAIL);
+    dry(&workspace).exits(0);
+    assert_eq!(workspace.parts("vip"), ["Email\n\"b@example.com\"\n"]);
 }

@@ -71,6 +71,26 @@ pub enum AdbcError {
         /// The address that it would reach.
         host: String,
     },
+    /// Parameters of the query that are not those of the job.
+    #[error(
+        "{name}: the parameters of the query are {known}; audience.parameters must give each of them a value, and no other"
+    )]
+    ParametersDiffer {
+        /// The driver, and the host that it reaches.
+        name: String,
+        /// The names in the query, in its order.
+        known: String,
+    },
+    /// Names in the query of a driver that binds by place and cannot say which name has which.
+    #[error(
+        "{name}: this driver binds parameters by their places, and does not say where {parameter} is; write $1, $2 … or ? in the query, in the order of audience.parameters"
+    )]
+    ParameterPlaces {
+        /// The driver, and the host that it reaches.
+        name: String,
+        /// One that the query names.
+        parameter: String,
+    },
     /// The driver or its engine refused.
     #[error("{name}: {step}: {refusal}")]
     Refused {
@@ -188,7 +208,9 @@ const fn words(status: Status) -> &'static str {
             "there is no such table, column, file or database; try the statement in the engine's own shell"
         }
         Status::AlreadyExists => "it is there already; write CREATE OR REPLACE, or DROP it first",
-        Status::IO => "the engine or a file cannot be reached; look at uri, and whether it runs",
+        Status::IO => {
+            "the engine or a file cannot be reached, or the login failed; look at uri, user and password, and whether it runs"
+        }
         Status::Timeout => "the engine's time limit is over",
         Status::Cancelled => "the engine cancelled it",
         Status::InvalidArguments => {

@@ -6,17 +6,15 @@ use adbc_core::error::{Error, Status};
 use adbc_core::options::{OptionDatabase, OptionValue};
 use adbc_core::{Connection as _, Database as _, Driver as _, Statement as _};
 use adbc_driver_manager::{ManagedConnection, ManagedStatement};
-use arrow_array::{
-    ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, RecordBatchReader, StringArray,
-};
-use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use arrow_array::{RecordBatch, RecordBatchReader};
+use arrow_schema::SchemaRef;
 
 use super::driver::{self, Library};
 use super::error::{AdbcError, Refusal, Step};
 use super::work::Guard;
-use super::{AdbcSettings, Told, hosts};
+use super::{AdbcSettings, Told, hosts, parameters};
 use crate::environment::Environment;
-use crate::query::{Parameter, Query, QueryError};
+use crate::query::{Query, QueryError};
 
 /// A connection that can be made: the library is found, the secrets are at hand. No `Debug`: it holds them.
 pub(super) struct Plan {
@@ -187,7 +185,13 @@ impl Session {
         let mut statement = self.statement(&query.text, Step::Query, guard)?;
         if !query.parameters.is_empty() {
             let refused = |error: Error| self.refused(Step::Parameters, &error);
-            let row = parameter_row(&query.parameters).map_err(|error| refused(error.into()))?;
+            // What is wrong with the query, `execute` tells.
+            let known = statement
+                .prepare()
+                .and_then(|()| statement.get_parameter_schema());
+            guard.go_on()?;
+            let values = parameters::in_places(&self.name, query, known.ok().as_ref())?;
+            let row = parameters::row(&values).map_err(|error| refused(error.into()))?;
             statement.bind(row).map_err(refused)?;
         }
         Ok(statement)
@@ -241,34 +245,6 @@ fn are_alike(schema: &SchemaRef, batch: &RecordBatch) -> bool {
             .all(|(field, column)| field.data_type() == column.data_type())
 }
 
-/// One row with the values as columns, in their order.
-fn parameter_row(
-    parameters: &[(String, Parameter)],
-) -> Result<RecordBatch, arrow_schema::ArrowError> {
-    let column = |(name, value): &(String, Parameter)| {
-        let (data_type, array): (_, ArrayRef) = match value {
-            Parameter::Boolean(value) => (
-                DataType::Boolean,
-                Arc::new(BooleanArray::from(vec![*value])),
-            ),
-            Parameter::Integer(value) => {
-                (DataType::Int64, Arc::new(Int64Array::from(vec![*value])))
-            }
-            Parameter::Float(value) => (
-                DataType::Float64,
-                Arc::new(Float64Array::from(vec![*value])),
-            ),
-            Parameter::Text(value) => (
-                DataType::Utf8,
-                Arc::new(StringArray::from(vec![value.as_str()])),
-            ),
-        };
-        (Field::new(name, data_type, true), array)
-    };
-    let (fields, arrays): (Vec<Field>, Vec<ArrayRef>) = parameters.iter().map(column).unzip();
-    RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -286,24 +262,5 @@ mod tests {
         for (name, value) in [("uri", "sc://127.0.0.1:1"), ("path", "10.0.0.1")] {
             refuse_other_machines("x", &option(name, value)).unwrap();
         }
-    }
-
-    #[test]
-    fn parameters_are_one_row_in_their_order() {
-        let parameters = [
-            ("since".to_owned(), Parameter::Text("2026-01-01".to_owned())),
-            ("least".to_owned(), Parameter::Integer(3)),
-            ("share".to_owned(), Parameter::Float(0.5)),
-            ("all".to_owned(), Parameter::Boolean(true)),
-        ];
-        let row = parameter_row(&parameters).unwrap();
-        let names: Vec<_> = row
-            .schema()
-            .fields()
-            .iter()
-            .map(|it| it.name().clone())
-            .collect();
-        assert_eq!(names, ["since", "least", "share", "all"]);
-        assert_eq!(row.num_rows(), 1);
     }
 }

@@ -147,7 +147,15 @@ fn check_option(name: &str, value: &str) -> Result<(), String> {
     if name.is_empty() || name.contains('\0') || value.contains('\0') {
         return Err("has an empty name, or a NUL in it".to_owned());
     }
-    let is_key = value.contains("PRIVATE KEY-----") || value.contains("\"private_key\"");
+    // BigQuery's `auth_credentials` holds a path or the whole file, by another option.
+    let is_key = [
+        "PRIVATE KEY-----",
+        "\"private_key\"",
+        "\"client_secret\"",
+        "\"refresh_token\"",
+    ]
+    .iter()
+    .any(|sign| value.contains(sign));
     if (is_secret(name) && !is_plain(value)) || is_key {
         let name = plain_name(name);
         return Err(format!(
@@ -240,6 +248,16 @@ mod tests {
             );
             assert!(!problem.contains("s3cret"), "{problem}");
         }
+        for value in [
+            "{\"private_key\":\"s3cret\"}",
+            "{\"refresh_token\": \"s3cret\"}",
+        ] {
+            let mut settings = of("x");
+            settings.options = vec![("auth_credentials".to_owned(), value.to_owned())];
+            let (_, problem) = settings.check().unwrap_err();
+            assert!(problem.contains("looks like a secret"), "{problem}");
+            assert!(!problem.contains("s3cret"), "{problem}");
+        }
     }
 
     #[test]
@@ -256,6 +274,7 @@ mod tests {
         }
         settings.options = [
             ("path", "a.db"),
+            ("auth_credentials", "/etc/key.json"),
             ("cache_mfa_token", "true"),
             ("s3_path", "x"),
         ]
