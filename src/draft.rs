@@ -78,16 +78,17 @@ fn write_draft(
         "folder of state, start of file names",
     )?;
     audience::write(out, job, found)?;
-    write_columns(out, columns)?;
+    write_columns(out, columns, job.audience.files.is_empty())?;
     write_normalize(out, job)?;
     write_sftp(out, &job.sftp)?;
     out.write_str(LIST)
 }
 
-fn write_columns(out: &mut String, columns: &[DraftColumn]) -> std::fmt::Result {
+fn write_columns(out: &mut String, columns: &[DraftColumn], is_query: bool) -> std::fmt::Result {
+    let whose = if is_query { "query" } else { "file" };
     writeln!(
         out,
-        "\n# The file's column = Klaviyo's header. Another header makes a custom property."
+        "\n# The {whose}'s column = Klaviyo's header. Another header makes a custom property."
     )?;
     writeln!(out, "[columns]")?;
     for column in columns {

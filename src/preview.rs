@@ -60,9 +60,9 @@ pub struct Preview {
 pub struct SourceLook {
     /// Its name.
     pub name: String,
-    /// `csv`, `tsv` or `ndjson`.
+    /// `csv`, `tsv`, `ndjson`, `parquet` or `query`.
     pub format: &'static str,
-    /// What stands between its cells; null for NDJSON.
+    /// What stands between its cells; null where nothing does.
     pub delimiter: Option<String>,
     /// Its encoding.
     pub encoding: &'static str,

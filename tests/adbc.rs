@@ -95,6 +95,11 @@ fn duckdb_joins_and_adds_up_csv_json_and_parquet() {
         .run(&["preview", "vip.toml", "--show-values"])
         .exits(0);
     assert!(preview.stdout.contains("84.95"), "{}", preview.stdout);
+    assert!(
+        preview.stdout.starts_with("query: 6 columns\n"),
+        "{}",
+        preview.stdout
+    );
 }
 
 #[test]

@@ -399,6 +399,12 @@ fn every_command_takes_parquet() {
         "made.toml",
         drafted.stdout.replace("# default-region", "default-region"),
     );
+    let preview = workspace.run(&["preview", "made.toml"]).exits(0);
+    let head = preview.stdout.lines().next().unwrap();
+    assert!(
+        head.contains(": Parquet, ") && head.ends_with(" columns"),
+        "{head}"
+    );
     let preview = workspace
         .run(&["preview", "made.toml", "--json"])
         .exits(0)

@@ -111,6 +111,7 @@ fn look(
         },
         show_values: args.show_values,
         duplicates: subject.job.duplicates,
+        is_query: subject.job.audience.is_query(),
     };
     let mut look = Look::new(&mapping, Arc::clone(&sources), options);
     let normalizer = Normalizer::new(&mapping, subject.job.rules);

@@ -33,6 +33,8 @@ pub struct LookOptions {
     pub show_values: bool,
     /// Which of several rows with one key would be sent.
     pub duplicates: Duplicates,
+    /// Whether the rows are a query's: how they come over the wire is no matter then.
+    pub is_query: bool,
 }
 
 /// A preview being taken.
@@ -300,7 +302,11 @@ impl<'a> Look<'a> {
         rows.sort_by_key(|(number, _)| *number);
         rows.truncate(self.options.rows);
         Preview {
-            sources: self.sources.iter().map(source_look).collect(),
+            sources: self
+                .sources
+                .iter()
+                .map(|it| source_look(it, self.options.is_query))
+                .collect(),
             columns: columns.collect(),
             left_out,
             masked: !self.options.show_values,
@@ -347,14 +353,19 @@ fn kind(kind: ColumnKind) -> &'static str {
     }
 }
 
-fn source_look(source: &Source) -> SourceLook {
-    let delimiter = match source.format {
+fn source_look(source: &Source, is_query: bool) -> SourceLook {
+    let format = if is_query {
+        SourceFormat::Columns
+    } else {
+        source.format
+    };
+    let delimiter = match format {
         SourceFormat::Csv | SourceFormat::Tsv => Some(source.delimiter),
         SourceFormat::Ndjson | SourceFormat::Parquet | SourceFormat::Columns => None,
     };
     SourceLook {
         name: source.name.clone(),
-        format: source.format.name(),
+        format: format.name(),
         delimiter: delimiter.map(|byte| char::from(byte).to_string()),
         encoding: source.encoding.name(),
         columns: source.header.len(),

@@ -238,19 +238,18 @@ fn name(name: &str) -> String {
 }
 
 fn described(source: &SourceLook) -> String {
+    let text = |format: &str| format!("{format}, {}, ", source.encoding);
     let format = match (source.format, source.delimiter.as_deref()) {
-        ("ndjson", _) => "NDJSON".to_owned(),
-        ("tsv", Some("\t")) => "TSV".to_owned(),
-        (_, Some(",") | None) => "CSV".to_owned(),
-        (_, Some("\t")) => "CSV with tabs".to_owned(),
-        (_, Some(delimiter)) => format!("CSV with {delimiter}"),
+        ("query", _) => String::new(),
+        ("parquet", _) => "Parquet, ".to_owned(),
+        ("ndjson", _) => text("NDJSON"),
+        ("tsv", Some("\t")) => text("TSV"),
+        (_, Some(",") | None) => text("CSV"),
+        (_, Some("\t")) => text("CSV with tabs"),
+        (_, Some(delimiter)) => text(&format!("CSV with {delimiter}")),
     };
     let columns = count(source.columns as u64, "column");
-    format!(
-        "{}: {format}, {}, {columns}",
-        printable(&source.name),
-        source.encoding
-    )
+    format!("{}: {format}{columns}", printable(&source.name))
 }
 
 /// As many rows beside each other as fit `columns`, and at least one.

@@ -226,6 +226,14 @@ fn a_null_in_the_only_column_is_a_row_and_names_that_are_alike_are_refused() {
     let report = dry(&workspace).exits(0).report();
     assert_eq!(report["rows_read"], 3);
     assert_eq!(report["rejections"]["no-identifier"], 1);
+    let variables = [("PGPASSWORD", crate::PASSWORD)];
+    let preview = workspace.run_with_env(&["preview", "vip.toml"], &variables);
+    let preview = preview.exits(0);
+    assert!(
+        preview.stdout.starts_with("query: 1 column\n"),
+        "{}",
+        preview.stdout
+    );
 
     let query = "SELECT 'a@example.com' AS email, 'b@example.com' AS email";
     job(&workspace, &server, query, "", EMAIL);
