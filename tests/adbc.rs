@@ -10,7 +10,6 @@ mod engines;
 #[path = "support/workspace.rs"]
 mod workspace;
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -27,11 +26,7 @@ fn fixture(name: &str) -> PathBuf {
 /// A job file that nobody else can write, whatever the umask.
 fn job(workspace: &Workspace, body: &str) {
     workspace.job("vip", body, None);
-    set_mode(&workspace.path("vip.toml"), 0o600);
-}
-
-fn set_mode(path: &Path, mode: u32) {
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    workspace.set_mode("vip.toml", 0o600);
 }
 
 /// `[audience.adbc]` with DuckDB by its path.
@@ -247,7 +242,7 @@ query = \"SELECT email FROM vip ORDER BY email\"\n{}[columns]\nemail = \"Email\"
         duckdb()
     );
     workspace.job("vip", &body, Some(&server));
-    set_mode(&workspace.path("vip.toml"), 0o600);
+    workspace.set_mode("vip.toml", 0o600);
     workspace.run(&["run", "vip.toml"]).exits(0);
     assert_eq!(
         server.received(),
@@ -262,7 +257,7 @@ query = \"SELECT email FROM vip ORDER BY email\"\n{}[columns]\nemail = \"Email\"
         ),
         Some(&server),
     );
-    set_mode(&workspace.path("vip.toml"), 0o600);
+    workspace.set_mode("vip.toml", 0o600);
     let outcome = workspace.run(&["run", "vip.toml"]).exits(12);
     assert!(
         outcome.stderr.contains("before statement 2"),
@@ -287,7 +282,7 @@ fn options_come_from_the_environment_too() {
     );
     let server = workspace.server();
     workspace.job("vip", &body, Some(&server));
-    set_mode(&workspace.path("vip.toml"), 0o600);
+    workspace.set_mode("vip.toml", 0o600);
     let outcome = workspace.run(&["run", "vip.toml"]).exits(12);
     assert!(
         outcome
@@ -320,10 +315,7 @@ fn driver_is_found_by_name_through_a_manifest_of_the_user() {
     );
     workspace.write("home/.config/adbc/drivers/duckdb.toml", &manifest);
     dry_run(&workspace).exits(0);
-    set_mode(
-        &workspace.path("home/.config/adbc/drivers/duckdb.toml"),
-        0o666,
-    );
+    workspace.set_mode("home/.config/adbc/drivers/duckdb.toml", 0o666);
     let outcome = dry_run(&workspace).exits(12);
     assert!(
         outcome
@@ -369,7 +361,7 @@ fn driver_is_never_taken_from_the_working_directory() {
 fn job_file_that_others_can_write_loads_no_driver() {
     let workspace = Workspace::new();
     asking(&workspace, "query = \"SELECT 1\"", "email = \"Email\"");
-    set_mode(&workspace.path("vip.toml"), 0o664);
+    workspace.set_mode("vip.toml", 0o664);
     let outcome = dry_run(&workspace).exits(10);
     assert!(outcome.stderr.contains("chmod go-w"), "{}", outcome.stderr);
 }
@@ -455,7 +447,7 @@ fn rows_that_break_off_end_the_run() {
         duckdb()
     );
     workspace.job("vip", &body, Some(&server));
-    set_mode(&workspace.path("vip.toml"), 0o600);
+    workspace.set_mode("vip.toml", 0o600);
     let outcome = workspace.run(&["run", "vip.toml"]).exits(12);
     assert!(!outcome.stderr.contains("p900000"), "{}", outcome.stderr);
     assert!(server.received().is_empty());

@@ -6,8 +6,6 @@ mod engines;
 #[path = "support/workspace.rs"]
 mod workspace;
 
-use std::os::unix::fs::PermissionsExt;
-
 use serde_json::json;
 use workspace::{Server, Workspace, column};
 
@@ -21,12 +19,7 @@ fn job(workspace: &Workspace, audience: &str, server: Option<&Server>) {
         engines::duckdb().display()
     );
     workspace.job("vip", &body, server);
-    private(workspace, "vip.toml");
-}
-
-fn private(workspace: &Workspace, name: &str) {
-    let mode = std::fs::Permissions::from_mode(0o600);
-    std::fs::set_permissions(workspace.path(name), mode).unwrap();
+    workspace.set_mode("vip.toml", 0o600);
 }
 
 /// Lets the job `vip` send to a server that is not there, with the key of `server`: the parts are made and wait.
@@ -40,7 +33,7 @@ fn send_nowhere(workspace: &Workspace, server: &Server) {
     let down = "[sftp]\nhost = \"127.0.0.1\"\nport = 9\nusername = \"AbCdEf_GhIjKl\"\n";
     let retry = "[retry]\nfirst = \"10ms\"\ngive-up-after = \"100ms\"\n";
     workspace.write("vip.toml", format!("{body}{down}{key}\n{retry}"));
-    private(workspace, "vip.toml");
+    workspace.set_mode("vip.toml", 0o600);
 }
 
 /// How many people the parts on `server` have.
@@ -81,7 +74,7 @@ fn init_writes_a_job_from_the_columns_of_a_query() {
         "{line}"
     );
     workspace.write("made.toml", &drafted.stdout);
-    private(&workspace, "made.toml");
+    workspace.set_mode("made.toml", 0o600);
     let ran = workspace
         .run(&["run", "made.toml", "--dry-run", "--json"])
         .exits(0);

@@ -13,7 +13,6 @@ mod spark;
 mod workspace;
 
 use std::io::{BufRead, BufReader};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Child;
 
@@ -33,8 +32,7 @@ fn job(workspace: &Workspace, folder: &Path, audience: &str, spark: &Spark) -> S
     let server = workspace.server();
     let body = body + &server.section();
     workspace.write("vip.toml", body);
-    let path = workspace.path("vip.toml");
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    workspace.set_mode("vip.toml", 0o600);
     std::fs::create_dir_all(folder.join("state")).unwrap();
     server
 }

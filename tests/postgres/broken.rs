@@ -16,7 +16,7 @@ const QUERY: &str = "SELECT 'user' || g || '@example.com' AS email, repeat('x', 
 type WriteJob = fn(&Workspace, &Postgres, &str, &str, &str);
 
 pub(crate) struct Scene {
-    pub(crate) postgres: Postgres,
+    postgres: Postgres,
     workspace: Workspace,
     sandbox: Server,
 }
@@ -45,7 +45,7 @@ impl Scene {
     }
 
     /// Starts a run, and waits until parts of it are on the server while the query waits.
-    pub(crate) fn start_and_wait(&self) -> (Child, String) {
+    fn start_and_wait(&self) -> (Child, String) {
         let child = self.start();
         let begun = Instant::now();
         while self.sandbox.received().len() < 2 {
@@ -56,7 +56,7 @@ impl Scene {
     }
 
     /// Fails unless everything on the server is a whole part of 20,000 rows.
-    pub(crate) fn assert_whole_parts(&self) {
+    fn assert_whole_parts(&self) {
         for part in self.sandbox.received() {
             assert_eq!(part.lines().count(), 20_001);
             assert!(!part.contains("late@"));
@@ -64,7 +64,7 @@ impl Scene {
     }
 
     /// The query no longer waits: a run begins anew and delivers everything.
-    pub(crate) fn finish(&self, first: &Outcome) {
+    fn finish(&self, first: &Outcome) {
         self.postgres.shop("UPDATE knob SET seconds = 0");
         let outcome = Outcome::of(self.start()).exits(0);
         let (old, new) = (first.report(), outcome.report());
@@ -88,24 +88,28 @@ impl Scene {
             assert!(received.contains(&part), "a part is not on the server");
         }
     }
+
+    /// Kills the backend between rows: the run ends with what is `told` and whole parts only, the next one asks again.
+    pub(crate) fn assert_survives_a_kill(&self, told: &[&str]) {
+        let (child, pid) = self.start_and_wait();
+        let end = format!("SELECT pg_terminate_backend({pid})");
+        self.postgres.sql(&end);
+        let outcome = Outcome::of(child).exits(12);
+        let error = outcome.error();
+        for words in told {
+            assert!(error.contains(words), "{error}");
+        }
+        self.assert_whole_parts();
+        self.finish(&outcome);
+    }
 }
 
 #[test]
 fn a_killed_backend_ends_the_run_and_the_next_one_asks_again() {
-    let scene = Scene::new(job);
-    let (child, pid) = scene.start_and_wait();
-    scene
-        .postgres
-        .sql(&format!("SELECT pg_terminate_backend({pid})"));
-    let outcome = Outcome::of(child).exits(12);
-    let error = outcome.error();
-    assert!(
-        error.contains("was lost; nothing of the unfinished part was sent"),
-        "{error}"
-    );
-    assert!(error.contains("the next run asks again"), "{error}");
-    scene.assert_whole_parts();
-    scene.finish(&outcome);
+    Scene::new(job).assert_survives_a_kill(&[
+        "was lost; nothing of the unfinished part was sent",
+        "the next run asks again",
+    ]);
 }
 
 #[test]

@@ -1,10 +1,8 @@
 //! The same queries by PostgreSQL's ADBC driver.
 
-use std::os::unix::fs::PermissionsExt as _;
-
 use crate::broken::Scene;
 use crate::values::{COLUMNS, ROWS, TABLE, assert_everybody};
-use crate::{EMAIL, Outcome, Postgres, Workspace, dry, engines};
+use crate::{EMAIL, Postgres, Workspace, dry, engines};
 
 /// Writes a job that asks `query` by the driver, with `more` keys of `[audience]`.
 fn job(workspace: &Workspace, server: &Postgres, query: &str, more: &str, columns: &str) {
@@ -15,8 +13,7 @@ fn job(workspace: &Workspace, server: &Postgres, query: &str, more: &str, column
         server.url()
     );
     workspace.write("vip.toml", body);
-    let path = workspace.path("vip.toml");
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    workspace.set_mode("vip.toml", 0o600);
 }
 
 #[test]
@@ -38,18 +35,7 @@ fn a_hundred_thousand_rows_are_the_same_bytes_by_either_way() {
 
 #[test]
 fn a_killed_backend_ends_the_run_and_the_next_one_asks_again() {
-    let scene = Scene::new(job);
-    let (child, pid) = scene.start_and_wait();
-    let end = format!("SELECT pg_terminate_backend({pid})");
-    scene.postgres.sql(&end);
-    let outcome = Outcome::of(child).exits(12);
-    assert!(
-        outcome.error().contains("the rows broke off"),
-        "{}",
-        outcome.stderr
-    );
-    scene.assert_whole_parts();
-    scene.finish(&outcome);
+    Scene::new(job).assert_survives_a_kill(&["the rows broke off"]);
 }
 
 #[test]

@@ -85,6 +85,7 @@ mod tests {
         let parameters = [
             ("since", since),
             ("least", Parameter::Integer(3)),
+            ("share", Parameter::Float(0.5)),
             ("all", Parameter::Boolean(true)),
         ];
         let named = |(name, value): (&str, Parameter)| (name.to_owned(), value);
@@ -108,41 +109,44 @@ mod tests {
 
     #[test]
     fn values_go_to_the_names_of_the_query_or_keep_their_order() {
-        let text = "SELECT ?, ?, ? -- least(all) :sincere";
+        let text = "SELECT ?, ?, ?, ? -- least(all) :sincere";
         for known in [
-            &["1", "2", "3"][..],
-            &["?", "?", "?"],
-            &["$1", "$2", "$3"],
-            &["", "", ""],
+            &["1", "2", "3", "4"][..],
+            &["?", "?", "?", "?"],
+            &["$1", "$2", "$3", "$4"],
+            &["", "", "", ""],
             &[],
         ] {
             let names = bound(text, Some(known)).unwrap();
-            assert_eq!(names, ["since", "least", "all"]);
+            assert_eq!(names, ["since", "least", "share", "all"]);
         }
         let names = bound(text, None).unwrap();
-        assert_eq!(names, ["since", "least", "all"]);
-        for known in [["all", "since", "least"], [":all", ":since", ":least"]] {
-            let names = bound(":since :all :least", Some(&known)).unwrap();
-            assert_eq!(names, ["all", "since", "least"]);
+        assert_eq!(names, ["since", "least", "share", "all"]);
+        for known in [
+            ["all", "since", "share", "least"],
+            [":all", ":since", ":share", ":least"],
+        ] {
+            let names = bound(":since :all :least :share", Some(&known)).unwrap();
+            assert_eq!(names, ["all", "since", "share", "least"]);
         }
     }
 
     #[test]
     fn names_that_are_not_those_of_the_job_are_told() {
         for known in [
-            &["since", "least"][..],
-            &["since", "least", "every"],
-            &["since", "least", "2"],
+            &["since", "least", "share"][..],
+            &["since", "least", "share", "every"],
+            &["since", "least", "share", "2"],
         ] {
             let told = bound("", Some(known)).unwrap_err();
-            assert!(told.contains("since, least"), "{told}");
+            assert!(told.contains("since, least, share"), "{told}");
         }
     }
 
     #[test]
     fn names_whose_places_are_not_known_are_refused() {
-        for text in ["$all, $since, $least", "x=:least", "@all)"] {
-            for known in [Some(&["1", "2", "3"][..]), None] {
+        for text in ["$all, $since, $least, $share", "x=:least", "@all)"] {
+            for known in [Some(&["1", "2", "3", "4"][..]), None] {
                 let told = bound(text, known).unwrap_err();
                 assert!(told.contains("by their places"), "{told}");
             }
