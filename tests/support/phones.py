@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Compares phone numbers with Google's library, in its Python port `phonenumbers` of the same metadata release.
 
-usage: bench/phones.py PROGRAM [--count 100000] [--seed 1]
+usage: tests/support/phones.py PROGRAM [--count 100000] [--seed 1]
 
-Needs `pip install phonenumbers==9.0.42` (bench/requirements.txt). Makes numbers of every region out of the library's
+By a Python that has phonenumbers 9.0.42, as the one of tests/engines. Makes numbers of every region out of the library's
 examples, in many ways of writing and with typing errors, formats them with PROGRAM, and names each one that differs.
 """
 
