@@ -5,20 +5,26 @@
 //! acknowledged; after an error of [`SftpSession::put`] the session is dead. Whether and when to try again is the caller's
 //! business: [`SftpError::retry`] says if it makes sense.
 
+mod agent;
+mod algorithms;
 mod dial;
 mod error;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+mod heard;
 mod host_key;
 mod host_key_error;
 mod key_file;
 mod known_hosts;
 mod login;
+mod packet;
 mod pin;
 mod put;
 mod session;
+mod ssh_error;
 mod steps;
+mod subsystem;
 mod unlock;
 mod window;
 mod wire;
@@ -36,6 +42,7 @@ pub use key_file::KeyFacts;
 pub use login::Credentials;
 pub use pin::{HostKeyPin, HostKeyPinError};
 pub use session::{RemoteDirectory, RemoteSize, ServerFacts, SftpSession};
+pub use ssh_error::SshError;
 pub use steps::{Greeted, Reached, Trusted, resolve};
 
 /// How to reach one server; shared by every session of a run.
@@ -55,7 +62,7 @@ pub struct SftpSettings {
     pub host_keys: Vec<HostKeyPin>,
     /// Adds the key of a host that no known_hosts file names; never accepts a changed one.
     pub accept_new_host_key: bool,
-    /// Unacknowledged bytes in flight; at least one packet (30,000 bytes) is used.
+    /// Unacknowledged bytes in flight; at least one packet (32,000 bytes) is used.
     pub window_bytes: usize,
     /// Limit for name to greeting over all addresses, and once more for logging in.
     pub connect_timeout: Duration,

@@ -1,4 +1,4 @@
-//! The built binary needs nothing but the C library: OpenSSL, libssh2 and zlib are inside.
+//! The built binary needs nothing but the C library: what else it uses is inside.
 #![cfg(target_os = "linux")]
 #![allow(
     clippy::unwrap_used,

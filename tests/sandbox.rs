@@ -1,4 +1,5 @@
-//! The sandbox keeps AWS Transfer's rules, and its faults do what they say: tried with `ssh2`, the client that we ship.
+//! The sandbox keeps AWS Transfer's rules, and its faults do what they say: tried with `ssh2`, another
+//! implementation than the sandbox's, which our own client shares.
 #![cfg(feature = "sandbox")]
 #![allow(clippy::unwrap_used, reason = "the helpers of tests may panic as well")]
 

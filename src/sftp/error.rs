@@ -8,9 +8,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use libssh2_sys as raw;
-
-use super::HostKeyError;
+use super::{HostKeyError, SshError};
 
 /// An error of the SFTP client. `server` is `host:port`, `doing` a phrase such as `close profiles/x.csv`.
 #[derive(Debug, thiserror::Error)]
@@ -26,9 +24,9 @@ pub enum SftpError {
     #[error("connect to {server}")]
     Connect { server: String, source: io::Error },
     #[error("greet {server} as an SSH server")]
-    Handshake { server: String, source: ssh2::Error },
+    Handshake { server: String, source: SshError },
     #[error("agree with {server} on key exchange, host key type and cipher")]
-    NothingInCommon { server: String, source: ssh2::Error },
+    NothingInCommon { server: String, source: SshError },
 
     #[error("read known hosts file {path}")]
     KnownHosts { path: PathBuf, source: io::Error },
@@ -54,7 +52,7 @@ pub enum SftpError {
     #[error("the passphrase does not open key file {path}")]
     PassphraseWrong { path: PathBuf },
     #[error("use the ssh-agent")]
-    Agent { source: ssh2::Error },
+    Agent { source: Box<russh::keys::Error> },
     #[error("the ssh-agent has no identity{}", wanted_text(wanted.as_ref()))]
     NoIdentity { wanted: Option<PathBuf> },
     #[error("{server} does not let {username} in with {tried} (it offers: {methods})")]
@@ -84,7 +82,7 @@ pub enum SftpError {
     Lost {
         server: String,
         doing: String,
-        source: ssh2::Error,
+        source: SshError,
     },
     #[error("{server} did not answer within {} s: {doing}", limit.as_secs_f32())]
     TimedOut {
@@ -236,47 +234,70 @@ fn free_text(free_bytes: Option<u64>) -> String {
     })
 }
 
-/// A status of the SFTP protocol, version 3 and the later ones that servers send all the same.
+/// A status of the SFTP protocol, version 3 and the later ones that servers send all the same
+/// (draft-ietf-secsh-filexfer-13, section 9.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SftpStatus(pub i32);
+pub struct SftpStatus(pub u32);
 
 impl SftpStatus {
     /// No such file, or a directory of the path is missing.
-    pub const NO_SUCH_FILE: Self = Self(raw::LIBSSH2_FX_NO_SUCH_FILE);
+    pub const NO_SUCH_FILE: Self = Self(2);
     /// Not allowed.
-    pub const PERMISSION_DENIED: Self = Self(raw::LIBSSH2_FX_PERMISSION_DENIED);
+    pub const PERMISSION_DENIED: Self = Self(3);
     /// Any failure that version 3 has no code for, a full disk among them.
-    pub const FAILURE: Self = Self(raw::LIBSSH2_FX_FAILURE);
+    pub const FAILURE: Self = Self(4);
     /// OpenSSH's answer to a name that is too long.
-    pub const BAD_MESSAGE: Self = Self(raw::LIBSSH2_FX_BAD_MESSAGE);
+    pub const BAD_MESSAGE: Self = Self(5);
+    /// The server has no way to what holds the files.
+    pub const NO_CONNECTION: Self = Self(6);
+    /// It had one, and lost it.
+    pub const CONNECTION_LOST: Self = Self(7);
+    /// A directory of the path is missing, where the server tells it apart.
+    pub const NO_SUCH_PATH: Self = Self(10);
+    /// The disk is full.
+    pub const NO_SPACE_ON_FILESYSTEM: Self = Self(14);
+    /// The user has no room left.
+    pub const QUOTA_EXCEEDED: Self = Self(15);
 
-    /// The status behind an error text of `File::write`, which loses the number.
-    pub(super) fn from_text(text: &str) -> Self {
-        let has_text = |&code: &i32| Self(code).text().message() == text;
-        Self(
-            (raw::LIBSSH2_FX_EOF..=raw::LIBSSH2_FX_LINK_LOOP)
-                .find(has_text)
-                .unwrap_or(raw::LIBSSH2_FX_FAILURE),
-        )
-    }
-
-    fn text(self) -> ssh2::Error {
-        ssh2::Error::from_errno(ssh2::ErrorCode::SFTP(self.0))
+    fn text(self) -> &'static str {
+        match self.0 {
+            0 => "ok",
+            1 => "end of file",
+            2 => "no such file",
+            3 => "permission denied",
+            4 => "failure",
+            5 => "bad message",
+            6 => "no connection",
+            7 => "connection lost",
+            8 => "operation unsupported",
+            9 => "invalid handle",
+            10 => "no such path",
+            11 => "file already exists",
+            12 => "file is write protected",
+            13 => "no media available",
+            14 => "no space on filesystem",
+            15 => "quota exceeded",
+            16 => "unknown principal",
+            17 => "lock conflict",
+            18 => "directory not empty",
+            19 => "not a directory",
+            20 => "invalid filename",
+            21 => "link loop",
+            _ => "unknown error",
+        }
     }
 
     /// True for what a server without room may answer.
     pub(super) fn may_be_no_space(self) -> bool {
         matches!(
-            self.0,
-            raw::LIBSSH2_FX_FAILURE
-                | raw::LIBSSH2_FX_NO_SPACE_ON_FILESYSTEM
-                | raw::LIBSSH2_FX_QUOTA_EXCEEDED
+            self,
+            Self::FAILURE | Self::NO_SPACE_ON_FILESYSTEM | Self::QUOTA_EXCEEDED
         )
     }
 
     fn retry(self) -> Retry {
-        match self.0 {
-            raw::LIBSSH2_FX_NO_CONNECTION | raw::LIBSSH2_FX_CONNECTION_LOST => Retry::UntilGivenUp,
+        match self {
+            Self::NO_CONNECTION | Self::CONNECTION_LOST => Retry::UntilGivenUp,
             _ if self.may_be_no_space() => Retry::Once,
             _ => Retry::Never,
         }
@@ -285,7 +306,7 @@ impl SftpStatus {
 
 impl std::fmt::Display for SftpStatus {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(out, "{} (SFTP status {})", self.text().message(), self.0)
+        write!(out, "{} (SFTP status {})", self.text(), self.0)
     }
 }
 
@@ -305,15 +326,6 @@ pub(super) fn printable(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn status_is_found_again_by_its_text() {
-        for code in raw::LIBSSH2_FX_EOF..=raw::LIBSSH2_FX_LINK_LOOP {
-            let status = SftpStatus(code);
-            assert_eq!(SftpStatus::from_text(status.text().message()), status);
-        }
-        assert_eq!(SftpStatus::from_text("?"), SftpStatus::FAILURE);
-    }
 
     #[test]
     fn only_what_may_pass_is_tried_again() {

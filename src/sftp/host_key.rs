@@ -2,10 +2,7 @@
 
 use std::path::PathBuf;
 
-use ssh2::{MethodType, Session};
-
 use super::known_hosts::{self, Entry, HostNames, KnownHosts, Verdict};
-use super::wire::Wire;
 use super::{HostKeyError, HostKeyPin, HostKeyReason, SftpError, SftpSettings};
 
 /// A host key that was accepted.
@@ -64,27 +61,15 @@ impl<'a> HostKeyCheck<'a> {
         })
     }
 
-    /// Asks for a key of a type that is known, so that a server with several does not look changed. Certificates are left
-    /// out: they would not compare equal to a plain key.
-    pub(super) fn prefer_known_types(&self, session: &Session) -> Result<(), ssh2::Error> {
-        let (mut known, rest): (Vec<&str>, Vec<&str>) = session
-            .supported_algs(MethodType::HostKey)?
-            .into_iter()
-            .filter(|method| !method.contains("-cert-"))
-            .partition(|method| self.known.has_type(key_type_of_method(method)));
-        known.extend(rest);
-        session.method_pref(MethodType::HostKey, &known.join(","))
+    /// Whether a key of this type is known for the host.
+    pub(super) fn knows(&self, key_type: &str) -> bool {
+        self.known.has_type(key_type)
     }
 
-    /// Judges the key; with `accept_new_host_key` an unknown one is added to the first known_hosts file.
-    pub(super) fn judge(&self, wire: &Wire) -> Result<HostKeyFacts, SftpError> {
-        let key = wire
-            .session
-            .host_key()
-            .map(|(key, _)| key.to_vec())
-            .unwrap_or_default();
-        let shown = Shown::new(wire, &key);
-        match self.known.verdict(&key) {
+    /// Judges the key that a server showed; with `accept_new_host_key` an unknown one is added to the first known_hosts file.
+    pub(super) fn judge(&self, server: &str, key: &[u8]) -> Result<HostKeyFacts, SftpError> {
+        let shown = Shown::new(server, key);
+        match self.known.verdict(key) {
             Verdict::Revoked(entry) => Err(shown.refuse(revoked(entry))),
             _ if self.settings.host_keys.contains(&shown.fingerprint) => {
                 Ok(shown.accepted(Trust::Pinned))
@@ -99,11 +84,11 @@ impl<'a> HostKeyCheck<'a> {
                 if self.settings.accept_new_host_key
                     && let Some(file) = self.settings.known_hosts.first()
                 {
-                    self.accept(&shown, &key, file)?;
+                    self.accept(&shown, key, file)?;
                     let file = file.clone();
                     return Ok(shown.accepted(Trust::Added { file }));
                 }
-                Err(shown.refuse(self.unknown(&key)))
+                Err(shown.refuse(self.unknown(key)))
             }
         }
     }
@@ -163,14 +148,6 @@ fn read(settings: &SftpSettings, names: &HostNames) -> Result<KnownHosts, SftpEr
         .map_err(|(path, source)| SftpError::KnownHosts { path, source })
 }
 
-/// RSA keys have one type and, since SHA-1 is gone, two methods.
-fn key_type_of_method(method: &str) -> &str {
-    match method {
-        "rsa-sha2-512" | "rsa-sha2-256" => "ssh-rsa",
-        same => same,
-    }
-}
-
 fn changed(entry: &Entry) -> HostKeyReason {
     HostKeyReason::Changed {
         known_type: entry.key_type.clone(),
@@ -195,9 +172,9 @@ struct Shown {
 }
 
 impl Shown {
-    fn new(wire: &Wire, key: &[u8]) -> Self {
+    fn new(server: &str, key: &[u8]) -> Self {
         Self {
-            server: wire.server.clone(),
+            server: server.to_owned(),
             key_type: known_hosts::key_type_of(key).unwrap_or("unknown").into(),
             fingerprint: HostKeyPin::of(key),
         }

@@ -1,6 +1,6 @@
 //! Reads a private key file and looks at its outside: format, encrypted or not, public half.
-//!
-//! libssh2 gives the same error for a wrong passphrase and for a format it does not know, so we look ourselves.
+
+mod open;
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use russh::keys::PrivateKey;
 
+use self::open::Unopened;
 use super::known_hosts::key_type_of;
 use super::{HostKeyPin, SftpError};
 use crate::secret::Secret;
@@ -18,11 +20,11 @@ const MAX_BYTES: u64 = 64 * 1024;
 const OPENSSH_BEGIN: &str = "-----BEGIN OPENSSH PRIVATE KEY-----";
 const OPENSSH_MAGIC: &[u8] = b"openssh-key-v1\0";
 
-/// A private key that can be given to libssh2.
+/// The text of a private key, in a format that can be read.
 #[derive(Debug)]
 pub(super) struct KeyFile {
     pub(super) path: PathBuf,
-    pub(super) text: Secret,
+    text: Secret,
     pub(super) encrypted: bool,
     /// Fingerprint of the public half, where the format tells it without the passphrase.
     pub(super) fingerprint: Option<HostKeyPin>,
@@ -84,16 +86,22 @@ impl KeyFile {
         })
     }
 
-    /// Whether libssh2 will be able to read the key, with `passphrase` if it is encrypted. Where the reader here does not
-    /// know the key's format well enough to say, it may: libssh2 has the last word when it logs in.
-    pub(super) fn opens_with(&self, passphrase: Option<&Secret>) -> bool {
-        let passphrase = passphrase.map_or("", Secret::reveal);
-        if self.text.reveal().trim_start().starts_with(OPENSSH_BEGIN) {
-            return opens_openssh(self.text.reveal(), self.encrypted.then_some(passphrase));
+    /// The key in it, by `passphrase` if it is encrypted; an empty one is none.
+    pub(super) fn open(&self, passphrase: Option<&Secret>) -> Result<PrivateKey, SftpError> {
+        let path = || self.path.clone();
+        let passphrase = passphrase
+            .map(Secret::reveal)
+            .filter(|passphrase| !passphrase.is_empty() && self.encrypted);
+        if self.encrypted && passphrase.is_none() {
+            return Err(SftpError::PassphraseMissing { path: path() });
         }
-        // The very library by which libssh2 reads these formats.
-        let pem = self.text.reveal().as_bytes();
-        openssl::pkey::PKey::private_key_from_pem_passphrase(pem, passphrase.as_bytes()).is_ok()
+        open::open(self.text.reveal(), passphrase).map_err(|why| match why {
+            Unopened::Passphrase => SftpError::PassphraseWrong { path: path() },
+            Unopened::Unusable(reason) => SftpError::KeyUnsupported {
+                path: path(),
+                reason,
+            },
+        })
     }
 
     /// What can be told of it.
@@ -118,17 +126,6 @@ pub struct KeyFacts {
     pub fingerprint: Option<HostKeyPin>,
     /// Whether it needs a passphrase.
     pub encrypted: bool,
-}
-
-fn opens_openssh(text: &str, passphrase: Option<&str>) -> bool {
-    let Ok(key) = ssh_key::PrivateKey::from_openssh(text) else {
-        return true;
-    };
-    let Some(passphrase) = passphrase else {
-        return true;
-    };
-    // Any other error is of a cipher or a key that this reader does not know.
-    !matches!(key.decrypt(passphrase), Err(ssh_key::Error::Crypto))
 }
 
 /// Whether these are the bytes of a public key.
@@ -197,7 +194,17 @@ fn look_at(text: &str) -> Outside {
         "-----BEGIN ENCRYPTED PRIVATE KEY-----" => plain(true),
         "-----BEGIN PRIVATE KEY-----" => plain(false),
         "-----BEGIN RSA PRIVATE KEY-----" | "-----BEGIN EC PRIVATE KEY-----" => {
-            plain(text.contains("Proc-Type: 4,ENCRYPTED"))
+            if !open::is_old_pem(text) {
+                return plain(false);
+            }
+            open::old_cipher(text).map_or_else(
+                |cipher| {
+                    Outside::Unusable(format!(
+                        "it is encrypted in an old way ({cipher}); convert it: ssh-keygen -p -f KEY"
+                    ))
+                },
+                |_| plain(true),
+            )
         }
         "-----BEGIN DSA PRIVATE KEY-----" => {
             Outside::Unusable("DSA keys are no longer supported".into())
@@ -295,6 +302,12 @@ mod tests {
         let pem = |name: &str, head: &str| {
             format!("-----BEGIN {name}-----\n{head}\nAAAA\n-----END {name}-----\n")
         };
+        let old = |name: &str, cipher: &str| {
+            let head = format!(
+                "Proc-Type: 4,ENCRYPTED\nDEK-Info: {cipher},00112233445566778899AABBCCDDEEFF\n"
+            );
+            pem(name, &head)
+        };
         let cases = [
             (openssh("none", "ssh-ed25519"), Some(false)),
             (openssh("aes256-ctr", "ssh-rsa"), Some(true)),
@@ -303,7 +316,10 @@ mod tests {
             (openssh("none", "ssh-ed25519").replace('A', "!"), None),
             (openssh("none", "ssh-ed25519")[..70].into(), None),
             (pem("RSA PRIVATE KEY", ""), Some(false)),
-            (pem("RSA PRIVATE KEY", "Proc-Type: 4,ENCRYPTED"), Some(true)),
+            (old("RSA PRIVATE KEY", "AES-128-CBC"), Some(true)),
+            (old("EC PRIVATE KEY", "AES-256-CBC"), Some(true)),
+            (old("RSA PRIVATE KEY", "DES-EDE3-CBC"), None),
+            (pem("RSA PRIVATE KEY", "Proc-Type: 4,ENCRYPTED"), None),
             (pem("EC PRIVATE KEY", ""), Some(false)),
             (pem("PRIVATE KEY", ""), Some(false)),
             (pem("ENCRYPTED PRIVATE KEY", ""), Some(true)),

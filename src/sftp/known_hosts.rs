@@ -1,7 +1,7 @@
 //! Reads known_hosts files: which keys stand there for one host, and which are revoked.
 //!
-//! A reader of our own, since libssh2's ignores `@revoked` and patterns, stops at a bad line and takes CRLF for a changed
-//! key. Lines that cannot be read are skipped and counted, as OpenSSH does. Only lines that name the host are kept.
+//! A reader of our own, since those of the SSH libraries (libssh2, russh) ignore `@revoked` and patterns and stop at a bad
+//! line. Lines that cannot be read are skipped and counted, as OpenSSH does. Only lines that name the host are kept.
 
 mod append;
 mod names;

@@ -1,17 +1,16 @@
 //! Proves to the server who we are: agent or key file, then password.
-//!
-//! libssh2 does not tell a wrong passphrase from a strange key file, nor who refused what; the errors here do.
 
-use libssh2_sys as raw;
-use ssh2::ErrorCode;
 use std::path::PathBuf;
-use std::sync::PoisonError;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::error::printable;
+use russh::client::AuthResult;
+use russh::keys::{HashAlg, PrivateKey, PrivateKeyWithHashAlg};
+use russh::{AgentAuthError, MethodSet};
+
 use super::key_file::{self, KeyFile};
-use super::wire::{Fault, Wire};
-use super::{AgentIdentities, HostKeyPin, SftpError, SftpSettings};
+use super::wire::{Connection, Fault, Wire};
+use super::{AgentIdentities, HostKeyPin, SftpError, SftpSettings, SshError};
 use crate::secret::Secret;
 
 /// Servers cut the connection after some refused keys (OpenSSH: six).
@@ -20,13 +19,19 @@ const MAX_IDENTITIES: usize = 5;
 /// What will be tried, read before the connection so that a bad file needs no server to be found.
 pub struct Credentials<'a> {
     username: &'a str,
-    key: Option<KeyFile>,
-    passphrase: Option<&'a Secret>,
+    key: Option<(KeyFile, Arc<PrivateKey>)>,
     agent: Option<&'a AgentIdentities>,
     /// The one identity of the agent to use, and the file that names it.
     identity: Option<(Vec<u8>, PathBuf)>,
     password: Option<&'a Secret>,
     limit: Duration,
+}
+
+/// What the server did not take, and what it offers instead.
+#[derive(Default)]
+struct Refusals {
+    tried: Vec<String>,
+    offered: Option<String>,
 }
 
 impl<'a> Credentials<'a> {
@@ -36,10 +41,6 @@ impl<'a> Credentials<'a> {
         let mut credentials = Self {
             username: &settings.username,
             key: None,
-            passphrase: given
-                .passphrase
-                .as_ref()
-                .filter(|passphrase| !passphrase.reveal().is_empty()),
             agent: given.agent.as_ref(),
             identity: None,
             password: given.password.as_ref(),
@@ -50,11 +51,9 @@ impl<'a> Credentials<'a> {
                 credentials.identity = Some((key_file::read_public(path)?, path.clone()));
             }
             (Some(path), None) => {
-                let key = KeyFile::read(path)?;
-                if key.encrypted && credentials.passphrase.is_none() {
-                    return Err(SftpError::PassphraseMissing { path: path.clone() });
-                }
-                credentials.key = Some(key);
+                let file = KeyFile::read(path)?;
+                let key = file.open(given.passphrase.as_ref())?;
+                credentials.key = Some((file, Arc::new(key)));
             }
             (None, None) if credentials.password.is_none() => {
                 return Err(SftpError::NoCredentials {
@@ -67,64 +66,47 @@ impl<'a> Credentials<'a> {
     }
 
     /// Logs in, or says everything that was tried.
-    pub(super) fn log_in(&self, wire: &Wire) -> Result<(), SftpError> {
-        if wire.session.authenticated() {
-            return Ok(());
+    pub(super) fn log_in(&self, connection: &mut Connection) -> Result<(), SftpError> {
+        let mut refusals = Refusals::default();
+        if let Some(agent) = self.agent
+            && !connection.entered
+        {
+            self.try_agent(connection, agent, &mut refusals)?;
         }
-        let mut tried = Vec::new();
-        if let Some(agent) = self.agent {
-            self.try_agent(wire, agent, &mut tried)?;
-        }
-        if let Some(key) = &self.key {
-            self.try_key(wire, key, &mut tried)?;
+        if let Some((file, key)) = &self.key
+            && !connection.entered
+        {
+            self.try_key(connection, file, key, &mut refusals)?;
         }
         if let Some(password) = self.password
-            && !wire.session.authenticated()
+            && !connection.entered
         {
-            let outcome = wire.drive(self.limit, || {
-                wire.session
-                    .userauth_password(self.username, password.reveal())
-            });
-            self.note(wire, outcome, &mut tried, || "the password".into())?;
+            let asked = connection
+                .handle
+                .authenticate_password(self.username, password.reveal());
+            let outcome = connection.wire.drive(self.limit, asked);
+            self.note(connection, outcome, &mut refusals, || "the password".into())?;
         }
-        if wire.session.authenticated() {
+        if connection.entered {
             return Ok(());
         }
-        let methods = offered(wire, self.username, self.limit);
-        Err(self.unauthorised(wire, &tried, methods.ok()))
+        Err(self.unauthorised(&connection.wire, &refusals))
     }
 
     fn try_key(
         &self,
-        wire: &Wire,
-        key: &KeyFile,
-        tried: &mut Vec<String>,
+        connection: &mut Connection,
+        file: &KeyFile,
+        key: &Arc<PrivateKey>,
+        refusals: &mut Refusals,
     ) -> Result<(), SftpError> {
-        let passphrase = self.passphrase.filter(|_| key.encrypted);
-        let outcome = wire.drive(self.limit, || {
-            wire.session.userauth_pubkey_memory(
-                self.username,
-                None,
-                key.text.reveal(),
-                passphrase.map(Secret::reveal),
-            )
-        });
-        if let Err(Fault::Ssh(error)) = &outcome
-            && is_local(error)
-        {
-            let path = key.path.clone();
-            return Err(if key.encrypted {
-                SftpError::PassphraseWrong { path }
-            } else {
-                SftpError::KeyUnsupported {
-                    path,
-                    reason: error.message().to_owned(),
-                }
-            });
-        }
-        self.note(wire, outcome, tried, || {
-            let name = key.path.display();
-            key.fingerprint.map_or_else(
+        let hash = self.hash(connection, key.algorithm().is_rsa())?;
+        let key = PrivateKeyWithHashAlg::new(Arc::clone(key), hash);
+        let asked = connection.handle.authenticate_publickey(self.username, key);
+        let outcome = connection.wire.drive(self.limit, asked);
+        self.note(connection, outcome, refusals, || {
+            let name = file.path.display();
+            file.fingerprint.map_or_else(
                 || format!("key file {name}"),
                 |pin| format!("key file {name} ({pin})"),
             )
@@ -133,110 +115,139 @@ impl<'a> Credentials<'a> {
 
     fn try_agent(
         &self,
-        wire: &Wire,
+        connection: &mut Connection,
         choice: &AgentIdentities,
-        tried: &mut Vec<String>,
+        refusals: &mut Refusals,
     ) -> Result<(), SftpError> {
-        let fail = |source| SftpError::Agent { source };
-        let mut agent = wire.session.agent().map_err(fail)?;
-        if let Some(socket) = &choice.socket {
-            agent.set_identity_path(socket).map_err(fail)?;
-        }
-        agent.connect().map_err(fail)?;
-        agent.list_identities().map_err(fail)?;
-        let mut identities = agent.identities().map_err(fail)?;
+        let asked = connection.wire.wait_for(self.limit, choice.ask());
+        let (mut agent, mut identities) = asked
+            .map_err(|fault| fault.into_error(&connection.wire, "ask the ssh-agent".into()))?
+            .map_err(|source| SftpError::Agent {
+                source: Box::new(source),
+            })?;
         if let Some((wanted, _)) = &self.identity {
-            identities.retain(|identity| identity.blob() == wanted);
+            identities.retain(|identity| identity.blob == *wanted);
         }
         if identities.is_empty() {
             let wanted = self.identity.as_ref().map(|(_, path)| path.clone());
             return Err(SftpError::NoIdentity { wanted });
         }
-        let accepted = || {
-            choice
-                .accepted
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-        };
-        let before = accepted().clone();
-        identities.sort_by_key(|identity| before.as_deref() != Some(identity.blob()));
         for identity in identities.iter().take(MAX_IDENTITIES) {
-            let outcome = wire.drive(self.limit, || agent.userauth(self.username, identity));
-            let name = || format!("agent identity {}", HostKeyPin::of(identity.blob()));
-            self.note(wire, outcome, tried, name)?;
-            if wire.session.authenticated() {
-                *accepted() = Some(identity.blob().to_vec());
+            let hash = self.hash(connection, identity.is_rsa)?;
+            let proof = identity.prove(&mut connection.handle, &mut agent, self.username, hash);
+            let outcome = match connection.wire.wait_for(self.limit, proof) {
+                Ok(Ok(answer)) => Ok(answer),
+                // An agent that does not sign is as good as a server that refuses.
+                Ok(Err(AgentAuthError::Key(error))) => {
+                    tracing::debug!(%error, "the ssh-agent does not sign");
+                    refusals.tried.push(name_of(&identity.blob));
+                    continue;
+                }
+                Ok(Err(AgentAuthError::Send(_))) => Err(Fault::Ssh(SshError::Closed)),
+                Err(fault) => Err(fault),
+            };
+            self.note(connection, outcome, refusals, || name_of(&identity.blob))?;
+            if connection.entered {
+                choice.remember(identity);
                 return Ok(());
             }
         }
         Ok(())
     }
 
+    /// How an RSA key signs: as the server says that it can, or else in the way that every server of today can.
+    fn hash(&self, connection: &Connection, is_rsa: bool) -> Result<Option<HashAlg>, SftpError> {
+        if !is_rsa {
+            return Ok(None);
+        }
+        let wire = &connection.wire;
+        let known = wire
+            .drive(self.limit, connection.handle.best_supported_rsa_hash())
+            .map_err(|fault| fault.into_error(wire, "log in".into()))?;
+        Ok(known.flatten().or(Some(HashAlg::Sha512)))
+    }
+
     /// Notes a refusal. Other errors end the login; a connection that is cut after a refusal was one refusal too many.
     fn note(
         &self,
-        wire: &Wire,
-        outcome: Result<(), Fault>,
-        tried: &mut Vec<String>,
+        connection: &mut Connection,
+        outcome: Result<AuthResult, Fault>,
+        refusals: &mut Refusals,
         name: impl FnOnce() -> String,
     ) -> Result<(), SftpError> {
-        match outcome {
-            Ok(()) => Ok(()),
-            Err(Fault::Ssh(error)) if is_refusal(&error) && !is_end(&error, wire) => {
-                tried.push(name());
-                Ok(())
+        let fault = match outcome {
+            Ok(AuthResult::Success) => {
+                connection.entered = true;
+                return Ok(());
             }
-            Err(Fault::Ssh(_)) if !tried.is_empty() => Err(self.unauthorised(wire, tried, None)),
-            Err(fault) => Err(fault.into_error(wire, "log in".into())),
+            Ok(AuthResult::Failure {
+                remaining_methods, ..
+            }) if !is_cut(&remaining_methods, &connection.wire) => {
+                refusals.tried.push(name());
+                refusals.offered = Some(listed(&remaining_methods));
+                if !remaining_methods.is_empty() {
+                    return Ok(());
+                }
+                return Err(self.unauthorised(&connection.wire, refusals));
+            }
+            Ok(AuthResult::Failure { .. }) => Fault::Ssh(SshError::Closed),
+            Err(fault) => fault,
+        };
+        if matches!(fault, Fault::Ssh(_)) && !refusals.tried.is_empty() {
+            refusals.offered = None;
+            return Err(self.unauthorised(&connection.wire, refusals));
         }
+        Err(fault.into_error(&connection.wire, "log in".into()))
     }
 
-    fn unauthorised(&self, wire: &Wire, tried: &[String], methods: Option<String>) -> SftpError {
+    fn unauthorised(&self, wire: &Wire, refusals: &Refusals) -> SftpError {
         SftpError::Unauthorised {
             server: wire.server.clone(),
             username: self.username.to_owned(),
-            tried: tried.join(", "),
-            methods: methods
-                .filter(|methods| !methods.is_empty())
+            tried: refusals.tried.join(", "),
+            methods: refusals
+                .offered
+                .clone()
                 .unwrap_or_else(|| "it closed the connection".into()),
         }
     }
 }
 
 /// What the server offers to log in with, such as `publickey,password`. A server that wants nothing lets us in by that.
-pub(super) fn offered(wire: &Wire, username: &str, limit: Duration) -> Result<String, Fault> {
-    wire.drive(limit, || wire.session.auth_methods(username).map(printable))
+pub(super) fn offered(
+    connection: &mut Connection,
+    username: &str,
+    limit: Duration,
+) -> Result<String, SftpError> {
+    let asked = connection.handle.authenticate_none(username);
+    let wire = &connection.wire;
+    let fault = match wire.drive(limit, asked) {
+        Ok(AuthResult::Success) => {
+            connection.entered = true;
+            return Ok("entry without a proof".into());
+        }
+        Ok(AuthResult::Failure {
+            remaining_methods, ..
+        }) if !is_cut(&remaining_methods, wire) => return Ok(listed(&remaining_methods)),
+        Ok(AuthResult::Failure { .. }) => Fault::Ssh(SshError::Closed),
+        Err(fault) => fault,
+    };
+    Err(fault.into_error(wire, "ask how to log in".into()))
 }
 
-/// A connection that ended before there was an answer, which libssh2 reports as it does a signature that was refused.
-fn is_end(error: &ssh2::Error, wire: &Wire) -> bool {
-    error.code() == ErrorCode::Session(raw::LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED) && wire.is_lost()
+/// Whether a refusal stands for the end of the connection, as it does in the library.
+fn is_cut(remaining: &MethodSet, wire: &Wire) -> bool {
+    remaining.is_empty() && wire.is_lost()
 }
 
-fn is_refusal(error: &ssh2::Error) -> bool {
-    matches!(
-        error.code(),
-        ErrorCode::Session(
-            raw::LIBSSH2_ERROR_AUTHENTICATION_FAILED
-                | raw::LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED
-                | raw::LIBSSH2_ERROR_PASSWORD_EXPIRED
-                | raw::LIBSSH2_ERROR_AGENT_PROTOCOL
-        )
-    )
+fn listed(methods: &MethodSet) -> String {
+    if methods.is_empty() {
+        return "nothing that is known here".into();
+    }
+    let names: Vec<&str> = methods.iter().map(Into::into).collect();
+    names.join(",")
 }
 
-/// Errors that libssh2 gives before it sends anything: about the key file itself.
-fn is_local(error: &ssh2::Error) -> bool {
-    matches!(
-        error.code(),
-        ErrorCode::Session(
-            raw::LIBSSH2_ERROR_FILE
-                | raw::LIBSSH2_ERROR_KEYFILE_AUTH_FAILED
-                | raw::LIBSSH2_ERROR_DECRYPT
-                | raw::LIBSSH2_ERROR_PROTO
-                | raw::LIBSSH2_ERROR_METHOD_NONE
-                | raw::LIBSSH2_ERROR_METHOD_NOT_SUPPORTED
-                | raw::LIBSSH2_ERROR_ALGO_UNSUPPORTED
-        )
-    )
+fn name_of(identity: &[u8]) -> String {
+    format!("agent identity {}", HostKeyPin::of(identity))
 }

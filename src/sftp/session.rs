@@ -1,17 +1,15 @@
 //! One logged-in SFTP session, for one thread.
 
 use std::io::Read;
-use std::path::Path;
 use std::time::Duration;
-
-use libssh2_sys as raw;
-use ssh2::{ErrorCode, FileStat, OpenFlags, OpenType, Sftp};
 
 use super::host_key::HostKeyCheck;
 use super::login::Credentials;
+use super::packet::{self, ReplyBody};
 use super::steps::{self, Reached};
-use super::wire::{Fault, Wire};
-use super::{HostKeyPin, SftpError, SftpSettings, SftpStatus, put};
+use super::subsystem::Subsystem;
+use super::wire::{Connection, Fault};
+use super::{HostKeyPin, SftpError, SftpSettings, SftpStatus, SshError, put};
 use crate::interrupt::Interrupt;
 
 /// A connection that is logged in. Dropping it ends the connection at once.
@@ -22,13 +20,11 @@ pub struct SftpSession {
     server: String,
     window_bytes: usize,
     stall_timeout: Duration,
-    buffer: Vec<u8>,
 }
 
-/// Field order is drop order; [`Live::drop`] has ended the connection before.
 struct Live {
-    sftp: Sftp,
-    wire: Wire,
+    subsystem: Subsystem,
+    connection: Connection,
 }
 
 /// Who answered, for `check`.
@@ -77,20 +73,29 @@ impl SftpSession {
     }
 
     /// A session whose SFTP subsystem is open.
-    pub(super) fn new(settings: &SftpSettings, wire: Wire, sftp: Sftp, facts: ServerFacts) -> Self {
+    pub(super) fn new(
+        settings: &SftpSettings,
+        connection: Connection,
+        subsystem: Subsystem,
+        facts: ServerFacts,
+    ) -> Self {
         Self {
             facts,
-            server: wire.server.clone(),
-            live: Some(Live { sftp, wire }),
+            server: connection.wire.server.clone(),
+            live: Some(Live {
+                subsystem,
+                connection,
+            }),
             window_bytes: settings.window_bytes,
             stall_timeout: settings.stall_timeout,
-            buffer: Vec::new(),
         }
     }
 
     /// True after an error, and when the server has ended the connection; the network is not asked.
     pub fn is_lost(&self) -> bool {
-        self.live.as_ref().is_none_or(|live| live.wire.is_lost())
+        self.live
+            .as_ref()
+            .is_none_or(|live| live.connection.is_lost())
     }
 
     /// Who answered.
@@ -108,7 +113,7 @@ impl SftpSession {
         size: u64,
         acknowledged: &mut dyn FnMut(u64),
     ) -> Result<(), SftpError> {
-        let live = self.live.take().ok_or_else(|| self.ended())?;
+        let mut live = self.live.take().ok_or_else(|| self.ended())?;
         let task = put::Task {
             remote_path,
             size,
@@ -116,10 +121,9 @@ impl SftpSession {
             stall_timeout: self.stall_timeout,
         };
         put::put(
-            &live.wire,
-            &live.sftp,
+            &live.connection.wire,
+            &mut live.subsystem,
             &task,
-            &mut self.buffer,
             source,
             acknowledged,
         )?;
@@ -129,28 +133,26 @@ impl SftpSession {
 
     /// Asks for the size of a file. Err only when the session died.
     pub fn size_of(&mut self, remote_path: &str) -> Result<RemoteSize, SftpError> {
-        let path = Path::new(remote_path);
-        let answer = self.ask("stat", remote_path, |sftp| sftp.stat(path))?;
+        let answer = self.ask("stat", remote_path, |id| packet::stat(id, remote_path))?;
         Ok(match answer {
-            Ok(FileStat {
-                size: Some(size), ..
-            }) => RemoteSize::Bytes(size),
-            Ok(_) => RemoteSize::Unreadable("the server does not tell the size".into()),
-            Err(status) if is_gone(status) => RemoteSize::Gone,
-            Err(status) => RemoteSize::Unreadable(status.to_string()),
+            ReplyBody::Attributes(found) => found.size.map_or_else(
+                || RemoteSize::Unreadable("the server does not tell the size".into()),
+                RemoteSize::Bytes,
+            ),
+            ReplyBody::Status(status) if is_gone(status) => RemoteSize::Gone,
+            other => RemoteSize::Unreadable(status_of(&other).to_string()),
         })
     }
 
     /// Removes a file; one that is not there counts as removed.
     pub fn remove(&mut self, remote_path: &str) -> Result<(), SftpError> {
-        let path = Path::new(remote_path);
-        match self.ask("remove", remote_path, |sftp| sftp.unlink(path))? {
-            Ok(()) => Ok(()),
-            Err(status) if is_gone(status) => Ok(()),
-            Err(status) => Err(SftpError::Refused {
+        match self.ask("remove", remote_path, |id| packet::remove(id, remote_path))? {
+            ReplyBody::Status(0) => Ok(()),
+            ReplyBody::Status(status) if is_gone(status) => Ok(()),
+            other => Err(SftpError::Refused {
                 server: self.server.clone(),
                 doing: format!("remove {remote_path}"),
-                status,
+                status: status_of(&other),
                 free_bytes: None,
             }),
         }
@@ -159,46 +161,47 @@ impl SftpSession {
     /// Best effort look at a directory: a server on S3 may not stat it as one, so opendir is asked too.
     /// Err only when the session died.
     pub fn directory(&mut self, remote_path: &str) -> Result<RemoteDirectory, SftpError> {
-        let path = Path::new(remote_path);
-        let stat = self.ask("stat", remote_path, |sftp| sftp.stat(path))?;
-        if stat.as_ref().is_ok_and(FileStat::is_dir) {
+        let stat = self.ask("stat", remote_path, |id| packet::stat(id, remote_path))?;
+        if matches!(&stat, ReplyBody::Attributes(found) if found.is_directory) {
             return Ok(RemoteDirectory::There);
         }
-        let opened = self.ask("open directory", remote_path, |sftp| {
-            sftp.open_mode(path, OpenFlags::READ, 0, OpenType::Dir)
+        let opened = self.ask("open directory", remote_path, |id| {
+            packet::open_directory(id, remote_path)
         })?;
         match (opened, stat) {
-            (Ok(mut handle), _) => {
-                self.ask("close directory", remote_path, |_| handle.close())?
-                    .ok();
+            (ReplyBody::Handle(handle), _) => {
+                self.ask("close directory", remote_path, |id| {
+                    packet::close(id, &handle)
+                })?;
                 Ok(RemoteDirectory::There)
             }
-            (Err(opened), Err(stat)) if is_gone(opened) && is_gone(stat) => {
+            (ReplyBody::Status(opened), ReplyBody::Status(stat))
+                if is_gone(opened) && is_gone(stat) =>
+            {
                 Ok(RemoteDirectory::Missing)
             }
-            (Err(status), _) => Ok(RemoteDirectory::Unclear(status.to_string())),
+            (other, _) => Ok(RemoteDirectory::Unclear(status_of(&other).to_string())),
         }
     }
 
-    /// One request; the inner result is the server's answer, the outer one whether the session lives on.
-    fn ask<T>(
+    /// One request and its answer; Err only when the session died.
+    fn ask(
         &mut self,
         verb: &str,
         remote_path: &str,
-        mut request: impl FnMut(&Sftp) -> Result<T, ssh2::Error>,
-    ) -> Result<Result<T, SftpStatus>, SftpError> {
-        let live = self.live.take().ok_or_else(|| self.ended())?;
-        match live.wire.drive(self.stall_timeout, || request(&live.sftp)) {
-            Err(Fault::Ssh(error)) if let ErrorCode::SFTP(status) = error.code() => {
-                self.live = Some(live);
-                Ok(Err(SftpStatus(status)))
-            }
-            Err(fault) => Err(fault.into_error(&live.wire, format!("{verb} {remote_path}"))),
-            Ok(answer) => {
-                self.live = Some(live);
-                Ok(Ok(answer))
-            }
-        }
+        request: impl FnOnce(u32) -> Vec<u8>,
+    ) -> Result<ReplyBody, SftpError> {
+        let mut live = self.live.take().ok_or_else(|| self.ended())?;
+        let wire = &live.connection.wire;
+        let answer = wire
+            .drive(self.stall_timeout, live.subsystem.ask(request))
+            .and_then(|answer| match answer {
+                ReplyBody::Version(_) | ReplyBody::Extended(_) => Err(Fault::Ssh(SshError::NoSftp)),
+                answer => Ok(answer),
+            })
+            .map_err(|fault| fault.into_error(wire, format!("{verb} {remote_path}")))?;
+        self.live = Some(live);
+        Ok(answer)
     }
 
     fn ended(&self) -> SftpError {
@@ -208,16 +211,17 @@ impl SftpSession {
     }
 }
 
-fn is_gone(status: SftpStatus) -> bool {
+fn is_gone(status: u32) -> bool {
     matches!(
-        status.0,
-        raw::LIBSSH2_FX_NO_SUCH_FILE | raw::LIBSSH2_FX_NO_SUCH_PATH
+        SftpStatus(status),
+        SftpStatus::NO_SUCH_FILE | SftpStatus::NO_SUCH_PATH
     )
 }
 
-impl Drop for Live {
-    fn drop(&mut self) {
-        // Ends the connection before `sftp` and the session are dropped: they would wait for the server's goodbye.
-        self.wire.shut_down();
+/// The status of an answer that is not the one that was asked for.
+fn status_of(answer: &ReplyBody) -> SftpStatus {
+    match answer {
+        ReplyBody::Status(status) => SftpStatus(*status),
+        _ => SftpStatus::BAD_MESSAGE,
     }
 }

@@ -6,15 +6,14 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use libssh2_sys as raw;
-use ssh2::{ErrorCode, MethodType};
+use russh::client;
 
-use super::error::printable;
 use super::host_key::{HostKeyCheck, HostKeyFacts};
 use super::login::{self, Credentials};
 use super::session::ServerFacts;
-use super::wire::{Fault, Wire};
-use super::{SftpError, SftpSession, SftpSettings, dial};
+use super::subsystem::Subsystem;
+use super::wire::{Connection, Wire};
+use super::{SftpError, SftpSession, SftpSettings, SshError, algorithms, dial};
 use crate::interrupt::Interrupt;
 
 /// The addresses of the host, in the order in which they are tried.
@@ -34,7 +33,7 @@ pub struct Reached<'a> {
 /// A server that speaks SSH; who it is, is not known yet.
 pub struct Greeted<'a> {
     settings: &'a SftpSettings,
-    wire: Wire,
+    connection: Connection,
     /// The greeting, such as `SSH-2.0-AWS_SFTP_1.1`, control characters escaped.
     pub banner: String,
     /// What encrypts the way to the server.
@@ -66,14 +65,26 @@ impl<'a> Reached<'a> {
     }
 
     /// Agrees on keys and ciphers, asking for a host key of a type that `host_key` knows.
-    pub fn greet(mut self, host_key: &HostKeyCheck<'_>) -> Result<Greeted<'a>, SftpError> {
-        greet(&mut self.wire, host_key, self.until)?;
-        let session = &self.wire.session;
+    pub fn greet(self, host_key: &HostKeyCheck<'_>) -> Result<Greeted<'a>, SftpError> {
+        let config = client::Config {
+            preferred: algorithms::preferred(|key_type| host_key.knows(key_type)),
+            ..client::Config::default()
+        };
+        let server = self.wire.server.clone();
+        let limit = self.until.saturating_duration_since(Instant::now());
+        let connection = self
+            .wire
+            .greet(config, limit)?
+            .map_err(|source| match source {
+                SshError::NothingInCommon { .. } => SftpError::NothingInCommon { server, source },
+                source => SftpError::Handshake { server, source },
+            })?;
+        let heard = connection.wire.heard.facts();
         Ok(Greeted {
-            banner: printable(session.banner().unwrap_or_default()),
-            cipher: printable(session.methods(MethodType::CryptCs).unwrap_or_default()),
             settings: self.settings,
-            wire: self.wire,
+            connection,
+            banner: heard.banner,
+            cipher: heard.cipher,
         })
     }
 }
@@ -81,7 +92,8 @@ impl<'a> Reached<'a> {
 impl<'a> Greeted<'a> {
     /// Judges the key that the server showed.
     pub fn trust(self, host_key: &HostKeyCheck<'_>) -> Result<Trusted<'a>, SftpError> {
-        let host_key = host_key.judge(&self.wire)?;
+        let wire = &self.connection.wire;
+        let host_key = host_key.judge(&wire.server, &wire.heard.facts().host_key)?;
         Ok(Trusted {
             greeted: self,
             host_key,
@@ -90,64 +102,38 @@ impl<'a> Greeted<'a> {
 }
 
 impl Trusted<'_> {
-    /// What the server offers to log in with, such as `publickey,password`.
-    pub fn methods(&self) -> Result<String, SftpError> {
-        let Greeted { settings, wire, .. } = &self.greeted;
-        match login::offered(wire, &settings.username, settings.connect_timeout) {
-            Ok(methods) => Ok(methods),
-            Err(_) if wire.session.authenticated() => Ok("entry without a proof".into()),
-            Err(fault) => Err(fault.into_error(wire, "ask how to log in".into())),
-        }
+    /// What the server offers to log in with, such as `publickey,password`. One that wants nothing lets us in by that.
+    pub fn methods(&mut self) -> Result<String, SftpError> {
+        let Greeted {
+            settings,
+            connection,
+            ..
+        } = &mut self.greeted;
+        login::offered(connection, &settings.username, settings.connect_timeout)
     }
 
     /// Logs in and opens the SFTP subsystem.
     pub fn log_in(self, credentials: &Credentials<'_>) -> Result<SftpSession, SftpError> {
         let Greeted {
             settings,
-            wire,
+            mut connection,
             banner,
             cipher,
         } = self.greeted;
-        credentials.log_in(&wire)?;
-        let sftp = wire
-            .drive(settings.connect_timeout, || wire.session.sftp())
-            .map_err(|fault| fault.into_error(&wire, "start the SFTP subsystem".into()))?;
+        credentials.log_in(&mut connection)?;
+        let wire = &connection.wire;
+        let subsystem = wire
+            .drive(
+                settings.connect_timeout,
+                Subsystem::open(&connection.handle),
+            )
+            .map_err(|fault| fault.into_error(wire, "start the SFTP subsystem".into()))?;
         tracing::debug!(server = wire.server, banner, cipher, "logged in");
         let facts = ServerFacts {
             banner,
             host_key: self.host_key.fingerprint,
             cipher,
         };
-        Ok(SftpSession::new(settings, wire, sftp, facts))
-    }
-}
-
-fn greet(wire: &mut Wire, host_key: &HostKeyCheck<'_>, until: Instant) -> Result<(), SftpError> {
-    let failed = |wire: &Wire, source| SftpError::Handshake {
-        server: wire.server.clone(),
-        source,
-    };
-    host_key
-        .prefer_known_types(&wire.session)
-        .map_err(|source| failed(wire, source))?;
-    let mut session = wire.session.clone();
-    let limit = until.saturating_duration_since(Instant::now());
-    match wire.drive(limit, || session.handshake()) {
-        Ok(()) => Ok(()),
-        Err(Fault::Ssh(source))
-            if matches!(
-                source.code(),
-                ErrorCode::Session(
-                    raw::LIBSSH2_ERROR_KEX_FAILURE | raw::LIBSSH2_ERROR_METHOD_NOT_SUPPORTED
-                )
-            ) && !wire.is_lost() =>
-        {
-            Err(SftpError::NothingInCommon {
-                server: wire.server.clone(),
-                source,
-            })
-        }
-        Err(Fault::Ssh(source)) => Err(failed(wire, source)),
-        Err(fault) => Err(fault.into_error(wire, "greet the SSH server".into())),
+        Ok(SftpSession::new(settings, connection, subsystem, facts))
     }
 }

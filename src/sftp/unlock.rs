@@ -25,24 +25,12 @@ impl Authentication {
             return key_file::public_facts(&path).map(Some);
         }
         let key = KeyFile::read(&path)?;
-        let given = self.passphrase.as_ref();
-        let given = given.filter(|passphrase| !passphrase.reveal().is_empty());
-        match given {
-            None if key.encrypted => {
+        match key.open(self.passphrase.as_ref()) {
+            Ok(_) => {}
+            Err(SftpError::PassphraseMissing { .. }) => {
                 self.passphrase = Some(asked(&key, &mut ask)?);
             }
-            passphrase => {
-                if !key.opens_with(passphrase) {
-                    return Err(if key.encrypted {
-                        SftpError::PassphraseWrong { path }
-                    } else {
-                        SftpError::KeyUnsupported {
-                            path,
-                            reason: "the key in it is damaged".into(),
-                        }
-                    });
-                }
-            }
+            Err(error) => return Err(error),
         }
         Ok(Some(key.facts()))
     }
@@ -56,8 +44,11 @@ fn asked(
     for wrong in 0..TRIES {
         let passphrase =
             ask(&key.path, wrong).ok_or_else(|| SftpError::PassphraseMissing { path: path() })?;
-        if key.opens_with(Some(&passphrase)) {
-            return Ok(passphrase);
+        match key.open(Some(&passphrase)) {
+            Ok(_) => return Ok(passphrase),
+            // None at all is a wrong one too, when it was asked for.
+            Err(SftpError::PassphraseWrong { .. } | SftpError::PassphraseMissing { .. }) => {}
+            Err(error) => return Err(error),
         }
     }
     Err(SftpError::PassphraseWrong { path: path() })

@@ -1,39 +1,50 @@
-//! One SSH session on one socket, driven without blocking: every request waits here, in slices that notice a signal.
+//! One SSH connection on one socket, driven without a thread of its own: every request waits here, in slices that notice
+//! a signal, and nothing is sent or read between two requests.
 //!
-//! The socket is shut down before the session is dropped, whatever happened: libssh2 would otherwise wait for answers that
-//! never come (measured: three more timeouts), and closing a handle of a cut file would commit it.
+//! The socket is shut down before the rest is dropped, whatever happened: closing a handle of a cut file would commit it.
 
+use std::future::Future;
 use std::net::{Shutdown, TcpStream};
+use std::pin::pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use libssh2_sys::LIBSSH2_ERROR_EAGAIN;
+use russh::client::{self, Handle};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use ssh2::{BlockDirections, ErrorCode, Session};
+use tokio::runtime::{self, Runtime};
+use tokio::time::{Interval, MissedTickBehavior, interval, sleep_until};
 
-use super::{SftpError, SftpStatus};
+use super::heard::{Heard, Listened};
+use super::{SftpError, SshError};
 use crate::interrupt::Interrupt;
 
 /// The longest wait that does not look at the interrupt.
 const SLICE: Duration = Duration::from_millis(250);
-/// The wait of a session that says it waits, but not for what (libssh2 PR 1945).
-const PAUSE: Duration = Duration::from_millis(10);
-/// What a call that blocks after all, in a destructor, may take.
-const LAST_RESORT_MS: u32 = 1_000;
 
-/// The session and a second handle of its socket.
+/// A socket and what drives it.
 pub(super) struct Wire {
-    pub(super) session: Session,
     pub(super) interrupt: Interrupt,
     /// `host:port`, for errors.
     pub(super) server: String,
+    pub(super) heard: Heard,
+    /// A second handle of the socket.
     socket: TcpStream,
+    runtime: Runtime,
+}
+
+/// A connection whose key exchange is done.
+pub(super) struct Connection {
+    pub(super) wire: Wire,
+    pub(super) handle: Handle<Heard>,
+    /// Whether the server has let us in.
+    pub(super) entered: bool,
 }
 
 /// Why a request got no good answer.
 #[derive(Debug)]
 pub(super) enum Fault {
-    /// libssh2 or the server says so.
-    Ssh(ssh2::Error),
+    /// The connection failed.
+    Ssh(SshError),
     /// No answer within this time.
     TimedOut(Duration),
     /// The run is to end at once.
@@ -41,80 +52,93 @@ pub(super) enum Fault {
 }
 
 impl Wire {
-    /// Puts a session on a connected socket; nothing is sent yet.
+    /// Makes a connected socket ready; nothing is sent yet.
     pub(super) fn new(
         socket: TcpStream,
         server: String,
         interrupt: Interrupt,
     ) -> Result<Self, SftpError> {
-        let clone = socket.try_clone().map_err(|source| SftpError::Connect {
-            server: server.clone(),
-            source,
-        })?;
-        let mut session = Session::new().map_err(|source| SftpError::Handshake {
-            server: server.clone(),
-            source,
-        })?;
-        session.set_tcp_stream(clone);
-        session.set_blocking(false);
-        session.set_timeout(LAST_RESORT_MS);
+        let runtime = runtime::Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            .build()
+            .map_err(|source| SftpError::Connect {
+                server: server.clone(),
+                source,
+            })?;
         Ok(Self {
-            session,
             interrupt,
             server,
+            heard: Heard::default(),
             socket,
+            runtime,
         })
     }
 
-    /// Repeats `request` until it is answered, for at most `limit`.
-    pub(super) fn drive<T>(
+    /// Greets the server: banners and key exchange. The inner error is about these.
+    pub(super) fn greet(
+        self,
+        config: client::Config,
+        limit: Duration,
+    ) -> Result<Result<Connection, SshError>, SftpError> {
+        let heard = self.heard.clone();
+        let greeting = async {
+            let socket = self.socket.try_clone()?;
+            let socket = tokio::net::TcpStream::from_std(socket)?;
+            let stream = Listened::new(socket, heard.clone());
+            client::connect_stream(Arc::new(config), stream, heard).await
+        };
+        match self.wait_for(limit, greeting) {
+            Ok(Ok(handle)) => Ok(Ok(Connection {
+                wire: self,
+                handle,
+                entered: false,
+            })),
+            Ok(Err(error)) => Ok(Err(self.in_its_words(error.into()))),
+            Err(fault) => Err(fault.into_error(&self, "greet the SSH server".into())),
+        }
+    }
+
+    /// Waits for the answer to a request, for at most `limit`.
+    pub(super) fn drive<T, E: Into<SshError>>(
         &self,
         limit: Duration,
-        mut request: impl FnMut() -> Result<T, ssh2::Error>,
+        request: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, Fault> {
+        self.wait_for(limit, request)?
+            .map_err(|error| Fault::Ssh(error.into()))
+    }
+
+    /// Waits for anything, for at most `limit`.
+    pub(super) fn wait_for<T>(
+        &self,
+        limit: Duration,
+        future: impl Future<Output = T>,
     ) -> Result<T, Fault> {
         let until = Instant::now() + limit;
-        loop {
-            match request() {
-                Err(error) if error.code() == ErrorCode::Session(LIBSSH2_ERROR_EAGAIN) => {}
-                Err(error) => return Err(Fault::Ssh(error)),
-                Ok(answer) => return Ok(answer),
+        self.run(async {
+            let mut future = pin!(future);
+            let mut slices = slices();
+            loop {
+                tokio::select! {
+                    biased;
+                    answer = &mut future => return Ok(answer),
+                    () = sleep_until(until.into()) => return Err(Fault::TimedOut(limit)),
+                    _ = slices.tick() => {}
+                }
+                if self.interrupt.must_stop_now() {
+                    return Err(Fault::Interrupted);
+                }
             }
-            if self.interrupt.must_stop_now() {
-                return Err(Fault::Interrupted);
-            }
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(Fault::TimedOut(limit));
-            }
-            self.wait(left);
-        }
+        })
     }
 
-    /// Waits until the session can go on, for one slice at most. While a packet is half sent, libssh2 names both
-    /// directions but does not read: waiting for input too would spin at 100 % CPU (measured).
-    pub(super) fn wait(&self, at_most: Duration) {
-        match self.session.block_directions() {
-            BlockDirections::Inbound => self.poll(PollFlags::IN, at_most.min(SLICE)),
-            BlockDirections::Outbound | BlockDirections::Both => {
-                self.poll(PollFlags::OUT, at_most.min(SLICE));
-            }
-            BlockDirections::None => self.pause(),
-        }
+    /// Runs what looks at the interrupt itself, as [`slices`] allow it to.
+    pub(super) fn run<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
     }
 
-    /// Waits a moment, or until the server says something.
-    pub(super) fn pause(&self) {
-        self.poll(PollFlags::IN, PAUSE);
-    }
-
-    fn poll(&self, flags: PollFlags, at_most: Duration) {
-        let timeout = Timespec::try_from(at_most).ok();
-        // An error of poll (a signal) only means to look again; a broken socket shows in the next call of the session.
-        let _ = poll(&mut [PollFd::new(&self.socket, flags)], timeout.as_ref());
-    }
-
-    /// Whether the connection has ended from the other side, be there unread bytes or not: libssh2 gives the same error
-    /// for a server that went away in the middle of the greeting or the login and for one that refused.
+    /// Whether the connection has ended from the other side, be there unread bytes or not.
     pub(super) fn is_lost(&self) -> bool {
         #[cfg(target_os = "linux")]
         let ended = PollFlags::RDHUP;
@@ -127,33 +151,47 @@ impl Wire {
         told || matches!(self.socket.peek(&mut [0]), Ok(0))
     }
 
-    /// Ends the connection under the session: from here on nothing can be sent, in particular no CLOSE of a cut file.
-    pub(super) fn shut_down(&self) {
-        let _ = self.socket.shutdown(Shutdown::Both);
+    /// The error with the server's own reason to go, if it gave one.
+    fn in_its_words(&self, error: SshError) -> SshError {
+        match error {
+            SshError::Closed => {
+                let goodbye = self.heard.facts().goodbye;
+                goodbye.map_or(SshError::Closed, |words| SshError::Goodbye(words.into()))
+            }
+            other => other,
+        }
     }
 }
 
 impl Drop for Wire {
     fn drop(&mut self) {
-        self.shut_down();
+        let _ = self.socket.shutdown(Shutdown::Both);
     }
 }
 
+impl Connection {
+    /// Whether nothing more can be asked.
+    pub(super) fn is_lost(&self) -> bool {
+        self.handle.is_closed() || self.wire.is_lost()
+    }
+}
+
+/// Ticks at which a wait looks at the interrupt, the first at once.
+pub(super) fn slices() -> Interval {
+    let mut slices = interval(SLICE);
+    slices.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    slices
+}
+
 impl Fault {
-    /// The error of an established session; `doing` says what was asked.
+    /// The error of an established connection; `doing` says what was asked.
     pub(super) fn into_error(self, wire: &Wire, doing: String) -> SftpError {
         let server = wire.server.clone();
         match self {
-            Self::Ssh(error) if let ErrorCode::SFTP(status) = error.code() => SftpError::Refused {
-                server,
-                doing,
-                status: SftpStatus(status),
-                free_bytes: None,
-            },
             Self::Ssh(source) => SftpError::Lost {
                 server,
                 doing,
-                source,
+                source: wire.in_its_words(source),
             },
             Self::TimedOut(limit) => SftpError::TimedOut {
                 server,

@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use klaviyo_export::secret::Secret;
 use klaviyo_export::sftp::{AgentIdentities, Authentication, SftpError};
 
-use crate::sshd::{Sshd, SshdBuilder, keygen};
+use crate::sshd::{Sshd, SshdBuilder, current_user, keygen};
 use crate::{chain, connect, connect_error, put};
 
 struct Kind {
@@ -269,6 +269,33 @@ fn an_agent_is_asked_for_each_identity_and_the_one_let_in_comes_first_next_time(
         connect_error(&settings),
         SftpError::NoIdentity { wanted: Some(_) }
     ));
+}
+
+#[test]
+fn a_certificate_that_the_agent_holds_lets_in() {
+    let home = tempfile::tempdir().unwrap();
+    let agent = Agent::start(home.path());
+    let (authority, mine) = (home.path().join("authority"), home.path().join("mine"));
+    for key in [&authority, &mine] {
+        keygen(key, &["-t", "ed25519"]);
+    }
+    let signed = Command::new("ssh-keygen")
+        .args(["-q", "-I", "me", "-n", &current_user(), "-s"])
+        .arg(&authority)
+        .arg(mine.with_extension("pub"))
+        .status();
+    assert!(signed.unwrap().success());
+    agent.add(&mine);
+    let trusted = authority.with_extension("pub");
+    let sshd = SshdBuilder::default()
+        .config(&format!("TrustedUserCAKeys {}", trusted.display()))
+        .start();
+    let mut settings = sshd.settings();
+    settings.authentication = Authentication {
+        agent: Some(AgentIdentities::new(Some(agent.socket.clone()))),
+        ..Authentication::default()
+    };
+    put(&mut connect(&settings).unwrap(), &sshd.remote("a"), b"x").unwrap();
 }
 
 #[test]

@@ -22,9 +22,9 @@ fn files_of_every_size_arrive_whole() {
     let sizes = [
         0,
         1,
-        29_999,
-        30_000,
-        30_001,
+        31_999,
+        32_000,
+        32_001,
         window - 1,
         window,
         window + 1,

@@ -32,7 +32,7 @@ pub(super) fn server(
     {
         findings.skip(name, "the one above must work first");
     }
-    let Some(trusted) = trusted else {
+    let Some(mut trusted) = trusted else {
         for name in [Name::Methods, Name::Login, Name::Directory, Name::Probe] {
             findings.skip(name, "the server must be reached and known first");
         }

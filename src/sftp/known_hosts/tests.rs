@@ -1,4 +1,4 @@
-//! The table of `known_hosts` contents that libssh2's own reader gets wrong, and more of the kind.
+//! The table of `known_hosts` contents that the readers of SSH libraries get wrong, and more of the kind.
 
 use proptest::prelude::*;
 

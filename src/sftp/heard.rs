@@ -1,0 +1,153 @@
+//! What the server lets us know of itself outside of any answer: its banner, its host key, the cipher, its last words.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use russh::client::{DisconnectReason, Handler, Session};
+use russh::keys::PublicKeyOrCertificate;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use super::error::printable;
+
+/// A line before the banner may be so long at most (RFC 4253, section 4.2, has 255 for the banner).
+const LONGEST_LINE: usize = 1024;
+
+/// Shared by the connection and those who listen on it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Heard(Arc<Mutex<Facts>>);
+
+/// What was heard so far.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Facts {
+    /// Such as `SSH-2.0-AWS_SFTP_1.1`, control characters escaped.
+    pub(super) banner: String,
+    /// In SSH's wire format; it has signed the key exchange, but who it belongs to is not judged yet.
+    pub(super) host_key: Vec<u8>,
+    /// What encrypts the way to the server.
+    pub(super) cipher: String,
+    /// Why it ended the connection, if it said so.
+    pub(super) goodbye: Option<String>,
+}
+
+impl Heard {
+    /// What was heard so far.
+    pub(super) fn facts(&self) -> Facts {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Facts> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Handler for Heard {
+    type Error = russh::Error;
+
+    /// Only keeps the key: it is judged after the key exchange, and before anything secret is sent.
+    async fn check_server_key(
+        &mut self,
+        key: &PublicKeyOrCertificate,
+    ) -> Result<bool, Self::Error> {
+        let PublicKeyOrCertificate::PublicKey { key, .. } = key else {
+            return Ok(false); // none was asked for
+        };
+        self.lock().host_key = key.to_bytes()?;
+        Ok(true)
+    }
+
+    async fn kex_done(
+        &mut self,
+        _shared_secret: Option<&[u8]>,
+        names: &russh::Names,
+        _session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        self.lock().cipher = printable(names.cipher.as_ref());
+        Ok(())
+    }
+
+    async fn disconnected(
+        &mut self,
+        reason: DisconnectReason<Self::Error>,
+    ) -> Result<(), Self::Error> {
+        match reason {
+            DisconnectReason::ReceivedDisconnect(said) => {
+                self.lock().goodbye = Some(printable(&said.message));
+                Ok(())
+            }
+            DisconnectReason::Error(error) => Err(error),
+        }
+    }
+}
+
+/// The socket, listened to until the banner has passed: the library does not tell it.
+pub(super) struct Listened {
+    socket: TcpStream,
+    heard: Heard,
+    /// The beginning of a line. None once the banner was found.
+    line: Option<Vec<u8>>,
+}
+
+impl Listened {
+    pub(super) fn new(socket: TcpStream, heard: Heard) -> Self {
+        Self {
+            socket,
+            heard,
+            line: Some(Vec::new()),
+        }
+    }
+
+    fn listen(&mut self, bytes: &[u8]) {
+        let Some(line) = &mut self.line else {
+            return;
+        };
+        for &byte in bytes {
+            if byte != b'\n' {
+                if line.len() < LONGEST_LINE {
+                    line.push(byte);
+                }
+                continue;
+            }
+            if line.starts_with(b"SSH-") {
+                let banner = String::from_utf8_lossy(line);
+                self.heard.lock().banner = printable(banner.trim_end_matches('\r'));
+                self.line = None;
+                return;
+            }
+            line.clear();
+        }
+    }
+}
+
+impl AsyncRead for Listened {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let outcome = ready!(Pin::new(&mut self.socket).poll_read(context, buffer));
+        self.listen(&buffer.filled()[before..]);
+        Poll::Ready(outcome)
+    }
+}
+
+impl AsyncWrite for Listened {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.socket).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(context)
+    }
+}

@@ -1,0 +1,118 @@
+//! Takes the key out of the text of a key file, with its passphrase if it has one.
+
+use aes::cipher::block_padding::Pkcs7;
+use aes::cipher::{BlockModeDecrypt, KeyIvInit};
+use aes::{Aes128, Aes192, Aes256};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use cbc::Decryptor;
+use russh::keys::{self, PrivateKey, decode_secret_key, ssh_key};
+
+use crate::secret::Secret;
+
+/// The line that says that a PEM file is encrypted in OpenSSL's old way.
+const ENCRYPTED: &str = "Proc-Type: 4,ENCRYPTED";
+/// The line that says how.
+const CIPHER: &str = "DEK-Info: ";
+
+/// Why there is no key.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Unopened {
+    /// The passphrase is another.
+    Passphrase,
+    /// No passphrase would help.
+    Unusable(String),
+}
+
+/// The key in `text`, whose format is known to be one that can be read; `passphrase` if and only if it is encrypted.
+pub(super) fn open(text: &str, passphrase: Option<&str>) -> Result<PrivateKey, Unopened> {
+    let decoded = match passphrase {
+        Some(passphrase) if is_old_pem(text) => {
+            let clear = decrypt_old_pem(text, passphrase).ok_or(Unopened::Passphrase)?;
+            decode_secret_key(clear.reveal(), None)
+        }
+        passphrase => decode_secret_key(text, passphrase),
+    };
+    decoded.map_err(|error| match error {
+        keys::Error::UnsupportedKeyType { .. }
+        | keys::Error::UnknownAlgorithm(_)
+        | keys::Error::SshKey(
+            ssh_key::Error::AlgorithmUnknown | ssh_key::Error::AlgorithmUnsupported { .. },
+        ) => Unopened::Unusable(format!("it is of a kind that is not known here ({error})")),
+        _ if passphrase.is_some() => Unopened::Passphrase,
+        _ => Unopened::Unusable("the key in it is damaged".into()),
+    })
+}
+
+/// Whether the text is encrypted in the way that OpenSSL had before PKCS#8.
+pub(super) fn is_old_pem(text: &str) -> bool {
+    text.contains(ENCRYPTED)
+}
+
+/// What such a text is encrypted with, such as `AES-128-CBC`, if that can be undone here.
+pub(super) fn old_cipher(text: &str) -> Result<OldCipher<'_>, &str> {
+    let info = text.lines().find_map(|line| line.strip_prefix(CIPHER));
+    let (name, iv) = info
+        .and_then(|info| info.trim_end().split_once(','))
+        .unwrap_or_default();
+    let key_bytes = match name {
+        "AES-128-CBC" => 16,
+        "AES-192-CBC" => 24,
+        "AES-256-CBC" => 32,
+        _ => return Err(name),
+    };
+    Ok(OldCipher { key_bytes, iv })
+}
+
+/// See [`old_cipher`].
+pub(super) struct OldCipher<'a> {
+    key_bytes: usize,
+    /// As hex digits.
+    iv: &'a str,
+}
+
+/// The same PEM file in the clear ("PEM encryption format" in OpenSSL's manual page PEM_read_bio_PrivateKey(3)).
+fn decrypt_old_pem(text: &str, passphrase: &str) -> Option<Secret> {
+    let OldCipher { key_bytes, iv } = old_cipher(text).ok()?;
+    let iv: [u8; 16] = u128::from_str_radix(iv, 16).ok()?.to_be_bytes();
+    let mut lines = text.trim_start().lines();
+    let begin = lines.next()?;
+    let body: String = lines
+        .skip_while(|line| !line.trim().is_empty())
+        .map(str::trim)
+        .take_while(|line| !line.starts_with('-'))
+        .collect();
+    let mut bytes = STANDARD.decode(body).ok()?;
+    let key = old_key(passphrase.as_bytes(), &iv[..8], key_bytes);
+    let clear = match key_bytes {
+        16 => decrypt::<Decryptor<Aes128>>(&key, &iv, &mut bytes),
+        24 => decrypt::<Decryptor<Aes192>>(&key, &iv, &mut bytes),
+        _ => decrypt::<Decryptor<Aes256>>(&key, &iv, &mut bytes),
+    }?;
+    let clear = STANDARD.encode(clear);
+    let end = begin.replacen("BEGIN", "END", 1);
+    Some(Secret::new(format!("{begin}\n{clear}\n{end}\n")))
+}
+
+fn decrypt<'a, D: BlockModeDecrypt + KeyIvInit>(
+    key: &[u8],
+    iv: &[u8],
+    bytes: &'a mut [u8],
+) -> Option<&'a [u8]> {
+    let cipher = D::new_from_slices(key, iv).ok()?;
+    cipher.decrypt_padded::<Pkcs7>(bytes).ok()
+}
+
+/// EVP_BytesToKey(3) with MD5 and one round.
+fn old_key(passphrase: &[u8], salt: &[u8], length: usize) -> Vec<u8> {
+    let mut key = Vec::new();
+    let mut last: Vec<u8> = Vec::new();
+    while key.len() < length {
+        last.extend(passphrase);
+        last.extend(salt);
+        last = md5::compute(&last).to_vec();
+        key.extend(&last);
+    }
+    key.truncate(length);
+    key
+}

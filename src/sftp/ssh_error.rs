@@ -1,0 +1,64 @@
+//! What can go wrong with an SSH connection itself, in words for a person.
+
+use russh::AlgorithmKind;
+
+use super::error::printable;
+
+/// Why an SSH connection ended, or never came to be.
+#[derive(Debug, thiserror::Error)]
+pub enum SshError {
+    /// The server said goodbye in the protocol's own way.
+    #[error("it ended the connection: {0}")]
+    Goodbye(Box<str>),
+    /// The connection ended without a word.
+    #[error("the connection was closed")]
+    Closed,
+    /// The two sides have no algorithm of this kind in common.
+    #[error("no {kind} in common; it offers {offered}")]
+    NothingInCommon {
+        /// Such as `key exchange`.
+        kind: &'static str,
+        /// What the server has.
+        offered: Box<str>,
+    },
+    /// The server does not do what was asked for.
+    #[error("it does not offer {0}")]
+    NotOffered(&'static str),
+    /// The server broke the rules of SFTP.
+    #[error("it sent what is no SFTP packet of version 3")]
+    NoSftp,
+    /// The rest, in the words of the SSH library.
+    #[error(transparent)]
+    Other(Box<russh::Error>),
+}
+
+/// What names an extension and not an algorithm is left out: it stands in the same list.
+fn algorithms(names: &[String]) -> Vec<&str> {
+    let is_extension =
+        |name: &&str| name.starts_with("ext-info-") || name.starts_with("kex-strict-");
+    let names = names.iter().map(String::as_str);
+    names.filter(|name| !is_extension(name)).collect()
+}
+
+impl From<russh::Error> for SshError {
+    fn from(error: russh::Error) -> Self {
+        match error {
+            // What the library says when its own task, or the connection under it, is gone.
+            russh::Error::Disconnect
+            | russh::Error::HUP
+            | russh::Error::SendError
+            | russh::Error::RecvError => Self::Closed,
+            russh::Error::NoCommonAlgo { kind, theirs, .. } => Self::NothingInCommon {
+                kind: match kind {
+                    AlgorithmKind::Kex => "key exchange",
+                    AlgorithmKind::Key => "host key type",
+                    AlgorithmKind::Cipher => "cipher",
+                    AlgorithmKind::Compression => "compression",
+                    AlgorithmKind::Mac => "MAC",
+                },
+                offered: printable(&algorithms(&theirs).join(", ")).into(),
+            },
+            other => Self::Other(Box::new(other)),
+        }
+    }
+}
