@@ -1,8 +1,8 @@
 //! One sub-table of an index: open addressing in one allocation, as full as probing allows.
 //!
 //! An entry is a key's three words and what the caller keeps beside it, often nothing. A key's home follows its first word through the
-//! whole table, so that growing copies from front to back. It grows by a quarter, not to the double: the memory of a
-//! hundred million keys follows their number.
+//! whole table, so that growing copies from front to back. A large one grows by a half, not to the double: the memory of a
+//! hundred million keys follows their number, and each is moved one and a half times on its way there.
 
 /// 96 bits of a fingerprint. Its highest six bits choose the sub-table and are not among them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,7 +115,7 @@ impl<B: Copy + Default> Table<B> {
         let more = if slots <= self.most_slots / 8 {
             slots * 2
         } else {
-            (slots + slots / 4).min(self.most_slots)
+            (slots + slots / 2).min(self.most_slots)
         };
         let old = std::mem::replace(&mut self.slots, vec![(FREE, B::default()); more]);
         for (key, beside) in old.into_iter().filter(|(key, _)| *key != FREE) {
