@@ -5,8 +5,8 @@ from pathlib import Path
 PATH = Path(__file__).resolve().parent.parent / "BENCHMARKS.md"
 INTRODUCTION = """# Benchmarks
 
-What `bench/run` and `bench/run --upload` measured, losses included. Run it yourself: absolute times are this machine's, and
-where it did other work meanwhile (see its load) the ratios say most.
+What `bench/run`, `bench/run --growth`, `bench/run --upload` and `bench/queries` measured, losses included. Run it yourself:
+absolute times are this machine's, and where it did other work meanwhile (see its load) the ratios say most.
 """
 
 
