@@ -13,11 +13,11 @@ const KEY_EXCHANGES: [kex::Name; 13] = [
     kex::ECDH_SHA2_NISTP256,
     kex::ECDH_SHA2_NISTP384,
     kex::ECDH_SHA2_NISTP521,
-    kex::DH_GEX_SHA256,
     kex::DH_G16_SHA512,
     kex::DH_G18_SHA512,
     kex::DH_G15_SHA512,
     kex::DH_G14_SHA256,
+    kex::DH_GEX_SHA256,
     // These name what the client can besides: signatures of SHA-2 with RSA keys, and the order of packets that keeps
     // anyone between the two from leaving one out (CVE-2023-48795).
     kex::EXTENSION_SUPPORT_AS_CLIENT,

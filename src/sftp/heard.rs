@@ -5,11 +5,13 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
-use russh::client::{DisconnectReason, Handler, Session};
+use russh::Channel;
+use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session};
 use russh::keys::PublicKeyOrCertificate;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::SshError;
 use super::error::printable;
 
 /// A line before the banner may be so long at most (RFC 4253, section 4.2, has 255 for the banner).
@@ -29,7 +31,22 @@ pub(super) struct Facts {
     /// What encrypts the way to the server.
     pub(super) cipher: String,
     /// Why it ended the connection, if it said so.
-    pub(super) goodbye: Option<String>,
+    pub(super) goodbye: Option<Box<str>>,
+    /// What ended it on our side.
+    pub(super) failure: Option<Box<str>>,
+}
+
+impl Facts {
+    /// Whether the connection has ended, be the socket closed yet or not.
+    pub(super) fn has_ended(&self) -> bool {
+        self.goodbye.is_some() || self.failure.is_some()
+    }
+
+    /// Why it has ended.
+    pub(super) fn end(self) -> SshError {
+        let failure = self.failure.map_or(SshError::Closed, SshError::Other);
+        self.goodbye.map_or(failure, SshError::Goodbye)
+    }
 }
 
 impl Heard {
@@ -58,6 +75,83 @@ impl Handler for Heard {
         Ok(true)
     }
 
+    // What a server opens towards us, nobody here would read: RFC 4254, section 6.1, has a client refuse it, which is what
+    // dropping the answer does. The library would accept.
+    async fn server_channel_open_session(
+        &mut self,
+        _channel: Channel<Msg>,
+        _reply: ChannelOpenHandle,
+        _session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
+    async fn server_channel_open_agent_forward(
+        &mut self,
+        _channel: Channel<Msg>,
+        _reply: ChannelOpenHandle,
+        _session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
+    async fn server_channel_open_forwarded_tcpip(
+        &mut self,
+        _channel: Channel<Msg>,
+        _to: &str,
+        _to_port: u32,
+        _from: &str,
+        _from_port: u32,
+        _reply: ChannelOpenHandle,
+        _session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
+    async fn server_channel_open_forwarded_streamlocal(
+        &mut self,
+        _channel: Channel<Msg>,
+        _path: &str,
+        _reply: ChannelOpenHandle,
+        _session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
+    async fn server_channel_open_direct_tcpip(
+        &mut self,
+        _channel: Channel<Msg>,
+        _to: &str,
+        _to_port: u32,
+        _from: &str,
+        _from_port: u32,
+        _reply: ChannelOpenHandle,
+        _session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
+    async fn server_channel_open_direct_streamlocal(
+        &mut self,
+        _channel: Channel<Msg>,
+        _path: &str,
+        _reply: ChannelOpenHandle,
+        _session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
+    async fn server_channel_open_x11(
+        &mut self,
+        _channel: Channel<Msg>,
+        _from: &str,
+        _from_port: u32,
+        _reply: ChannelOpenHandle,
+        _session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
     async fn kex_done(
         &mut self,
         _shared_secret: Option<&[u8]>,
@@ -74,10 +168,18 @@ impl Handler for Heard {
     ) -> Result<(), Self::Error> {
         match reason {
             DisconnectReason::ReceivedDisconnect(said) => {
-                self.lock().goodbye = Some(printable(&said.message));
+                self.lock().goodbye = Some(printable(&said.message).into());
                 Ok(())
             }
-            DisconnectReason::Error(error) => Err(error),
+            // So the library ends a refusal that leaves no method to try.
+            DisconnectReason::Error(error @ russh::Error::NoAuthMethod) => Err(error),
+            DisconnectReason::Error(error) => {
+                let failed = SshError::from(&error);
+                if let SshError::Other(words) = failed {
+                    self.lock().failure = Some(words);
+                }
+                Err(error)
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Proves to the server who we are: agent or key file, then password.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -100,10 +101,14 @@ impl<'a> Credentials<'a> {
         key: &Arc<PrivateKey>,
         refusals: &mut Refusals,
     ) -> Result<(), SftpError> {
-        let hash = self.hash(connection, key.algorithm().is_rsa())?;
-        let key = PrivateKeyWithHashAlg::new(Arc::clone(key), hash);
-        let asked = connection.handle.authenticate_publickey(self.username, key);
-        let outcome = connection.wire.drive(self.limit, asked);
+        let outcome = match self.hash(connection, key.algorithm().is_rsa()) {
+            Ok(hash) => {
+                let key = PrivateKeyWithHashAlg::new(Arc::clone(key), hash);
+                let asked = connection.handle.authenticate_publickey(self.username, key);
+                connection.wire.drive(self.limit, asked)
+            }
+            Err(fault) => Err(fault),
+        };
         self.note(connection, outcome, refusals, || {
             let name = file.path.display();
             file.fingerprint.map_or_else(
@@ -121,7 +126,13 @@ impl<'a> Credentials<'a> {
     ) -> Result<(), SftpError> {
         let asked = connection.wire.wait_for(self.limit, choice.ask());
         let (mut agent, mut identities) = asked
-            .map_err(|fault| fault.into_error(&connection.wire, "ask the ssh-agent".into()))?
+            .map_err(|fault| match fault {
+                // Not the server's silence, and no reason to try again.
+                Fault::TimedOut(_) => SftpError::Agent {
+                    source: Box::new(io::Error::from(io::ErrorKind::TimedOut).into()),
+                },
+                fault => fault.into_error(&connection.wire, "ask the ssh-agent".into()),
+            })?
             .map_err(|source| SftpError::Agent {
                 source: Box::new(source),
             })?;
@@ -133,7 +144,12 @@ impl<'a> Credentials<'a> {
             return Err(SftpError::NoIdentity { wanted });
         }
         for identity in identities.iter().take(MAX_IDENTITIES) {
-            let hash = self.hash(connection, identity.is_rsa)?;
+            let hash = match self.hash(connection, identity.is_rsa) {
+                Ok(hash) => hash,
+                Err(fault) => {
+                    return self.note(connection, Err(fault), refusals, || name_of(&identity.blob));
+                }
+            };
             let proof = identity.prove(&mut connection.handle, &mut agent, self.username, hash);
             let outcome = match connection.wire.wait_for(self.limit, proof) {
                 Ok(Ok(answer)) => Ok(answer),
@@ -156,15 +172,17 @@ impl<'a> Credentials<'a> {
     }
 
     /// How an RSA key signs: as the server says that it can, or else in the way that every server of today can.
-    fn hash(&self, connection: &Connection, is_rsa: bool) -> Result<Option<HashAlg>, SftpError> {
+    fn hash(&self, connection: &Connection, is_rsa: bool) -> Result<Option<HashAlg>, Fault> {
         if !is_rsa {
             return Ok(None);
         }
-        let wire = &connection.wire;
-        let known = wire
-            .drive(self.limit, connection.handle.best_supported_rsa_hash())
-            .map_err(|fault| fault.into_error(wire, "log in".into()))?;
-        Ok(known.flatten().or(Some(HashAlg::Sha512)))
+        let asked = connection.handle.best_supported_rsa_hash();
+        let known = match connection.wire.drive(self.limit, asked) {
+            Ok(known) => known.flatten(),
+            Err(Fault::TimedOut(_)) => None, // the library waits a second for a server that says nothing of it
+            Err(fault) => return Err(fault),
+        };
+        Ok(known.or(Some(HashAlg::Sha512)))
     }
 
     /// Notes a refusal. Other errors end the login; a connection that is cut after a refusal was one refusal too many.
@@ -237,7 +255,7 @@ pub(super) fn offered(
 
 /// Whether a refusal stands for the end of the connection, as it does in the library.
 fn is_cut(remaining: &MethodSet, wire: &Wire) -> bool {
-    remaining.is_empty() && wire.is_lost()
+    remaining.is_empty() && (wire.heard.facts().has_ended() || wire.is_lost())
 }
 
 fn listed(methods: &MethodSet) -> String {

@@ -5,6 +5,7 @@
 //! take the CLOSE of a cut file for its end.
 
 use std::io::Read;
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use super::packet::{self, Reply, ReplyBody};
@@ -154,10 +155,22 @@ impl<'a> Upload<'a> {
     /// Best effort: the upload has failed already.
     async fn free_bytes(&mut self) -> Option<u64> {
         let path = self.task.remote_path;
+        let limit = FREE_SPACE_LIMIT.min(self.task.stall_timeout);
         let asked = self.subsystem.ask(|id| packet::free_space(id, path));
-        match tokio::time::timeout(FREE_SPACE_LIMIT, asked).await {
-            Ok(Ok(ReplyBody::Extended(body))) => packet::free_bytes(&body),
-            _ => None,
+        let mut asked = pin!(tokio::time::timeout(limit, asked));
+        let mut slices = slices();
+        loop {
+            tokio::select! {
+                biased;
+                answer = &mut asked => return match answer {
+                    Ok(Ok(ReplyBody::Extended(body))) => packet::free_bytes(&body),
+                    _ => None,
+                },
+                _ = slices.tick() => {}
+            }
+            if self.wire.interrupt.must_stop_now() {
+                return None;
+            }
         }
     }
 

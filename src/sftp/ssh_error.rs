@@ -1,5 +1,7 @@
 //! What can go wrong with an SSH connection itself, in words for a person.
 
+use std::io::ErrorKind;
+
 use russh::AlgorithmKind;
 
 use super::error::printable;
@@ -27,9 +29,9 @@ pub enum SshError {
     /// The server broke the rules of SFTP.
     #[error("it sent what is no SFTP packet of version 3")]
     NoSftp,
-    /// The rest, in the words of the SSH library.
-    #[error(transparent)]
-    Other(Box<russh::Error>),
+    /// The rest, in the words of the SSH library, which may quote the server's.
+    #[error("the SSH connection failed: {0}")]
+    Other(Box<str>),
 }
 
 /// What names an extension and not an algorithm is left out: it stands in the same list.
@@ -42,12 +44,30 @@ fn algorithms(names: &[String]) -> Vec<&str> {
 
 impl From<russh::Error> for SshError {
     fn from(error: russh::Error) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<&russh::Error> for SshError {
+    fn from(error: &russh::Error) -> Self {
         match error {
             // What the library says when its own task, or the connection under it, is gone.
             russh::Error::Disconnect
             | russh::Error::HUP
             | russh::Error::SendError
             | russh::Error::RecvError => Self::Closed,
+            // Which of these it is depends on what was on the way when it ended.
+            russh::Error::IO(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::ConnectionReset
+                        | ErrorKind::ConnectionAborted
+                        | ErrorKind::BrokenPipe
+                        | ErrorKind::UnexpectedEof
+                ) =>
+            {
+                Self::Closed
+            }
             russh::Error::NoCommonAlgo { kind, theirs, .. } => Self::NothingInCommon {
                 kind: match kind {
                     AlgorithmKind::Kex => "key exchange",
@@ -56,9 +76,9 @@ impl From<russh::Error> for SshError {
                     AlgorithmKind::Compression => "compression",
                     AlgorithmKind::Mac => "MAC",
                 },
-                offered: printable(&algorithms(&theirs).join(", ")).into(),
+                offered: printable(&algorithms(theirs).join(", ")).into(),
             },
-            other => Self::Other(Box::new(other)),
+            other => Self::Other(printable(&other.to_string()).into()),
         }
     }
 }

@@ -66,7 +66,10 @@ impl<'a> Reached<'a> {
 
     /// Agrees on keys and ciphers, asking for a host key of a type that `host_key` knows.
     pub fn greet(self, host_key: &HostKeyCheck<'_>) -> Result<Greeted<'a>, SftpError> {
+        // Larger groups take seconds of computing, in which no signal and no limit is looked at.
+        let groups = client::GexParams::new(3072, 3072, 4096);
         let config = client::Config {
+            gex: groups.unwrap_or_default(),
             preferred: algorithms::preferred(|key_type| host_key.knows(key_type)),
             ..client::Config::default()
         };

@@ -154,10 +154,7 @@ impl Wire {
     /// The error with the server's own reason to go, if it gave one.
     fn in_its_words(&self, error: SshError) -> SshError {
         match error {
-            SshError::Closed => {
-                let goodbye = self.heard.facts().goodbye;
-                goodbye.map_or(SshError::Closed, |words| SshError::Goodbye(words.into()))
-            }
+            SshError::Closed => self.heard.facts().end(),
             other => other,
         }
     }

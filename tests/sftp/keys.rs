@@ -2,12 +2,16 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use klaviyo_export::secret::Secret;
-use klaviyo_export::sftp::{AgentIdentities, Authentication, SftpError};
+use klaviyo_export::sftp::{AgentIdentities, Authentication, HostKeyPin, SftpError};
 
 use crate::sshd::{Sshd, SshdBuilder, current_user, keygen};
 use crate::{chain, connect, connect_error, put};
@@ -269,6 +273,74 @@ fn an_agent_is_asked_for_each_identity_and_the_one_let_in_comes_first_next_time(
         connect_error(&settings),
         SftpError::NoIdentity { wanted: Some(_) }
     ));
+}
+
+/// Passes on what comes either way, and leaves the client's end open for a while when the server has closed its own.
+fn lingering(port: u16) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let (near, _) = listener.accept().unwrap();
+        let far = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        let (mut up, mut down) = (near.try_clone().unwrap(), near.try_clone().unwrap());
+        let (mut to, mut from) = (far.try_clone().unwrap(), far);
+        std::thread::spawn(move || {
+            let _ = std::io::copy(&mut up, &mut to);
+        });
+        let _ = std::io::copy(&mut from, &mut down);
+        // `near` goes with this thread.
+        std::thread::park_timeout(Duration::from_secs(2));
+        drop(near);
+    });
+    address.port()
+}
+
+#[test]
+fn a_connection_that_the_server_ends_during_login_is_no_refusal() {
+    // The first key that it does not take is one too many: it says goodbye without an answer.
+    let sshd = SshdBuilder::default().config("MaxAuthTries 1").start();
+    let home = tempfile::tempdir().unwrap();
+    let stranger = home.path().join("stranger");
+    keygen(&stranger, &["-t", "ed25519"]);
+    let mut settings = sshd.settings();
+    settings.authentication = with_key(&stranger, None);
+    let host_key = sshd.host_key("ed25519");
+    let host_key = STANDARD
+        .decode(host_key.split(' ').nth(1).unwrap())
+        .unwrap();
+    settings.host_keys = vec![HostKeyPin::of(&host_key)];
+    settings.port = lingering(sshd.port);
+    let error = connect_error(&settings);
+    assert!(
+        matches!(error, SftpError::Lost { .. }) && error.is_transient(),
+        "{}",
+        chain(&error)
+    );
+    assert!(
+        chain(&error).contains("it ended the connection: Too many authentication failures"),
+        "{}",
+        chain(&error)
+    );
+}
+
+#[test]
+fn an_agent_that_hangs_is_named_and_not_asked_again() {
+    let sshd = Sshd::start();
+    let home = tempfile::tempdir().unwrap();
+    let silent = home.path().join("silent");
+    let _listener = std::os::unix::net::UnixListener::bind(&silent).unwrap();
+    let mut settings = sshd.settings();
+    settings.connect_timeout = Duration::from_secs(1);
+    settings.authentication = Authentication {
+        agent: Some(AgentIdentities::new(Some(silent))),
+        ..Authentication::default()
+    };
+    let error = connect_error(&settings);
+    assert!(
+        matches!(error, SftpError::Agent { .. }) && !error.is_transient(),
+        "{}",
+        chain(&error)
+    );
 }
 
 #[test]
