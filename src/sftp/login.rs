@@ -101,14 +101,12 @@ impl<'a> Credentials<'a> {
         key: &Arc<PrivateKey>,
         refusals: &mut Refusals,
     ) -> Result<(), SftpError> {
-        let outcome = match self.hash(connection, key.algorithm().is_rsa()) {
-            Ok(hash) => {
-                let key = PrivateKeyWithHashAlg::new(Arc::clone(key), hash);
-                let asked = connection.handle.authenticate_publickey(self.username, key);
-                connection.wire.drive(self.limit, asked)
-            }
-            Err(fault) => Err(fault),
-        };
+        let hash = self.hash(connection, key.algorithm().is_rsa());
+        let outcome = hash.and_then(|hash| {
+            let key = PrivateKeyWithHashAlg::new(Arc::clone(key), hash);
+            let asked = connection.handle.authenticate_publickey(self.username, key);
+            connection.wire.drive(self.limit, asked)
+        });
         self.note(connection, outcome, refusals, || {
             let name = file.path.display();
             file.fingerprint.map_or_else(
@@ -144,14 +142,12 @@ impl<'a> Credentials<'a> {
             return Err(SftpError::NoIdentity { wanted });
         }
         for identity in identities.iter().take(MAX_IDENTITIES) {
-            let hash = match self.hash(connection, identity.is_rsa) {
-                Ok(hash) => hash,
-                Err(fault) => {
-                    return self.note(connection, Err(fault), refusals, || name_of(&identity.blob));
-                }
-            };
-            let proof = identity.prove(&mut connection.handle, &mut agent, self.username, hash);
-            let outcome = match connection.wire.wait_for(self.limit, proof) {
+            let hash = self.hash(connection, identity.is_rsa);
+            let proof = hash.and_then(|hash| {
+                let proof = identity.prove(&mut connection.handle, &mut agent, self.username, hash);
+                connection.wire.wait_for(self.limit, proof)
+            });
+            let outcome = match proof {
                 Ok(Ok(answer)) => Ok(answer),
                 // An agent that does not sign is as good as a server that refuses.
                 Ok(Err(AgentAuthError::Key(error))) => {

@@ -123,7 +123,7 @@ fn an_unknown_key_is_refused_with_the_line_to_add() {
     connect(&settings).unwrap();
 }
 
-fn ssh_keygen_fingerprint(sshd: &Sshd) -> String {
+pub(crate) fn ssh_keygen_fingerprint(sshd: &Sshd) -> String {
     let output = Command::new("ssh-keygen")
         .arg("-lf")
         .arg(sshd.directory.path().join("host_ed25519.pub"))

@@ -8,11 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use klaviyo_export::secret::Secret;
-use klaviyo_export::sftp::{AgentIdentities, Authentication, HostKeyPin, SftpError};
+use klaviyo_export::sftp::{AgentIdentities, Authentication, SftpError};
 
+use crate::host_keys::ssh_keygen_fingerprint;
 use crate::sshd::{Sshd, SshdBuilder, current_user, keygen};
 use crate::{chain, connect, connect_error, put};
 
@@ -54,6 +53,13 @@ fn with_key(path: &Path, passphrase: Option<&str>) -> Authentication {
     Authentication {
         private_key: Some(path.to_path_buf()),
         passphrase: passphrase.map(|text| Secret::new(text.into())),
+        ..Authentication::default()
+    }
+}
+
+fn with_agent(socket: impl Into<PathBuf>) -> Authentication {
+    Authentication {
+        agent: Some(AgentIdentities::new(Some(socket.into()))),
         ..Authentication::default()
     }
 }
@@ -235,11 +241,7 @@ fn an_agent_is_asked_for_each_identity_and_the_one_let_in_comes_first_next_time(
         .config("LogLevel VERBOSE")
         .start();
     let mut settings = sshd.settings();
-    let identities = AgentIdentities::new(Some(agent.socket.clone()));
-    settings.authentication = Authentication {
-        agent: Some(identities),
-        ..Authentication::default()
-    };
+    settings.authentication = with_agent(&agent.socket);
     assert!(matches!(
         connect_error(&settings),
         SftpError::NoIdentity { wanted: None }
@@ -304,11 +306,7 @@ fn a_connection_that_the_server_ends_during_login_is_no_refusal() {
     keygen(&stranger, &["-t", "ed25519"]);
     let mut settings = sshd.settings();
     settings.authentication = with_key(&stranger, None);
-    let host_key = sshd.host_key("ed25519");
-    let host_key = STANDARD
-        .decode(host_key.split(' ').nth(1).unwrap())
-        .unwrap();
-    settings.host_keys = vec![HostKeyPin::of(&host_key)];
+    settings.host_keys = vec![ssh_keygen_fingerprint(&sshd).parse().unwrap()];
     settings.port = lingering(sshd.port);
     let error = connect_error(&settings);
     assert!(
@@ -331,10 +329,7 @@ fn an_agent_that_hangs_is_named_and_not_asked_again() {
     let _listener = std::os::unix::net::UnixListener::bind(&silent).unwrap();
     let mut settings = sshd.settings();
     settings.connect_timeout = Duration::from_secs(1);
-    settings.authentication = Authentication {
-        agent: Some(AgentIdentities::new(Some(silent))),
-        ..Authentication::default()
-    };
+    settings.authentication = with_agent(silent);
     let error = connect_error(&settings);
     assert!(
         matches!(error, SftpError::Agent { .. }) && !error.is_transient(),
@@ -363,10 +358,7 @@ fn a_certificate_that_the_agent_holds_lets_in() {
         .config(&format!("TrustedUserCAKeys {}", trusted.display()))
         .start();
     let mut settings = sshd.settings();
-    settings.authentication = Authentication {
-        agent: Some(AgentIdentities::new(Some(agent.socket.clone()))),
-        ..Authentication::default()
-    };
+    settings.authentication = with_agent(&agent.socket);
     put(&mut connect(&settings).unwrap(), &sshd.remote("a"), b"x").unwrap();
 }
 
@@ -374,10 +366,7 @@ fn a_certificate_that_the_agent_holds_lets_in() {
 fn an_agent_that_is_not_there_is_named() {
     let sshd = Sshd::start();
     let mut settings = sshd.settings();
-    settings.authentication = Authentication {
-        agent: Some(AgentIdentities::new(Some("/none".into()))),
-        ..Authentication::default()
-    };
+    settings.authentication = with_agent("/none");
     let error = connect_error(&settings);
     assert!(
         matches!(error, SftpError::Agent { .. }) && error.is_authentication(),
