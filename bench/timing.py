@@ -1,4 +1,4 @@
-"""Runs a command and takes its time, its processor time and its memory: what bench/run and bench/growth.py share."""
+"""Runs a command and takes its time, its processor time and its memory: what the benches share."""
 
 import os
 import platform
