@@ -18,10 +18,9 @@ mod scene;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use delivery::{JOB, JobOptions, Outcome, random, seeds, wait_until};
-use klaviyo_export::manifest::{PartRecord, RunManifest, RunStatus, read_manifest};
+use delivery::{JobOptions, Outcome, random, seeds, wait_until};
+use klaviyo_export::manifest::{PartRecord, RunManifest};
 use klaviyo_export::sandbox::{Event, Faults};
-use klaviyo_export::state::JobDirectory;
 use rustix::process::Signal;
 use scene::Scene;
 
@@ -42,18 +41,6 @@ fn scene() -> Scene {
         ..JobOptions::default()
     };
     Scene::new(4_000, &options, Faults::none().bytes_per_second(12_000_000))
-}
-
-fn state(scene: &Scene) -> JobDirectory {
-    JobDirectory::new(&scene.workspace.path("state"), JOB)
-}
-
-/// The manifest of the last run, if it came so far, and is another one than `before`.
-fn last_manifest(scene: &Scene, before: Option<&str>) -> Option<RunManifest> {
-    let state = state(scene);
-    let last = state.run_ids().unwrap().pop()?;
-    let path = state.run(&last).manifest();
-    (path.exists() && Some(&last[..]) != before).then(|| read_manifest(&path).unwrap())
 }
 
 /// How often each remote file was opened so far.
@@ -100,15 +87,9 @@ fn empty_the_server(scene: &Scene) {
 
 /// What a run left that was killed between its last change of state and its exit: all is there, the report too.
 fn assert_done(scene: &Scene, run: &RunManifest) {
-    assert_eq!(run.status, RunStatus::Done);
+    let outcome = scene.outcome_of_done(run).expect("a run that is done");
     assert!(run.parts.iter().all(PartRecord::is_delivered));
-    let report = std::fs::read_to_string(state(scene).run(&run.run_id).report()).unwrap();
-    scene.assert_delivered(&Outcome {
-        code: Some(0),
-        stdout: report,
-        stderr: String::new(),
-        took: Duration::ZERO,
-    });
+    scene.assert_delivered(&outcome);
 }
 
 /// Kills a run at random until it gets through, and looks at what the server has; says where the kills came.
@@ -117,7 +98,7 @@ fn one_seed(scene: &Scene, seed: u64, usual: Duration) -> Vec<Moment> {
     let mut next = |below: u64| (numbers.next().unwrap() >> 16) % below;
     let mut moments = Vec::new();
     // The run that was the last one when this began, or ended meanwhile.
-    let mut before = state(scene).run_ids().unwrap().pop();
+    let mut before = scene.last_run().map(|run| run.run_id);
     let mut delivered: BTreeMap<String, usize> = BTreeMap::new();
     let outcome = loop {
         // Once, and one time in three once more.
@@ -128,7 +109,8 @@ fn one_seed(scene: &Scene, seed: u64, usual: Duration) -> Vec<Moment> {
         if let Some(outcome) = killed_after(scene, Duration::from_micros(next(micros))) {
             break outcome;
         }
-        let manifest = last_manifest(scene, before.as_deref());
+        let manifest = scene.last_run();
+        let manifest = manifest.filter(|run| Some(&run.run_id) != before.as_ref());
         moments.push(moment(manifest.as_ref()));
         if let Some(done) = manifest.as_ref().filter(|run| run.finished_at.is_some()) {
             assert_done(scene, done);

@@ -7,11 +7,14 @@
 )]
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::time::Duration;
 
+use klaviyo_export::manifest::{RunManifest, RunStatus, read_manifest};
 use klaviyo_export::report::RunReport;
 use klaviyo_export::sandbox::api::ApiSettings;
 use klaviyo_export::sandbox::{Event, Faults, Sandbox, SandboxSettings};
+use klaviyo_export::state::JobDirectory;
 use tempfile::TempDir;
 
 use crate::delivery::{
@@ -64,6 +67,27 @@ impl Scene {
 
     pub fn run(&self) -> Outcome {
         self.workspace.run()
+    }
+
+    fn state(&self) -> JobDirectory {
+        JobDirectory::new(&self.workspace.path("state"), delivery::JOB)
+    }
+
+    /// The manifest of the last run, if it came so far.
+    pub fn last_run(&self) -> Option<RunManifest> {
+        let last = self.state().run_ids().unwrap().pop()?;
+        let path = self.state().run(&last).manifest();
+        path.exists().then(|| read_manifest(&path).unwrap())
+    }
+
+    /// What a run would have said that was done, but killed before it could exit.
+    pub fn outcome_of_done(&self, run: &RunManifest) -> Option<Outcome> {
+        (run.status == RunStatus::Done).then(|| Outcome {
+            code: Some(0),
+            stdout: fs::read_to_string(self.state().run(&run.run_id).report()).unwrap(),
+            stderr: String::new(),
+            took: Duration::ZERO,
+        })
     }
 
     /// Everything in `/profiles`, and what was collected from it.
