@@ -3,6 +3,8 @@
 //! Nothing in it is allocated per row: rows are byte ranges of one buffer. The committer takes batches in the order of
 //! their blocks and gives records their absolute numbers.
 
+use crossbeam_channel::{Receiver, Sender, bounded};
+
 use crate::audience::{Block, SourceId};
 use crate::rejection::{RejectionReason, RepairCode};
 
@@ -74,17 +76,95 @@ pub struct Batch {
     pub repair_bytes: Vec<u8>,
 }
 
+/// Buffers of batches that are done with, to be filled again: what is given back to the system comes again page by page, each
+/// cleared by the kernel. Clones share them.
+#[derive(Debug, Clone)]
+pub struct Spares {
+    rows: Pool<Row>,
+    texts: Pool<u8>,
+}
+
+impl Spares {
+    /// None yet, and room for so many of each kind; what is more is given back to the system.
+    pub fn new(most: usize) -> Self {
+        Self {
+            rows: Pool::new(most),
+            texts: Pool::new(most),
+        }
+    }
+
+    /// An empty buffer for rows.
+    fn rows(&self) -> Vec<Row> {
+        self.rows.take()
+    }
+
+    /// An empty buffer for the text of rows.
+    pub fn text(&self) -> Vec<u8> {
+        self.texts.take()
+    }
+
+    /// Takes back the rows of a batch.
+    pub fn give_rows(&self, rows: Vec<Row>) {
+        self.rows.give(rows);
+    }
+
+    /// Takes back the text of rows.
+    pub fn give_text(&self, text: Vec<u8>) {
+        self.texts.give(text);
+    }
+}
+
+impl Default for Spares {
+    /// For batches that are few: none are kept.
+    fn default() -> Self {
+        Self::new(0)
+    }
+}
+
+#[derive(Debug)]
+struct Pool<T> {
+    give: Sender<Vec<T>>,
+    take: Receiver<Vec<T>>,
+}
+
+impl<T> Clone for Pool<T> {
+    fn clone(&self) -> Self {
+        let (give, take) = (self.give.clone(), self.take.clone());
+        Self { give, take }
+    }
+}
+
+impl<T> Pool<T> {
+    fn new(most: usize) -> Self {
+        let (give, take) = bounded(most);
+        Self { give, take }
+    }
+
+    fn take(&self) -> Vec<T> {
+        self.take.try_recv().unwrap_or_default()
+    }
+
+    fn give(&self, mut buffer: Vec<T>) {
+        buffer.clear();
+        // A full pool drops it.
+        let _dropped = self.give.try_send(buffer);
+    }
+}
+
 impl Batch {
     /// An empty batch with room for the rows of `block`.
-    pub fn new(block: &Block) -> Self {
+    pub fn new(block: &Block, spares: &Spares) -> Self {
+        let (mut rows, mut row_bytes) = (spares.rows(), spares.text());
+        rows.reserve(usize::try_from(block.records).unwrap_or(0));
+        row_bytes.reserve(block.size_bytes() + block.size_bytes() / 8);
         Self {
             sequence: block.sequence,
             source: block.source,
             first_record: block.first_record,
             consumed_bytes: block.consumed_bytes,
             records: 0,
-            rows: Vec::with_capacity(usize::try_from(block.records).unwrap_or(0)),
-            row_bytes: Vec::with_capacity(block.size_bytes() + block.size_bytes() / 8),
+            rows,
+            row_bytes,
             rejections: Vec::new(),
             reject_bytes: Vec::new(),
             repairs: Vec::new(),

@@ -6,9 +6,10 @@
 mod waiting;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::audience::Source;
-use crate::batch::Batch;
+use crate::batch::{Batch, Spares};
 use crate::counts::Counts;
 use crate::dedupe::{LastPlaces, SeenKeys, Sighting, SpillError, SpilledKeys};
 use crate::job::file::{Duplicates, MaxRejected};
@@ -147,6 +148,11 @@ impl<'a> Commit<'a> {
         })
     }
 
+    /// The buffers of what was written, to be filled again.
+    pub fn spares(&self) -> &Spares {
+        self.spool.spares()
+    }
+
     /// What is counted so far.
     pub fn counts(&self) -> &Counts {
         &self.counts
@@ -161,7 +167,8 @@ impl<'a> Commit<'a> {
         self.meter.source_bytes_read.set(batch.consumed_bytes);
         self.note_rejections(&batch)?;
         self.note_repairs(&batch)?;
-        self.rows(&batch)?;
+        self.rows(&mut batch)?;
+        self.spares().give_rows(batch.rows);
         Ok(self.remaining > 0)
     }
 
@@ -203,7 +210,7 @@ impl<'a> Commit<'a> {
         Ok(())
     }
 
-    fn rows(&mut self, batch: &Batch) -> Result<(), CommitError> {
+    fn rows(&mut self, batch: &mut Batch) -> Result<(), CommitError> {
         // Taken out, so that what is kept can be written meanwhile.
         let Some(mut keys) = self.keys.take() else {
             return Ok(());
@@ -281,7 +288,7 @@ impl<'a> Commit<'a> {
     /// Under `duplicates = "fail"`.
     fn only_rows(
         &mut self,
-        batch: &Batch,
+        batch: &mut Batch,
         places: &mut LastPlaces,
         spilled: &mut Option<SpilledKeys>,
     ) -> Result<(), CommitError> {
@@ -356,15 +363,22 @@ impl<'a> Commit<'a> {
         }
     }
 
+    /// Takes the text of the batch to the spool, without a copy.
     fn write_rows(
         &mut self,
-        batch: &Batch,
+        batch: &mut Batch,
         kept: impl Fn(usize) -> bool,
     ) -> Result<(), CommitError> {
+        let text = Arc::new(std::mem::take(&mut batch.row_bytes));
+        let mut begin = 0;
         for (index, row) in batch.rows.iter().enumerate() {
+            let range = begin..row.end as usize;
+            begin = range.end;
             if kept(index) {
                 self.counts.external_id_only += u64::from(row.external_id_only);
-                self.write_row(row_bytes(batch, index), row.identifier_bytes as usize)?;
+                self.make_room(range.len())?;
+                self.spool
+                    .keep(&text, range, row.identifier_bytes as usize)?;
             } else {
                 self.counts.duplicates += 1;
             }
@@ -373,12 +387,18 @@ impl<'a> Commit<'a> {
     }
 
     fn write_row(&mut self, row: &[u8], identifier_bytes: usize) -> Result<(), CommitError> {
-        if !self.spool.fits(row.len()) {
+        self.make_room(row.len())?;
+        Ok(self.spool.push(row, identifier_bytes)?)
+    }
+
+    /// Ends the part in hand where a row of so many bytes, which is to be written, belongs to the next one.
+    fn make_room(&mut self, row_bytes: usize) -> Result<(), CommitError> {
+        if !self.spool.fits(row_bytes) {
             guard(&self.counts, self.max_rejected)?;
             self.spool.close_part()?;
         }
         self.counts.rows_written += 1;
-        Ok(self.spool.push(row, identifier_bytes)?)
+        Ok(())
     }
 }
 

@@ -12,7 +12,9 @@ pub mod phone;
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 use crate::audience::{AudienceError, Block, RecordReader, Source};
-use crate::batch::{Batch, Rejection, Repair, Row, push_between_quotes, push_cell, push_quoted};
+use crate::batch::{
+    Batch, Rejection, Repair, Row, Spares, push_between_quotes, push_cell, push_quoted,
+};
 use crate::job::file::OnInvalid;
 use crate::job::{PrimaryKey, Rules};
 use crate::mapping::{Mapping, SourcePlan};
@@ -30,6 +32,7 @@ pub struct Normalizer<'a> {
     regions: country::RegionCache,
     reader: RecordReader,
     buffers: Buffers,
+    spares: Spares,
 }
 
 /// Room that is used again for each row.
@@ -50,12 +53,19 @@ impl<'a> Normalizer<'a> {
             regions: country::RegionCache::default(),
             reader: RecordReader::default(),
             buffers: Buffers::default(),
+            spares: Spares::default(),
         }
+    }
+
+    /// Fills the buffers of `spares` again.
+    #[must_use]
+    pub fn with_spares(self, spares: Spares) -> Self {
+        Self { spares, ..self }
     }
 
     /// Makes a batch of `block`, which is of one of `sources`. The only error is a bug.
     pub fn batch(&mut self, sources: &[Source], block: &Block) -> Result<Batch, AudienceError> {
-        let mut batch = Batch::new(block);
+        let mut batch = Batch::new(block, &self.spares);
         let index = block.source.0 as usize;
         let (Some(plan), Some(source)) = (self.mapping.plan(block.source), sources.get(index))
         else {

@@ -1,6 +1,6 @@
 //! The spool: finished rows become closed part files.
 //!
-//! [`Spool`] takes rows on the committing thread and hands buffers to a thread of its own that writes and hashes; another
+//! [`Spool`] takes rows on the committing thread and hands their text to a thread of its own that writes and hashes; another
 //! fsyncs and renames what is whole. A part is `….csv.partial` until then; its identifiers go to a file beside it.
 //! A closed part is given to `release`, on the closing thread; where that waits, formatting waits within the next part but
 //! one.
@@ -10,19 +10,26 @@ mod part_file;
 
 pub use held::{HeldRow, HeldRows};
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use crate::batch::Spares;
 use crate::job::PartLimits;
 use crate::part::{Part, PartNumber};
 use part_file::PartFile;
 
-/// Rows are handed to the writing thread in buffers of about this size.
+/// Rows that are copied are handed to the writing thread in buffers of about this size.
 const BUFFER_BYTES: usize = 1 << 20;
+/// Rows whose whole text is smaller are copied: a call of the system for each such text would cost more.
+const SMALL_TEXT_BYTES: usize = 1 << 16;
 /// How many buffers may wait for the writing thread.
 const WAITING_BUFFERS: usize = 4;
+/// How many buffers that were written may wait to be filled again.
+const SPARE_BUFFERS: usize = 16;
 
 /// Why parts cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -81,8 +88,29 @@ impl SpoolLayout {
 pub type Release = Box<dyn FnMut(Part) -> Result<(), SpoolError> + Send>;
 
 enum Message {
-    Rows { rows: Vec<u8>, identifiers: Vec<u8> },
+    Rows { rows: Rows, identifiers: Vec<u8> },
     Close { rows: u64 },
+}
+
+/// Rows of a text, in its order.
+#[derive(Default)]
+struct Rows {
+    text: Arc<Vec<u8>>,
+    /// Where they stand; those that follow each other are one run.
+    runs: Vec<Range<usize>>,
+}
+
+impl Rows {
+    fn add(&mut self, row: Range<usize>) {
+        match self.runs.last_mut() {
+            Some(run) if run.end == row.start => run.end = row.end,
+            _ => self.runs.push(row),
+        }
+    }
+
+    fn slices(&self) -> impl Iterator<Item = &[u8]> {
+        self.runs.iter().map(|run| &self.text[run.clone()])
+    }
 }
 
 /// The committing thread's side of the spool.
@@ -91,7 +119,10 @@ pub struct Spool {
     header_bytes: u64,
     part_bytes: u64,
     part_rows: u64,
-    rows: Vec<u8>,
+    /// Not handed over yet. Only one of the two has rows.
+    kept: Rows,
+    copied: Vec<u8>,
+    spares: Spares,
     /// `None`: identifiers are not kept.
     identifiers: Option<Vec<u8>>,
     sender: Option<Sender<Message>>,
@@ -105,13 +136,17 @@ impl Spool {
         let limits = layout.limits;
         let header_bytes = layout.header.len() as u64;
         let identifiers = layout.identifiers_header.as_ref().map(|_| Vec::new());
-        let writer = std::thread::spawn(move || write_parts(&layout, &receiver, release));
+        let spares = Spares::new(SPARE_BUFFERS);
+        let given = spares.clone();
+        let writer = std::thread::spawn(move || write_parts(&layout, &receiver, release, &given));
         Self {
             limits,
             header_bytes,
             part_bytes: header_bytes,
             part_rows: 0,
-            rows: Vec::with_capacity(BUFFER_BYTES),
+            kept: Rows::default(),
+            copied: Vec::new(),
+            spares,
             identifiers,
             sender: Some(sender),
             writer: Some(writer),
@@ -130,25 +165,64 @@ impl Spool {
         self.part_rows == 0
     }
 
-    /// Adds one finished row, whose first `identifier_bytes` are its identifier cells, to the part in hand.
+    /// The buffers of what was written, to be filled again.
+    pub fn spares(&self) -> &Spares {
+        &self.spares
+    }
+
+    /// Adds the row that stands at `row` in `text`, and whose first `identifier_bytes` are its identifier cells, to the part
+    /// in hand. The rows of one text come one after another, in its order.
+    pub fn keep(
+        &mut self,
+        text: &Arc<Vec<u8>>,
+        row: Range<usize>,
+        identifier_bytes: usize,
+    ) -> Result<(), SpoolError> {
+        if text.len() < SMALL_TEXT_BYTES {
+            return self.push(&text[row], identifier_bytes);
+        }
+        if !Arc::ptr_eq(&self.kept.text, text) {
+            self.hand_over_copied()?;
+            let next = Rows {
+                text: Arc::clone(text),
+                runs: Vec::new(),
+            };
+            let done = std::mem::replace(&mut self.kept, next);
+            self.hand_over(done)?;
+        }
+        self.count(&text[row.clone()], identifier_bytes);
+        self.kept.add(row);
+        Ok(())
+    }
+
+    /// Adds a copy of one finished row, whose first `identifier_bytes` are its identifier cells, to the part in hand.
     pub fn push(&mut self, row: &[u8], identifier_bytes: usize) -> Result<(), SpoolError> {
-        self.rows.extend_from_slice(row);
+        let kept = std::mem::take(&mut self.kept);
+        self.hand_over(kept)?;
+        self.count(row, identifier_bytes);
+        self.copied.extend_from_slice(row);
+        if self.copied.len() >= BUFFER_BYTES - (BUFFER_BYTES >> 4) {
+            self.hand_over_copied()?;
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, row: &[u8], identifier_bytes: usize) {
         if let Some(identifiers) = &mut self.identifiers {
             identifiers.extend_from_slice(&row[..identifier_bytes]);
             identifiers.push(b'\n');
         }
         self.part_bytes += row.len() as u64;
         self.part_rows += 1;
-        if self.rows.len() >= BUFFER_BYTES - (BUFFER_BYTES >> 4) {
-            self.hand_over()
-        } else {
-            Ok(())
-        }
     }
 
     /// Ends the part in hand; the next row begins another.
     pub fn close_part(&mut self) -> Result<(), SpoolError> {
-        self.hand_over()?;
+        self.hand_over_copied()?;
+        // The text may have rows of the next part too.
+        let runs = std::mem::take(&mut self.kept.runs);
+        let text = Arc::clone(&self.kept.text);
+        self.hand_over(Rows { text, runs })?;
         let rows = std::mem::take(&mut self.part_rows);
         self.part_bytes = self.header_bytes;
         self.send(Message::Close { rows })
@@ -159,8 +233,24 @@ impl Spool {
         self.join()
     }
 
-    fn hand_over(&mut self) -> Result<(), SpoolError> {
-        let rows = std::mem::replace(&mut self.rows, Vec::with_capacity(BUFFER_BYTES));
+    fn hand_over_copied(&mut self) -> Result<(), SpoolError> {
+        if self.copied.is_empty() {
+            return Ok(());
+        }
+        let next = self.spares.text();
+        let copied = std::mem::replace(&mut self.copied, next);
+        self.copied.reserve(BUFFER_BYTES);
+        let all = 0..copied.len();
+        self.hand_over(Rows {
+            text: Arc::new(copied),
+            runs: vec![all],
+        })
+    }
+
+    fn hand_over(&mut self, rows: Rows) -> Result<(), SpoolError> {
+        if rows.runs.is_empty() {
+            return Ok(());
+        }
         let identifiers = self.identifiers.as_mut().map(|identifiers| {
             std::mem::replace(identifiers, Vec::with_capacity(BUFFER_BYTES / 4))
         });
@@ -207,11 +297,12 @@ fn write_parts(
     layout: &SpoolLayout,
     messages: &Receiver<Message>,
     release: Release,
+    spares: &Spares,
 ) -> Result<(), SpoolError> {
     std::thread::scope(|scope| {
         let (to_closer, whole) = bounded(0);
         let closer = scope.spawn(move || close_parts(&whole, release));
-        let written = write_messages(layout, messages, &to_closer);
+        let written = write_messages(layout, messages, &to_closer, spares);
         drop(to_closer);
         match (written, closer.join()) {
             // It stopped because the other had: that one says why.
@@ -226,6 +317,7 @@ fn write_messages(
     layout: &SpoolLayout,
     messages: &Receiver<Message>,
     to_closer: &Sender<(PartFile, u64)>,
+    spares: &Spares,
 ) -> Result<(), SpoolError> {
     let mut number = 1;
     let mut part: Option<PartFile> = None;
@@ -236,8 +328,11 @@ fn write_messages(
         };
         match message {
             Message::Rows { rows, identifiers } => {
-                open.write(&rows, &identifiers)?;
+                open.write(rows.slices(), &identifiers)?;
                 part = Some(open);
+                if let Some(text) = Arc::into_inner(rows.text) {
+                    spares.give_text(text);
+                }
             }
             Message::Close { rows } => {
                 to_closer.send((open, rows)).map_err(|_| SpoolError::Lost)?;
@@ -270,7 +365,7 @@ pub(crate) fn sync_directory(directory: &Path) -> Result<(), SpoolError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::{Arc, Mutex};
+    use std::sync::Mutex;
 
     fn layout(directory: &Path, max_bytes: u64, max_rows: u64) -> SpoolLayout {
         SpoolLayout {
@@ -366,7 +461,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let mut spool = Spool::start(layout(directory.path(), 1_000, 10), Box::new(|_| Ok(())));
         spool.push(b"\"a\",x\n", 3).unwrap();
-        spool.hand_over().unwrap();
+        spool.hand_over_copied().unwrap();
         drop(spool);
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
     }

@@ -3,7 +3,7 @@
 //! A record longer than the limit gets a block of its own, which holds its first line; if that line is not itself too
 //! long, a quote was left open in it, and reading goes on at the next line.
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -29,7 +29,10 @@ pub(super) struct Reading {
     scanner: Scanner,
     is_csv: bool,
     limits: BlockLimits,
+    /// Read and not handed out: its first `filled` bytes. What comes after these was used before: reading into it clears
+    /// nothing first.
     buffer: Vec<u8>,
+    filled: usize,
     at_end: bool,
     error: Option<std::io::Error>,
     /// The rest of a line that is too long is thrown away.
@@ -69,6 +72,7 @@ impl Reading {
             is_csv: matches!(syntax, Syntax::Csv { .. }),
             limits,
             buffer: Vec::new(),
+            filled: 0,
             at_end: false,
             error: None,
             is_skipping: false,
@@ -88,11 +92,13 @@ impl Reading {
             if self.is_skipping {
                 self.skip_line();
             }
-            let outcome = self.scanner.scan(&self.buffer, self.at_end, u64::MAX);
+            let outcome = self
+                .scanner
+                .scan(&self.buffer[..self.filled], self.at_end, u64::MAX);
             let must_cut = outcome == Scan::TooLong
                 || self.at_end
                 || self.error.is_some()
-                || self.buffer.len() >= self.limits.block_bytes;
+                || self.filled >= self.limits.block_bytes;
             if must_cut && self.scanner.start() > 0 {
                 let piece = self.cut(spare);
                 if piece.records > 0 {
@@ -119,17 +125,24 @@ impl Reading {
     /// Reads up to the size of a block, or as much again.
     fn fill(&mut self) {
         let block_bytes = self.limits.block_bytes.max(1);
-        let wanted = match block_bytes.saturating_sub(self.buffer.len()) {
+        let wanted = match block_bytes.saturating_sub(self.filled) {
             0 => block_bytes,
             room => room,
         };
-        self.buffer.reserve_exact(wanted);
-        match (&mut self.text)
-            .take(wanted as u64)
-            .read_to_end(&mut self.buffer)
-        {
-            Ok(read) => self.at_end = read < wanted,
-            Err(error) => self.error = Some(error),
+        let full = self.filled + wanted;
+        if self.buffer.len() < full {
+            self.buffer.reserve_exact(full - self.buffer.len());
+            self.buffer.resize(full, 0);
+        }
+        while self.filled < full && !self.at_end && self.error.is_none() {
+            match self.text.read(&mut self.buffer[self.filled..full]) {
+                Ok(read) => {
+                    self.at_end = read == 0;
+                    self.filled += read;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => self.error = Some(error),
+            }
         }
     }
 
@@ -138,9 +151,12 @@ impl Reading {
         let end = self.scanner.start();
         self.taken_bytes += end as u64;
         let mut next = spare.try_recv().unwrap_or_default();
-        next.clear();
-        next.reserve(self.limits.block_bytes.max(self.buffer.len() - end));
-        next.extend_from_slice(&self.buffer[end..]);
+        let rest = &self.buffer[end..self.filled];
+        if next.len() < rest.len() {
+            next.resize(rest.len(), 0);
+        }
+        next[..rest.len()].copy_from_slice(rest);
+        self.filled = rest.len();
         self.buffer.truncate(end);
         let kind = if self.scanner.is_odd() {
             BlockKind::Odd
@@ -185,6 +201,7 @@ impl Reading {
 
     fn take_front(&mut self, count: usize) {
         self.buffer.drain(..count);
+        self.filled -= count;
         self.taken_bytes += count as u64;
     }
 
@@ -195,7 +212,7 @@ impl Reading {
                 self.take_front(end + 1);
                 break;
             }
-            self.take_front(self.buffer.len());
+            self.take_front(self.filled);
             if self.at_end || self.error.is_some() {
                 break;
             }
@@ -205,10 +222,11 @@ impl Reading {
     }
 
     fn find_line_end(&self) -> Option<usize> {
+        let text = &self.buffer[..self.filled];
         if self.is_csv {
-            memchr2(b'\n', b'\r', &self.buffer)
+            memchr2(b'\n', b'\r', text)
         } else {
-            memchr(b'\n', &self.buffer)
+            memchr(b'\n', text)
         }
     }
 }

@@ -1,7 +1,7 @@
 //! One part being written: the file, its identifiers file and its digest.
 
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{self, IoSlice, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -33,17 +33,27 @@ impl PartFile {
             digest: Sha256::new(),
             bytes: 0,
         };
-        part.write(&layout.header, header.unwrap_or_default())?;
+        part.write(
+            std::iter::once(&layout.header[..]),
+            header.unwrap_or_default(),
+        )?;
         Ok(part)
     }
 
-    pub(super) fn write(&mut self, rows: &[u8], identifiers: &[u8]) -> Result<(), SpoolError> {
-        self.rows.write(rows)?;
-        if let Some(file) = &mut self.identifiers {
-            file.write(identifiers)?;
+    pub(super) fn write<'a>(
+        &mut self,
+        rows: impl Iterator<Item = &'a [u8]>,
+        identifiers: &[u8],
+    ) -> Result<(), SpoolError> {
+        let mut slices: Vec<IoSlice<'_>> = rows.map(IoSlice::new).collect();
+        for slice in &slices {
+            self.digest.update(&**slice);
+            self.bytes += slice.len() as u64;
         }
-        self.digest.update(rows);
-        self.bytes += rows.len() as u64;
+        self.rows.write(&mut slices)?;
+        if let Some(file) = &mut self.identifiers {
+            file.write(&mut [IoSlice::new(identifiers)])?;
+        }
         Ok(())
     }
 
@@ -91,10 +101,18 @@ impl Pending {
         })
     }
 
-    fn write(&mut self, bytes: &[u8]) -> Result<(), SpoolError> {
-        self.file
-            .write_all(bytes)
-            .map_err(storage(&self.path, "write to it"))
+    fn write(&mut self, mut slices: &mut [IoSlice<'_>]) -> Result<(), SpoolError> {
+        let failed = |source| storage(&self.path, "write to it")(source);
+        IoSlice::advance_slices(&mut slices, 0); // leaves empty ones out
+        while !slices.is_empty() {
+            match self.file.write_vectored(slices) {
+                Ok(0) => return Err(failed(io::ErrorKind::WriteZero.into())),
+                Ok(written) => IoSlice::advance_slices(&mut slices, written),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        Ok(())
     }
 
     fn close(mut self) -> Result<PathBuf, SpoolError> {

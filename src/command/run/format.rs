@@ -73,19 +73,14 @@ fn run_threads(
     let (to_committer, batches) = bounded::<Numbered<Batch>>(workers * 2);
     let blocks_of_audience = audience.into_blocks();
     let recycler = blocks_of_audience.recycler();
+    let spares = commit.spares().clone();
     std::thread::scope(|scope| {
         scope.spawn(move || read(blocks_of_audience, &to_workers, interrupt));
         for _ in 0..workers {
             let (blocks, to_committer) = (blocks.clone(), to_committer.clone());
             let (recycler, sources) = (recycler.clone(), &sources);
-            scope.spawn(move || {
-                work(
-                    &blocks,
-                    &to_committer,
-                    (mapping, rules),
-                    (sources, &recycler),
-                );
-            });
+            let normalizer = Normalizer::new(mapping, rules).with_spares(spares.clone());
+            scope.spawn(move || work(&blocks, &to_committer, normalizer, (sources, &recycler)));
         }
         drop((blocks, to_committer));
         commit_in_order(batches, commit, (meter, interrupt))
@@ -104,10 +99,9 @@ fn read(blocks: Blocks, to_workers: &Sender<Numbered<Block>>, interrupt: &Interr
 fn work(
     blocks: &Receiver<Numbered<Block>>,
     to_committer: &Sender<Numbered<Batch>>,
-    (mapping, rules): (&Mapping, Rules),
+    mut normalizer: Normalizer<'_>,
     (sources, recycler): (&[Source], &Recycler),
 ) {
-    let mut normalizer = Normalizer::new(mapping, rules);
     for Numbered { sequence, result } in blocks {
         let result = result.and_then(|block| {
             let batch = normalizer.batch(sources, &block);
