@@ -160,6 +160,9 @@ impl<'a> Commit<'a> {
 
     /// Commits the next batch. False when no more is wanted: the limit of rows is reached.
     pub fn batch(&mut self, mut batch: Batch) -> Result<bool, CommitError> {
+        if batch.sequence == 0 {
+            self.expect_keys(&batch);
+        }
         batch.truncate(u32::try_from(self.remaining).unwrap_or(u32::MAX));
         self.remaining -= u64::from(batch.records);
         self.counts.rows_read += u64::from(batch.records);
@@ -170,6 +173,19 @@ impl<'a> Commit<'a> {
         self.rows(&mut batch)?;
         self.spares().give_rows(batch.rows);
         Ok(self.remaining > 0)
+    }
+
+    /// Makes room for the keys of an audience whose size is known, by what its first rows take.
+    fn expect_keys(&mut self, first: &Batch) {
+        let all_bytes = self.meter.source_bytes.get().copied().unwrap_or(0);
+        let rows = u128::from(first.records) * u128::from(all_bytes)
+            / u128::from(first.consumed_bytes.max(1));
+        let rows = u64::try_from(rows).unwrap_or(u64::MAX).min(self.remaining);
+        match &mut self.keys {
+            None => {}
+            Some(Keys::First { seen, .. }) => seen.expect(rows),
+            Some(Keys::Last { places, .. } | Keys::Fail { places, .. }) => places.expect(rows),
+        }
     }
 
     /// Ends the last part. What was counted.

@@ -69,7 +69,7 @@ impl Sorter {
 
 /// The keys that were seen: the first row of each is kept.
 pub struct SeenKeys {
-    tables: Vec<Table<()>>,
+    tables: Vec<Table<3>>,
     sorter: Sorter,
     is_full: bool,
 }
@@ -82,6 +82,11 @@ impl SeenKeys {
             sorter: Sorter::default(),
             is_full: false,
         }
+    }
+
+    /// Makes room for about so many keys: an index that knows how many come need not grow.
+    pub fn expect(&mut self, keys: u64) {
+        make_room(&mut self.tables, keys);
     }
 
     /// Writes to `sightings` what is known of the key of each of `rows`, and remembers it. True once the memory is used
@@ -98,7 +103,7 @@ impl SeenKeys {
             let key = Key::of(fingerprint);
             let table = &mut self.tables[sub_table(fingerprint)];
             if let Slot::Free(at) = table.find(key) {
-                let is_in = !self.is_full && table.insert(at, key, ());
+                let is_in = !self.is_full && table.insert(at, key.words());
                 self.is_full |= !is_in;
                 sightings[*index as usize] = if is_in {
                     Sighting::New
@@ -113,7 +118,7 @@ impl SeenKeys {
 
 /// The last place at which each key was seen. A place is whatever number the caller gives to a row.
 pub struct LastPlaces {
-    tables: Vec<Table<[u32; 2]>>,
+    tables: Vec<Table<5>>,
     sorter: Sorter,
     is_full: bool,
 }
@@ -126,6 +131,11 @@ impl LastPlaces {
             sorter: Sorter::default(),
             is_full: false,
         }
+    }
+
+    /// As [`SeenKeys::expect`].
+    pub fn expect(&mut self, keys: u64) {
+        make_room(&mut self.tables, keys);
     }
 
     /// Notes `place(index)` for the key of each row. Calls `earlier(index, Some(place))` where the key had one already,
@@ -145,11 +155,11 @@ impl LastPlaces {
             let fingerprint = rows[index].key;
             let key = Key::of(fingerprint);
             let table = &mut self.tables[sub_table(fingerprint)];
-            let place = split(place(index));
+            let entry = entry(key, place(index));
             match table.find(key) {
-                Slot::Taken(at) => earlier(index, Some(join(table.replace(at, place)))),
+                Slot::Taken(at) => earlier(index, Some(place_of(table.replace(at, entry)))),
                 Slot::Free(at) => {
-                    if self.is_full || !table.insert(at, key, place) {
+                    if self.is_full || !table.insert(at, entry) {
                         self.is_full = true;
                         earlier(index, None);
                     }
@@ -160,25 +170,34 @@ impl LastPlaces {
 }
 
 /// Fetches what the next look-ups will read. One by one they would wait for memory in turn.
-fn touch<B: Copy + Default>(tables: &[Table<B>], rows: &[Row], group: &[u32]) {
+fn touch<const WORDS: usize>(tables: &[Table<WORDS>], rows: &[Row], group: &[u32]) {
     for index in group {
         let fingerprint = rows[*index as usize].key;
         tables[sub_table(fingerprint)].touch(Key::of(fingerprint));
     }
 }
 
-fn tables<B: Copy + Default>(most_bytes: u64) -> Vec<Table<B>> {
+fn tables<const WORDS: usize>(most_bytes: u64) -> Vec<Table<WORDS>> {
     let most_bytes = most_bytes / SUB_TABLES as u64;
     (0..SUB_TABLES).map(|_| Table::new(most_bytes)).collect()
 }
 
-/// A number in two halves, so that an entry needs 20 bytes and not 24.
-#[expect(clippy::cast_possible_truncation, reason = "the two halves")]
-fn split(number: u64) -> [u32; 2] {
-    [(number >> 32) as u32, number as u32]
+/// Makes room for about so many keys in all: sub-tables come out a little larger or smaller than one another.
+fn make_room<const WORDS: usize>(tables: &mut [Table<WORDS>], keys: u64) {
+    let keys = usize::try_from(keys).unwrap_or(usize::MAX) / SUB_TABLES;
+    for table in tables {
+        table.make_room(keys);
+    }
 }
 
-fn join([high, low]: [u32; 2]) -> u64 {
+/// A key with a place in two halves, so that an entry needs 20 bytes and not 24.
+#[expect(clippy::cast_possible_truncation, reason = "the two halves")]
+fn entry(key: Key, place: u64) -> [u32; 5] {
+    let [a, b, c] = key.words();
+    [a, b, c, (place >> 32) as u32, place as u32]
+}
+
+fn place_of([.., high, low]: [u32; 5]) -> u64 {
     u64::from(high) << 32 | u64::from(low)
 }
 
@@ -222,6 +241,29 @@ mod tests {
         }
         seen.look_up(&rows(&(0..200_000).collect::<Vec<_>>()), &mut sightings);
         assert!(sightings.iter().all(|sighting| *sighting == Seen));
+    }
+
+    #[test]
+    fn an_index_that_expects_too_few_or_too_many_knows_the_same() {
+        let keys: Vec<u32> = (0..30_000).map(|number| number % 20_000).collect();
+        let known = |expected: Option<u64>, memory| {
+            let mut seen = SeenKeys::new(memory);
+            expected.map(|keys| seen.expect(keys));
+            let mut all = Vec::new();
+            for chunk in keys.chunks(4_000) {
+                let mut sightings = Vec::new();
+                seen.look_up(&rows(chunk), &mut sightings);
+                all.extend(sightings);
+            }
+            all
+        };
+        let plain = known(None, PLENTY);
+        assert_eq!(plain.iter().filter(|it| **it == New).count(), 20_000);
+        for expected in [0, 100, 20_000, 1_000_000] {
+            assert!(known(Some(expected), PLENTY) == plain);
+        }
+        // More than there is memory for.
+        assert!(known(Some(u64::MAX), 1 << 16).contains(&Unknown));
     }
 
     #[test]

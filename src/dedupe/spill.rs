@@ -7,8 +7,8 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
-use super::table::{Key, Slot, Table};
-use super::{SUB_TABLES, join, split, sub_table};
+use super::table::{Key, Slot, Table, key_of};
+use super::{SUB_TABLES, entry, place_of, sub_table};
 
 /// Buffer of each partition; 64 of them take 2 MB.
 const BUFFER_BYTES: usize = 1 << 15;
@@ -49,12 +49,13 @@ impl SpilledKeys {
 
     /// Adds a key, in the order of rows. A place is whatever number the caller gives to a row.
     pub fn push(&mut self, fingerprint: u128, place: u64) -> Result<(), SpillError> {
-        let mut entry = [0; ENTRY_BYTES];
-        for (bytes, word) in entry.chunks_exact_mut(4).zip(words(fingerprint, place)) {
+        let mut bytes = [0; ENTRY_BYTES];
+        let entry = entry(Key::of(fingerprint), place);
+        for (bytes, word) in bytes.chunks_exact_mut(4).zip(entry) {
             bytes.copy_from_slice(&word.to_le_bytes());
         }
         self.partitions[sub_table(fingerprint)]
-            .write_all(&entry)
+            .write_all(&bytes)
             .map_err(failed(&self.directory, "write"))
     }
 
@@ -66,34 +67,27 @@ impl SpilledKeys {
             let mut file = BufReader::with_capacity(BUFFER_BYTES, partition.get_mut());
             // A 64th of the keys: this grows as it must.
             let mut table = Table::new(u64::MAX);
-            let mut entry = [0; ENTRY_BYTES];
+            let mut bytes = [0; ENTRY_BYTES];
             while !file.fill_buf().map_err(failed())?.is_empty() {
-                file.read_exact(&mut entry).map_err(failed())?;
-                let mut words = [0; 5];
-                for (word, bytes) in words.iter_mut().zip(entry.as_chunks().0) {
+                file.read_exact(&mut bytes).map_err(failed())?;
+                let mut entry = [0; 5];
+                for (word, bytes) in entry.iter_mut().zip(bytes.as_chunks().0) {
                     *word = u32::from_le_bytes(*bytes);
                 }
-                note(&mut table, words, &mut again);
+                note(&mut table, entry, &mut again);
             }
         }
         Ok(())
     }
 }
 
-fn note(table: &mut Table<[u32; 2]>, words: [u32; 5], again: &mut impl FnMut(u64, u64)) {
-    let [a, b, c, high, low] = words;
-    let (key, place) = (Key::from_words([a, b, c]), [high, low]);
-    match table.find(key) {
+fn note(table: &mut Table<5>, entry: [u32; 5], again: &mut impl FnMut(u64, u64)) {
+    match table.find(key_of(&entry)) {
         Slot::Free(at) => {
-            table.insert(at, key, place);
+            table.insert(at, entry);
         }
-        Slot::Taken(at) => again(join(table.replace(at, place)), join(place)),
+        Slot::Taken(at) => again(place_of(table.replace(at, entry)), place_of(entry)),
     }
-}
-
-fn words(fingerprint: u128, place: u64) -> [u32; 5] {
-    let ([a, b, c], [high, low]) = (Key::of(fingerprint).words(), split(place));
-    [a, b, c, high, low]
 }
 
 fn failed(path: &Path, action: &'static str) -> impl FnOnce(std::io::Error) -> SpillError {

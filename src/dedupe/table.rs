@@ -1,8 +1,9 @@
 //! One sub-table of an index: open addressing in one allocation, as full as probing allows.
 //!
-//! An entry is a key's three words and what the caller keeps beside it, often nothing. A key's home follows its first word through the
-//! whole table, so that growing copies from front to back. A large one grows by a half, not to the double: the memory of a
-//! hundred million keys follows their number, and each is moved one and a half times on its way there.
+//! An entry is a key's three words and what the caller keeps beside it, often nothing. It is an array, so that the memory of
+//! free slots is the system's own zeros and is touched when they are taken. A key's home follows its first word through the whole
+//! table, so that growing copies from front to back. A large one grows by a half, not to the double: the memory of a hundred
+//! million keys follows their number. A table that knows how many keys will come does not grow at all.
 
 /// 96 bits of a fingerprint. Its highest six bits choose the sub-table and are not among them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,11 +24,6 @@ impl Key {
         Self(if words == [0; 3] { [0, 0, 1] } else { words })
     }
 
-    /// A key by the words that [`Self::words`] gave.
-    pub(super) fn from_words(words: [u32; 3]) -> Self {
-        Self(words)
-    }
-
     pub(super) fn words(self) -> [u32; 3] {
         self.0
     }
@@ -43,37 +39,52 @@ pub(super) enum Slot {
     Free(usize),
 }
 
-/// Keys, with a `B` beside each.
-pub(super) struct Table<B> {
-    slots: Vec<(Key, B)>,
+/// Entries of so many words: a key's three, and those beside it.
+pub(super) struct Table<const WORDS: usize> {
+    slots: Vec<[u32; WORDS]>,
     taken: usize,
     most_slots: usize,
 }
 
 const FIRST_SLOTS: usize = 64;
+/// A table that knows its keys has sixteen slots for ten of them.
+const SLOTS_FOR_TEN: usize = 16;
 
-impl<B: Copy + Default> Table<B> {
+/// The key of an entry.
+pub(super) fn key_of<const WORDS: usize>(entry: &[u32; WORDS]) -> Key {
+    Key([entry[0], entry[1], entry[2]])
+}
+
+impl<const WORDS: usize> Table<WORDS> {
     /// An empty table that takes at most about so many bytes.
     pub(super) fn new(most_bytes: u64) -> Self {
-        let most = most_bytes / size_of::<(Key, B)>() as u64;
+        let most = most_bytes / size_of::<[u32; WORDS]>() as u64;
         let most_slots = usize::try_from(most).unwrap_or(usize::MAX).max(FIRST_SLOTS);
         Self {
-            slots: vec![(FREE, B::default()); FIRST_SLOTS],
+            slots: vec![[0; WORDS]; FIRST_SLOTS],
             taken: 0,
             most_slots,
         }
     }
 
+    /// Makes room for so many keys in all, or for as many as the memory allows.
+    pub(super) fn make_room(&mut self, keys: usize) {
+        let slots = (keys.saturating_mul(SLOTS_FOR_TEN) / 10).min(self.most_slots);
+        if slots > self.slots.len() {
+            self.grow(slots);
+        }
+    }
+
     /// Reads where the key would be, so that it is near by when [`Self::find`] comes; reads do not wait for each other.
     pub(super) fn touch(&self, key: Key) {
-        std::hint::black_box(self.slots[self.home(key)].0);
+        std::hint::black_box(key_of(&self.slots[self.home(key)]));
     }
 
     /// Looks for the key.
     pub(super) fn find(&self, key: Key) -> Slot {
         let mut at = self.home(key);
         loop {
-            let found = self.slots[at].0;
+            let found = key_of(&self.slots[at]);
             if found == key {
                 return Slot::Taken(at);
             }
@@ -87,40 +98,39 @@ impl<B: Copy + Default> Table<B> {
         }
     }
 
-    /// Puts a key in the free slot that [`Self::find`] gave. False when the memory is used up: then it is not in.
-    pub(super) fn insert(&mut self, free: usize, key: Key, beside: B) -> bool {
+    /// Puts a key's entry in the free slot that [`Self::find`] gave. False when the memory is used up: then it is not in.
+    pub(super) fn insert(&mut self, free: usize, entry: [u32; WORDS]) -> bool {
         // Beyond 29 of 32 probing gets slow. Until the limit is near it never comes to that.
         if self.slots.len() == self.most_slots && self.taken >= self.slots.len() / 32 * 29 {
             return false;
         }
-        self.slots[free] = (key, beside);
+        self.slots[free] = entry;
         self.taken += 1;
-        if self.taken > self.slots.len() / 16 * 11 && self.slots.len() < self.most_slots {
-            self.grow();
+        let slots = self.slots.len();
+        if self.taken > slots / 16 * 11 && slots < self.most_slots {
+            self.grow(if slots <= self.most_slots / 8 {
+                slots * 2
+            } else {
+                (slots + slots / 2).min(self.most_slots)
+            });
         }
         true
     }
 
-    /// Changes what is beside the key of a taken slot, and gives what was.
-    pub(super) fn replace(&mut self, taken: usize, beside: B) -> B {
-        std::mem::replace(&mut self.slots[taken].1, beside)
+    /// Changes the entry in a taken slot, and gives the one that was there.
+    pub(super) fn replace(&mut self, taken: usize, entry: [u32; WORDS]) -> [u32; WORDS] {
+        std::mem::replace(&mut self.slots[taken], entry)
     }
 
     fn home(&self, key: Key) -> usize {
         ((u64::from(key.0[0]) * self.slots.len() as u64) >> 32) as usize
     }
 
-    fn grow(&mut self) {
-        let slots = self.slots.len();
-        let more = if slots <= self.most_slots / 8 {
-            slots * 2
-        } else {
-            (slots + slots / 2).min(self.most_slots)
-        };
-        let old = std::mem::replace(&mut self.slots, vec![(FREE, B::default()); more]);
-        for (key, beside) in old.into_iter().filter(|(key, _)| *key != FREE) {
-            if let Slot::Free(at) = self.find(key) {
-                self.slots[at] = (key, beside);
+    fn grow(&mut self, slots: usize) {
+        let old = std::mem::replace(&mut self.slots, vec![[0; WORDS]; slots]);
+        for entry in old.into_iter().filter(|entry| key_of(entry) != FREE) {
+            if let Slot::Free(at) = self.find(key_of(&entry)) {
+                self.slots[at] = entry;
             }
         }
     }
@@ -134,19 +144,26 @@ mod tests {
 
     #[test]
     fn what_is_put_in_is_found_through_every_growth() {
-        let mut table = Table::<[u32; 2]>::new(u64::MAX);
+        let mut table = Table::<5>::new(u64::MAX);
         let mut model = HashMap::new();
         for number in 0..50_000_u32 {
             let fingerprint = xxh3_128(&(number % 30_000).to_le_bytes());
+            if number == 500 {
+                table.make_room(2_000);
+                assert_eq!(table.slots.len(), 3_200);
+                table.make_room(100);
+            }
             let key = Key::of(fingerprint);
+            let [a, b, c] = key.words();
+            let entry = [a, b, c, 7, number];
             match table.find(key) {
                 Slot::Taken(at) => {
-                    let before = table.replace(at, [7, number]);
-                    assert_eq!(model.insert(fingerprint, [7, number]), Some(before));
+                    let before = table.replace(at, entry);
+                    assert_eq!(model.insert(fingerprint, entry), Some(before));
                 }
                 Slot::Free(at) => {
-                    assert!(table.insert(at, key, [7, number]));
-                    assert_eq!(model.insert(fingerprint, [7, number]), None);
+                    assert!(table.insert(at, entry));
+                    assert_eq!(model.insert(fingerprint, entry), None);
                 }
             }
         }
@@ -155,14 +172,15 @@ mod tests {
 
     #[test]
     fn a_full_table_takes_no_more_and_still_answers() {
-        let mut table = Table::<()>::new(12_000);
+        let mut table = Table::<3>::new(12_000);
+        table.make_room(usize::MAX);
         let mut refused = 0;
         for number in 0..2_000_u32 {
             let key = Key::of(xxh3_128(&number.to_le_bytes()));
             let Slot::Free(at) = table.find(key) else {
                 panic!("{number} was never put in");
             };
-            refused += u32::from(!table.insert(at, key, ()));
+            refused += u32::from(!table.insert(at, key.words()));
         }
         assert_eq!((table.slots.len(), refused), (1_000, 2_000 - 899));
         assert!(matches!(table.find(Key::of(0)), Slot::Free(_)));
