@@ -57,6 +57,7 @@ pub mod upload;
 pub mod verify;
 
 mod logging;
+mod page_cache;
 mod signals;
 
 use clap::CommandFactory as _;

@@ -19,6 +19,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::batch::Spares;
 use crate::job::PartLimits;
+use crate::page_cache::LEFT_BYTES;
 use crate::part::{Part, PartNumber};
 use part_file::PartFile;
 
@@ -76,6 +77,8 @@ pub struct SpoolLayout {
     pub identifiers_header: Option<Vec<u8>>,
     /// Where a part ends.
     pub limits: PartLimits,
+    /// Parts are read soon after they were written.
+    pub are_sent: bool,
 }
 
 impl SpoolLayout {
@@ -301,7 +304,8 @@ fn write_parts(
 ) -> Result<(), SpoolError> {
     std::thread::scope(|scope| {
         let (to_closer, whole) = bounded(0);
-        let closer = scope.spawn(move || close_parts(&whole, release));
+        let are_sent = layout.are_sent;
+        let closer = scope.spawn(move || close_parts(&whole, release, are_sent));
         let written = write_messages(layout, messages, &to_closer, spares);
         drop(to_closer);
         match (written, closer.join()) {
@@ -344,9 +348,16 @@ fn write_messages(
 }
 
 /// In the order of their numbers, one at a time.
-fn close_parts(whole: &Receiver<(PartFile, u64)>, mut release: Release) -> Result<(), SpoolError> {
+fn close_parts(
+    whole: &Receiver<(PartFile, u64)>,
+    mut release: Release,
+    are_sent: bool,
+) -> Result<(), SpoolError> {
+    let mut bytes = 0;
     for (part, rows) in whole {
-        release(part.close(rows)?)?;
+        bytes += part.bytes();
+        let stays = are_sent || bytes <= LEFT_BYTES;
+        release(part.close(rows, stays)?)?;
     }
     Ok(())
 }
@@ -377,6 +388,7 @@ mod tests {
                 max_bytes,
                 max_rows,
             },
+            are_sent: true,
         }
     }
 
@@ -424,6 +436,65 @@ mod tests {
         );
         let (_directory, parts) = spool_rows((23, 100), &["\"a\",x\n", "\"b\",y\n"]);
         assert_eq!(parts.len(), 1);
+    }
+
+    #[test]
+    fn rows_of_texts_and_copied_rows_come_in_their_order() {
+        const PART_ROWS: u64 = 1_500;
+        let directory = tempfile::tempdir().unwrap();
+        let parts = Arc::new(Mutex::new(Vec::new()));
+        let released = Arc::clone(&parts);
+        let release: Release = Box::new(move |part| {
+            released.lock().unwrap().push(part);
+            Ok(())
+        });
+        let mut spool = Spool::start(layout(directory.path(), u64::MAX, PART_ROWS), release);
+        let spares = spool.spares().clone();
+        let mut expected = String::new();
+        let row = |number: usize| format!("\"{number}\",{}\n", "x".repeat(number % 90));
+        // The second text is too small to be written by itself.
+        for (first, rows) in [(0, 4_000), (4_000, 100), (4_100, 4_000)] {
+            let text: String = (first..first + rows).map(row).collect();
+            let text = Arc::new(text.into_bytes());
+            let mut begin = 0;
+            for number in first..first + rows {
+                let here = begin..begin + row(number).len();
+                begin = here.end;
+                if number % 7 == 0 {
+                    continue;
+                }
+                expected += &row(number);
+                if !spool.fits(here.len()) {
+                    spool.close_part().unwrap();
+                }
+                let identifier_bytes = row(number).find(',').unwrap();
+                if number % 1_000 == 999 {
+                    spool.push(&text[here], identifier_bytes).unwrap();
+                } else {
+                    spool.keep(&text, here, identifier_bytes).unwrap();
+                }
+            }
+        }
+        spool.close_part().unwrap();
+        spool.finish().unwrap();
+        assert!(spares.text().capacity() > 0, "no text was given back");
+        let (mut rows, mut identifiers) = (String::new(), String::new());
+        for part in parts.lock().unwrap().iter() {
+            let text = std::fs::read_to_string(&part.path).unwrap();
+            let ids = std::fs::read_to_string(part.identifiers()).unwrap();
+            assert_eq!(
+                (part.bytes, part.rows <= PART_ROWS),
+                (text.len() as u64, true)
+            );
+            rows += text.strip_prefix("Email,City\n").unwrap();
+            identifiers += ids.strip_prefix("Email\n").unwrap();
+        }
+        assert!(rows == expected);
+        let expected_ids: String = expected
+            .lines()
+            .map(|row| format!("{}\n", row.split(',').next().unwrap()))
+            .collect();
+        assert!(identifiers == expected_ids);
     }
 
     #[test]

@@ -194,7 +194,9 @@ impl Blocks {
                         let opened = if source.format.is_columnar() {
                             Opened::Columns(ColumnReading::open(origin, source)?)
                         } else {
-                            Opened::Text(Box::new(Reading::open(origin, source, self.limits)?))
+                            let before = self.consumed_before;
+                            let reading = Reading::open(origin, source, self.limits, before)?;
+                            Opened::Text(Box::new(reading))
                         };
                         self.reading.insert(opened)
                     }

@@ -46,12 +46,14 @@ pub(super) struct Reading {
 }
 
 impl Reading {
+    /// Opens a source, after so many bytes on disk of those before it.
     pub(super) fn open(
         mut origin: Origin,
         source: &Source,
         limits: BlockLimits,
+        before: u64,
     ) -> Result<Self, AudienceError> {
-        let unpacked = origin.open(&source.name)?;
+        let unpacked = origin.open(&source.name, before)?;
         let mut text = stream::decode(unpacked.bytes, source.encoding)
             .map_err(|error| source.read_error(0, error))?;
         let mut preamble = Vec::with_capacity(source.preamble.len());

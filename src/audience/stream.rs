@@ -16,6 +16,7 @@ use super::columns::Batches;
 use super::error::{AudienceError, CloudFault, Unreadable};
 use super::format::{self, Compression};
 use super::{Source, parquet};
+use crate::page_cache::ReadOnce;
 use crate::query::QueryError;
 
 /// How much of a source is looked at before its records are read.
@@ -99,7 +100,7 @@ impl Origin {
 
     /// Reads the beginning; a stream will give it again.
     pub(super) fn peek(&mut self, name: &str) -> Result<Peek, AudienceError> {
-        let mut unpacked = self.open(name)?;
+        let mut unpacked = self.open(name, 0)?;
         let mut bytes = Vec::new();
         let result = (&mut unpacked.bytes)
             .take(PEEK_BYTES as u64)
@@ -121,11 +122,12 @@ impl Origin {
         })
     }
 
-    /// The unpacked bytes from the beginning. A stream gives them once.
-    pub(super) fn open(&mut self, name: &str) -> Result<Unpacked, AudienceError> {
+    /// The unpacked bytes from the beginning, after so many packed ones of other sources. A stream gives them once.
+    pub(super) fn open(&mut self, name: &str, before: u64) -> Result<Unpacked, AudienceError> {
         match std::mem::replace(self, Self::Taken) {
             Self::File { path, size_bytes } => {
-                let unpacked = open_file(&path, name).and_then(|file| unpack(Box::new(file), name));
+                let unpacked = open_file(&path, name)
+                    .and_then(|file| unpack(Box::new(ReadOnce::new(file, before)), name));
                 *self = Self::File { path, size_bytes };
                 unpacked
             }
@@ -379,7 +381,7 @@ mod tests {
         assert!(peek.is_all && peek.error.is_none());
         let mut again = Vec::new();
         origin
-            .open("stdin")
+            .open("stdin", 0)
             .unwrap()
             .bytes
             .read_to_end(&mut again)

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::{SpoolError, SpoolLayout, sync_directory};
+use crate::page_cache::let_go;
 use crate::part::{Part, PartNumber, hex};
 
 /// A part that is not closed yet. Dropped before that, it removes its files.
@@ -57,12 +58,17 @@ impl PartFile {
         Ok(())
     }
 
-    /// Makes both files durable under their final names.
-    pub(super) fn close(self, rows: u64) -> Result<Part, SpoolError> {
+    /// Bytes of rows so far, the header's among them.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Makes both files durable under their final names. The rows stay in memory where `they_stay`.
+    pub(super) fn close(self, rows: u64, they_stay: bool) -> Result<Part, SpoolError> {
         if let Some(identifiers) = self.identifiers {
-            identifiers.close()?;
+            identifiers.close(true)?;
         }
-        let path = self.rows.close()?;
+        let path = self.rows.close(they_stay)?;
         sync_directory(path.parent().unwrap_or(Path::new(".")))?;
         let sha256 = hex(&self.digest.finalize());
         Ok(Part {
@@ -115,10 +121,13 @@ impl Pending {
         Ok(())
     }
 
-    fn close(mut self) -> Result<PathBuf, SpoolError> {
+    fn close(mut self, stays: bool) -> Result<PathBuf, SpoolError> {
         self.file
             .sync_all()
             .map_err(storage(&self.path, "make it durable"))?;
+        if !stays {
+            let_go(&self.file, 0, None);
+        }
         if let Some(partial) = &self.partial {
             std::fs::rename(partial, &self.path).map_err(storage(&self.path, "rename it"))?;
         }

@@ -170,6 +170,7 @@ impl<'a> Stages<'a> {
                 .keeps_identifiers()
                 .then(|| identifiers_line(self.mapping)),
             limits: self.job.limits,
+            are_sent: queue.is_some() && self.job.duplicates != Duplicates::Fail,
         };
         let spool = Spool::start(layout, self.release(queue));
         let sources = audience.shared_sources();
