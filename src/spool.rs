@@ -490,11 +490,8 @@ mod tests {
             identifiers += ids.strip_prefix("Email\n").unwrap();
         }
         assert!(rows == expected);
-        let expected_ids: String = expected
-            .lines()
-            .map(|row| format!("{}\n", row.split(',').next().unwrap()))
-            .collect();
-        assert!(identifiers == expected_ids);
+        let expected = expected.lines().map(|row| row.split(',').next().unwrap());
+        assert!(identifiers.lines().eq(expected));
     }
 
     #[test]
