@@ -1,20 +1,36 @@
 //! The identities of an ssh-agent, and what tells the server that one of them is ours.
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::PoisonError;
 
-use russh::AgentAuthError;
 use russh::client::{AuthResult, Handle};
 use russh::keys::agent::AgentIdentity;
 use russh::keys::agent::client::AgentClient;
-use russh::keys::{HashAlg, PublicKey};
+use russh::keys::key::parse_public_key;
+use russh::keys::ssh_key::Certificate;
+use russh::keys::{self, HashAlg, PublicKey};
+use russh::{AgentAuthError, Signer};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 
 use super::AgentIdentities;
 use super::heard::Heard;
+use super::known_hosts::key_type_of;
+use super::packet::{number, string};
+
+/// `SSH_AGENTC_REQUEST_IDENTITIES` in a frame, and the first byte of its answer (draft-ietf-sshm-ssh-agent, section 3.5).
+const REQUEST_IDENTITIES: [u8; 5] = [0, 0, 0, 1, 11];
+const IDENTITIES_ANSWER: u8 = 12;
+/// The longest answer (OpenSSH's own limit).
+const LONGEST_ANSWER: usize = 256 * 1024;
 
 /// A connection to an agent.
-pub(super) type Agent = AgentClient<UnixStream>;
+pub(super) struct Agent {
+    client: AgentClient<UnixStream>,
+    /// It was asked for a signature and has not answered.
+    pub(super) is_signing: bool,
+}
 
 /// A key that an agent holds the private half of, or a certificate of one.
 pub(super) struct Identity {
@@ -25,18 +41,23 @@ pub(super) struct Identity {
 }
 
 impl AgentIdentities {
-    /// Connects to the agent and asks for its identities, the one that was accepted before at the head.
-    pub(super) async fn ask(&self) -> Result<(Agent, Vec<Identity>), russh::keys::Error> {
-        let mut agent = match &self.socket {
-            Some(socket) => Agent::connect_uds(socket).await?,
-            None => Agent::connect_env().await?,
+    /// Connects to the agent and asks for its identities, the one that was accepted before at the head. One that is of no
+    /// kind that is known here is left out.
+    pub(super) async fn ask(&self) -> Result<(Agent, Vec<Identity>), keys::Error> {
+        let socket = match &self.socket {
+            Some(socket) => socket.clone(),
+            None => std::env::var_os("SSH_AUTH_SOCK")
+                .map(PathBuf::from)
+                .ok_or(keys::Error::EnvVar("SSH_AUTH_SOCK"))?,
         };
-        let mut identities = Vec::new();
-        for held in agent.request_identities().await? {
-            identities.push(Identity::new(held)?);
-        }
+        let mut stream = UnixStream::connect(socket).await?;
+        let mut identities = listed(&mut stream).await?;
         let before = self.lock().clone();
         identities.sort_by_key(|identity| before.as_ref() != Some(&identity.blob));
+        let agent = Agent {
+            client: AgentClient::connect(stream),
+            is_signing: false,
+        };
         Ok((agent, identities))
     }
 
@@ -50,16 +71,57 @@ impl AgentIdentities {
     }
 }
 
+/// The library gives none of them where one has a comment that is not UTF-8, or cannot be read.
+async fn listed(stream: &mut UnixStream) -> Result<Vec<Identity>, keys::Error> {
+    stream.write_all(&REQUEST_IDENTITIES).await?;
+    let length = usize::try_from(stream.read_u32().await?).unwrap_or(usize::MAX);
+    if length > LONGEST_ANSWER {
+        return Err(keys::Error::AgentProtocolError);
+    }
+    let mut answer = vec![0; length];
+    stream.read_exact(&mut answer).await?;
+    match answer.split_first() {
+        Some((&IDENTITIES_ANSWER, rest)) => identities(rest),
+        _ => None,
+    }
+    .ok_or(keys::Error::AgentProtocolError)
+}
+
+/// The identities of an answer, those aside that the library cannot read; none where the answer breaks off.
+fn identities(mut rest: &[u8]) -> Option<Vec<Identity>> {
+    let mut identities = Vec::new();
+    for _ in 0..number(&mut rest)? {
+        let blob = string(&mut rest)?;
+        let _comment = string(&mut rest)?;
+        match Identity::new(blob) {
+            Ok(identity) => identities.push(identity),
+            Err(error) => tracing::debug!(%error, "an identity of the ssh-agent is left out"),
+        }
+    }
+    Some(identities)
+}
+
 impl Identity {
-    fn new(held: AgentIdentity) -> Result<Self, russh::keys::Error> {
-        let (blob, algorithm) = match &held {
-            AgentIdentity::PublicKey { key, .. } => (key.to_bytes()?, key.algorithm()),
-            AgentIdentity::Certificate { certificate, .. } => {
-                (certificate.to_bytes()?, certificate.algorithm())
+    fn new(blob: &[u8]) -> Result<Self, keys::Error> {
+        let comment = String::new();
+        let key = parse_public_key(blob)?;
+        let is_certificate =
+            key_type_of(blob).is_some_and(|name| name.ends_with("-cert-v01@openssh.com"));
+        let held = if is_certificate {
+            let certificate = Certificate::from_bytes(blob)?;
+            AgentIdentity::Certificate {
+                certificate,
+                comment,
             }
+        } else {
+            AgentIdentity::PublicKey { key, comment }
+        };
+        let algorithm = match &held {
+            AgentIdentity::PublicKey { key, .. } => key.algorithm(),
+            AgentIdentity::Certificate { certificate, .. } => certificate.algorithm(),
         };
         Ok(Self {
-            blob,
+            blob: blob.to_vec(),
             is_rsa: algorithm.is_rsa(),
             held,
         })
@@ -89,5 +151,21 @@ impl Identity {
                 }
             }
         }
+    }
+}
+
+impl Signer for Agent {
+    type Error = AgentAuthError;
+
+    async fn auth_sign(
+        &mut self,
+        key: &AgentIdentity,
+        hash: Option<HashAlg>,
+        to_sign: Vec<u8>,
+    ) -> Result<Vec<u8>, AgentAuthError> {
+        self.is_signing = true;
+        let signed = self.client.auth_sign(key, hash, to_sign).await;
+        self.is_signing = false;
+        signed
     }
 }

@@ -200,7 +200,8 @@ fn look_at(text: &str) -> Outside {
             open::old_cipher(text).map_or_else(
                 |cipher| {
                     Outside::Unusable(format!(
-                        "it is encrypted in an old way ({cipher}); convert it: ssh-keygen -p -f KEY"
+                        "it is encrypted in an old way ({cipher}); {}",
+                        open::CONVERT
                     ))
                 },
                 |_| plain(true),

@@ -3,14 +3,13 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use russh::client::AuthResult;
 use russh::keys::{HashAlg, PrivateKey, PrivateKeyWithHashAlg};
 use russh::{AgentAuthError, MethodSet};
 
 use super::key_file::{self, KeyFile};
-use super::wire::{Connection, Fault, Wire};
+use super::wire::{Connection, Fault, Limit, Wire};
 use super::{AgentIdentities, HostKeyPin, SftpError, SftpSettings, SshError};
 use crate::secret::Secret;
 
@@ -25,14 +24,14 @@ pub struct Credentials<'a> {
     /// The one identity of the agent to use, and the file that names it.
     identity: Option<(Vec<u8>, PathBuf)>,
     password: Option<&'a Secret>,
-    limit: Duration,
 }
 
 /// What the server did not take, and what it offers instead.
-#[derive(Default)]
 struct Refusals {
     tried: Vec<String>,
     offered: Option<String>,
+    /// For all that is tried.
+    limit: Limit,
 }
 
 impl<'a> Credentials<'a> {
@@ -45,7 +44,6 @@ impl<'a> Credentials<'a> {
             agent: given.agent.as_ref(),
             identity: None,
             password: given.password.as_ref(),
-            limit: settings.connect_timeout,
         };
         match (&given.private_key, credentials.agent) {
             (Some(path), Some(_)) => {
@@ -67,8 +65,16 @@ impl<'a> Credentials<'a> {
     }
 
     /// Logs in, or says everything that was tried.
-    pub(super) fn log_in(&self, connection: &mut Connection) -> Result<(), SftpError> {
-        let mut refusals = Refusals::default();
+    pub(super) fn log_in(
+        &self,
+        connection: &mut Connection,
+        limit: Limit,
+    ) -> Result<(), SftpError> {
+        let mut refusals = Refusals {
+            tried: Vec::new(),
+            offered: None,
+            limit,
+        };
         if let Some(agent) = self.agent
             && !connection.entered
         {
@@ -85,7 +91,7 @@ impl<'a> Credentials<'a> {
             let asked = connection
                 .handle
                 .authenticate_password(self.username, password.reveal());
-            let outcome = connection.wire.drive(self.limit, asked);
+            let outcome = connection.wire.drive(limit, asked);
             self.note(connection, outcome, &mut refusals, || "the password".into())?;
         }
         if connection.entered {
@@ -101,11 +107,12 @@ impl<'a> Credentials<'a> {
         key: &Arc<PrivateKey>,
         refusals: &mut Refusals,
     ) -> Result<(), SftpError> {
-        let hash = self.hash(connection, key.algorithm().is_rsa());
+        let limit = refusals.limit;
+        let hash = hash(connection, key.algorithm().is_rsa(), limit);
         let outcome = hash.and_then(|hash| {
             let key = PrivateKeyWithHashAlg::new(Arc::clone(key), hash);
             let asked = connection.handle.authenticate_publickey(self.username, key);
-            connection.wire.drive(self.limit, asked)
+            connection.wire.drive(limit, asked)
         });
         self.note(connection, outcome, refusals, || {
             let name = file.path.display();
@@ -122,13 +129,11 @@ impl<'a> Credentials<'a> {
         choice: &AgentIdentities,
         refusals: &mut Refusals,
     ) -> Result<(), SftpError> {
-        let asked = connection.wire.wait_for(self.limit, choice.ask());
+        let limit = refusals.limit;
+        let asked = connection.wire.wait_for(limit, choice.ask());
         let (mut agent, mut identities) = asked
             .map_err(|fault| match fault {
-                // Not the server's silence, and no reason to try again.
-                Fault::TimedOut(_) => SftpError::Agent {
-                    source: Box::new(io::Error::from(io::ErrorKind::TimedOut).into()),
-                },
+                Fault::TimedOut(_) => silent_agent(),
                 fault => fault.into_error(&connection.wire, "ask the ssh-agent".into()),
             })?
             .map_err(|source| SftpError::Agent {
@@ -142,10 +147,10 @@ impl<'a> Credentials<'a> {
             return Err(SftpError::NoIdentity { wanted });
         }
         for identity in identities.iter().take(MAX_IDENTITIES) {
-            let hash = self.hash(connection, identity.is_rsa);
+            let hash = hash(connection, identity.is_rsa, limit);
             let proof = hash.and_then(|hash| {
                 let proof = identity.prove(&mut connection.handle, &mut agent, self.username, hash);
-                connection.wire.wait_for(self.limit, proof)
+                connection.wire.wait_for(limit, proof)
             });
             let outcome = match proof {
                 Ok(Ok(answer)) => Ok(answer),
@@ -156,6 +161,7 @@ impl<'a> Credentials<'a> {
                     continue;
                 }
                 Ok(Err(AgentAuthError::Send(_))) => Err(Fault::Ssh(SshError::Closed)),
+                Err(Fault::TimedOut(_)) if agent.is_signing => return Err(silent_agent()),
                 Err(fault) => Err(fault),
             };
             self.note(connection, outcome, refusals, || name_of(&identity.blob))?;
@@ -165,20 +171,6 @@ impl<'a> Credentials<'a> {
             }
         }
         Ok(())
-    }
-
-    /// How an RSA key signs: as the server says that it can, or else in the way that every server of today can.
-    fn hash(&self, connection: &Connection, is_rsa: bool) -> Result<Option<HashAlg>, Fault> {
-        if !is_rsa {
-            return Ok(None);
-        }
-        let asked = connection.handle.best_supported_rsa_hash();
-        let known = match connection.wire.drive(self.limit, asked) {
-            Ok(known) => known.flatten(),
-            Err(Fault::TimedOut(_)) => None, // the library waits a second for a server that says nothing of it
-            Err(fault) => return Err(fault),
-        };
-        Ok(known.or(Some(HashAlg::Sha512)))
     }
 
     /// Notes a refusal. Other errors end the login; a connection that is cut after a refusal was one refusal too many.
@@ -227,11 +219,29 @@ impl<'a> Credentials<'a> {
     }
 }
 
+/// How an RSA key signs: as the server says that it can, or else in the way that every server of today can.
+fn hash(connection: &Connection, is_rsa: bool, limit: Limit) -> Result<Option<HashAlg>, Fault> {
+    if !is_rsa {
+        return Ok(None);
+    }
+    // The library waits a second for a server that says nothing of it.
+    let asked = connection.handle.best_supported_rsa_hash();
+    let known = connection.wire.drive(limit, asked)?.flatten();
+    Ok(known.or(Some(HashAlg::Sha512)))
+}
+
+/// Not the server's silence, and no reason to try again.
+fn silent_agent() -> SftpError {
+    SftpError::Agent {
+        source: Box::new(io::Error::from(io::ErrorKind::TimedOut).into()),
+    }
+}
+
 /// What the server offers to log in with, such as `publickey,password`. A server that wants nothing lets us in by that.
 pub(super) fn offered(
     connection: &mut Connection,
     username: &str,
-    limit: Duration,
+    limit: Limit,
 ) -> Result<String, SftpError> {
     let asked = connection.handle.authenticate_none(username);
     let wire = &connection.wire;

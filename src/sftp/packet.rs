@@ -208,11 +208,11 @@ fn saturated(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
 }
 
-fn number(rest: &mut &[u8]) -> Option<u32> {
+pub(super) fn number(rest: &mut &[u8]) -> Option<u32> {
     take(rest).map(u32::from_be_bytes)
 }
 
-fn string<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+pub(super) fn string<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     let length = usize::try_from(number(rest)?).ok()?;
     let (string, after) = rest.split_at_checked(length)?;
     *rest = after;

@@ -1,10 +1,9 @@
 //! The way to a session, step by step: the address, the connection, the greeting, the host key, the login.
 //!
 //! Each step takes what the one before gave, so that nothing secret can be sent before the host key was judged.
-//! [`SftpSession::connect`] goes all of it; `check` stops after each step to say what it came to.
+//! All of them together may take the connect timeout. [`SftpSession::connect`] goes all of it; `check` stops after each step to say what it came to.
 
 use std::net::SocketAddr;
-use std::time::Instant;
 
 use russh::client;
 
@@ -12,7 +11,7 @@ use super::host_key::{HostKeyCheck, HostKeyFacts};
 use super::login::{self, Credentials};
 use super::session::ServerFacts;
 use super::subsystem::Subsystem;
-use super::wire::{Connection, Wire};
+use super::wire::{Connection, Limit, Wire};
 use super::{SftpError, SftpSession, SftpSettings, SshError, algorithms, dial};
 use crate::interrupt::Interrupt;
 
@@ -25,7 +24,7 @@ pub fn resolve(settings: &SftpSettings) -> Result<Vec<SocketAddr>, SftpError> {
 pub struct Reached<'a> {
     settings: &'a SftpSettings,
     wire: Wire,
-    until: Instant,
+    limit: Limit,
     /// Who took the connection.
     pub address: SocketAddr,
 }
@@ -34,6 +33,7 @@ pub struct Reached<'a> {
 pub struct Greeted<'a> {
     settings: &'a SftpSettings,
     connection: Connection,
+    limit: Limit,
     /// The greeting, such as `SSH-2.0-AWS_SFTP_1.1`, control characters escaped.
     pub banner: String,
     /// What encrypts the way to the server.
@@ -54,12 +54,12 @@ impl<'a> Reached<'a> {
         addresses: &[SocketAddr],
         interrupt: &Interrupt,
     ) -> Result<Self, SftpError> {
-        let until = Instant::now() + settings.connect_timeout;
-        let (socket, address) = dial::dial(settings, addresses, until, interrupt)?;
+        let limit = Limit::from(settings.connect_timeout);
+        let (socket, address) = dial::dial(settings, addresses, limit.until, interrupt)?;
         Ok(Self {
             settings,
             wire: Wire::new(socket, settings.server(), interrupt.clone())?,
-            until,
+            limit,
             address,
         })
     }
@@ -74,10 +74,9 @@ impl<'a> Reached<'a> {
             ..client::Config::default()
         };
         let server = self.wire.server.clone();
-        let limit = self.until.saturating_duration_since(Instant::now());
         let connection = self
             .wire
-            .greet(config, limit)?
+            .greet(config, self.limit)?
             .map_err(|source| match source {
                 SshError::NothingInCommon { .. } => SftpError::NothingInCommon { server, source },
                 source => SftpError::Handshake { server, source },
@@ -86,6 +85,7 @@ impl<'a> Reached<'a> {
         Ok(Greeted {
             settings: self.settings,
             connection,
+            limit: self.limit,
             banner: heard.banner,
             cipher: heard.cipher,
         })
@@ -110,9 +110,10 @@ impl Trusted<'_> {
         let Greeted {
             settings,
             connection,
+            limit,
             ..
         } = &mut self.greeted;
-        login::offered(connection, &settings.username, settings.connect_timeout)
+        login::offered(connection, &settings.username, *limit)
     }
 
     /// Logs in and opens the SFTP subsystem.
@@ -120,16 +121,14 @@ impl Trusted<'_> {
         let Greeted {
             settings,
             mut connection,
+            limit,
             banner,
             cipher,
         } = self.greeted;
-        credentials.log_in(&mut connection)?;
+        credentials.log_in(&mut connection, limit)?;
         let wire = &connection.wire;
         let subsystem = wire
-            .drive(
-                settings.connect_timeout,
-                Subsystem::open(&connection.handle),
-            )
+            .drive(limit, Subsystem::open(&connection.handle))
             .map_err(|fault| fault.into_error(wire, "start the SFTP subsystem".into()))?;
         tracing::debug!(server = wire.server, banner, cipher, "logged in");
         let facts = ServerFacts {

@@ -40,6 +40,23 @@ pub(super) struct Connection {
     pub(super) entered: bool,
 }
 
+/// How long something may take, be it one wait or several.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limit {
+    whole: Duration,
+    pub(super) until: Instant,
+}
+
+impl From<Duration> for Limit {
+    /// From now on.
+    fn from(whole: Duration) -> Self {
+        Self {
+            whole,
+            until: Instant::now() + whole,
+        }
+    }
+}
+
 /// Why a request got no good answer.
 #[derive(Debug)]
 pub(super) enum Fault {
@@ -79,7 +96,7 @@ impl Wire {
     pub(super) fn greet(
         self,
         config: client::Config,
-        limit: Duration,
+        limit: Limit,
     ) -> Result<Result<Connection, SshError>, SftpError> {
         let heard = self.heard.clone();
         let greeting = async {
@@ -102,7 +119,7 @@ impl Wire {
     /// Waits for the answer to a request, for at most `limit`.
     pub(super) fn drive<T, E: Into<SshError>>(
         &self,
-        limit: Duration,
+        limit: impl Into<Limit>,
         request: impl Future<Output = Result<T, E>>,
     ) -> Result<T, Fault> {
         self.wait_for(limit, request)?
@@ -112,10 +129,10 @@ impl Wire {
     /// Waits for anything, for at most `limit`.
     pub(super) fn wait_for<T>(
         &self,
-        limit: Duration,
+        limit: impl Into<Limit>,
         future: impl Future<Output = T>,
     ) -> Result<T, Fault> {
-        let until = Instant::now() + limit;
+        let Limit { whole, until } = limit.into();
         self.run(async {
             let mut future = pin!(future);
             let mut slices = slices();
@@ -123,7 +140,7 @@ impl Wire {
                 tokio::select! {
                     biased;
                     answer = &mut future => return Ok(answer),
-                    () = sleep_until(until.into()) => return Err(Fault::TimedOut(limit)),
+                    () = sleep_until(until.into()) => return Err(Fault::TimedOut(whole)),
                     _ = slices.tick() => {}
                 }
                 if self.interrupt.must_stop_now() {

@@ -1,9 +1,12 @@
 //! Who is let in: every kind of key file, passphrases, agents; and what is said about those who are not.
 
+use std::ffi::OsStr;
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -189,6 +192,68 @@ fn a_key_file_with_a_damaged_body_is_called_unusable() {
     );
 }
 
+#[test]
+fn a_key_in_an_old_encryption_is_named_with_the_command_that_converts_it() {
+    let home = tempfile::tempdir().unwrap();
+    let plain = home.path().join("plain");
+    keygen(&plain, &["-t", "rsa", "-b", "2048", "-m", "PEM"]);
+    let sshd = SshdBuilder::default()
+        .authorize(&plain.with_extension("pub"))
+        .start();
+    let mut settings = sshd.settings();
+    let ways = [
+        &["-v1", "PBE-SHA1-3DES"][..],
+        &["-v2", "des3"],
+        &["-v2", "aes-256-cbc", "-v2prf", "hmacWithSHA1"],
+    ];
+    for way in ways {
+        let old = home.path().join(way.join(""));
+        let made = Command::new("openssl")
+            .args(["pkcs8", "-topk8", "-passout", "pass:secret", "-in"])
+            .arg(&plain)
+            .arg("-out")
+            .arg(&old)
+            .args(way)
+            .status();
+        assert!(made.unwrap().success());
+        fs::set_permissions(&old, fs::Permissions::from_mode(0o600)).unwrap();
+        settings.authentication = with_key(&old, Some("secret"));
+        let error = connect_error(&settings);
+        assert!(
+            matches!(&error, SftpError::KeyUnsupported { reason, .. } if reason.contains("ssh-keygen -p -f")),
+            "{way:?}: {}",
+            chain(&error)
+        );
+        let converted = Command::new("ssh-keygen")
+            .args(["-q", "-p", "-P", "secret", "-N", "secret", "-f"])
+            .arg(&old)
+            .stdout(Stdio::null())
+            .status();
+        assert!(converted.unwrap().success());
+        put(&mut connect(&settings).unwrap(), &sshd.remote("a"), b"x").unwrap();
+    }
+}
+
+#[test]
+fn an_encrypted_key_with_a_damaged_head_is_no_wrong_passphrase() {
+    let sshd = Sshd::start();
+    let damaged = sshd.directory.path().join("damaged");
+    keygen(
+        &damaged,
+        &["-t", "rsa", "-b", "2048", "-m", "PEM", "-N", "secret"],
+    );
+    let text = fs::read_to_string(&damaged).unwrap();
+    fs::write(&damaged, text.replace("AES-128-CBC,", "AES-128-CBC,no")).unwrap();
+    let mut settings = sshd.settings();
+    settings.authentication = with_key(&damaged, Some("secret"));
+    let error = connect_error(&settings);
+    assert!(
+        matches!(error, SftpError::KeyUnsupported { .. }),
+        "{}",
+        chain(&error)
+    );
+}
+
 struct Agent {
     child: Child,
     socket: PathBuf,
@@ -326,7 +391,7 @@ fn an_agent_that_hangs_is_named_and_not_asked_again() {
     let sshd = Sshd::start();
     let home = tempfile::tempdir().unwrap();
     let silent = home.path().join("silent");
-    let _listener = std::os::unix::net::UnixListener::bind(&silent).unwrap();
+    let _listener = UnixListener::bind(&silent).unwrap();
     let mut settings = sshd.settings();
     settings.connect_timeout = Duration::from_secs(1);
     settings.authentication = with_agent(silent);
@@ -336,6 +401,102 @@ fn an_agent_that_hangs_is_named_and_not_asked_again() {
         "{}",
         chain(&error)
     );
+}
+
+/// An agent that lists the identities of another one, and refuses to sign, `after` some time.
+fn refusing_agent(directory: &Path, other: &Path, after: Duration) -> PathBuf {
+    const SIGN_REQUEST: u8 = 13;
+    const FAILURE: [u8; 5] = [0, 0, 0, 1, 5];
+    let socket = directory.join("refusing");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let other = other.to_owned();
+    std::thread::spawn(move || {
+        let (mut client, _) = listener.accept().unwrap();
+        let mut behind = UnixStream::connect(other).unwrap();
+        while let Some(request) = agent_frame(&mut client) {
+            let answer = if request[4] == SIGN_REQUEST {
+                std::thread::park_timeout(after);
+                FAILURE.to_vec()
+            } else {
+                behind.write_all(&request).unwrap();
+                agent_frame(&mut behind).unwrap()
+            };
+            if client.write_all(&answer).is_err() {
+                return;
+            }
+        }
+    });
+    socket
+}
+
+/// One message of an agent's protocol with its length; None at the end.
+fn agent_frame(stream: &mut UnixStream) -> Option<Vec<u8>> {
+    let mut frame = vec![0; 4];
+    stream.read_exact(&mut frame).ok()?;
+    let length = u32::from_be_bytes(frame[..4].try_into().unwrap());
+    stream.take(length.into()).read_to_end(&mut frame).unwrap();
+    Some(frame)
+}
+
+#[test]
+fn a_login_has_one_limit_and_an_agent_that_does_not_sign_in_time_is_named() {
+    let home = tempfile::tempdir().unwrap();
+    let agent = Agent::start(home.path());
+    let mut builder = SshdBuilder::default();
+    for number in 0..4 {
+        let key = home.path().join(number.to_string());
+        keygen(&key, &["-t", "ed25519"]);
+        agent.add(&key);
+        builder = builder.authorize(&key.with_extension("pub"));
+    }
+    let sshd = builder.start();
+    let mut settings = sshd.settings();
+    let refusing = |name: &str, after| {
+        let directory = home.path().join(name);
+        fs::create_dir(&directory).unwrap();
+        with_agent(refusing_agent(&directory, &agent.socket, after))
+    };
+    settings.authentication = refusing("quick", Duration::ZERO);
+    let error = connect_error(&settings);
+    assert!(
+        matches!(&error, SftpError::Unauthorised { tried, .. } if tried.matches("SHA256").count() == 4),
+        "{}",
+        chain(&error)
+    );
+    // Each refusal is within the limit; all four are not.
+    settings.connect_timeout = Duration::from_secs(2);
+    settings.authentication = refusing("slow", Duration::from_millis(700));
+    let error = connect_error(&settings);
+    assert!(
+        matches!(error, SftpError::Agent { .. }) && !error.is_transient(),
+        "{}",
+        chain(&error)
+    );
+}
+
+#[test]
+fn a_comment_that_is_no_text_hides_no_identity() {
+    let home = tempfile::tempdir().unwrap();
+    let agent = Agent::start(home.path());
+    for (name, comment) in [("latin", &b"J\xf6rg"[..]), ("plain", b"me")] {
+        let status = Command::new("ssh-keygen")
+            .args(["-q", "-t", "ed25519", "-N", "", "-C"])
+            .arg(OsStr::from_bytes(comment))
+            .arg("-f")
+            .arg(home.path().join(name))
+            .status();
+        assert!(status.unwrap().success());
+        agent.add(&home.path().join(name));
+    }
+    for name in ["latin.pub", "plain.pub"] {
+        let public = home.path().join(name);
+        let text = String::from_utf8_lossy(&fs::read(&public).unwrap()).into_owned();
+        fs::write(&public, text).unwrap();
+        let sshd = SshdBuilder::default().authorize(&public).start();
+        let mut settings = sshd.settings();
+        settings.authentication = with_agent(&agent.socket);
+        put(&mut connect(&settings).unwrap(), &sshd.remote("a"), b"x").unwrap();
+    }
 }
 
 #[test]

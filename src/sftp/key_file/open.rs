@@ -6,6 +6,7 @@ use aes::{Aes128, Aes192, Aes256};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use cbc::Decryptor;
+use pkcs8::EncryptedPrivateKeyInfoRef;
 use russh::keys::{self, PrivateKey, decode_secret_key, ssh_key};
 
 use crate::secret::Secret;
@@ -14,6 +15,9 @@ use crate::secret::Secret;
 const ENCRYPTED: &str = "Proc-Type: 4,ENCRYPTED";
 /// The line that says how.
 const CIPHER: &str = "DEK-Info: ";
+
+/// The next command to type for a key that is encrypted in a way which is not known here.
+pub(super) const CONVERT: &str = "convert it: ssh-keygen -p -f KEY";
 
 /// Why there is no key.
 #[derive(Debug, PartialEq, Eq)]
@@ -26,9 +30,11 @@ pub(super) enum Unopened {
 
 /// The key in `text`, whose format is known to be one that can be read; `passphrase` if and only if it is encrypted.
 pub(super) fn open(text: &str, passphrase: Option<&str>) -> Result<PrivateKey, Unopened> {
+    let damaged = || Unopened::Unusable("the key in it is damaged".into());
     let decoded = match passphrase {
         Some(passphrase) if is_old_pem(text) => {
-            let clear = decrypt_old_pem(text, passphrase).ok_or(Unopened::Passphrase)?;
+            let body = old_body(text).ok_or_else(damaged)?;
+            let clear = body.decrypt(passphrase).ok_or(Unopened::Passphrase)?;
             decode_secret_key(clear.reveal(), None)
         }
         passphrase => decode_secret_key(text, passphrase),
@@ -39,9 +45,37 @@ pub(super) fn open(text: &str, passphrase: Option<&str>) -> Result<PrivateKey, U
         | keys::Error::SshKey(
             ssh_key::Error::AlgorithmUnknown | ssh_key::Error::AlgorithmUnsupported { .. },
         ) => Unopened::Unusable(format!("it is of a kind that is not known here ({error})")),
+        error if passphrase.is_some() && is_of_old_encryption(text, &error) => {
+            Unopened::Unusable(format!("it is encrypted in an old way; {CONVERT}"))
+        }
         _ if passphrase.is_some() => Unopened::Passphrase,
-        _ => Unopened::Unusable("the key in it is damaged".into()),
+        _ => damaged(),
     })
+}
+
+/// Whether a PKCS#8 file is encrypted in a way that the library does not know, whatever the passphrase: PBES1, or PBES2 with
+/// 3DES or SHA-1.
+fn is_of_old_encryption(text: &str, error: &keys::Error) -> bool {
+    match error {
+        keys::Error::Pkcs8(pkcs8::Error::EncryptedPrivateKey(error)) => {
+            *error != pkcs8::pkcs5::Error::DecryptFailed
+        }
+        // Its outside, which no passphrase is needed for.
+        keys::Error::Der(_) | keys::Error::Pkcs8(pkcs8::Error::Asn1(_)) => {
+            body(text.trim_start().lines().skip(1))
+                .is_some_and(|body| EncryptedPrivateKeyInfoRef::try_from(&body[..]).is_err())
+        }
+        _ => false,
+    }
+}
+
+/// The bytes that stand in a PEM file from the first of these lines to the one that ends it.
+fn body<'a>(lines: impl Iterator<Item = &'a str>) -> Option<Vec<u8>> {
+    let text: String = lines
+        .map(str::trim)
+        .take_while(|line| !line.starts_with('-'))
+        .collect();
+    STANDARD.decode(text).ok()
 }
 
 /// Whether the text is encrypted in the way that OpenSSL had before PKCS#8.
@@ -71,27 +105,45 @@ pub(super) struct OldCipher<'a> {
     iv: &'a str,
 }
 
-/// The same PEM file in the clear ("PEM encryption format" in OpenSSL's manual page PEM_read_bio_PrivateKey(3)).
-fn decrypt_old_pem(text: &str, passphrase: &str) -> Option<Secret> {
+/// What is encrypted of such a text.
+struct OldBody<'a> {
+    /// The line that begins the file.
+    begin: &'a str,
+    key_bytes: usize,
+    iv: [u8; 16],
+    bytes: Vec<u8>,
+}
+
+fn old_body(text: &str) -> Option<OldBody<'_>> {
     let OldCipher { key_bytes, iv } = old_cipher(text).ok()?;
     let iv: [u8; 16] = u128::from_str_radix(iv, 16).ok()?.to_be_bytes();
     let mut lines = text.trim_start().lines();
     let begin = lines.next()?;
-    let body: String = lines
-        .skip_while(|line| !line.trim().is_empty())
-        .map(str::trim)
-        .take_while(|line| !line.starts_with('-'))
-        .collect();
-    let mut bytes = STANDARD.decode(body).ok()?;
-    let key = old_key(passphrase.as_bytes(), &iv[..8], key_bytes);
-    let clear = match key_bytes {
-        16 => decrypt::<Decryptor<Aes128>>(&key, &iv, &mut bytes),
-        24 => decrypt::<Decryptor<Aes192>>(&key, &iv, &mut bytes),
-        _ => decrypt::<Decryptor<Aes256>>(&key, &iv, &mut bytes),
-    }?;
-    let clear = STANDARD.encode(clear);
-    let end = begin.replacen("BEGIN", "END", 1);
-    Some(Secret::new(format!("{begin}\n{clear}\n{end}\n")))
+    let bytes = body(lines.skip_while(|line| !line.trim().is_empty()))?;
+    Some(OldBody {
+        begin,
+        key_bytes,
+        iv,
+        bytes,
+    })
+}
+
+impl OldBody<'_> {
+    /// The same PEM file in the clear ("PEM encryption format" in OpenSSL's manual page PEM_read_bio_PrivateKey(3)); None if
+    /// the passphrase is another.
+    fn decrypt(mut self, passphrase: &str) -> Option<Secret> {
+        let (iv, bytes) = (&self.iv, &mut self.bytes);
+        let key = old_key(passphrase.as_bytes(), &iv[..8], self.key_bytes);
+        let clear = match self.key_bytes {
+            16 => decrypt::<Decryptor<Aes128>>(&key, iv, bytes),
+            24 => decrypt::<Decryptor<Aes192>>(&key, iv, bytes),
+            _ => decrypt::<Decryptor<Aes256>>(&key, iv, bytes),
+        }?;
+        let clear = STANDARD.encode(clear);
+        let begin = self.begin;
+        let end = begin.replacen("BEGIN", "END", 1);
+        Some(Secret::new(format!("{begin}\n{clear}\n{end}\n")))
+    }
 }
 
 fn decrypt<'a, D: BlockModeDecrypt + KeyIvInit>(
