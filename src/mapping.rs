@@ -99,6 +99,9 @@ pub struct MappedColumn {
 pub struct SourcePlan {
     /// For each column of the mapping, the index in this source's header; `None` where an NDJSON source has no such key.
     pub cells: Vec<Option<usize>>,
+    /// For each column of the mapping, how many from it on stand side by side in this source, in the same order, and are
+    /// copied as they are: neither identifiers nor of a source without a text for each record.
+    pub runs: Vec<usize>,
     /// The index of the country column.
     pub country: Option<usize>,
     /// For each column of the rejects file, the index in this source's header.
@@ -284,7 +287,7 @@ fn plan(
     rejects_header: &[String],
     warnings: &mut Vec<String>,
 ) -> Result<SourcePlan, MappingError> {
-    let cells = columns
+    let cells: Vec<_> = columns
         .iter()
         .map(|column| {
             let optional = may_lack_columns(source) && !column.target.is_identifier()
@@ -308,10 +311,28 @@ fn plan(
         })
         .collect();
     Ok(SourcePlan {
+        runs: runs(source, columns, &cells),
         cells,
         country,
         reject_cells,
     })
+}
+
+/// See [`SourcePlan::runs`].
+fn runs(source: &Source, columns: &[MappedColumn], cells: &[Option<usize>]) -> Vec<usize> {
+    let mut runs = vec![0; cells.len()];
+    if source.format != SourceFormat::Csv {
+        return runs;
+    }
+    for index in (0..cells.len()).rev() {
+        if columns[index].target.is_identifier() {
+            continue;
+        }
+        let next = cells[index].map(|cell| cell + 1);
+        let follows = next.is_some() && cells.get(index + 1) == Some(&next);
+        runs[index] = 1 + if follows { runs[index + 1] } else { 0 };
+    }
+    runs
 }
 
 /// NDJSON has no header: its first rows may lack a key that later ones have.

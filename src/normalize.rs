@@ -147,7 +147,8 @@ impl<'a> Visit<'a> {
         }
         let faults_from = self.batch.repairs.len();
         let mut identifier_bytes = 0;
-        for (index, column) in mapping.columns.iter().enumerate() {
+        let mut index = 0;
+        while let Some(column) = mapping.columns.get(index) {
             if index == self.identifiers {
                 identifier_bytes = self.batch.row_bytes.len() - start;
                 self.check_identified(faults_from)?;
@@ -155,12 +156,12 @@ impl<'a> Visit<'a> {
             if index > 0 {
                 self.batch.row_bytes.push(b',');
             }
-            match &column.target {
-                ProfileColumn::Email => self.email(row, index)?,
-                ProfileColumn::PhoneNumber => self.phone(row, index)?,
-                ProfileColumn::ExternalID => self.external_id(row, index)?,
-                _ => self.text(row, index)?,
-            }
+            index += match &column.target {
+                ProfileColumn::Email => self.email(row, index).map(|()| 1),
+                ProfileColumn::PhoneNumber => self.phone(row, index).map(|()| 1),
+                ProfileColumn::ExternalID => self.external_id(row, index).map(|()| 1),
+                _ => self.texts(row, index),
+            }?;
         }
         if mapping.columns.len() == self.identifiers {
             identifier_bytes = self.batch.row_bytes.len() - start;
@@ -313,6 +314,26 @@ impl<'a> Visit<'a> {
         Ok(())
     }
 
+    /// Column `index`, and those after it that can be copied from the record together with it. How many these are.
+    #[inline]
+    fn texts(&mut self, row: &impl Record, index: usize) -> Result<usize, Refusal> {
+        let run = self.plan.runs[index];
+        if run > 1
+            && let Some(first) = self.plan.cells[index]
+        {
+            let as_it_is = |at: &usize| row.bare_cell(*at).is_some_and(cell::is_trimmed);
+            let together = (first..first + run).take_while(as_it_is).count();
+            if together > 1
+                && let Some(text) = row.bare_cells(first..first + together)
+            {
+                self.batch.row_bytes.extend_from_slice(text);
+                return Ok(together);
+            }
+        }
+        self.text(row, index)?;
+        Ok(1)
+    }
+
     fn text(&mut self, row: &impl Record, index: usize) -> Result<(), Refusal> {
         if let Some(at) = self.plan.cells[index]
             && let Some(text) = row.bare_cell(at)
@@ -418,10 +439,10 @@ mod tests {
     use crate::job::file::JobFile;
 
     /// The rows and the codes of rejections that `csv` becomes under `job`.
-    fn normalized(job: &str, csv: &'static str) -> (String, Vec<&'static str>) {
+    fn normalized(job: &str, csv: &str) -> (String, Vec<&'static str>) {
         let file = JobFile::parse(&format!("name = \"x\"\n{job}")).unwrap();
         let job = Job::from_file(file, std::path::Path::new(""), &Environment::default()).unwrap();
-        let stream = Box::new(csv.as_bytes());
+        let stream = Box::new(std::io::Cursor::new(csv.as_bytes().to_vec()));
         let audience =
             Audience::from_stream("a.csv".to_owned(), stream, job.audience.files().unwrap())
                 .unwrap();
@@ -440,6 +461,32 @@ mod tests {
             );
         }
         (String::from_utf8(rows).unwrap(), codes)
+    }
+
+    proptest::proptest! {
+        /// Between semicolons every cell is taken by itself.
+        #[test]
+        fn cells_that_are_copied_together_are_those_that_are_taken_one_by_one(
+            rows in proptest::collection::vec(proptest::array::uniform6("[a-zé1 ]{0,3}|\"x[,;]\"\"y\"|\"\""), 1..6),
+            order in proptest::sample::subsequence(vec!["a", "b", "c", "d", "e", "f"], 1..=6),
+            swapped: bool,
+        ) {
+            let mut order = order;
+            if swapped {
+                order.reverse();
+            }
+            let columns: String = order.iter().map(|name| format!("{name} = \"{name}\"\n")).collect();
+            let written = |delimiter: &str| {
+                let job = format!("[audience]\nfiles = [\"a.csv\"]\ndelimiter = \"{delimiter}\"\n[columns]\nid = \"ExternalID\"\n{columns}");
+                let mut text = ["a", "b", "c", "id", "d", "e", "f"].join(delimiter) + "\n";
+                for (number, [a, b, c, d, e, f]) in rows.iter().enumerate() {
+                    let id = number.to_string();
+                    text += &([a, b, c, &id, d, e, f].map(String::as_str).join(delimiter) + "\n");
+                }
+                normalized(&job, &text)
+            };
+            proptest::prop_assert_eq!(written(","), written(";"));
+        }
     }
 
     #[test]

@@ -25,6 +25,12 @@ pub trait Record {
     fn bare_cell(&self, _column: usize) -> Option<&[u8]> {
         None
     }
+
+    /// The cells of these columns and the commas between them, as they stand in the record. Only columns that each have a
+    /// [`Self::bare_cell`] are asked for; `None` where they do not stand side by side.
+    fn bare_cells(&self, _columns: std::ops::Range<usize>) -> Option<&[u8]> {
+        None
+    }
 }
 
 /// Why a record could not be read as a row.

@@ -4,6 +4,7 @@
 //! it reads: a block may begin with one that stands in the middle of the file.
 
 use std::io::Read;
+use std::ops::Range;
 
 use memchr::memchr;
 
@@ -22,6 +23,8 @@ trait Cells {
     fn fault(&self) -> Option<RecordFault>;
     /// The cell if it stands there without quotes around it, as far as the reader can tell.
     fn unquoted(&self, column: usize) -> Option<&[u8]>;
+    /// These cells as they stand there, with the delimiters between them.
+    fn side_by_side(&self, columns: Range<usize>) -> Option<&[u8]>;
 }
 
 impl Cells for simd_csv::ZeroCopyByteRecord<'_> {
@@ -52,6 +55,15 @@ impl Cells for simd_csv::ZeroCopyByteRecord<'_> {
     fn unquoted(&self, column: usize) -> Option<&[u8]> {
         self.get(column).filter(|cell| cell.first() != Some(&b'"'))
     }
+
+    #[inline]
+    fn side_by_side(&self, columns: Range<usize>) -> Option<&[u8]> {
+        let record = self.as_slice();
+        let place = |cell: &[u8]| cell.as_ptr().addr() - record.as_ptr().addr();
+        let begin = place(self.get(columns.start)?);
+        let last = self.get(columns.end.checked_sub(1)?)?;
+        record.get(begin..place(last) + last.len())
+    }
 }
 
 impl Cells for csv::ByteRecord {
@@ -76,6 +88,10 @@ impl Cells for csv::ByteRecord {
     }
 
     fn unquoted(&self, _: usize) -> Option<&[u8]> {
+        None
+    }
+
+    fn side_by_side(&self, _: Range<usize>) -> Option<&[u8]> {
         None
     }
 }
@@ -111,6 +127,11 @@ impl<C: Cells> Record for Row<'_, C> {
         } else {
             None
         }
+    }
+
+    #[inline]
+    fn bare_cells(&self, columns: Range<usize>) -> Option<&[u8]> {
+        self.cells.side_by_side(columns)
     }
 }
 

@@ -47,9 +47,15 @@ pub fn clean<'a>(cell: &'a [u8], scratch: &'a mut Vec<u8>) -> Cleaned<'a> {
 /// Cleans a cell that is known to hold no control characters.
 #[inline]
 pub fn trim_bare(cell: &[u8]) -> &[u8] {
+    if is_trimmed(cell) { cell } else { trim(cell).0 }
+}
+
+/// Whether it is seen at once that a cell has no blanks around it.
+#[inline]
+pub fn is_trimmed(cell: &[u8]) -> bool {
     match (cell.first(), cell.last()) {
-        (Some(first), Some(last)) if first.is_ascii_graphic() && last.is_ascii_graphic() => cell,
-        _ => trim(cell).0,
+        (Some(first), Some(last)) => first.is_ascii_graphic() && last.is_ascii_graphic(),
+        _ => true,
     }
 }
 
