@@ -475,7 +475,8 @@ mod tests {
             if swapped {
                 order.reverse();
             }
-            let columns: String = order.iter().map(|name| format!("{name} = \"{name}\"\n")).collect();
+            let columns: Vec<String> = order.iter().map(|name| format!("{name} = \"{name}\"\n")).collect();
+            let columns = columns.concat();
             let written = |delimiter: &str| {
                 let job = format!("[audience]\nfiles = [\"a.csv\"]\ndelimiter = \"{delimiter}\"\n[columns]\nid = \"ExternalID\"\n{columns}");
                 let mut text = ["a", "b", "c", "id", "d", "e", "f"].join(delimiter) + "\n";
