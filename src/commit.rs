@@ -178,8 +178,11 @@ impl<'a> Commit<'a> {
     /// Makes room for the keys of an audience whose size is known, by what its first rows take.
     fn expect_keys(&mut self, first: &Batch) {
         let all_bytes = self.meter.source_bytes.get().copied().unwrap_or(0);
-        let rows = u128::from(first.records) * u128::from(all_bytes)
-            / u128::from(first.consumed_bytes.max(1));
+        let rows = u128::from(first.records) * u128::from(all_bytes);
+        // Where no bytes are counted the tables grow as they must.
+        let Some(rows) = rows.checked_div(first.consumed_bytes.into()) else {
+            return;
+        };
         let rows = u64::try_from(rows).unwrap_or(u64::MAX).min(self.remaining);
         match &mut self.keys {
             None => {}

@@ -200,8 +200,10 @@ impl Spool {
 
     /// Adds a copy of one finished row, whose first `identifier_bytes` are its identifier cells, to the part in hand.
     pub fn push(&mut self, row: &[u8], identifier_bytes: usize) -> Result<(), SpoolError> {
-        let kept = std::mem::take(&mut self.kept);
-        self.hand_over(kept)?;
+        if !self.kept.runs.is_empty() {
+            let kept = std::mem::take(&mut self.kept);
+            self.hand_over(kept)?;
+        }
         self.count(row, identifier_bytes);
         self.copied.extend_from_slice(row);
         if self.copied.len() >= BUFFER_BYTES - (BUFFER_BYTES >> 4) {
