@@ -27,8 +27,8 @@ def section(cases, rounds):
         "### From 1 to 100 million rows",
         "",
         f"Files of 129 bytes a row, formatted into parts on disk; {rounds} rounds, every command once in each. Median (least-most). The"
-        " ratios are by row, to the 10 million rows of the same round. The parts of 100 million rows are more than the page cache"
-        " holds besides the file: there the wall has the disk in it, and processor time says how the work grows.",
+        " ratios are by row, to the 10 million rows of the same round. 100 million rows and their parts are more than the page cache"
+        " holds: there the wall has the disk in it, and processor time says how the work grows.",
         "",
         f"Machine: {timing.machine()}.",
         "",
