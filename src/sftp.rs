@@ -64,7 +64,7 @@ pub struct SftpSettings {
     pub accept_new_host_key: bool,
     /// Unacknowledged bytes in flight; at least one packet (32,000 bytes) is used.
     pub window_bytes: usize,
-    /// Limit for name to greeting over all addresses, and once more for logging in.
+    /// Limit from the first attempt to connect, over all addresses, to the open subsystem. Looking the name up is not counted.
     pub connect_timeout: Duration,
     /// An upload without one acknowledged byte for this long, or a request without an answer, is given up.
     pub stall_timeout: Duration,

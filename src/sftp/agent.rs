@@ -1,8 +1,9 @@
 //! The identities of an ssh-agent, and what tells the server that one of them is ours.
 
 use std::future::Future;
-use std::path::PathBuf;
+use std::io::ErrorKind;
 use std::sync::PoisonError;
+use std::time::Instant;
 
 use russh::client::{AuthResult, Handle};
 use russh::keys::agent::AgentIdentity;
@@ -22,14 +23,16 @@ use super::packet::{number, string};
 /// `SSH_AGENTC_REQUEST_IDENTITIES` in a frame, and the first byte of its answer (draft-ietf-sshm-ssh-agent, section 3.5).
 const REQUEST_IDENTITIES: [u8; 5] = [0, 0, 0, 1, 11];
 const IDENTITIES_ANSWER: u8 = 12;
+/// `SSH_AGENT_FAILURE`, as a locked agent answers.
+const FAILURE: u8 = 5;
 /// The longest answer (OpenSSH's own limit).
 const LONGEST_ANSWER: usize = 256 * 1024;
 
 /// A connection to an agent.
 pub(super) struct Agent {
     client: AgentClient<UnixStream>,
-    /// It was asked for a signature and has not answered.
-    pub(super) is_signing: bool,
+    /// When it was asked for a signature that it has not given.
+    pub(super) asked: Option<Instant>,
 }
 
 /// A key that an agent holds the private half of, or a certificate of one.
@@ -44,19 +47,23 @@ impl AgentIdentities {
     /// Connects to the agent and asks for its identities, the one that was accepted before at the head. One that is of no
     /// kind that is known here is left out.
     pub(super) async fn ask(&self) -> Result<(Agent, Vec<Identity>), keys::Error> {
-        let socket = match &self.socket {
-            Some(socket) => socket.clone(),
-            None => std::env::var_os("SSH_AUTH_SOCK")
-                .map(PathBuf::from)
-                .ok_or(keys::Error::EnvVar("SSH_AUTH_SOCK"))?,
+        let mut stream = if let Some(socket) = &self.socket {
+            UnixStream::connect(socket).await?
+        } else {
+            let socket =
+                std::env::var_os("SSH_AUTH_SOCK").ok_or(keys::Error::EnvVar("SSH_AUTH_SOCK"))?;
+            let connected = UnixStream::connect(socket).await;
+            connected.map_err(|error| match error.kind() {
+                ErrorKind::NotFound => keys::Error::BadAuthSock,
+                _ => error.into(),
+            })?
         };
-        let mut stream = UnixStream::connect(socket).await?;
         let mut identities = listed(&mut stream).await?;
         let before = self.lock().clone();
         identities.sort_by_key(|identity| before.as_ref() != Some(&identity.blob));
         let agent = Agent {
             client: AgentClient::connect(stream),
-            is_signing: false,
+            asked: None,
         };
         Ok((agent, identities))
     }
@@ -81,10 +88,10 @@ async fn listed(stream: &mut UnixStream) -> Result<Vec<Identity>, keys::Error> {
     let mut answer = vec![0; length];
     stream.read_exact(&mut answer).await?;
     match answer.split_first() {
-        Some((&IDENTITIES_ANSWER, rest)) => identities(rest),
-        _ => None,
+        Some((&IDENTITIES_ANSWER, rest)) => identities(rest).ok_or(keys::Error::AgentProtocolError),
+        Some((&FAILURE, _)) => Err(keys::Error::AgentFailure),
+        _ => Err(keys::Error::AgentProtocolError),
     }
-    .ok_or(keys::Error::AgentProtocolError)
 }
 
 /// The identities of an answer, those aside that the library cannot read; none where the answer breaks off.
@@ -163,9 +170,9 @@ impl Signer for Agent {
         hash: Option<HashAlg>,
         to_sign: Vec<u8>,
     ) -> Result<Vec<u8>, AgentAuthError> {
-        self.is_signing = true;
+        self.asked = Some(Instant::now());
         let signed = self.client.auth_sign(key, hash, to_sign).await;
-        self.is_signing = false;
+        self.asked = None;
         signed
     }
 }

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use russh::client::AuthResult;
 use russh::keys::{HashAlg, PrivateKey, PrivateKeyWithHashAlg};
@@ -130,10 +131,11 @@ impl<'a> Credentials<'a> {
         refusals: &mut Refusals,
     ) -> Result<(), SftpError> {
         let limit = refusals.limit;
+        let begun = Instant::now();
         let asked = connection.wire.wait_for(limit, choice.ask());
         let (mut agent, mut identities) = asked
             .map_err(|fault| match fault {
-                Fault::TimedOut(_) => silent_agent(),
+                Fault::TimedOut(whole) if is_to_blame(begun, whole) => silent_agent(),
                 fault => fault.into_error(&connection.wire, "ask the ssh-agent".into()),
             })?
             .map_err(|source| SftpError::Agent {
@@ -161,7 +163,11 @@ impl<'a> Credentials<'a> {
                     continue;
                 }
                 Ok(Err(AgentAuthError::Send(_))) => Err(Fault::Ssh(SshError::Closed)),
-                Err(Fault::TimedOut(_)) if agent.is_signing => return Err(silent_agent()),
+                Err(Fault::TimedOut(whole))
+                    if agent.asked.is_some_and(|asked| is_to_blame(asked, whole)) =>
+                {
+                    return Err(silent_agent());
+                }
                 Err(fault) => Err(fault),
             };
             self.note(connection, outcome, refusals, || name_of(&identity.blob))?;
@@ -228,6 +234,11 @@ fn hash(connection: &Connection, is_rsa: bool, limit: Limit) -> Result<Option<Ha
     let asked = connection.handle.best_supported_rsa_hash();
     let known = connection.wire.drive(limit, asked)?.flatten();
     Ok(known.or(Some(HashAlg::Sha512)))
+}
+
+/// Whether an agent that was asked at this time took most of the whole limit, and not the server before it.
+fn is_to_blame(asked: Instant, whole: Duration) -> bool {
+    asked.elapsed() >= whole / 2
 }
 
 /// Not the server's silence, and no reason to try again.

@@ -235,7 +235,7 @@ fn a_key_in_an_old_encryption_is_named_with_the_command_that_converts_it() {
 }
 
 #[test]
-fn an_encrypted_key_with_a_damaged_head_is_no_wrong_passphrase() {
+fn an_encrypted_key_that_is_damaged_is_no_wrong_passphrase() {
     let sshd = Sshd::start();
     let damaged = sshd.directory.path().join("damaged");
     keygen(
@@ -243,15 +243,29 @@ fn an_encrypted_key_with_a_damaged_head_is_no_wrong_passphrase() {
         &["-t", "rsa", "-b", "2048", "-m", "PEM", "-N", "secret"],
     );
     let text = fs::read_to_string(&damaged).unwrap();
-    fs::write(&damaged, text.replace("AES-128-CBC,", "AES-128-CBC,no")).unwrap();
+    let pkcs8 = sshd.directory.path().join("pkcs8");
+    keygen(
+        &pkcs8,
+        &["-t", "rsa", "-b", "2048", "-m", "PKCS8", "-N", "secret"],
+    );
+    let whole = fs::read_to_string(&pkcs8).unwrap();
+    let lines: Vec<&str> = whole.lines().collect();
+    let cut = [&lines[..5], &lines[7..]].concat().join("\n");
     let mut settings = sshd.settings();
     settings.authentication = with_key(&damaged, Some("secret"));
-    let error = connect_error(&settings);
-    assert!(
-        matches!(error, SftpError::KeyUnsupported { .. }),
-        "{}",
-        chain(&error)
-    );
+    for text in [
+        text.replace("AES-128-CBC,", "AES-128-CBC,no"),
+        cut,
+        whole.replacen(lines[3], &lines[3][1..], 1),
+    ] {
+        fs::write(&damaged, &text).unwrap();
+        let error = connect_error(&settings);
+        assert!(
+            matches!(&error, SftpError::KeyUnsupported { reason, .. } if reason.contains("damaged")),
+            "{text}{}",
+            chain(&error)
+        );
+    }
 }
 
 struct Agent {
@@ -463,9 +477,16 @@ fn a_login_has_one_limit_and_an_agent_that_does_not_sign_in_time_is_named() {
         "{}",
         chain(&error)
     );
-    // Each refusal is within the limit; all four are not.
+    // Each refusal is within the limit; all four are not, and none of them alone is to blame.
     settings.connect_timeout = Duration::from_secs(2);
     settings.authentication = refusing("slow", Duration::from_millis(700));
+    let error = connect_error(&settings);
+    assert!(
+        matches!(error, SftpError::TimedOut { limit, .. } if limit == settings.connect_timeout),
+        "{}",
+        chain(&error)
+    );
+    settings.authentication = refusing("hanging", Duration::from_mins(1));
     let error = connect_error(&settings);
     assert!(
         matches!(error, SftpError::Agent { .. }) && !error.is_transient(),

@@ -22,6 +22,8 @@ pub(super) fn server(
 ) {
     let can_log_in = key(&mut delivery.sftp, can_log_in, surroundings, findings);
     let settings = &delivery.sftp;
+    // Opening a key may take as long as a login may.
+    let credentials = can_log_in.then(|| Credentials::load(settings));
     let begun = findings.checks.len();
     let trusted = trusted(settings, surroundings, findings);
     // Those that need one which failed.
@@ -42,13 +44,13 @@ pub(super) fn server(
     let methods = findings.note(Name::Methods, methods, |methods| {
         format!("the server offers {methods}").into()
     });
-    let session = match (methods, can_log_in) {
-        (Some(_), true) => log_in(settings, trusted, findings),
+    let session = match (methods, credentials) {
+        (Some(_), Some(credentials)) => log_in(settings, trusted, credentials, findings),
         (None, _) => {
             findings.skip(Name::Login, "the one above must work first");
             None
         }
-        (_, false) => {
+        (_, None) => {
             findings.skip(Name::Login, "the secrets and the key must be right first");
             None
         }
@@ -171,9 +173,10 @@ fn trusted<'a>(
 fn log_in(
     settings: &SftpSettings,
     trusted: Trusted<'_>,
+    credentials: Result<Credentials<'_>, SftpError>,
     findings: &mut Findings,
 ) -> Option<SftpSession> {
-    let session = Credentials::load(settings)
+    let session = credentials
         .and_then(|credentials| trusted.log_in(&credentials))
         .map_err(Error::from);
     findings.note(Name::Login, session, |_| {

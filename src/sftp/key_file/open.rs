@@ -6,7 +6,7 @@ use aes::{Aes128, Aes192, Aes256};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use cbc::Decryptor;
-use pkcs8::EncryptedPrivateKeyInfoRef;
+use pkcs8::{EncryptedPrivateKeyInfoRef, SecretDocument};
 use russh::keys::{self, PrivateKey, decode_secret_key, ssh_key};
 
 use crate::secret::Secret;
@@ -45,28 +45,31 @@ pub(super) fn open(text: &str, passphrase: Option<&str>) -> Result<PrivateKey, U
         | keys::Error::SshKey(
             ssh_key::Error::AlgorithmUnknown | ssh_key::Error::AlgorithmUnsupported { .. },
         ) => Unopened::Unusable(format!("it is of a kind that is not known here ({error})")),
-        error if passphrase.is_some() && is_of_old_encryption(text, &error) => {
-            Unopened::Unusable(format!("it is encrypted in an old way; {CONVERT}"))
+        _ if passphrase.is_none() => damaged(),
+        keys::Error::Decode(_) => damaged(),
+        keys::Error::Pkcs8(pkcs8::Error::EncryptedPrivateKey(error))
+            if error != pkcs8::pkcs5::Error::DecryptFailed =>
+        {
+            of_old_encryption()
         }
-        _ if passphrase.is_some() => Unopened::Passphrase,
-        _ => damaged(),
+        keys::Error::Der(_) | keys::Error::Pkcs8(pkcs8::Error::Asn1(_)) => {
+            let body = body(text.trim_start().lines().skip(1));
+            match body.map(|body| SecretDocument::try_from(&body[..])) {
+                Some(Ok(whole)) => match whole.decode_msg::<EncryptedPrivateKeyInfoRef<'_>>() {
+                    Ok(_) => Unopened::Passphrase,
+                    Err(_) => of_old_encryption(),
+                },
+                _ => damaged(),
+            }
+        }
+        _ => Unopened::Passphrase,
     })
 }
 
-/// Whether a PKCS#8 file is encrypted in a way that the library does not know, whatever the passphrase: PBES1, or PBES2 with
-/// 3DES or SHA-1.
-fn is_of_old_encryption(text: &str, error: &keys::Error) -> bool {
-    match error {
-        keys::Error::Pkcs8(pkcs8::Error::EncryptedPrivateKey(error)) => {
-            *error != pkcs8::pkcs5::Error::DecryptFailed
-        }
-        // Its outside, which no passphrase is needed for.
-        keys::Error::Der(_) | keys::Error::Pkcs8(pkcs8::Error::Asn1(_)) => {
-            body(text.trim_start().lines().skip(1))
-                .is_some_and(|body| EncryptedPrivateKeyInfoRef::try_from(&body[..]).is_err())
-        }
-        _ => false,
-    }
+/// A PKCS#8 file is encrypted in a way that the library does not know, whatever the passphrase: PBES1, or PBES2 with 3DES or
+/// SHA-1.
+fn of_old_encryption() -> Unopened {
+    Unopened::Unusable(format!("it is encrypted in an old way; {CONVERT}"))
 }
 
 /// The bytes that stand in a PEM file from the first of these lines to the one that ends it.
