@@ -24,6 +24,10 @@ use waiting::{Loser, Waiting, spill};
 /// The guard on rejections is not asked before so many rows were read: a small file with one bad row is no disaster.
 pub const GUARD_AFTER_ROWS: u64 = 1_000;
 
+/// How many rows an audience has is not guessed before so many bytes of it were read: a first file of few short rows says
+/// little of the others.
+const GUESSED_FROM_BYTES: u64 = 1_000_000;
+
 /// Why rows were not committed.
 #[derive(Debug, thiserror::Error)]
 pub enum CommitError {
@@ -106,6 +110,8 @@ pub struct Commit<'a> {
     parts_directory: PathBuf,
     /// Records that may still be read, under `--limit`.
     remaining: u64,
+    /// Whether the index has room for the keys of all rows.
+    is_room_made: bool,
 }
 
 impl<'a> Commit<'a> {
@@ -145,6 +151,7 @@ impl<'a> Commit<'a> {
             counts: Counts::default(),
             parts_directory,
             remaining: limit.unwrap_or(u64::MAX),
+            is_room_made: false,
         })
     }
 
@@ -160,8 +167,8 @@ impl<'a> Commit<'a> {
 
     /// Commits the next batch. False when no more is wanted: the limit of rows is reached.
     pub fn batch(&mut self, mut batch: Batch) -> Result<bool, CommitError> {
-        if batch.sequence == 0 {
-            self.expect_keys(&batch);
+        if !self.is_room_made {
+            self.make_room_for_keys(&batch);
         }
         batch.truncate(u32::try_from(self.remaining).unwrap_or(u32::MAX));
         self.remaining -= u64::from(batch.records);
@@ -175,20 +182,35 @@ impl<'a> Commit<'a> {
         Ok(self.remaining > 0)
     }
 
-    /// Makes room for the keys of an audience whose size is known, by what its first rows take.
-    fn expect_keys(&mut self, first: &Batch) {
-        let all_bytes = self.meter.source_bytes.get().copied().unwrap_or(0);
-        let rows = u128::from(first.records) * u128::from(all_bytes);
-        // Where no bytes are counted the tables grow as they must.
-        let Some(rows) = rows.checked_div(first.consumed_bytes.into()) else {
+    /// Makes room for the keys of all rows, once it is known how many these are: by the sources' own word, or by how many
+    /// the first megabyte holds. Otherwise the index grows as it must.
+    fn make_room_for_keys(&mut self, batch: &Batch) {
+        let told: Option<u64> = self.sources.iter().map(|source| source.rows).sum();
+        let Some(rows) = told.or_else(|| self.guessed_rows(batch)) else {
             return;
         };
-        let rows = u64::try_from(rows).unwrap_or(u64::MAX).min(self.remaining);
+        self.is_room_made = true;
+        let rows = rows.min(self.remaining);
         match &mut self.keys {
             None => {}
-            Some(Keys::First { seen, .. }) => seen.expect(rows),
-            Some(Keys::Last { places, .. } | Keys::Fail { places, .. }) => places.expect(rows),
+            Some(Keys::First { seen, .. }) => seen.make_room(rows),
+            Some(Keys::Last { places, .. } | Keys::Fail { places, .. }) => places.make_room(rows),
         }
+    }
+
+    /// How many rows the audience has, if they are all as long as those up to the end of `batch`. None of an audience that
+    /// does not tell its size, and while too little was read.
+    fn guessed_rows(&self, batch: &Batch) -> Option<u64> {
+        let source = self.sources.get(batch.source.0 as usize)?;
+        let all_bytes = *self.meter.source_bytes.get()?;
+        let read = batch.consumed_bytes;
+        // The bytes of columns are counted by the group, before or after their rows came.
+        if source.format.is_columnar() || read < GUESSED_FROM_BYTES.min(all_bytes) {
+            return None;
+        }
+        let rows = u128::from(self.counts.rows_read + u64::from(batch.records));
+        let rows = (rows * u128::from(all_bytes)).checked_div(read.into())?;
+        Some(u64::try_from(rows).unwrap_or(u64::MAX))
     }
 
     /// Ends the last part. What was counted.

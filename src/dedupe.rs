@@ -84,8 +84,8 @@ impl SeenKeys {
         }
     }
 
-    /// Makes room for about so many keys: an index that knows how many come need not grow.
-    pub fn expect(&mut self, keys: u64) {
+    /// Makes room for about so many keys, or for as many as the memory allows: then the index need not grow.
+    pub fn make_room(&mut self, keys: u64) {
         make_room(&mut self.tables, keys);
     }
 
@@ -133,8 +133,8 @@ impl LastPlaces {
         }
     }
 
-    /// As [`SeenKeys::expect`].
-    pub fn expect(&mut self, keys: u64) {
+    /// As [`SeenKeys::make_room`].
+    pub fn make_room(&mut self, keys: u64) {
         make_room(&mut self.tables, keys);
     }
 
@@ -244,12 +244,12 @@ mod tests {
     }
 
     #[test]
-    fn an_index_that_expects_too_few_or_too_many_knows_the_same() {
+    fn an_index_with_room_for_too_few_or_too_many_knows_the_same() {
         let keys: Vec<u32> = (0..30_000).map(|number| number % 20_000).collect();
         let known = |expected: Option<u64>, memory| {
             let mut seen = SeenKeys::new(memory);
             if let Some(keys) = expected {
-                seen.expect(keys);
+                seen.make_room(keys);
             }
             let mut all = Vec::new();
             for chunk in keys.chunks(4_000) {

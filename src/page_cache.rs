@@ -1,4 +1,4 @@
-//! What the system keeps in memory of files that are read or written once: of large ones, only the beginning.
+//! What the system keeps in memory of a large audience's files and of the parts that are not sent: only the beginning.
 //!
 //! An audience of 13 GB and its parts would push all else out of a machine's page cache, and a new page costs more than one
 //! that was just given back: at 100 million rows the kernel's 24 to 39 seconds became 7 to 9 (BENCHMARKS.md, What grows).
@@ -14,8 +14,8 @@ pub(crate) const LEFT_BYTES: u64 = 2 << 30;
 /// How much is let go at a time.
 const STEP_BYTES: u64 = 8 << 20;
 
-/// Lets the system forget so many bytes of a file from `begin` on, or all of it from there. They must be on disk already, and
-/// are read from there if anybody asks.
+/// Lets the system forget so many bytes of a file from `begin` on, or all of it from there. What is not on disk yet
+/// stays; the rest is read from there if anybody asks.
 pub(crate) fn let_go(file: &File, begin: u64, bytes: Option<NonZeroU64>) {
     #[cfg(target_os = "linux")]
     {

@@ -184,8 +184,8 @@ impl Spool {
         if text.len() < SMALL_TEXT_BYTES {
             return self.push(&text[row], identifier_bytes);
         }
+        self.hand_over_copied()?;
         if !Arc::ptr_eq(&self.kept.text, text) {
-            self.hand_over_copied()?;
             let next = Rows {
                 text: Arc::clone(text),
                 runs: Vec::new(),
@@ -442,6 +442,7 @@ mod tests {
 
     #[test]
     fn rows_of_texts_and_copied_rows_come_in_their_order() {
+        use sha2::{Digest, Sha256};
         const PART_ROWS: u64 = 1_500;
         let directory = tempfile::tempdir().unwrap();
         let parts = Arc::new(Mutex::new(Vec::new()));
@@ -452,17 +453,18 @@ mod tests {
         });
         let mut spool = Spool::start(layout(directory.path(), u64::MAX, PART_ROWS), release);
         let spares = spool.spares().clone();
+        let sha256 = |text: &str| crate::part::hex(&Sha256::digest(text));
         let mut expected = String::new();
         let row = |number: usize| format!("\"{number}\",{}\n", "x".repeat(number % 90));
-        // The second text is too small to be written by itself.
-        for (first, rows) in [(0, 4_000), (4_000, 100), (4_100, 4_000)] {
+        // The second text is too small to be written by itself; the third has more runs than one call of the system writes.
+        for (first, rows, left_out) in [(0, 4_000, 7), (4_000, 100, 7), (4_100, 6_000, 2)] {
             let text: String = (first..first + rows).map(row).collect();
             let text = Arc::new(text.into_bytes());
             let mut begin = 0;
             for number in first..first + rows {
                 let here = begin..begin + row(number).len();
                 begin = here.end;
-                if number % 7 == 0 {
+                if number % left_out == 0 {
                     continue;
                 }
                 expected += &row(number);
@@ -485,15 +487,35 @@ mod tests {
             let text = std::fs::read_to_string(&part.path).unwrap();
             let ids = std::fs::read_to_string(part.identifiers()).unwrap();
             assert_eq!(
-                (part.bytes, part.rows <= PART_ROWS),
-                (text.len() as u64, true)
+                (part.bytes, &part.sha256),
+                (text.len() as u64, &sha256(&text))
             );
+            assert!(part.rows <= PART_ROWS);
             rows += text.strip_prefix("Email,City\n").unwrap();
             identifiers += ids.strip_prefix("Email\n").unwrap();
         }
         assert!(rows == expected);
         let expected = expected.lines().map(|row| row.split(',').next().unwrap());
         assert!(identifiers.lines().eq(expected));
+    }
+
+    #[test]
+    fn a_row_that_is_copied_at_the_beginning_of_a_part_keeps_its_place() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut spool = Spool::start(layout(directory.path(), u64::MAX, 9), Box::new(|_| Ok(())));
+        let mut text = b"\"a\",1\n\"b\",2\n\"c\",3\n".to_vec();
+        text.resize(SMALL_TEXT_BYTES, b' ');
+        let text = Arc::new(text);
+        spool.keep(&text, 0..6, 3).unwrap();
+        spool.close_part().unwrap();
+        spool.push(b"\"x\",0\n", 3).unwrap();
+        spool.keep(&text, 6..12, 3).unwrap();
+        spool.push(b"\"y\",0\n", 3).unwrap();
+        spool.keep(&text, 12..18, 3).unwrap();
+        spool.close_part().unwrap();
+        spool.finish().unwrap();
+        let second = std::fs::read_to_string(directory.path().join("job-run-0002.csv")).unwrap();
+        assert_eq!(second, "Email,City\n\"x\",0\n\"b\",2\n\"y\",0\n\"c\",3\n");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! An entry is a key's three words and what the caller keeps beside it, often nothing. It is an array, so that the memory of
 //! free slots is the system's own zeros and is touched when they are taken. A key's home follows its first word through the whole
 //! table, so that growing copies from front to back. A large one grows by a half, not to the double: the memory of a hundred
-//! million keys follows their number. A table that knows how many keys will come does not grow at all.
+//! million keys follows their number. One that was made for a tenth fewer keys than come, or more, does not grow at all.
 
 /// 96 bits of a fingerprint. Its highest six bits choose the sub-table and are not among them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,7 +7,6 @@ use std::io::{BufReader, BufWriter, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use super::SpoolError;
-use crate::page_cache::ReadOnce;
 
 /// A finished CSV row, held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,7 +80,7 @@ impl HeldRows {
             .into_inner()
             .map_err(|error| failed(error.into_error()))?;
         file.rewind().map_err(failed)?;
-        let mut reader = BufReader::with_capacity(1 << 20, ReadOnce::new(file, 0));
+        let mut reader = BufReader::with_capacity(1 << 20, file);
         let mut head = [0; HEAD_BYTES];
         let mut bytes = Vec::new();
         for number in 0..self.rows {
