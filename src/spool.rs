@@ -394,14 +394,20 @@ mod tests {
         }
     }
 
-    fn spool_rows(limits: (u64, u64), rows: &[&str]) -> (tempfile::TempDir, Vec<Part>) {
-        let directory = tempfile::tempdir().unwrap();
+    /// What was released so far, and what takes it.
+    fn collected() -> (Arc<Mutex<Vec<Part>>>, Release) {
         let parts = Arc::new(Mutex::new(Vec::new()));
         let released = Arc::clone(&parts);
-        let release: Release = Box::new(move |part| {
+        let release = Box::new(move |part| {
             released.lock().unwrap().push(part);
             Ok(())
         });
+        (parts, release)
+    }
+
+    fn spool_rows(limits: (u64, u64), rows: &[&str]) -> (tempfile::TempDir, Vec<Part>) {
+        let directory = tempfile::tempdir().unwrap();
+        let (parts, release) = collected();
         let mut spool = Spool::start(layout(directory.path(), limits.0, limits.1), release);
         for row in rows {
             if !spool.fits(row.len()) {
@@ -445,12 +451,7 @@ mod tests {
         use sha2::{Digest, Sha256};
         const PART_ROWS: u64 = 1_500;
         let directory = tempfile::tempdir().unwrap();
-        let parts = Arc::new(Mutex::new(Vec::new()));
-        let released = Arc::clone(&parts);
-        let release: Release = Box::new(move |part| {
-            released.lock().unwrap().push(part);
-            Ok(())
-        });
+        let (parts, release) = collected();
         let mut spool = Spool::start(layout(directory.path(), u64::MAX, PART_ROWS), release);
         let spares = spool.spares().clone();
         let sha256 = |text: &str| crate::part::hex(&Sha256::digest(text));
