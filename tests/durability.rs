@@ -114,7 +114,7 @@ fn find(calls: &[Call], from: usize, what: &str, like: impl Fn(&Call) -> bool) -
 #[test]
 fn a_part_is_durable_and_noted_before_its_upload_begins() {
     let scene = scene("keep-parts = true");
-    let flags = ["-y", "-e", "trace=openat,read,write,fsync,/^rename"];
+    let flags = ["-y", "-e", "trace=openat,read,write,writev,fsync,/^rename"];
     let outcome = traced(&scene, &flags);
     let report = scene.assert_delivered(&outcome);
     let trace = std::fs::read_to_string(scene.workspace.path("trace")).unwrap();
@@ -142,7 +142,7 @@ fn a_part_is_durable_and_noted_before_its_upload_begins() {
         });
         let written_last = calls
             .iter()
-            .rposition(|call| has(call, "write(", &format!("{part}.partial>")));
+            .rposition(|call| has(call, "write", &format!("{part}.partial>")));
         assert!(written_last.unwrap() < synced, "written after its fsync");
         let named = find(&calls, synced, "rename of the part", |call| {
             has(call, "rename", &format!("{part}\""))
