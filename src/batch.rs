@@ -3,9 +3,8 @@
 //! Nothing in it is allocated per row: rows are byte ranges of one buffer. The committer takes batches in the order of
 //! their blocks and gives records their absolute numbers.
 
-use crossbeam_channel::{Receiver, Sender, bounded};
-
 use crate::audience::{Block, SourceId};
+use crate::pool::Pool;
 use crate::rejection::{RejectionReason, RepairCode};
 
 /// One finished CSV row of [`Batch::row_bytes`].
@@ -76,8 +75,7 @@ pub struct Batch {
     pub repair_bytes: Vec<u8>,
 }
 
-/// Buffers of batches that are done with, to be filled again: what is given back to the system comes again page by page, each
-/// cleared by the kernel. Clones share them.
+/// Buffers of batches that are done with, to be filled again. Clones share them.
 #[derive(Debug, Clone)]
 pub struct Spares {
     rows: Pool<Row>,
@@ -104,12 +102,14 @@ impl Spares {
     }
 
     /// Takes back the rows of a batch.
-    pub fn give_rows(&self, rows: Vec<Row>) {
+    pub fn give_rows(&self, mut rows: Vec<Row>) {
+        rows.clear();
         self.rows.give(rows);
     }
 
     /// Takes back the text of rows.
-    pub fn give_text(&self, text: Vec<u8>) {
+    pub fn give_text(&self, mut text: Vec<u8>) {
+        text.clear();
         self.texts.give(text);
     }
 }
@@ -118,36 +118,6 @@ impl Default for Spares {
     /// For batches that are few: none are kept.
     fn default() -> Self {
         Self::new(0)
-    }
-}
-
-#[derive(Debug)]
-struct Pool<T> {
-    give: Sender<Vec<T>>,
-    take: Receiver<Vec<T>>,
-}
-
-impl<T> Clone for Pool<T> {
-    fn clone(&self) -> Self {
-        let (give, take) = (self.give.clone(), self.take.clone());
-        Self { give, take }
-    }
-}
-
-impl<T> Pool<T> {
-    fn new(most: usize) -> Self {
-        let (give, take) = bounded(most);
-        Self { give, take }
-    }
-
-    fn take(&self) -> Vec<T> {
-        self.take.try_recv().unwrap_or_default()
-    }
-
-    fn give(&self, mut buffer: Vec<T>) {
-        buffer.clear();
-        // A full pool drops it.
-        let _dropped = self.give.try_send(buffer);
     }
 }
 

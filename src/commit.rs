@@ -417,7 +417,7 @@ impl<'a> Commit<'a> {
             begin = range.end;
             if kept(index) {
                 self.counts.external_id_only += u64::from(row.external_id_only);
-                self.make_room(range.len())?;
+                self.next_row(range.len())?;
                 self.spool
                     .keep(&text, range, row.identifier_bytes as usize)?;
             } else {
@@ -428,12 +428,12 @@ impl<'a> Commit<'a> {
     }
 
     fn write_row(&mut self, row: &[u8], identifier_bytes: usize) -> Result<(), CommitError> {
-        self.make_room(row.len())?;
+        self.next_row(row.len())?;
         Ok(self.spool.push(row, identifier_bytes)?)
     }
 
-    /// Ends the part in hand where a row of so many bytes, which is to be written, belongs to the next one.
-    fn make_room(&mut self, row_bytes: usize) -> Result<(), CommitError> {
+    /// Counts a row of so many bytes that is to be written, and ends the part in hand where it belongs to the next one.
+    fn next_row(&mut self, row_bytes: usize) -> Result<(), CommitError> {
         if !self.spool.fits(row_bytes) {
             guard(&self.counts, self.max_rejected)?;
             self.spool.close_part()?;

@@ -58,6 +58,7 @@ pub mod verify;
 
 mod logging;
 mod page_cache;
+mod pool;
 mod signals;
 
 use clap::CommandFactory as _;

@@ -50,6 +50,7 @@ const LAYERS: [&[&str]; 12] = [
         "exit_code",
         "interrupt",
         "page_cache",
+        "pool",
         "rejection",
         "secret",
         "command_line",

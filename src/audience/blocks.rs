@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crossbeam_channel::{Receiver, Sender};
-
 use arrow_array::RecordBatch;
 
 use super::columns::ColumnReading;
@@ -12,6 +10,7 @@ use super::error::AudienceError;
 use super::reading::Reading;
 use super::stream::Origin;
 use super::{Source, SourceId};
+use crate::pool::Pool;
 use crate::record::MAX_RECORD_BYTES;
 
 /// Buffers that wait to be used again; more are given back to the system.
@@ -100,7 +99,7 @@ impl Opened {
     fn next_piece(
         &mut self,
         source: &Source,
-        spare: &Receiver<Vec<u8>>,
+        spare: &Pool<u8>,
     ) -> Result<Option<Piece>, AudienceError> {
         match self {
             Self::Text(reading) => reading.next_piece(source, spare),
@@ -127,14 +126,13 @@ impl Opened {
 
 /// Takes back the buffers of blocks that were visited. Clones share the pool.
 #[derive(Debug, Clone)]
-pub struct Recycler(Sender<Vec<u8>>);
+pub struct Recycler(Pool<u8>);
 
 impl Recycler {
     /// Gives the block's buffer back to the reader.
     pub fn give(&self, block: Block) {
-        // A full pool, or a reader that is gone, drops it.
         if let Content::Text { bytes, .. } = block.content {
-            let _dropped = self.0.try_send(bytes);
+            self.0.give(bytes);
         }
     }
 }
@@ -149,7 +147,6 @@ pub struct Blocks {
     limits: BlockLimits,
     sequence: u64,
     consumed_before: u64,
-    spare: Receiver<Vec<u8>>,
     recycler: Recycler,
 }
 
@@ -165,7 +162,6 @@ impl std::fmt::Debug for Blocks {
 
 impl Blocks {
     pub(super) fn new(sources: Arc<[Source]>, origins: Vec<Origin>, limits: BlockLimits) -> Self {
-        let (give, spare) = crossbeam_channel::bounded(SPARE_BUFFERS);
         Self {
             sources,
             origins: origins.into_iter(),
@@ -174,8 +170,7 @@ impl Blocks {
             limits,
             sequence: 0,
             consumed_before: 0,
-            spare,
-            recycler: Recycler(give),
+            recycler: Recycler(Pool::new(SPARE_BUFFERS)),
         }
     }
 
@@ -203,7 +198,7 @@ impl Blocks {
                     None => return Ok(None),
                 },
             };
-            if let Some(piece) = reading.next_piece(source, &self.spare)? {
+            if let Some(piece) = reading.next_piece(source, &self.recycler.0)? {
                 let block = Block {
                     sequence: self.sequence,
                     source: SourceId(self.current),

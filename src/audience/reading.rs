@@ -7,7 +7,6 @@ use std::io::{ErrorKind, Read};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use crossbeam_channel::Receiver;
 use memchr::{memchr, memchr2};
 
 use super::Source;
@@ -15,6 +14,7 @@ use super::blocks::{BlockKind, BlockLimits, Content, Piece};
 use super::error::AudienceError;
 use super::scan::{Scan, Scanner, Syntax};
 use super::stream::{self, Bytes, Origin};
+use crate::pool::Pool;
 
 /// Each quote that is given up costs another pass over as many bytes as a record may have. These many are free, and
 /// beyond them such passes may look at each byte of the text [`PASSES`] times, so that no file takes hours.
@@ -88,7 +88,7 @@ impl Reading {
     pub(super) fn next_piece(
         &mut self,
         source: &Source,
-        spare: &Receiver<Vec<u8>>,
+        spare: &Pool<u8>,
     ) -> Result<Option<Piece>, AudienceError> {
         loop {
             if self.is_skipping {
@@ -149,10 +149,10 @@ impl Reading {
     }
 
     /// Takes the whole records off the buffer; the rest begins the next one.
-    fn cut(&mut self, spare: &Receiver<Vec<u8>>) -> Piece {
+    fn cut(&mut self, spare: &Pool<u8>) -> Piece {
         let end = self.scanner.start();
         self.taken_bytes += end as u64;
-        let mut next = spare.try_recv().unwrap_or_default();
+        let mut next = spare.take();
         let rest = &self.buffer[end..self.filled];
         if next.len() < rest.len() {
             next.resize(rest.len(), 0);

@@ -110,22 +110,14 @@ fn identities(mut rest: &[u8]) -> Option<Vec<Identity>> {
 
 impl Identity {
     fn new(blob: &[u8]) -> Result<Self, keys::Error> {
-        let comment = String::new();
         let key = parse_public_key(blob)?;
         let is_certificate =
             key_type_of(blob).is_some_and(|name| name.ends_with("-cert-v01@openssh.com"));
-        let held = if is_certificate {
+        let (algorithm, held) = if is_certificate {
             let certificate = Certificate::from_bytes(blob)?;
-            AgentIdentity::Certificate {
-                certificate,
-                comment,
-            }
+            (certificate.algorithm(), certificate.into())
         } else {
-            AgentIdentity::PublicKey { key, comment }
-        };
-        let algorithm = match &held {
-            AgentIdentity::PublicKey { key, .. } => key.algorithm(),
-            AgentIdentity::Certificate { certificate, .. } => certificate.algorithm(),
+            (key.algorithm(), key.into())
         };
         Ok(Self {
             blob: blob.to_vec(),

@@ -5,7 +5,6 @@
 //! take the CLOSE of a cut file for its end.
 
 use std::io::Read;
-use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use super::packet::{self, Reply, ReplyBody};
@@ -157,20 +156,9 @@ impl<'a> Upload<'a> {
         let path = self.task.remote_path;
         let limit = FREE_SPACE_LIMIT.min(self.task.stall_timeout);
         let asked = self.subsystem.ask(|id| packet::free_space(id, path));
-        let mut asked = pin!(tokio::time::timeout(limit, asked));
-        let mut slices = slices();
-        loop {
-            tokio::select! {
-                biased;
-                answer = &mut asked => return match answer {
-                    Ok(Ok(ReplyBody::Extended(body))) => packet::free_bytes(&body),
-                    _ => None,
-                },
-                _ = slices.tick() => {}
-            }
-            if self.wire.interrupt.must_stop_now() {
-                return None;
-            }
+        match self.wire.within(limit.into(), asked).await {
+            Ok(Ok(ReplyBody::Extended(body))) => packet::free_bytes(&body),
+            _ => None,
         }
     }
 

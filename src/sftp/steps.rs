@@ -1,7 +1,8 @@
 //! The way to a session, step by step: the address, the connection, the greeting, the host key, the login.
 //!
 //! Each step takes what the one before gave, so that nothing secret can be sent before the host key was judged.
-//! All of them but the first together may take the connect timeout. [`SftpSession::connect`] goes all of it; `check` stops after each step to say what it came to.
+//! All of them but the first together may take the connect timeout. [`SftpSession::connect`] goes all of it; `check` stops after
+//! each step to say what it came to.
 
 use std::net::SocketAddr;
 

@@ -132,22 +132,28 @@ impl Wire {
         limit: impl Into<Limit>,
         future: impl Future<Output = T>,
     ) -> Result<T, Fault> {
-        let Limit { whole, until } = limit.into();
-        self.run(async {
-            let mut future = pin!(future);
-            let mut slices = slices();
-            loop {
-                tokio::select! {
-                    biased;
-                    answer = &mut future => return Ok(answer),
-                    () = sleep_until(until.into()) => return Err(Fault::TimedOut(whole)),
-                    _ = slices.tick() => {}
-                }
-                if self.interrupt.must_stop_now() {
-                    return Err(Fault::Interrupted);
-                }
+        self.run(self.within(limit.into(), future))
+    }
+
+    /// As [`Wire::wait_for`], from within [`Wire::run`].
+    pub(super) async fn within<T>(
+        &self,
+        Limit { whole, until }: Limit,
+        future: impl Future<Output = T>,
+    ) -> Result<T, Fault> {
+        let mut future = pin!(future);
+        let mut slices = slices();
+        loop {
+            tokio::select! {
+                biased;
+                answer = &mut future => return Ok(answer),
+                () = sleep_until(until.into()) => return Err(Fault::TimedOut(whole)),
+                _ = slices.tick() => {}
             }
-        })
+            if self.interrupt.must_stop_now() {
+                return Err(Fault::Interrupted);
+            }
+        }
     }
 
     /// Runs what looks at the interrupt itself, as [`slices`] allow it to.
