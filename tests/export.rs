@@ -356,10 +356,10 @@ fn a_server_that_dies_on_the_way_and_comes_back_gets_the_rest() {
     let mut sshd = Sshd::start();
     let port = sshd.port;
     let workspace = Workspace::new();
-    workspace.audience(30_000, 1_000);
+    workspace.audience(60_000, 1_000);
     let options = JobOptions {
         sessions: 2,
-        max_rows: 3_000,
+        max_rows: 6_000,
         ..JobOptions::default()
     };
     let running = killed_on_the_way(&mut sshd, &workspace, &options);
@@ -374,9 +374,9 @@ fn a_server_that_comes_back_with_another_key_gets_nothing_more() {
     let mut sshd = Sshd::start();
     let port = sshd.port;
     let workspace = Workspace::new();
-    workspace.audience(30_000, 1_000);
+    workspace.audience(60_000, 1_000);
     let options = JobOptions {
-        max_rows: 3_000,
+        max_rows: 6_000,
         ..JobOptions::default()
     };
     let running = killed_on_the_way(&mut sshd, &workspace, &options);
