@@ -10,16 +10,16 @@ use std::sync::Arc;
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
-use klaviyo_export::audience::{Audience, Block, Source};
-use klaviyo_export::batch::Row;
-use klaviyo_export::dedupe::SeenKeys;
-use klaviyo_export::environment::Environment;
+use klaviyo_export::base::environment::Environment;
 use klaviyo_export::job::file::JobFile;
 use klaviyo_export::job::{Job, PartLimits};
-use klaviyo_export::mapping::Mapping;
-use klaviyo_export::normalize::country::Region;
-use klaviyo_export::normalize::{Normalizer, email, phone};
-use klaviyo_export::spool::{Spool, SpoolLayout};
+use klaviyo_export::pipeline::batch::Row;
+use klaviyo_export::pipeline::dedupe::SeenKeys;
+use klaviyo_export::pipeline::mapping::Mapping;
+use klaviyo_export::pipeline::normalize::country::Region;
+use klaviyo_export::pipeline::normalize::{Normalizer, email, phone};
+use klaviyo_export::pipeline::spool::{Spool, SpoolLayout};
+use klaviyo_export::source::audience::{Audience, Block, Source};
 
 fn main() {
     divan::main();

@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use divan::Bencher;
 use divan::counter::BytesCount;
-use klaviyo_export::interrupt::Interrupt;
+use klaviyo_export::base::interrupt::Interrupt;
+use klaviyo_export::delivery::sftp::{Authentication, SftpSession, SftpSettings};
 use klaviyo_export::sandbox::api::ApiSettings;
 use klaviyo_export::sandbox::{Faults, Sandbox, SandboxSettings};
-use klaviyo_export::sftp::{Authentication, SftpSession, SftpSettings};
 
 /// Large enough to fill every window many times.
 const BYTES: u64 = 16 << 20;

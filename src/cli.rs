@@ -1,14 +1,21 @@
 //! The command line as it is typed: clap structs only, no I/O, no defaults that a job file has too.
 
+pub mod command_line;
+pub mod console;
+pub(crate) mod logging;
+pub mod progress;
 mod query;
+pub(crate) mod signals;
+pub mod table;
+pub mod terminal;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::exit_code::ExitCode;
-use crate::progress::ProgressStyle;
-use crate::shard::{RunGroup, Shard};
+use crate::base::exit_code::ExitCode;
+use crate::cli::progress::ProgressStyle;
+use crate::state::shard::{RunGroup, Shard};
 pub use query::QueryArgs;
 
 /// Turns an audience into Klaviyo's SFTP-import CSV files and delivers them, without losing a row.

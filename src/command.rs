@@ -8,7 +8,6 @@ mod flags;
 pub mod init;
 pub mod man;
 pub mod preview;
-pub mod run;
 pub mod runs;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
@@ -18,19 +17,19 @@ pub mod undo;
 
 use std::path::Path;
 
-use crate::audience::{Audience, AudienceError, Source};
+use crate::base::environment::Environment;
+use crate::base::interrupt::Interrupt;
 use crate::cli::StateArgs;
-use crate::command_line::CommandLine;
-use crate::console::{Console, printable};
-use crate::environment::Environment;
-use crate::error::Error;
-use crate::interrupt::Interrupt;
+use crate::cli::command_line::CommandLine;
+use crate::cli::console::{Console, printable};
+use crate::cli::terminal;
+use crate::delivery::sftp::{KeyFacts, SftpSettings};
 use crate::job::{Job, JobPlace};
-use crate::query::{self, QueryError};
-use crate::sftp::{KeyFacts, SftpSettings};
-use crate::shard::Shard;
-use crate::state::JobDirectory;
-use crate::terminal;
+use crate::run::error::Error;
+use crate::source::audience::{Audience, AudienceError, Source};
+use crate::source::query::{self, QueryError};
+use crate::state::directory::JobDirectory;
+use crate::state::shard::Shard;
 
 /// What the flags of one call change in its job.
 fn apply(accept_new_host_key: bool, state: &StateArgs, job: &mut Job) {

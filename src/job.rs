@@ -1,7 +1,7 @@
 //! A job as it is meant: validated, typed, secrets resolved.
 //!
 //! Built from a [`file::JobFile`] (of `run`, or made of the flags of `send`). Whatever can be refused without reading
-//! a row is refused here or by [`crate::mapping::Mapping`]; afterwards nobody checks again.
+//! a row is refused here or by [`crate::pipeline::mapping::Mapping`]; afterwards nobody checks again.
 
 mod audience;
 mod delivery;
@@ -14,15 +14,15 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use crate::audience::AudienceSettings;
-use crate::environment::Environment;
+use crate::base::environment::Environment;
+use crate::base::secret::Secret;
 use crate::job::file::{
     Attach, Deliver, Duplicates, JobFile, MaxRejected, NormalizeSection, OnEmpty, OnInvalid,
     OnSourceChange, Unlisted,
 };
-use crate::normalize::country::Region;
+use crate::pipeline::normalize::country::Region;
 use crate::profile::column::ProfileColumn;
-use crate::secret::Secret;
+use crate::source::audience::AudienceSettings;
 
 pub use audience::{Before, audience_files, settings as audience_settings};
 pub use delivery::{Delivery, RetryPolicy, SecretVariables};
@@ -476,7 +476,7 @@ fn fingerprint(file: &JobFile) -> String {
         file.klaviyo.update_contacts,
         decisive_of_list(file),
     ]);
-    crate::part::hex(&Sha256::digest(decisive.to_string()))
+    crate::state::part::hex(&Sha256::digest(decisive.to_string()))
 }
 
 /// What of the list decides which bytes a run makes, and what is in an import job.

@@ -7,6 +7,7 @@
 mod client;
 mod error;
 mod import_jobs;
+pub mod list;
 mod lists;
 mod operation;
 mod pace;

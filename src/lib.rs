@@ -7,72 +7,34 @@
 //! ```
 //!
 //! Data moves one way and each stage has a type of its own, so that a wrong order does not compile. Only
-//! [`command::run`] knows more than one stage.
+//! [`run`] knows more than one stage.
 
-pub mod audience;
-pub mod batch;
+pub mod base;
 pub mod cli;
 pub mod command;
-pub mod command_line;
-pub mod commit;
-pub mod console;
-pub mod counts;
-pub mod dedupe;
-pub mod draft;
-pub mod environment;
-pub mod error;
-pub mod estimate;
-pub mod exit_code;
-pub mod interrupt;
+pub mod delivery;
 pub mod job;
 pub mod klaviyo;
-pub mod list;
-pub mod lock;
-pub mod manifest;
-pub mod mapping;
-pub mod meter;
-pub mod normalize;
-pub mod part;
-pub mod preview;
+pub mod pipeline;
 pub mod profile;
-pub mod progress;
-pub mod query;
-pub mod record;
-pub mod rejection;
-pub mod rejects;
-pub mod report;
-pub mod resume;
-pub mod retention;
-pub mod retry;
+pub mod run;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
-pub mod secret;
-pub mod sftp;
-pub mod shard;
-pub mod spool;
+pub mod source;
 pub mod state;
-pub mod table;
-pub mod terminal;
-pub mod upload;
-pub mod verify;
-
-mod logging;
-mod page_cache;
-mod pool;
-mod signals;
 
 use clap::CommandFactory as _;
 
+use crate::base::environment::Environment;
+use crate::base::exit_code::ExitCode;
+use crate::base::interrupt::Interrupt;
+use crate::cli::command_line::CommandLine;
+use crate::cli::console::{Console, printable};
+use crate::cli::progress::ProgressStyle;
 use crate::cli::{Cli, Command, CommonRunArgs, ListArgs, LogFormat};
-use crate::command::run::{Finished, Gathered, RunOptions};
 use crate::command::{Surroundings, check, init, man, run, runs, send, status};
-use crate::command_line::CommandLine;
-use crate::console::{Console, printable};
-use crate::environment::Environment;
-use crate::error::Error;
-use crate::exit_code::ExitCode;
-use crate::interrupt::Interrupt;
-use crate::progress::ProgressStyle;
+use crate::run::error::Error;
+use crate::run::{Finished, Gathered, RunOptions};
 
 /// Does what the command line says. The exit code of the program.
 pub fn run(cli: Cli) -> u8 {

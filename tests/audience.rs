@@ -8,10 +8,10 @@ use std::io::{Cursor, Read, Write};
 use std::path::Path;
 
 use encoding_rs::{Encoding, UTF_8, WINDOWS_1252};
-use klaviyo_export::audience::{
+use klaviyo_export::source::audience::{
     Audience, AudienceError, AudienceFiles, BlockLimits, RecordReader, SourceFormat,
 };
-use klaviyo_export::record::{Cell, Record, RecordFault, RecordVisitor};
+use klaviyo_export::source::record::{Cell, Record, RecordFault, RecordVisitor};
 use proptest::prelude::*;
 
 /// A record as it was visited: its fault, and its cells.

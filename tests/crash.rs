@@ -19,8 +19,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use delivery::{JobOptions, Outcome, random, seeds, wait_until};
-use klaviyo_export::manifest::{PartRecord, RunManifest};
 use klaviyo_export::sandbox::{Event, Faults};
+use klaviyo_export::state::manifest::{PartRecord, RunManifest};
 use rustix::process::Signal;
 use scene::Scene;
 

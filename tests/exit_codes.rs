@@ -7,7 +7,7 @@ mod workspace;
 
 use std::os::unix::fs::PermissionsExt;
 
-use klaviyo_export::exit_code::ExitCode;
+use klaviyo_export::base::exit_code::ExitCode;
 use klaviyo_export::sandbox::{Fault, Faults};
 use workspace::{LIMIT, Outcome, Server, Workspace};
 

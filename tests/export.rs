@@ -24,7 +24,7 @@ use cut_proxy::{Cut, CutProxy};
 use delivery::{
     JobOptions, Outcome, Running, Target, Workspace, assert_bytes, base_name, csv_files, wait_until,
 };
-use klaviyo_export::report::RunReport;
+use klaviyo_export::run::report::RunReport;
 use sshd::{Sshd, SshdBuilder, current_user, keygen};
 
 /// The rows of a CSV file as Python's `csv` module reads them, the header first.

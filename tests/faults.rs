@@ -22,7 +22,7 @@ mod server;
 #[path = "faults/signals.rs"]
 mod signals;
 
-use klaviyo_export::report::RunReport;
+use klaviyo_export::run::report::RunReport;
 use scene::{ROW, Scene};
 
 /// The attempts of every part, in order.

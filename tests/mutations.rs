@@ -16,16 +16,16 @@ mod workspace;
 use std::io::Cursor;
 use std::path::Path;
 
-use klaviyo_export::audience::Audience;
+use klaviyo_export::base::environment::Environment;
+use klaviyo_export::base::interrupt::Interrupt;
+use klaviyo_export::cli::command_line::CommandLine;
+use klaviyo_export::cli::console::Console;
+use klaviyo_export::cli::progress::ProgressStyle;
 use klaviyo_export::command::Surroundings;
-use klaviyo_export::command::run::{Finished, RunOptions, execute};
-use klaviyo_export::command_line::CommandLine;
-use klaviyo_export::console::Console;
-use klaviyo_export::environment::Environment;
-use klaviyo_export::interrupt::Interrupt;
 use klaviyo_export::job::Job;
 use klaviyo_export::job::file::JobFile;
-use klaviyo_export::progress::ProgressStyle;
+use klaviyo_export::run::{Finished, RunOptions, execute};
+use klaviyo_export::source::audience::Audience;
 use random::Random;
 use workspace::{column, rows};
 

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use std::process::Command;
 
 use clap::CommandFactory;
+use klaviyo_export::base::exit_code::ExitCode;
 use klaviyo_export::cli::Cli;
-use klaviyo_export::exit_code::ExitCode;
 use workspace::Workspace;
 
 fn commands() -> Vec<String> {

@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use clap::{CommandFactory as _, Parser as _};
+use klaviyo_export::base::exit_code::ExitCode;
 use klaviyo_export::cli::Cli;
-use klaviyo_export::exit_code::ExitCode;
 use klaviyo_export::job::file::{JobFile, ListSection};
-use klaviyo_export::part::Verification;
 use klaviyo_export::profile::column::{ProfileColumn, Spelling};
-use klaviyo_export::rejection::{RejectionReason, RepairCode};
+use klaviyo_export::state::codes::{RejectionReason, RepairCode};
+use klaviyo_export::state::part::Verification;
 use serde_json::Value;
 
 const README: &str = include_str!("../README.md");

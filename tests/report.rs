@@ -7,9 +7,9 @@ mod workspace;
 
 use std::collections::BTreeSet;
 
-use klaviyo_export::rejection::{RejectionReason, RepairCode};
-use klaviyo_export::report::SCHEMA;
+use klaviyo_export::run::report::SCHEMA;
 use klaviyo_export::sandbox::{Fault, Faults};
+use klaviyo_export::state::codes::{RejectionReason, RepairCode};
 use serde_json::{Value, json};
 use workspace::{Outcome, Workspace};
 

@@ -293,7 +293,7 @@ fn parts_end_where_the_job_says_and_hold_every_row_in_order() {
 
 fn sha256(text: &str) -> String {
     use sha2::Digest;
-    klaviyo_export::part::hex(&sha2::Sha256::digest(text.as_bytes()))
+    klaviyo_export::state::part::hex(&sha2::Sha256::digest(text.as_bytes()))
 }
 
 #[test]

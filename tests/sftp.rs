@@ -17,8 +17,8 @@ mod sshd;
 #[path = "sftp/transfer.rs"]
 mod transfer;
 
-use klaviyo_export::interrupt::Interrupt;
-use klaviyo_export::sftp::{SftpError, SftpSession, SftpSettings};
+use klaviyo_export::base::interrupt::Interrupt;
+use klaviyo_export::delivery::sftp::{SftpError, SftpSession, SftpSettings};
 
 /// Bytes without a pattern, repeated at a distance that no packet size divides, so that a lost or doubled packet shows.
 fn bytes(size: usize) -> Vec<u8> {

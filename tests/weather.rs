@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use delivery::{JobOptions, Running, random, wait_until};
-use klaviyo_export::interrupt::Interrupt;
+use klaviyo_export::base::interrupt::Interrupt;
 use klaviyo_export::sandbox::Faults;
 use scene::Scene;
 use weather::Link;

@@ -5,12 +5,14 @@
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
-use klaviyo_export::audience::{Audience, AudienceError, AudienceFiles, BlockLimits, RecordReader};
-use klaviyo_export::environment::Environment;
+use klaviyo_export::base::environment::Environment;
+use klaviyo_export::delivery::sftp::fuzzing::{ED25519, pattern_matches, verdict};
 use klaviyo_export::job::Job;
 use klaviyo_export::job::file::JobFile;
-use klaviyo_export::record::{Cell, Record, RecordFault, RecordVisitor};
-use klaviyo_export::sftp::fuzzing::{ED25519, pattern_matches, verdict};
+use klaviyo_export::source::audience::{
+    Audience, AudienceError, AudienceFiles, BlockLimits, RecordReader,
+};
+use klaviyo_export::source::record::{Cell, Record, RecordFault, RecordVisitor};
 
 /// The header before every input of [`blocks`].
 const COLUMNS: usize = 3;

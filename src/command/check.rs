@@ -9,10 +9,10 @@ mod server;
 
 use super::Surroundings;
 use crate::cli::CheckArgs;
-use crate::error::Error;
 use crate::job::Job;
 use crate::job::file::Deliver;
-use crate::state::new_run_id;
+use crate::run::error::Error;
+use crate::state::directory::new_run_id;
 pub use findings::{Check, Findings, Status};
 use findings::{Name, Outcome};
 

@@ -7,14 +7,14 @@ use super::Surroundings;
 use super::run::{Finished, RunOptions, execute};
 use super::sandbox::USERNAME;
 use crate::cli::DemoArgs;
-use crate::error::Error;
+use crate::cli::progress::ProgressStyle;
 use crate::job::Job;
 use crate::job::file::JobFile;
-use crate::manifest::StateError;
-use crate::progress::ProgressStyle;
-use crate::report::count;
+use crate::run::error::Error;
+use crate::run::report::count;
 use crate::sandbox::api::ApiSettings;
 use crate::sandbox::{Faults, Sandbox, SandboxSettings};
+use crate::state::manifest::StateError;
 
 /// The sample rows, so that the binary needs nothing beside it.
 const AUDIENCE: &str = include_str!("../../fixtures/audiences/customers.csv");

@@ -3,23 +3,27 @@
 
 use std::time::Duration;
 
+mod sample;
+mod text;
+pub mod times;
+
 use super::run::{WENT_ON, header_line};
 use super::{Surroundings, runs};
-use crate::audience::{Audience, AudienceSettings};
+use crate::base::interrupt::Interrupt;
 use crate::cli::{EstimateArgs, RowLimit};
-use crate::error::Error;
-use crate::estimate::{Estimate, ListPlan, Plan, Sample, Size, Speed, Total};
-use crate::interrupt::Interrupt;
+use crate::command::estimate::times::{Estimate, ListPlan, Plan, Sample, Size, Speed, Total};
 use crate::job::file::Mirror;
 use crate::job::{Job, ListSettings};
 use crate::klaviyo::Klaviyo;
-use crate::list::{self, ListError};
-use crate::manifest::to_json;
-use crate::mapping::Mapping;
-use crate::normalize::Normalizer;
-use crate::part::Verification;
-use crate::report::{PartReport, RunReport};
-use crate::state::JobDirectory;
+use crate::klaviyo::list::{self, ListError};
+use crate::pipeline::mapping::Mapping;
+use crate::pipeline::normalize::Normalizer;
+use crate::run::error::Error;
+use crate::run::report::{PartReport, RunReport};
+use crate::source::audience::{Audience, AudienceSettings};
+use crate::state::directory::JobDirectory;
+use crate::state::manifest::to_json;
+use crate::state::part::Verification;
 
 /// The speed is that of so many runs, the last ones.
 const RUNS: usize = 5;

@@ -5,18 +5,18 @@ use std::path::Path;
 
 use indexmap::IndexMap;
 
-use crate::audience::Audience;
 use crate::cli::{ApiArgs, AudienceArgs, QueryArgs, ServerArgs};
-use crate::error::Error;
+use crate::command::preview::addresses::column_of_addresses;
 use crate::job::file::{
     AdbcSection, AudienceSection, Deliver, Duplicates, Headers, JobFile, KlaviyoSection,
     NormalizeSection, SftpSection, Unlisted,
 };
 use crate::job::{JobError, PrimaryKey, audience_files};
-use crate::mapping::MappingError;
-use crate::mapping::guess::{Guess, guess};
-use crate::preview::addresses::column_of_addresses;
-use crate::query::Parameter;
+use crate::pipeline::mapping::MappingError;
+use crate::pipeline::mapping::guess::{Guess, guess};
+use crate::run::error::Error;
+use crate::source::audience::Audience;
+use crate::source::query::Parameter;
 
 /// A job of `files`, without columns and without a server.
 pub(super) fn job_file(files: &[String], name: Option<&str>, args: &AudienceArgs) -> JobFile {

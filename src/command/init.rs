@@ -3,19 +3,21 @@
 use std::io::{Cursor, Read};
 use std::path::Path;
 
+pub mod draft;
+
 use super::{Surroundings, flags};
-use crate::audience::{Audience, AudienceError, AudienceSettings, Dialect, Source};
 use crate::cli::InitArgs;
-use crate::command_line::{CommandLine, quoted};
-use crate::console::printable;
-use crate::draft::{DraftColumn, Fate, draft, property_name};
-use crate::error::Error;
+use crate::cli::command_line::{CommandLine, quoted};
+use crate::cli::console::printable;
+use crate::command::init::draft::{DraftColumn, Fate, draft, property_name};
 use crate::job::file::{Headers, JobFile, Unlisted};
 use crate::job::{Job, audience_files, audience_settings};
-use crate::mapping::Mapping;
-use crate::mapping::guess::{Guess, Unmapped, guess};
+use crate::pipeline::mapping::Mapping;
+use crate::pipeline::mapping::guess::{Guess, Unmapped, guess};
 use crate::profile::column::ProfileColumn;
-use crate::query::QueryColumn;
+use crate::run::error::Error;
+use crate::source::audience::{Audience, AudienceError, AudienceSettings, Dialect, Source};
+use crate::source::query::QueryColumn;
 
 /// So much of standard input is read: what an audience is told by (the header, and the look of the bytes below it).
 const STDIN_BYTES: u64 = 1 << 20;

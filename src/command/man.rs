@@ -7,10 +7,10 @@ use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 
 use super::Surroundings;
+use crate::base::exit_code::ExitCode;
 use crate::cli::{Cli, ManArgs};
-use crate::error::Error;
-use crate::exit_code::ExitCode;
-use crate::manifest::StateError;
+use crate::run::error::Error;
+use crate::state::manifest::StateError;
 
 /// The heading under which the help of a command shows how it is used.
 const EXAMPLES: &str = "Examples:\n";

@@ -1,22 +1,29 @@
 //! `preview`: what a run would send and what it would refuse, told without a server and without a file written.
 
+pub mod addresses;
 mod advice;
+mod dates;
+pub mod findings;
+pub mod hazard;
+mod look;
+mod mask;
+mod text;
 
 use std::path::Path;
 use std::sync::Arc;
 
 use super::{Surroundings, flags};
-use crate::audience::{Audience, Block, Source};
+use crate::base::interrupt::Interrupt;
 use crate::cli::{AudienceArgs, PreviewArgs, RowLimit};
-use crate::error::Error;
-use crate::interrupt::Interrupt;
+use crate::command::preview::addresses::column_of_addresses;
+use crate::command::preview::findings::{Circumstances, Look, LookOptions, Preview};
 use crate::job::{Job, audience_files};
-use crate::manifest::to_json;
-use crate::mapping::Mapping;
-use crate::normalize::Normalizer;
-use crate::preview::addresses::column_of_addresses;
-use crate::preview::{Circumstances, Look, LookOptions, Preview};
+use crate::pipeline::mapping::Mapping;
+use crate::pipeline::normalize::Normalizer;
 use crate::profile::column::ProfileColumn;
+use crate::run::error::Error;
+use crate::source::audience::{Audience, Block, Source};
+use crate::state::manifest::to_json;
 use advice::Advice;
 
 /// What is previewed: a job, and its audience.

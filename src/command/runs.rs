@@ -5,13 +5,13 @@ use serde::Serialize;
 
 use super::Surroundings;
 use crate::cli::RunsArgs;
-use crate::console::printable;
-use crate::error::Error;
-use crate::lock;
-use crate::manifest::{RunManifest, RunStatus, read_manifest, to_json};
-use crate::report::{RunReport, grouped};
-use crate::state::RunDirectory;
-use crate::table::{Side, aligned};
+use crate::cli::console::printable;
+use crate::cli::table::{Side, aligned};
+use crate::run::error::Error;
+use crate::run::report::{RunReport, grouped};
+use crate::state::directory::RunDirectory;
+use crate::state::lock;
+use crate::state::manifest::{RunManifest, RunStatus, read_manifest, to_json};
 
 /// A run as `--json` prints it. Field names do not change.
 #[derive(Debug, Default, Serialize)]

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::Surroundings;
 use crate::cli::SandboxArgs;
-use crate::command_line::CommandLine;
-use crate::error::Error;
+use crate::cli::command_line::CommandLine;
+use crate::run::error::Error;
 use crate::sandbox::api::{Api, ApiCall, ApiSettings};
 use crate::sandbox::{Event, Faults, Sandbox, SandboxSettings};
 

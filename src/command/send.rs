@@ -4,12 +4,12 @@ use std::path::Path;
 
 use super::run::{Finished, RunOptions, execute};
 use super::{Surroundings, flags};
-use crate::audience::Audience;
 use crate::cli::SendArgs;
-use crate::console::printable;
-use crate::error::Error;
+use crate::cli::console::printable;
 use crate::job::file::{JobFile, ListSection, Unlisted};
 use crate::job::{Job, ListChoice, audience_files};
+use crate::run::error::Error;
+use crate::source::audience::Audience;
 
 /// Sends the files of `args` once.
 pub fn send(

@@ -5,15 +5,15 @@ use std::path::Path;
 
 use super::Surroundings;
 use super::runs::report;
+use crate::base::exit_code::ExitCode;
 use crate::cli::StatusArgs;
-use crate::command_line::CommandLine;
-use crate::console::printable;
-use crate::error::Error;
-use crate::exit_code::ExitCode;
-use crate::lock::{self, seconds};
-use crate::manifest::{RunManifest, RunStatus, read_manifest, to_json};
-use crate::report::{count, grouped};
-use crate::shard::ShardRecord;
+use crate::cli::command_line::CommandLine;
+use crate::cli::console::printable;
+use crate::run::error::Error;
+use crate::run::report::{count, grouped};
+use crate::state::lock::{self, seconds};
+use crate::state::manifest::{RunManifest, RunStatus, read_manifest, to_json};
+use crate::state::shard::ShardRecord;
 
 /// The text (or JSON) that tells of the last run of the job at `args.job`.
 pub fn status(args: &StatusArgs, surroundings: &Surroundings) -> Result<String, Error> {

@@ -5,17 +5,17 @@ use std::sync::Arc;
 use super::Surroundings;
 use super::run::RunOptions;
 use super::run::list::interrupted;
+use crate::base::meter::Meter;
 use crate::cli::UndoArgs;
-use crate::error::Error;
+use crate::cli::progress::Progress;
 use crate::job::Job;
 use crate::klaviyo::Klaviyo;
-use crate::list::{self, Desk, ListError};
-use crate::lock::JobLock;
-use crate::meter::Meter;
-use crate::progress::Progress;
-use crate::report::count;
-use crate::resume::last_run;
-use crate::state::JobDirectory;
+use crate::klaviyo::list::{self, Desk, ListError};
+use crate::run::error::Error;
+use crate::run::report::count;
+use crate::run::resume::last_run;
+use crate::state::directory::JobDirectory;
+use crate::state::lock::JobLock;
 
 /// Undoes the removals of the run of `args`. What to say of it.
 pub fn undo(

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use super::file::{AdbcSection, AudienceSection, JobFile};
 use super::{JobError, value};
-use crate::audience::{AudienceFiles, AudienceSettings, SourceFormat};
-use crate::query::{Connection, PostgresSettings, Query};
+use crate::source::audience::{AudienceFiles, AudienceSettings, SourceFormat};
+use crate::source::query::{Connection, PostgresSettings, Query};
 
 /// What a run has an engine do before the audience is read.
 #[derive(Debug, Clone)]
@@ -172,7 +172,7 @@ fn connection(section: &AudienceSection) -> Result<Option<Connection>, JobError>
 #[cfg(feature = "adbc")]
 fn adbc_connection(section: &AdbcSection) -> Result<Connection, JobError> {
     let options = section.options.iter();
-    let settings = crate::query::AdbcSettings {
+    let settings = crate::source::query::AdbcSettings {
         driver: section.driver.clone(),
         entrypoint: section.entrypoint.clone(),
         uri: section.uri.clone().filter(|uri| !uri.is_empty()),

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::file::JobFile;
 use super::{JobError, PLACEHOLDER, value};
-use crate::environment::Environment;
-use crate::sftp::{AgentIdentities, Authentication, HostKeyPin, SftpSettings};
+use crate::base::environment::Environment;
+use crate::delivery::sftp::{AgentIdentities, Authentication, HostKeyPin, SftpSettings};
 
 /// How long to try again.
 #[derive(Debug, Clone, Copy)]

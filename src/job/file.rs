@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::JobError;
 use super::text::{ByteCount, Span};
-use crate::query::Parameter;
+use crate::source::query::Parameter;
 
 /// A whole job file. Every field's default is the one in the README's table of keys.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]

@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::delivery::{RetryPolicy, retry_policy};
 use super::file::{Attach, Deliver, JobFile, MaxRemovals, Mirror};
 use super::{JobError, unset, value};
-use crate::environment::Environment;
-use crate::secret::Secret;
+use crate::base::environment::Environment;
+use crate::base::secret::Secret;
 
 /// The variable that holds the key when the job names none.
 const KEY_VARIABLE: &str = "KLAVIYO_API_KEY";
@@ -303,7 +303,8 @@ pub(super) fn sentinel(file: &JobFile) -> Result<Option<SentinelSettings>, JobEr
         return Ok(None);
     };
     let mut normal = Vec::new();
-    let valid = crate::normalize::email::normalize(email.trim().as_bytes(), &mut normal).is_ok();
+    let valid =
+        crate::pipeline::normalize::email::normalize(email.trim().as_bytes(), &mut normal).is_ok();
     match String::from_utf8(normal) {
         Ok(email) if valid => Ok(Some(SentinelSettings {
             email,

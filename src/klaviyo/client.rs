@@ -12,10 +12,10 @@ use super::pace::Pace;
 use super::request::{Page, Request, Resource};
 use super::transport::{Answer, agent, exchange};
 use super::{KlaviyoError, Operation};
-use crate::interrupt::Interrupt;
+use crate::base::interrupt::Interrupt;
+use crate::base::retry::{Backoff, Trouble};
+use crate::base::secret::Secret;
 use crate::job::KlaviyoSettings;
-use crate::retry::{Backoff, Trouble};
-use crate::secret::Secret;
 
 /// The media type of bodies (facts B1).
 const JSON_API: &str = "application/vnd.api+json";

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::client::understood;
 use super::request::{One, Request, Resource, equals, ids_body};
 use super::{Klaviyo, KlaviyoError, Operation};
-use crate::retry::Backoff;
+use crate::base::retry::Backoff;
 
 /// Profiles that one call adds or removes at most (OpenAPI, `add_profiles_to_list`).
 pub const MAX_CHANGES: usize = 1_000;

@@ -13,7 +13,7 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 
 use super::Operation;
 use super::operation::Rate;
-use crate::interrupt::Interrupt;
+use crate::base::interrupt::Interrupt;
 
 /// The gates of all operations.
 #[derive(Debug)]

@@ -4,8 +4,8 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use klaviyo_export::interrupt::Interrupt;
-use klaviyo_export::sftp::{Retry, SftpError, SftpSession};
+use klaviyo_export::base::interrupt::Interrupt;
+use klaviyo_export::delivery::sftp::{Retry, SftpError, SftpSession};
 use rustix::process::Signal;
 
 use crate::sshd::{SFTP_SERVER, Sshd, SshdBuilder};

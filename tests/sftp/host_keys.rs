@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
-use klaviyo_export::sftp::{HostKeyPin, HostKeyReason, SftpError};
+use klaviyo_export::delivery::sftp::{HostKeyPin, HostKeyReason, SftpError};
 
 use crate::sshd::{Sshd, SshdBuilder, keygen};
 use crate::{connect, connect_error};

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use klaviyo_export::secret::Secret;
-use klaviyo_export::sftp::{AgentIdentities, Authentication, SftpError};
+use klaviyo_export::base::secret::Secret;
+use klaviyo_export::delivery::sftp::{AgentIdentities, Authentication, SftpError};
 
 use crate::host_keys::ssh_keygen_fingerprint;
 use crate::sshd::{Sshd, SshdBuilder, current_user, keygen};

@@ -5,8 +5,8 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use klaviyo_export::interrupt::Interrupt;
-use klaviyo_export::sftp::{RemoteDirectory, RemoteSize, Retry, SftpError, SftpStatus};
+use klaviyo_export::base::interrupt::Interrupt;
+use klaviyo_export::delivery::sftp::{RemoteDirectory, RemoteSize, Retry, SftpError, SftpStatus};
 use socket2::SockRef;
 
 use crate::sshd::{SFTP_SERVER, Sshd, SshdBuilder};

@@ -18,8 +18,8 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use klaviyo_export::part::hex;
-use klaviyo_export::report::RunReport;
+use klaviyo_export::run::report::RunReport;
+use klaviyo_export::state::part::hex;
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 

@@ -10,11 +10,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
-use klaviyo_export::manifest::{RunManifest, RunStatus, read_manifest};
-use klaviyo_export::report::RunReport;
+use klaviyo_export::run::report::RunReport;
 use klaviyo_export::sandbox::api::ApiSettings;
 use klaviyo_export::sandbox::{Event, Faults, Sandbox, SandboxSettings};
-use klaviyo_export::state::JobDirectory;
+use klaviyo_export::state::directory::JobDirectory;
+use klaviyo_export::state::manifest::{RunManifest, RunStatus, read_manifest};
 use tempfile::TempDir;
 
 use crate::delivery::{

@@ -18,7 +18,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use klaviyo_export::sftp::{Authentication, SftpSettings};
+use klaviyo_export::delivery::sftp::{Authentication, SftpSettings};
 use rustix::process::{Pid, Signal, kill_process};
 
 const SSHD: &str = "/usr/sbin/sshd";

@@ -5,11 +5,11 @@ use std::time::Duration;
 use super::super::Surroundings;
 use super::super::run::list::flows_warning;
 use super::findings::{Findings, Name, Outcome};
-use crate::error::Error;
 use crate::job::file::Deliver;
 use crate::job::{Job, KeySource, ListChoice};
+use crate::klaviyo::list::{self, ListError};
 use crate::klaviyo::{Klaviyo, KlaviyoError, List};
-use crate::list::{self, ListError};
+use crate::run::error::Error;
 
 /// The API is tried no longer than this: a person waits.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -5,14 +5,14 @@ use std::fmt::Write as _;
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
-use crate::command_line::CommandLine;
-use crate::console::printable;
-use crate::error::Error;
-use crate::exit_code::ExitCode;
+use crate::base::exit_code::ExitCode;
+use crate::cli::command_line::CommandLine;
+use crate::cli::console::printable;
+use crate::delivery::sftp::SftpError;
 use crate::job::Job;
 use crate::job::file::Deliver;
-use crate::report::count;
-use crate::sftp::SftpError;
+use crate::run::error::Error;
+use crate::run::report::count;
 
 /// The checks, in the order in which they are made and shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

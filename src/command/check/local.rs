@@ -5,18 +5,18 @@ use std::path::Path;
 use rustix::fs::{Access, access, statvfs};
 
 use super::findings::{Findings, Name, Outcome, Standing};
-use crate::audience::{Audience, AudienceSettings, SourceFormat};
 use crate::command::Surroundings;
-use crate::error::Error;
 use crate::job::Job;
 use crate::job::file::Deliver;
-use crate::lock;
-use crate::manifest::{RunManifest, StateError};
-use crate::mapping::Mapping;
-use crate::query::{Connection, Query};
-use crate::report::{count, megabytes};
-use crate::resume;
-use crate::state::JobDirectory;
+use crate::pipeline::mapping::Mapping;
+use crate::run::error::Error;
+use crate::run::report::{count, megabytes};
+use crate::run::resume;
+use crate::source::audience::{Audience, AudienceSettings, SourceFormat};
+use crate::source::query::{Connection, Query};
+use crate::state::directory::JobDirectory;
+use crate::state::lock;
+use crate::state::manifest::{RunManifest, StateError};
 
 /// The files, their headers, and the mapping of their columns.
 pub(super) fn audience(job: &Job, surroundings: &Surroundings, findings: &mut Findings) {

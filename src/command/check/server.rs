@@ -5,12 +5,12 @@ use std::time::Instant;
 
 use super::super::{Surroundings, unlock};
 use super::findings::{Findings, Name, Outcome};
-use crate::error::Error;
-use crate::job::Delivery;
-use crate::sftp::{
+use crate::delivery::sftp::{
     Credentials, Greeted, HostKeyCheck, KeyFacts, Reached, RemoteDirectory, SftpError, SftpSession,
     SftpSettings, SftpStatus, Trust, Trusted, resolve,
 };
+use crate::job::Delivery;
+use crate::run::error::Error;
 
 /// From the key file to the remote folder, and with a `probe` name to a file in it.
 pub(super) fn server(

@@ -1,15 +1,15 @@
 //! What a preview advises: how columns came to be mapped or left out, what is doubtful, and the command to type next.
 
-use crate::audience::Source;
-use crate::command_line::{CommandLine, quoted};
+use crate::cli::command_line::{CommandLine, quoted};
+use crate::command::preview::findings::{LeftOut, Look, Origin};
 use crate::job::Job;
 use crate::job::file::{Duplicates, Unlisted};
-use crate::mapping::Mapping;
-use crate::mapping::guess::{Guess, Unmapped, guess};
-use crate::preview::{LeftOut, Look, Origin};
+use crate::pipeline::mapping::Mapping;
+use crate::pipeline::mapping::guess::{Guess, Unmapped, guess};
 use crate::profile::column::ProfileColumn;
-use crate::rejection::RejectionReason;
-use crate::report::count;
+use crate::run::report::count;
+use crate::source::audience::Source;
+use crate::state::codes::RejectionReason;
 
 /// What advice is given on.
 pub(super) struct Advice<'a> {

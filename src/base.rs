@@ -1,0 +1,10 @@
+//! Building blocks that know nothing of audiences, parts or Klaviyo. Each file is used by two groups or more.
+
+pub mod environment;
+pub mod exit_code;
+pub mod interrupt;
+pub mod meter;
+pub(crate) mod page_cache;
+pub(crate) mod pool;
+pub mod retry;
+pub mod secret;

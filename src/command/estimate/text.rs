@@ -1,0 +1,209 @@
+//! The estimate as a person reads it: a line a way, the advice, and what it leaves out.
+
+use super::times::{Estimate, Plan, SOME_LEAVERS};
+use crate::cli::console::printable;
+use crate::cli::table::{Side, aligned, folded};
+use crate::job::file::{Attach, Deliver, Mirror};
+use crate::run::report::{count, grouped, megabytes};
+
+/// So many seconds of the list are worth a word on how they are saved.
+const WORTH_ADVICE: f64 = 60.0;
+
+impl Estimate {
+    /// The estimate as text for a terminal of `columns` columns.
+    pub fn to_text(&self, columns: usize) -> String {
+        let mut text = folded(&self.head(), columns, 2);
+        text.push('\n');
+        let mut rows = vec![
+            row("by SFTP", self.sftp.seconds, self.by_sftp()),
+            row(
+                "by the API",
+                self.import_jobs.seconds,
+                format!(
+                    "{}, {}",
+                    count(self.import_jobs.jobs, "import job"),
+                    megabytes(self.import_jobs.bytes)
+                ),
+            ),
+            row(
+                "one by one",
+                self.one_by_one.seconds,
+                format!(
+                    "{} profiles an hour, for comparison",
+                    grouped(self.one_by_one.profiles_per_hour)
+                ),
+            ),
+        ];
+        rows.extend(self.of_list());
+        text.push_str(&aligned(&rows, &[Side::Left, Side::Right]));
+        text.push('\n');
+        text.push_str(&folded(&format!("advice: {}", self.advice), columns, 8));
+        for note in &self.notes {
+            text.push_str(&folded(&format!("note: {}", printable(note)), columns, 6));
+        }
+        text
+    }
+
+    fn head(&self) -> String {
+        let (rows, parts) = (
+            count(self.about(self.rows), "row"),
+            count(self.parts, "part"),
+        );
+        let bytes = megabytes(self.bytes);
+        let read = count(self.rows_read, "row");
+        let job = &self.job;
+        if self.exact {
+            format!("{job}: {rows} and {bytes} in {parts}, of {read} read")
+        } else {
+            format!("{job}: about {rows} and {bytes} in {parts}, by the first {read}")
+        }
+    }
+
+    /// A number as exact as it is known: what is not counted has three digits.
+    fn about(&self, number: u64) -> u64 {
+        let digits = number.checked_ilog10().unwrap_or(0);
+        let unit = 10_u64.pow(digits.saturating_sub(2));
+        if self.exact {
+            number
+        } else {
+            (number + unit / 2) / unit * unit
+        }
+    }
+
+    fn by_sftp(&self) -> String {
+        let speed = self.sftp.megabytes_per_second;
+        let why = match self.sftp.measured_runs {
+            0 => "assumed".to_owned(),
+            1 => "as the last run".to_owned(),
+            runs => format!("as the last {runs} runs"),
+        };
+        format!("{} at {speed:.1} MB/s, {why}", megabytes(self.bytes))
+    }
+
+    fn of_list(&self) -> Vec<Vec<String>> {
+        let mut rows = Vec::new();
+        if let Some(attach) = &self.attach {
+            let what = match attach.attach {
+                Attach::Column => "by a column in the files".to_owned(),
+                _ if attach.calls == 0 => "along with the import jobs".to_owned(),
+                Attach::ImportJob => {
+                    format!("{} with the identifiers", count(attach.calls, "import job"))
+                }
+                Attach::Members => format!(
+                    "{}, once the profiles are there",
+                    count(attach.calls, "call")
+                ),
+            };
+            rows.push(row("list: attach", attach.seconds, what));
+        }
+        let Some(mirror) = &self.mirror else {
+            return rows;
+        };
+        let what = match mirror.members {
+            Some(members) if mirror.members_known => {
+                format!("{} read", count(members, "member"))
+            }
+            Some(members) => format!(
+                "{} read, if they are as many as rows",
+                count(self.about(members), "member")
+            ),
+            None => format!("for each {} who leave", grouped(SOME_LEAVERS)),
+        };
+        rows.push(row("list: mirror", mirror.seconds, what));
+        rows.push(row(
+            "list: removals",
+            mirror.removal_seconds,
+            format!("{} at most, by max-removals", grouped(mirror.removals)),
+        ));
+        rows
+    }
+
+    /// Which way to use and why, and what of the list takes longest.
+    pub(super) fn advice(&self, plan: &Plan) -> String {
+        let jobs = count(self.import_jobs.jobs, "import job");
+        let time = duration(self.import_jobs.seconds);
+        let mut advice = match (self.rows, self.advised) {
+            (0, _) => return "there is nothing to send".to_owned(),
+            (_, Deliver::Api) => format!(
+                "deliver = \"api\": it hands {jobs} over in {time}, while Klaviyo may take hours to import a file"
+            ),
+            (_, Deliver::Sftp) => format!(
+                "deliver = \"sftp\": {jobs} would use up the account's limits for {time}, and a file uses none"
+            ),
+        };
+        if self.advised == plan.deliver {
+            advice.push_str(", as the job has it");
+        }
+        if let Some(longest) = self.longest_of_list() {
+            advice.push_str("; ");
+            advice.push_str(&longest);
+        }
+        advice
+    }
+
+    fn longest_of_list(&self) -> Option<String> {
+        let attach = self.attach.as_ref()?;
+        let reading = self.mirror.as_ref();
+        let reading = reading.filter(|mirror| mirror.mirror == Mirror::Exact);
+        // What is over soon needs no advice.
+        match reading {
+            Some(mirror) if mirror.seconds.max(attach.seconds) < WORTH_ADVICE => None,
+            None if attach.seconds < WORTH_ADVICE => None,
+            Some(mirror) if mirror.seconds >= attach.seconds => Some(format!(
+                "of the list, reading it takes longest ({}): mirror = \"tracked\" does not read it",
+                duration(mirror.seconds)
+            )),
+            _ if attach.attach == Attach::Members => Some(format!(
+                "of the list, looking profiles up takes longest ({}): attach = \"import-job\" looks nobody up",
+                duration(attach.seconds)
+            )),
+            _ => Some(format!(
+                "of the list, attaching takes longest ({})",
+                duration(attach.seconds)
+            )),
+        }
+    }
+}
+
+fn row(what: &str, seconds: f64, how: String) -> Vec<String> {
+    vec![what.to_owned(), duration(seconds), how]
+}
+
+/// A time as exact as an estimate is.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a time for people"
+)]
+fn duration(seconds: f64) -> String {
+    let minutes = (seconds / 60.0).round() as u64;
+    match seconds.round() as u64 {
+        _ if seconds <= 0.0 => "no time".to_owned(),
+        0..=1 => "1 s".to_owned(),
+        whole @ 2..120 => format!("{whole} s"),
+        120..7_200 => format!("{minutes} min"),
+        7_200..172_800 => format!("{} h {} min", minutes / 60, minutes % 60),
+        whole => format!("{:.1} days", whole as f64 / 86_400.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_told_as_exactly_as_they_are_known() {
+        let told = [0.0, 0.2, 1.6, 119.0, 120.0, 783.3, 20_000.0, 800_000.0].map(duration);
+        let expected = [
+            "no time",
+            "1 s",
+            "2 s",
+            "119 s",
+            "2 min",
+            "13 min",
+            "5 h 33 min",
+            "9.3 days",
+        ];
+        assert_eq!(told, expected);
+    }
+}

@@ -1,0 +1,382 @@
+//! A job file as a person would have written it, with the columns that were guessed and a remark where a decision waits.
+//!
+//! Takes the job that flags and the file's header came to, and gives TOML that the job reader reads back as that job. Names of
+//! columns stand in it, values never.
+
+mod audience;
+
+use std::fmt::Write;
+
+use toml_writer::{TomlKeyBuilder, TomlStringBuilder, WriteTomlKey, WriteTomlValue};
+
+use crate::cli::console::is_unprintable;
+use crate::job::PLACEHOLDER;
+use crate::job::file::{Duplicates, JobFile, SftpSection};
+use crate::pipeline::mapping::guess::Unmapped;
+use crate::profile::column::ProfileColumn;
+
+/// Where a remark begins, if what it is about is shorter.
+const REMARK_COLUMN: usize = 36;
+
+/// A column of the file in the draft.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DraftColumn {
+    /// Its name in the file.
+    pub source: String,
+    /// What becomes of it.
+    pub fate: Fate,
+    /// Its type, of a query's column.
+    pub type_name: Option<String>,
+}
+
+/// What becomes of a column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// It goes under these headers.
+    Sent(Vec<String>),
+    /// A flag leaves it out.
+    LeftOut,
+    /// Nothing was guessed for it.
+    Unmapped(Unmapped),
+    /// Several columns have its name.
+    Ambiguous,
+    /// It has no name.
+    Nameless,
+}
+
+/// The draft of `job`, whose columns are `columns`; `found` are the keys of `[audience]` that were told from the file itself.
+pub fn draft(job: &JobFile, columns: &[DraftColumn], found: &[&str]) -> String {
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    let _ = write_draft(&mut text, job, columns, found);
+    text
+}
+
+fn write_draft(
+    out: &mut String,
+    job: &JobFile,
+    columns: &[DraftColumn],
+    found: &[&str],
+) -> std::fmt::Result {
+    let name = &job.name;
+    writeln!(
+        out,
+        "# See what would be sent:  klaviyo-export preview {name}.toml"
+    )?;
+    writeln!(
+        out,
+        "# Send ten rows:           klaviyo-export run {name}.toml --limit 10"
+    )?;
+    writeln!(
+        out,
+        "# Send all:                klaviyo-export run {name}.toml"
+    )?;
+    writeln!(out, "# Relative paths count from this file's folder.\n")?;
+    line(
+        out,
+        &format!("name = {}", string(name)),
+        "folder of state, start of file names",
+    )?;
+    audience::write(out, job, found)?;
+    write_columns(out, columns, job.audience.files.is_empty())?;
+    write_normalize(out, job)?;
+    write_sftp(out, &job.sftp)?;
+    out.write_str(LIST)
+}
+
+fn write_columns(out: &mut String, columns: &[DraftColumn], is_query: bool) -> std::fmt::Result {
+    let whose = if is_query { "query" } else { "file" };
+    writeln!(
+        out,
+        "\n# The {whose}'s column = Klaviyo's header. Another header makes a custom property."
+    )?;
+    writeln!(out, "[columns]")?;
+    for column in columns {
+        if let Fate::Sent(headers) = &column.fate {
+            let pair = format!("{} = {}", key(&column.source), headers_value(headers));
+            line(out, &pair, column.type_name.as_deref().unwrap_or_default())?;
+        }
+    }
+    if columns
+        .iter()
+        .any(|column| !matches!(column.fate, Fate::Sent(_)))
+    {
+        writeln!(
+            out,
+            "\n# Not sent. Take the # from the beginning of a line to send its column:"
+        )?;
+    }
+    for column in columns {
+        match &column.fate {
+            Fate::Sent(_) => {}
+            Fate::LeftOut => idle(out, &column.source, "left out by --map")?,
+            Fate::Unmapped(Unmapped::NoMatch) => {
+                idle(
+                    out,
+                    &column.source,
+                    column.type_name.as_deref().unwrap_or_default(),
+                )?;
+            }
+            Fate::Unmapped(Unmapped::Consent) => {
+                idle(out, &column.source, "looks like consent: see allow-consent")?;
+            }
+            Fate::Unmapped(Unmapped::Taken { column: taken, .. }) => {
+                idle(
+                    out,
+                    &column.source,
+                    &format!("another column is {}", taken.header()),
+                )?;
+            }
+            Fate::Ambiguous => {
+                writeln!(
+                    out,
+                    "# {}: several columns have this name; rename all but one of them",
+                    key(&column.source)
+                )?;
+            }
+            Fate::Nameless => writeln!(
+                out,
+                "# A column without a name cannot be sent; give it one."
+            )?,
+        }
+    }
+    Ok(())
+}
+
+/// The line that would send a column that is not sent.
+fn idle(out: &mut String, source: &str, remark: &str) -> std::fmt::Result {
+    let Some(header) = property_name(source) else {
+        return writeln!(
+            out,
+            "# {}: its name can be no header; rename it",
+            key(source)
+        );
+    };
+    let pair = format!("# {} = {}", key(source), string(&header));
+    line(out, &pair, remark)
+}
+
+fn write_normalize(out: &mut String, job: &JobFile) -> std::fmt::Result {
+    let normalize = &job.normalize;
+    writeln!(out, "\n[normalize]")?;
+    match &normalize.country_column {
+        Some(column) => line(
+            out,
+            &format!("country-column = {}", string(column)),
+            "each row's, for phones without +",
+        )?,
+        None => writeln!(out, "# country-column = \"country\"")?,
+    }
+    let region = "of phones without + and country";
+    match &normalize.default_region {
+        Some(code) => line(out, &format!("default-region = {}", string(code)), region)?,
+        None => line(out, "# default-region = \"US\"", region)?,
+    }
+    match normalize.duplicates {
+        Duplicates::First => line(
+            out,
+            "# duplicates = \"first\"",
+            "which one is sent; or last, or fail",
+        )?,
+        Duplicates::Last => writeln!(out, "duplicates = \"last\"")?,
+        Duplicates::Fail => writeln!(out, "duplicates = \"fail\"")?,
+    }
+    let allowed: Vec<String> = normalize
+        .allow_consent
+        .iter()
+        .map(|header| string(header))
+        .collect();
+    if allowed.is_empty() {
+        return line(
+            out,
+            "# allow-consent = []",
+            "headers like consent that are meant",
+        );
+    }
+    writeln!(out, "allow-consent = [{}]", allowed.join(", "))
+}
+
+/// How to go on with a list.
+const LIST: &str = "
+# To put the profiles on a Klaviyo list, with the private API key in the variable KLAVIYO_API_KEY:
+# [list]
+# name = \"VIP\"
+# create = true
+";
+
+fn write_sftp(out: &mut String, sftp: &SftpSection) -> std::fmt::Result {
+    let defaults = SftpSection::default();
+    writeln!(out, "\n[sftp]")?;
+    writeln!(out, "host = {}", string(&sftp.host))?;
+    if sftp.port != defaults.port {
+        writeln!(out, "port = {}", sftp.port)?;
+    }
+    writeln!(out, "directory = {}", string(&sftp.directory))?;
+    match &sftp.username {
+        Some(username) => writeln!(out, "username = {}", string(username))?,
+        None => writeln!(
+            out,
+            "# TO FILL IN. Klaviyo shows it: Integrations, Manage sources, Import via SFTP\nusername = {}",
+            string(PLACEHOLDER)
+        )?,
+    }
+    match &sftp.private_key {
+        Some(path) => writeln!(out, "private-key = {}", string(path))?,
+        None if sftp.agent || sftp.password_env.is_some() => {}
+        None => writeln!(
+            out,
+            "# To make a key: ssh-keygen -t ed25519 -f ~/.ssh/klaviyo_ed25519\n\
+             private-key = \"~/.ssh/klaviyo_ed25519\""
+        )?,
+    }
+    for (key, variable) in [
+        ("passphrase-env", &sftp.passphrase_env),
+        ("password-env", &sftp.password_env),
+    ] {
+        if let Some(variable) = variable {
+            writeln!(out, "{key} = {}", string(variable))?;
+        }
+    }
+    if sftp.agent {
+        writeln!(out, "agent = true")?;
+    }
+    for (key, texts, usual) in [
+        ("known-hosts", &sftp.known_hosts, &defaults.known_hosts),
+        ("host-key", &sftp.host_key, &defaults.host_key),
+    ] {
+        if texts != usual {
+            let texts: Vec<String> = texts.iter().map(|text| string(text)).collect();
+            writeln!(out, "{key} = [{}]", texts.join(", "))?;
+        }
+    }
+    if sftp.sessions != defaults.sessions {
+        writeln!(out, "sessions = {}", sftp.sessions)?;
+    }
+    Ok(())
+}
+
+/// A line with a remark behind it, under the remarks of other lines where that is possible.
+fn line(out: &mut String, code: &str, remark: &str) -> std::fmt::Result {
+    if remark.is_empty() {
+        writeln!(out, "{code}")
+    } else {
+        writeln!(out, "{code:<REMARK_COLUMN$}  # {remark}")
+    }
+}
+
+/// The name under which a column can be sent as a custom property: its own, or one that Klaviyo does not take for a misspelt
+/// header of its own.
+pub fn property_name(source: &str) -> Option<String> {
+    let own = source.replace(is_unprintable, " ");
+    let own = own.trim();
+    let other = format!("Other {own}");
+    let allowed = [own.to_owned()];
+    [own, &other]
+        .into_iter()
+        .find(|name| {
+            matches!(
+                ProfileColumn::parse(name, &allowed),
+                Ok((ProfileColumn::Custom(_), None))
+            )
+        })
+        .map(str::to_owned)
+}
+
+fn headers_value(headers: &[String]) -> String {
+    match headers {
+        [header] => string(header),
+        headers => {
+            let headers: Vec<String> = headers.iter().map(|header| string(header)).collect();
+            format!("[{}]", headers.join(", "))
+        }
+    }
+}
+
+/// A key as TOML has it: bare where it may be.
+fn key(name: &str) -> String {
+    let builder = TomlKeyBuilder::new(name);
+    let key = builder.as_unquoted().unwrap_or_else(|| builder.as_basic());
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    let _ = key.write_toml_key(&mut text);
+    one_line(&text)
+}
+
+/// A text as TOML has it, on one line.
+fn string(text: &str) -> String {
+    let mut quoted = String::new();
+    // Writing to a String cannot fail.
+    let _ = TomlStringBuilder::new(text)
+        .as_basic()
+        .write_toml_value(&mut quoted);
+    one_line(&quoted)
+}
+
+/// Escapes what TOML would let stand and a terminal would not.
+fn one_line(quoted: &str) -> String {
+    let mut text = String::with_capacity(quoted.len());
+    for character in quoted.chars() {
+        if is_unprintable(character) {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "\\u{:04X}", u32::from(character));
+        } else {
+            text.push(character);
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_and_texts_stay_on_one_line_and_read_back() {
+        for name in [
+            "plain",
+            "two words",
+            "quo\"te",
+            "back\\slash",
+            "it's",
+            "Größe",
+            "line\nbreak",
+            "tab\t",
+            "",
+            "dot.ted",
+            "\u{1b}[31mred",
+            "\u{7f}\u{85}\u{202e}\u{2028}",
+            "#",
+            "=",
+            "a = \"b\"",
+            "'''",
+            "\"\"\"",
+            "日本",
+        ] {
+            let line = format!("{} = {}", key(name), string(name));
+            assert!(!line.contains(is_unprintable), "{line}");
+            let table: toml::Table = toml::from_str(&line).unwrap();
+            assert_eq!(
+                table.get(name).and_then(toml::Value::as_str),
+                Some(name),
+                "{line}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_property_never_has_a_name_that_klaviyo_may_mean_otherwise() {
+        for (source, name) in [
+            ("Tier", Some("Tier")),
+            ("e-mail", Some("Other e-mail")),
+            ("first_name", Some("Other first_name")),
+            ("List ID", Some("Other List ID")),
+            ("_reason", Some("Other _reason")),
+            ("SMS Opt-In", Some("SMS Opt-In")),
+            ("two\nlines", Some("two lines")),
+            ("Email", Some("Other Email")),
+        ] {
+            assert_eq!(property_name(source).as_deref(), name, "{source}");
+        }
+        assert_eq!(property_name(&"x".repeat(300)), None);
+    }
+}

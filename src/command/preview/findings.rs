@@ -1,0 +1,175 @@
+//! What a preview finds: the columns, the first rows as they would be sent, what is counted, and what Klaviyo may misread.
+//!
+//! [`Look`] takes the same batches that a run commits, so what it shows is what a run would send. Values are masked as they
+//! are taken over, unless they are asked for; places are told by source and record, never by a value.
+
+use indexmap::IndexMap;
+use serde::Serialize;
+
+pub use super::look::{Circumstances, Look, LookOptions};
+use crate::state::codes::{RejectionReason, RepairCode};
+use hazard::Hazard;
+
+/// How many places are named for each finding.
+const EXAMPLES: usize = 3;
+
+/// A preview, as `--json` prints it. Field names do not change.
+#[derive(Debug, Serialize)]
+pub struct Preview {
+    /// The files, and how they are read.
+    pub sources: Vec<SourceLook>,
+    /// What is sent, in the order of the parts.
+    pub columns: Vec<ColumnLook>,
+    /// What is not sent.
+    pub left_out: Vec<LeftOut>,
+    /// Whether the values of `rows` are masked.
+    pub masked: bool,
+    /// The first rows as they would be sent.
+    pub rows: Vec<RowLook>,
+    /// Rows that were looked at.
+    pub rows_read: u64,
+    /// Whether these are all rows of the audience.
+    pub whole: bool,
+    /// Rows of them that would be sent.
+    pub rows_to_send: u64,
+    /// Rows of them that would be refused.
+    pub rows_rejected: u64,
+    /// Why, and where.
+    pub rejections: Vec<RejectionLook>,
+    /// Rows of them whose key another row has.
+    pub duplicates: Finding,
+    /// Cells that would be mended, and where.
+    pub repairs: Vec<RepairLook>,
+    /// Values of custom properties that Klaviyo may misread.
+    pub warnings: Vec<Warning>,
+    /// What a person should know besides.
+    pub notes: Vec<String>,
+    /// The command to type next.
+    pub next: Option<String>,
+}
+
+/// How a source is read.
+#[derive(Debug, Serialize)]
+pub struct SourceLook {
+    /// Its name.
+    pub name: String,
+    /// `csv`, `tsv`, `ndjson`, `parquet` or `query`.
+    pub format: &'static str,
+    /// What stands between its cells; null where nothing does.
+    pub delimiter: Option<String>,
+    /// Its encoding.
+    pub encoding: &'static str,
+    /// How many columns it has.
+    pub columns: usize,
+}
+
+/// A column that is sent.
+#[derive(Debug, Serialize)]
+pub struct ColumnLook {
+    /// Its name in the source.
+    pub source: String,
+    /// Its header in the parts.
+    pub header: String,
+    /// What it is for Klaviyo.
+    pub kind: &'static str,
+    /// How it came to this header.
+    pub origin: Origin,
+}
+
+/// How a column came to its header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Origin {
+    /// By its name.
+    Guessed,
+    /// By a flag.
+    Flag,
+    /// By the job file.
+    Job,
+    /// It keeps its own name, for columns that are not listed are kept.
+    Kept,
+}
+
+/// A column that is not sent.
+#[derive(Debug, Serialize)]
+pub struct LeftOut {
+    /// Its name in the source.
+    pub source: String,
+    /// Why it is not sent.
+    pub reason: String,
+}
+
+/// A row as it would be sent.
+#[derive(Debug, Serialize)]
+pub struct RowLook {
+    /// Where it stands.
+    #[serde(flatten)]
+    pub place: Place,
+    /// Its cells by header.
+    pub cells: IndexMap<String, String>,
+}
+
+/// A record of a source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Place {
+    /// The source's name.
+    pub source: String,
+    /// From 1, after the header.
+    pub record: u64,
+}
+
+/// How often something was found, and where first.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Finding {
+    /// How often.
+    pub count: u64,
+    /// The first places.
+    pub examples: Vec<Place>,
+}
+
+/// Rows that would be refused for one reason.
+#[derive(Debug, Serialize)]
+pub struct RejectionLook {
+    /// The reason's code.
+    pub code: RejectionReason,
+    /// How many rows, and where.
+    #[serde(flatten)]
+    pub finding: Finding,
+}
+
+/// Cells of one column that would be mended in one way.
+#[derive(Debug, Serialize)]
+pub struct RepairLook {
+    /// The way's code.
+    pub code: RepairCode,
+    /// The column's name in the source.
+    pub column: String,
+    /// How many cells, and where.
+    #[serde(flatten)]
+    pub finding: Finding,
+}
+
+/// Values of one column that Klaviyo may misread in one way.
+#[derive(Debug, Serialize)]
+pub struct Warning {
+    /// What may happen to them.
+    pub code: Hazard,
+    /// The column's name in the source.
+    pub column: String,
+    /// Its header in the parts.
+    pub header: String,
+    /// How many cells, and where. Counted before duplicates are dropped.
+    #[serde(flatten)]
+    pub finding: Finding,
+    /// The same in words.
+    pub meaning: &'static str,
+}
+
+impl Finding {
+    fn note(&mut self, place: impl FnOnce() -> Place) {
+        self.count += 1;
+        if self.examples.len() < EXAMPLES {
+            self.examples.push(place());
+        }
+    }
+}

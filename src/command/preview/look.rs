@@ -1,0 +1,407 @@
+//! The look at an audience: batches in, findings out.
+//!
+//! Nothing of a value is kept but what the first rows show of it, masked unless it was asked for.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::findings::{
+    ColumnLook, Finding, LeftOut, Origin, Place, Preview, RejectionLook, RepairLook, RowLook,
+    SourceLook, Warning,
+};
+use super::hazard::{self, Hazard};
+use super::mask;
+use crate::cli::console::printable;
+use crate::job::file::Duplicates;
+use crate::pipeline::batch::Batch;
+use crate::pipeline::dedupe::LastPlaces;
+use crate::pipeline::mapping::Mapping;
+use crate::profile::column::ColumnKind;
+use crate::source::audience::{Source, SourceFormat};
+use crate::state::codes::{RejectionReason, RepairCode};
+
+/// With `duplicates = "last"`, so many rows more are kept for those that a later one takes the place of.
+const SPARE_ROWS: usize = 1_000;
+
+/// How a preview is taken.
+#[derive(Debug, Clone, Copy)]
+pub struct LookOptions {
+    /// How many rows are shown.
+    pub rows: usize,
+    /// How many rows are looked at.
+    pub limit: u64,
+    /// Whether values are shown as they are.
+    pub show_values: bool,
+    /// Which of several rows with one key would be sent.
+    pub duplicates: Duplicates,
+    /// Whether the rows are a query's: how they come over the wire is no matter then.
+    pub is_query: bool,
+}
+
+/// A preview being taken.
+pub struct Look<'a> {
+    mapping: &'a Mapping,
+    sources: Arc<[Source]>,
+    options: LookOptions,
+    remaining: u64,
+    rows_read: u64,
+    rows_rejected: u64,
+    external_id_only: u64,
+    national_phones: u64,
+    rejections: BTreeMap<RejectionReason, Finding>,
+    repairs: BTreeMap<(usize, RepairCode), Finding>,
+    duplicates: Finding,
+    keys: LastPlaces,
+    shown: Vec<(u64, RowLook)>,
+    columns: Vec<ColumnTally>,
+}
+
+/// What was found in the values of one column.
+#[derive(Default)]
+struct ColumnTally {
+    hazards: BTreeMap<Hazard, Finding>,
+    lists: u64,
+    others: Finding,
+}
+
+/// What a preview knows from elsewhere.
+#[derive(Debug)]
+pub struct Circumstances {
+    /// How each column of the mapping came to its header.
+    pub origins: Vec<Origin>,
+    /// Columns that are not sent.
+    pub left_out: Vec<LeftOut>,
+    /// Whether the audience has no rows beyond those that were looked at.
+    pub whole: bool,
+    /// What a person should know.
+    pub notes: Vec<String>,
+    /// The command to type next.
+    pub next: Option<String>,
+}
+
+impl<'a> Look<'a> {
+    /// Nothing looked at yet.
+    pub fn new(mapping: &'a Mapping, sources: Arc<[Source]>, options: LookOptions) -> Self {
+        Self {
+            mapping,
+            sources,
+            options,
+            remaining: options.limit,
+            rows_read: 0,
+            rows_rejected: 0,
+            external_id_only: 0,
+            national_phones: 0,
+            rejections: BTreeMap::new(),
+            repairs: BTreeMap::new(),
+            duplicates: Finding::default(),
+            // With all the memory there is, no key is unknown.
+            keys: LastPlaces::new(u64::MAX),
+            shown: Vec::new(),
+            columns: mapping
+                .columns
+                .iter()
+                .map(|_| ColumnTally::default())
+                .collect(),
+        }
+    }
+
+    /// Looks at the next batch. False when no more is wanted.
+    pub fn batch(&mut self, mut batch: Batch) -> bool {
+        batch.truncate(u32::try_from(self.remaining).unwrap_or(u32::MAX));
+        self.remaining -= u64::from(batch.records);
+        self.rows_read += u64::from(batch.records);
+        self.note_faults(&batch);
+        self.rows(&batch);
+        self.remaining > 0
+    }
+
+    /// How many rows were looked at.
+    pub fn rows_read(&self) -> u64 {
+        self.rows_read
+    }
+
+    /// How many rows have a key that another row has.
+    pub fn duplicates(&self) -> u64 {
+        self.duplicates.count
+    }
+
+    /// How many rows would be sent.
+    pub fn rows_to_send(&self) -> u64 {
+        self.rows_read - self.rows_rejected - self.duplicates.count
+    }
+
+    /// How many rows would be refused for this reason.
+    pub fn rejected(&self, reason: RejectionReason) -> u64 {
+        self.rejections
+            .get(&reason)
+            .map_or(0, |finding| finding.count)
+    }
+
+    /// How many phone numbers without `+` cannot be read.
+    pub fn national_phones(&self) -> u64 {
+        self.national_phones
+    }
+
+    fn place(&self, batch: &Batch, record: u32) -> Place {
+        place(&self.sources, number(batch, record))
+    }
+
+    fn note_faults(&mut self, batch: &Batch) {
+        for rejection in &batch.rejections {
+            self.rows_rejected += 1;
+            let place = || place(&self.sources, number(batch, rejection.record));
+            self.rejections
+                .entry(rejection.reason)
+                .or_default()
+                .note(place);
+        }
+        let mut start = 0;
+        for repair in &batch.repairs {
+            let old = batch
+                .repair_bytes
+                .get(start..repair.end)
+                .unwrap_or_default();
+            start = repair.end;
+            if repair.code == RepairCode::InvalidPhone && !old.contains(&b'+') {
+                self.national_phones += 1;
+            }
+            let place = || place(&self.sources, number(batch, repair.record));
+            self.repairs
+                .entry((repair.column, repair.code))
+                .or_default()
+                .note(place);
+        }
+    }
+
+    fn rows(&mut self, batch: &Batch) {
+        let dropped = self.drop_duplicates(batch);
+        let mut reader = csv::ReaderBuilder::new()
+            .has_headers(false)
+            .from_reader(&batch.row_bytes[..]);
+        let mut cells = csv::StringRecord::new();
+        for (row, is_dropped) in batch.rows.iter().zip(dropped) {
+            // The rows were written as CSV a moment ago: they can be read.
+            if !reader.read_record(&mut cells).is_ok_and(|is_some| is_some) {
+                return;
+            }
+            self.note_hazards(batch, row.record, &cells);
+            if is_dropped {
+                continue;
+            }
+            self.external_id_only += u64::from(row.external_id_only);
+            let spare = match self.options.duplicates {
+                Duplicates::Last => SPARE_ROWS,
+                Duplicates::First | Duplicates::Fail => 0,
+            };
+            if self.shown.len() < self.options.rows.saturating_add(spare) {
+                let row = self.row(
+                    self.place(batch, row.record),
+                    &cells,
+                    number(batch, row.record),
+                );
+                self.shown.push(row);
+            }
+        }
+    }
+
+    /// Counts the duplicates of a batch; which of its rows are not sent.
+    fn drop_duplicates(&mut self, batch: &Batch) -> Vec<bool> {
+        let mut dropped = vec![false; batch.rows.len()];
+        let mut earlier = Vec::new();
+        let place = |index: usize| number(batch, batch.rows[index].record);
+        self.keys.note(&batch.rows, place, |index, before| {
+            earlier.extend(before.map(|before| (index, before)));
+        });
+        earlier.sort_unstable();
+        for (index, before) in earlier {
+            let loser = if self.options.duplicates == Duplicates::Last {
+                match batch
+                    .rows
+                    .binary_search_by_key(&before, |row| number(batch, row.record))
+                {
+                    Ok(lost) => dropped[lost] = true,
+                    Err(_) => self.shown.retain(|(number, _)| *number != before),
+                }
+                before
+            } else {
+                dropped[index] = true;
+                place(index)
+            };
+            self.duplicates.note(|| self::place(&self.sources, loser));
+        }
+        dropped
+    }
+
+    fn note_hazards(&mut self, batch: &Batch, record: u32, cells: &csv::StringRecord) {
+        let columns = self.mapping.columns.iter().zip(&mut self.columns);
+        for ((column, tally), value) in columns.zip(cells) {
+            if column.target.kind() != ColumnKind::Property || value.is_empty() {
+                continue;
+            }
+            let place = || place(&self.sources, number(batch, record));
+            if let Some(hazard) = hazard::of(value) {
+                tally.hazards.entry(hazard).or_default().note(place);
+            }
+            if hazard::is_list(value) {
+                tally.lists += 1;
+            } else {
+                tally.others.note(place);
+            }
+        }
+    }
+
+    fn row(&self, place: Place, cells: &csv::StringRecord, number: u64) -> (u64, RowLook) {
+        let columns = self.mapping.columns.iter().zip(cells);
+        let cells = columns.map(|(column, value)| {
+            let shown = if self.options.show_values {
+                value.to_owned()
+            } else {
+                mask::masked(value, &column.target)
+            };
+            (
+                column.target.header().to_owned(),
+                printable(&shown).into_owned(),
+            )
+        });
+        (
+            number,
+            RowLook {
+                place,
+                cells: cells.collect(),
+            },
+        )
+    }
+
+    /// The preview.
+    pub fn finish(self, circumstances: Circumstances) -> Preview {
+        let Circumstances {
+            origins,
+            left_out,
+            whole,
+            mut notes,
+            next,
+        } = circumstances;
+        if self.external_id_only > 0 {
+            notes.push(format!(
+                "ExternalID is the only identifier of {}; Klaviyo does not merge profiles by it",
+                crate::run::report::count(self.external_id_only, "row")
+            ));
+        }
+        let rows_to_send = self.rows_to_send();
+        let columns = self
+            .mapping
+            .columns
+            .iter()
+            .zip(origins)
+            .map(|(column, origin)| ColumnLook {
+                source: column.source.clone(),
+                header: column.target.header().to_owned(),
+                kind: kind(column.target.kind()),
+                origin,
+            });
+        let mut rows: Vec<_> = self.shown;
+        rows.sort_by_key(|(number, _)| *number);
+        rows.truncate(self.options.rows);
+        Preview {
+            sources: self
+                .sources
+                .iter()
+                .map(|it| source_look(it, self.options.is_query))
+                .collect(),
+            columns: columns.collect(),
+            left_out,
+            masked: !self.options.show_values,
+            rows: rows.into_iter().map(|(_, row)| row).collect(),
+            rows_read: self.rows_read,
+            whole,
+            rows_to_send,
+            rows_rejected: self.rows_rejected,
+            rejections: self
+                .rejections
+                .into_iter()
+                .map(|(code, finding)| RejectionLook { code, finding })
+                .collect(),
+            duplicates: self.duplicates,
+            repairs: repairs(self.repairs, self.mapping),
+            warnings: warnings(self.columns, self.mapping),
+            notes,
+            next,
+        }
+    }
+}
+
+/// A record of a batch as one number: the source, then the record, so that numbers sort as the audience does.
+fn number(batch: &Batch, record: u32) -> u64 {
+    u64::from(batch.source.0) << 48 | (batch.first_record + u64::from(record))
+}
+
+fn place(sources: &[Source], number: u64) -> Place {
+    let source = usize::try_from(number >> 48).unwrap_or(usize::MAX);
+    Place {
+        source: sources
+            .get(source)
+            .map_or_else(String::new, |source| source.name.clone()),
+        record: number & ((1 << 48) - 1),
+    }
+}
+
+fn kind(kind: ColumnKind) -> &'static str {
+    match kind {
+        ColumnKind::Identifier => "identifier",
+        ColumnKind::Attribute => "field",
+        ColumnKind::Location => "location",
+        ColumnKind::Property => "custom property",
+    }
+}
+
+fn source_look(source: &Source, is_query: bool) -> SourceLook {
+    let format = if is_query {
+        SourceFormat::Columns
+    } else {
+        source.format
+    };
+    let delimiter = match format {
+        SourceFormat::Csv | SourceFormat::Tsv => Some(source.delimiter),
+        SourceFormat::Ndjson | SourceFormat::Parquet | SourceFormat::Columns => None,
+    };
+    SourceLook {
+        name: source.name.clone(),
+        format: format.name(),
+        delimiter: delimiter.map(|byte| char::from(byte).to_string()),
+        encoding: source.encoding.name(),
+        columns: source.header.len(),
+    }
+}
+
+fn repairs(found: BTreeMap<(usize, RepairCode), Finding>, mapping: &Mapping) -> Vec<RepairLook> {
+    let column = |index: usize| {
+        mapping
+            .columns
+            .get(index)
+            .map_or_else(String::new, |column| column.source.clone())
+    };
+    let look = |((index, code), finding)| RepairLook {
+        code,
+        column: column(index),
+        finding,
+    };
+    found.into_iter().map(look).collect()
+}
+
+fn warnings(columns: Vec<ColumnTally>, mapping: &Mapping) -> Vec<Warning> {
+    let mut warnings = Vec::new();
+    for (tally, column) in columns.into_iter().zip(&mapping.columns) {
+        let lone = (tally.lists > 0 && tally.others.count > 0)
+            .then_some((Hazard::LoneValue, tally.others));
+        for (code, finding) in tally.hazards.into_iter().chain(lone) {
+            warnings.push(Warning {
+                code,
+                column: column.source.clone(),
+                header: column.target.header().to_owned(),
+                finding,
+                meaning: code.meaning(),
+            });
+        }
+    }
+    warnings
+}

@@ -1,0 +1,5 @@
+//! Delivery of closed parts: uploads over SFTP and the check of what has arrived.
+
+pub mod sftp;
+pub mod upload;
+pub mod verify;

@@ -1,0 +1,288 @@
+//! Proves to the server who we are: agent or key file, then password.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use russh::client::AuthResult;
+use russh::keys::{HashAlg, PrivateKey, PrivateKeyWithHashAlg};
+use russh::{AgentAuthError, MethodSet};
+
+use super::key_file::{self, KeyFile};
+use super::wire::{Connection, Fault, Limit, Wire};
+use super::{AgentIdentities, HostKeyPin, SftpError, SftpSettings, SshError};
+use crate::base::secret::Secret;
+
+/// Servers cut the connection after some refused keys (OpenSSH: six).
+const MAX_IDENTITIES: usize = 5;
+
+/// What will be tried, read before the connection so that a bad file needs no server to be found.
+pub struct Credentials<'a> {
+    username: &'a str,
+    key: Option<(KeyFile, Arc<PrivateKey>)>,
+    agent: Option<&'a AgentIdentities>,
+    /// The one identity of the agent to use, and the file that names it.
+    identity: Option<(Vec<u8>, PathBuf)>,
+    password: Option<&'a Secret>,
+}
+
+/// What the server did not take, and what it offers instead.
+struct Refusals {
+    tried: Vec<String>,
+    offered: Option<String>,
+    /// For all that is tried.
+    limit: Limit,
+}
+
+impl<'a> Credentials<'a> {
+    /// Reads the key file, or with an agent its public half. No error but those of exit code 13.
+    pub fn load(settings: &'a SftpSettings) -> Result<Self, SftpError> {
+        let given = &settings.authentication;
+        let mut credentials = Self {
+            username: &settings.username,
+            key: None,
+            agent: given.agent.as_ref(),
+            identity: None,
+            password: given.password.as_ref(),
+        };
+        match (&given.private_key, credentials.agent) {
+            (Some(path), Some(_)) => {
+                credentials.identity = Some((key_file::read_public(path)?, path.clone()));
+            }
+            (Some(path), None) => {
+                let file = KeyFile::read(path)?;
+                let key = file.open(given.passphrase.as_ref())?;
+                credentials.key = Some((file, Arc::new(key)));
+            }
+            (None, None) if credentials.password.is_none() => {
+                return Err(SftpError::NoCredentials {
+                    server: settings.server(),
+                });
+            }
+            (None, _) => {}
+        }
+        Ok(credentials)
+    }
+
+    /// Logs in, or says everything that was tried.
+    pub(super) fn log_in(
+        &self,
+        connection: &mut Connection,
+        limit: Limit,
+    ) -> Result<(), SftpError> {
+        let mut refusals = Refusals {
+            tried: Vec::new(),
+            offered: None,
+            limit,
+        };
+        if let Some(agent) = self.agent
+            && !connection.entered
+        {
+            self.try_agent(connection, agent, &mut refusals)?;
+        }
+        if let Some((file, key)) = &self.key
+            && !connection.entered
+        {
+            self.try_key(connection, file, key, &mut refusals)?;
+        }
+        if let Some(password) = self.password
+            && !connection.entered
+        {
+            let asked = connection
+                .handle
+                .authenticate_password(self.username, password.reveal());
+            let outcome = connection.wire.drive(limit, asked);
+            self.note(connection, outcome, &mut refusals, || "the password".into())?;
+        }
+        if connection.entered {
+            return Ok(());
+        }
+        Err(self.unauthorised(&connection.wire, &refusals))
+    }
+
+    fn try_key(
+        &self,
+        connection: &mut Connection,
+        file: &KeyFile,
+        key: &Arc<PrivateKey>,
+        refusals: &mut Refusals,
+    ) -> Result<(), SftpError> {
+        let limit = refusals.limit;
+        let hash = hash(connection, key.algorithm().is_rsa(), limit);
+        let outcome = hash.and_then(|hash| {
+            let key = PrivateKeyWithHashAlg::new(Arc::clone(key), hash);
+            let asked = connection.handle.authenticate_publickey(self.username, key);
+            connection.wire.drive(limit, asked)
+        });
+        self.note(connection, outcome, refusals, || {
+            let name = file.path.display();
+            file.fingerprint.map_or_else(
+                || format!("key file {name}"),
+                |pin| format!("key file {name} ({pin})"),
+            )
+        })
+    }
+
+    fn try_agent(
+        &self,
+        connection: &mut Connection,
+        choice: &AgentIdentities,
+        refusals: &mut Refusals,
+    ) -> Result<(), SftpError> {
+        let limit = refusals.limit;
+        let begun = Instant::now();
+        let asked = connection.wire.wait_for(limit, choice.ask());
+        let (mut agent, mut identities) = asked
+            .map_err(|fault| match fault {
+                Fault::TimedOut(whole) if is_to_blame(begun, whole) => silent_agent(),
+                fault => fault.into_error(&connection.wire, "ask the ssh-agent".into()),
+            })?
+            .map_err(|source| SftpError::Agent {
+                source: Box::new(source),
+            })?;
+        if let Some((wanted, _)) = &self.identity {
+            identities.retain(|identity| identity.blob == *wanted);
+        }
+        if identities.is_empty() {
+            let wanted = self.identity.as_ref().map(|(_, path)| path.clone());
+            return Err(SftpError::NoIdentity { wanted });
+        }
+        for identity in identities.iter().take(MAX_IDENTITIES) {
+            let hash = hash(connection, identity.is_rsa, limit);
+            let proof = hash.and_then(|hash| {
+                let proof = identity.prove(&mut connection.handle, &mut agent, self.username, hash);
+                connection.wire.wait_for(limit, proof)
+            });
+            let outcome = match proof {
+                Ok(Ok(answer)) => Ok(answer),
+                // An agent that does not sign is as good as a server that refuses.
+                Ok(Err(AgentAuthError::Key(error))) => {
+                    tracing::debug!(%error, "the ssh-agent does not sign");
+                    refusals.tried.push(name_of(&identity.blob));
+                    continue;
+                }
+                Ok(Err(AgentAuthError::Send(_))) => Err(Fault::Ssh(SshError::Closed)),
+                Err(Fault::TimedOut(whole))
+                    if agent.asked.is_some_and(|asked| is_to_blame(asked, whole)) =>
+                {
+                    return Err(silent_agent());
+                }
+                Err(fault) => Err(fault),
+            };
+            self.note(connection, outcome, refusals, || name_of(&identity.blob))?;
+            if connection.entered {
+                choice.remember(identity);
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes a refusal. Other errors end the login; a connection that is cut after a refusal was one refusal too many.
+    fn note(
+        &self,
+        connection: &mut Connection,
+        outcome: Result<AuthResult, Fault>,
+        refusals: &mut Refusals,
+        name: impl FnOnce() -> String,
+    ) -> Result<(), SftpError> {
+        let fault = match outcome {
+            Ok(AuthResult::Success) => {
+                connection.entered = true;
+                return Ok(());
+            }
+            Ok(AuthResult::Failure {
+                remaining_methods, ..
+            }) if !is_cut(&remaining_methods, &connection.wire) => {
+                refusals.tried.push(name());
+                refusals.offered = Some(listed(&remaining_methods));
+                if !remaining_methods.is_empty() {
+                    return Ok(());
+                }
+                return Err(self.unauthorised(&connection.wire, refusals));
+            }
+            Ok(AuthResult::Failure { .. }) => Fault::Ssh(SshError::Closed),
+            Err(fault) => fault,
+        };
+        if matches!(fault, Fault::Ssh(_)) && !refusals.tried.is_empty() {
+            refusals.offered = None;
+            return Err(self.unauthorised(&connection.wire, refusals));
+        }
+        Err(fault.into_error(&connection.wire, "log in".into()))
+    }
+
+    fn unauthorised(&self, wire: &Wire, refusals: &Refusals) -> SftpError {
+        SftpError::Unauthorised {
+            server: wire.server.clone(),
+            username: self.username.to_owned(),
+            tried: refusals.tried.join(", "),
+            methods: refusals
+                .offered
+                .clone()
+                .unwrap_or_else(|| "it closed the connection".into()),
+        }
+    }
+}
+
+/// How an RSA key signs: as the server says that it can, or else in the way that every server of today can.
+fn hash(connection: &Connection, is_rsa: bool, limit: Limit) -> Result<Option<HashAlg>, Fault> {
+    if !is_rsa {
+        return Ok(None);
+    }
+    // The library waits a second for a server that says nothing of it.
+    let asked = connection.handle.best_supported_rsa_hash();
+    let known = connection.wire.drive(limit, asked)?.flatten();
+    Ok(known.or(Some(HashAlg::Sha512)))
+}
+
+/// Whether an agent that was asked at this time took most of the whole limit, and not the server before it.
+fn is_to_blame(asked: Instant, whole: Duration) -> bool {
+    asked.elapsed() >= whole / 2
+}
+
+/// Not the server's silence, and no reason to try again.
+fn silent_agent() -> SftpError {
+    SftpError::Agent {
+        source: Box::new(io::Error::from(io::ErrorKind::TimedOut).into()),
+    }
+}
+
+/// What the server offers to log in with, such as `publickey,password`. A server that wants nothing lets us in by that.
+pub(super) fn offered(
+    connection: &mut Connection,
+    username: &str,
+    limit: Limit,
+) -> Result<String, SftpError> {
+    let asked = connection.handle.authenticate_none(username);
+    let wire = &connection.wire;
+    let fault = match wire.drive(limit, asked) {
+        Ok(AuthResult::Success) => {
+            connection.entered = true;
+            return Ok("entry without a proof".into());
+        }
+        Ok(AuthResult::Failure {
+            remaining_methods, ..
+        }) if !is_cut(&remaining_methods, wire) => return Ok(listed(&remaining_methods)),
+        Ok(AuthResult::Failure { .. }) => Fault::Ssh(SshError::Closed),
+        Err(fault) => fault,
+    };
+    Err(fault.into_error(wire, "ask how to log in".into()))
+}
+
+/// Whether a refusal stands for the end of the connection, as it does in the library.
+fn is_cut(remaining: &MethodSet, wire: &Wire) -> bool {
+    remaining.is_empty() && (wire.heard.facts().has_ended() || wire.is_lost())
+}
+
+fn listed(methods: &MethodSet) -> String {
+    if methods.is_empty() {
+        return "nothing that is known here".into();
+    }
+    let names: Vec<&str> = methods.iter().map(Into::into).collect();
+    names.join(",")
+}
+
+fn name_of(identity: &[u8]) -> String {
+    format!("agent identity {}", HostKeyPin::of(identity))
+}

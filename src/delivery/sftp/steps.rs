@@ -1,0 +1,142 @@
+//! The way to a session, step by step: the address, the connection, the greeting, the host key, the login.
+//!
+//! Each step takes what the one before gave, so that nothing secret can be sent before the host key was judged.
+//! All of them but the first together may take the connect timeout. [`SftpSession::connect`] goes all of it; `check` stops after
+//! each step to say what it came to.
+
+use std::net::SocketAddr;
+
+use russh::client;
+
+use super::host_key::{HostKeyCheck, HostKeyFacts};
+use super::login::{self, Credentials};
+use super::session::ServerFacts;
+use super::subsystem::Subsystem;
+use super::wire::{Connection, Limit, Wire};
+use super::{SftpError, SftpSession, SftpSettings, SshError, algorithms, dial};
+use crate::base::interrupt::Interrupt;
+
+/// The addresses of the host, in the order in which they are tried.
+pub fn resolve(settings: &SftpSettings) -> Result<Vec<SocketAddr>, SftpError> {
+    dial::resolve(settings)
+}
+
+/// A TCP connection on which nothing was said.
+pub struct Reached<'a> {
+    settings: &'a SftpSettings,
+    wire: Wire,
+    limit: Limit,
+    /// Who took the connection.
+    pub address: SocketAddr,
+}
+
+/// A server that speaks SSH; who it is, is not known yet.
+pub struct Greeted<'a> {
+    settings: &'a SftpSettings,
+    connection: Connection,
+    limit: Limit,
+    /// The greeting, such as `SSH-2.0-AWS_SFTP_1.1`, control characters escaped.
+    pub banner: String,
+    /// What encrypts the way to the server.
+    pub cipher: String,
+}
+
+/// A server whose host key was accepted.
+pub struct Trusted<'a> {
+    greeted: Greeted<'a>,
+    /// The key, and why it was accepted.
+    pub host_key: HostKeyFacts,
+}
+
+impl<'a> Reached<'a> {
+    /// Connects to the first of `addresses` that answers within the connect timeout.
+    pub fn dial(
+        settings: &'a SftpSettings,
+        addresses: &[SocketAddr],
+        interrupt: &Interrupt,
+    ) -> Result<Self, SftpError> {
+        let limit = Limit::from(settings.connect_timeout);
+        let (socket, address) = dial::dial(settings, addresses, limit.until, interrupt)?;
+        Ok(Self {
+            settings,
+            wire: Wire::new(socket, settings.server(), interrupt.clone())?,
+            limit,
+            address,
+        })
+    }
+
+    /// Agrees on keys and ciphers, asking for a host key of a type that `host_key` knows.
+    pub fn greet(self, host_key: &HostKeyCheck<'_>) -> Result<Greeted<'a>, SftpError> {
+        // Larger groups take seconds of computing, in which no signal and no limit is looked at.
+        let groups = client::GexParams::new(3072, 3072, 4096);
+        let config = client::Config {
+            gex: groups.unwrap_or_default(),
+            preferred: algorithms::preferred(|key_type| host_key.knows(key_type)),
+            ..client::Config::default()
+        };
+        let server = self.wire.server.clone();
+        let connection = self
+            .wire
+            .greet(config, self.limit)?
+            .map_err(|source| match source {
+                SshError::NothingInCommon { .. } => SftpError::NothingInCommon { server, source },
+                source => SftpError::Handshake { server, source },
+            })?;
+        let heard = connection.wire.heard.facts();
+        Ok(Greeted {
+            settings: self.settings,
+            connection,
+            limit: self.limit,
+            banner: heard.banner,
+            cipher: heard.cipher,
+        })
+    }
+}
+
+impl<'a> Greeted<'a> {
+    /// Judges the key that the server showed.
+    pub fn trust(self, host_key: &HostKeyCheck<'_>) -> Result<Trusted<'a>, SftpError> {
+        let wire = &self.connection.wire;
+        let host_key = host_key.judge(&wire.server, &wire.heard.facts().host_key)?;
+        Ok(Trusted {
+            greeted: self,
+            host_key,
+        })
+    }
+}
+
+impl Trusted<'_> {
+    /// What the server offers to log in with, such as `publickey,password`. One that wants nothing lets us in by that.
+    pub fn methods(&mut self) -> Result<String, SftpError> {
+        let Greeted {
+            settings,
+            connection,
+            limit,
+            ..
+        } = &mut self.greeted;
+        login::offered(connection, &settings.username, *limit)
+    }
+
+    /// Logs in and opens the SFTP subsystem.
+    pub fn log_in(self, credentials: &Credentials<'_>) -> Result<SftpSession, SftpError> {
+        let Greeted {
+            settings,
+            mut connection,
+            limit,
+            banner,
+            cipher,
+        } = self.greeted;
+        credentials.log_in(&mut connection, limit)?;
+        let wire = &connection.wire;
+        let subsystem = wire
+            .drive(limit, Subsystem::open(&connection.handle))
+            .map_err(|fault| fault.into_error(wire, "start the SFTP subsystem".into()))?;
+        tracing::debug!(server = wire.server, banner, cipher, "logged in");
+        let facts = ServerFacts {
+            banner,
+            host_key: self.host_key.fingerprint,
+            cipher,
+        };
+        Ok(SftpSession::new(settings, connection, subsystem, facts))
+    }
+}

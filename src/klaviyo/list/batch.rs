@@ -1,0 +1,262 @@
+//! Rows become the bodies of import jobs: at most 10,000 profiles, 5 MB, and 100 kB each.
+//!
+//! The same files give the same batches, so that a run that goes on leaves out what Klaviyo has accepted.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::rows::{Person, RowFile, open, unreadable};
+use crate::klaviyo::{MAX_BODY_BYTES, MAX_JOB_PROFILES};
+use crate::pipeline::normalize::MAX_PROFILE_BYTES;
+use crate::profile::attributes::attributes;
+use crate::profile::column::ProfileColumn;
+use crate::state::manifest::StateError;
+
+/// What stands before the profiles of a body.
+const BEFORE: &str =
+    r#"{"data":{"type":"profile-bulk-import-job","attributes":{"profiles":{"data":["#;
+/// Room for what stands behind them: the list's relationship is a sibling of `attributes` (facts B3).
+const AROUND: usize = 300;
+
+/// Profiles for one job.
+#[derive(Debug, Clone)]
+pub(super) struct ProfileBatch {
+    pub(super) part: u32,
+    /// The first row, from 1.
+    pub(super) first: u64,
+    pub(super) rows: u64,
+    /// The row of each profile, and its JSON.
+    pub(super) profiles: Vec<(u64, String)>,
+    /// Rows that are too large as JSON.
+    pub(super) too_large: Vec<(u64, Person)>,
+    bytes: usize,
+}
+
+impl ProfileBatch {
+    fn new(part: u32, first: u64) -> Self {
+        Self {
+            part,
+            first,
+            rows: 0,
+            profiles: Vec::new(),
+            too_large: Vec::new(),
+            bytes: BEFORE.len() + AROUND,
+        }
+    }
+
+    fn has_room(&self, bytes: usize) -> bool {
+        self.profiles.len() < MAX_JOB_PROFILES && self.bytes + bytes < MAX_BODY_BYTES
+    }
+
+    /// The job's body, which puts the profiles on the list.
+    pub(super) fn body(&self, list_id: Option<&str>) -> Vec<u8> {
+        let mut body = Vec::with_capacity(self.bytes);
+        body.extend_from_slice(BEFORE.as_bytes());
+        for (index, (_, profile)) in self.profiles.iter().enumerate() {
+            if index > 0 {
+                body.push(b',');
+            }
+            body.extend_from_slice(profile.as_bytes());
+        }
+        body.extend_from_slice(b"]}}");
+        if let Some(id) = list_id {
+            let list = serde_json::json!({"lists": {"data": [{"type": "list", "id": id}]}});
+            body.extend_from_slice(format!(",\"relationships\":{list}").as_bytes());
+        }
+        body.extend_from_slice(b"}}");
+        body
+    }
+
+    /// Takes out the profile at `index` of the body: its row, and who it is.
+    pub(super) fn take_out(&mut self, index: usize) -> Option<(u64, Person)> {
+        if index >= self.profiles.len() {
+            return None;
+        }
+        let (row, json) = self.profiles.remove(index);
+        Some((row, person_of(&json)))
+    }
+}
+
+fn person_of(json: &str) -> Person {
+    let profile: serde_json::Value = serde_json::from_str(json).unwrap_or_default();
+    let text = |name: &str| {
+        profile["attributes"][name]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    };
+    Person {
+        id: String::new(),
+        email: text("email"),
+        phone_number: text("phone_number"),
+        external_id: text("external_id"),
+    }
+}
+
+/// Rows that Klaviyo has: by part and first row, how many.
+pub(super) type Accepted = HashMap<u32, BTreeMap<u64, u64>>;
+
+/// Calls `give` with every batch of `files` that is not accepted yet, until it says that it is enough.
+pub(super) fn each_batch(
+    files: &[RowFile],
+    accepted: &Accepted,
+    mut give: impl FnMut(ProfileBatch) -> bool,
+) -> Result<(), StateError> {
+    let none = BTreeMap::new();
+    for file in files {
+        let part = file.part.0;
+        let accepted = accepted.get(&part).unwrap_or(&none);
+        let (mut reader, header) = open(&file.path)?;
+        let columns: Vec<_> = header.iter().map(ProfileColumn::of_header).collect();
+        let mut record = csv::StringRecord::new();
+        let (mut row, mut skip_to) = (0, 0);
+        let mut batch = ProfileBatch::new(part, 1);
+        while reader
+            .read_record(&mut record)
+            .map_err(|error| unreadable(&file.path, error))?
+        {
+            row += 1;
+            if row < skip_to {
+                continue;
+            }
+            if let Some(rows) = accepted.get(&row) {
+                skip_to = row + rows;
+                if batch.rows > 0
+                    && !give(std::mem::replace(
+                        &mut batch,
+                        ProfileBatch::new(part, skip_to),
+                    ))
+                {
+                    return Ok(());
+                }
+                batch.first = skip_to;
+                continue;
+            }
+            let attributes = attributes(columns.iter().zip(&record));
+            let profile =
+                serde_json::json!({"type": "profile", "attributes": attributes}).to_string();
+            if profile.len() > MAX_PROFILE_BYTES {
+                batch.too_large.push((row, person_of(&profile)));
+                batch.rows += 1;
+                continue;
+            }
+            let bytes = profile.len() + 1;
+            if !batch.has_room(bytes)
+                && !give(std::mem::replace(&mut batch, ProfileBatch::new(part, row)))
+            {
+                return Ok(());
+            }
+            batch.rows += 1;
+            batch.bytes += bytes;
+            batch.profiles.push((row, profile));
+        }
+        if batch.rows > 0 && !give(batch) {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::part::PartNumber;
+    use serde_json::json;
+    use std::fmt::Write;
+
+    fn batches(csv: &str, accepted: &[(u64, u64)]) -> Vec<ProfileBatch> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.csv");
+        std::fs::write(&path, csv).unwrap();
+        let files = [RowFile {
+            part: PartNumber(1),
+            path,
+        }];
+        let accepted = Accepted::from([(1, accepted.iter().copied().collect())]);
+        let mut found = Vec::new();
+        each_batch(&files, &accepted, |batch| {
+            found.push(batch);
+            true
+        })
+        .unwrap();
+        found
+    }
+
+    fn numbered(rows: usize, cell: &str) -> String {
+        let mut csv = "Email,Note\n".to_owned();
+        (0..rows).for_each(|row| writeln!(csv, "{row}@x.example,{cell}").unwrap());
+        csv
+    }
+
+    fn ranges(batches: &[ProfileBatch]) -> Vec<(u64, u64)> {
+        batches
+            .iter()
+            .map(|batch| (batch.first, batch.rows))
+            .collect()
+    }
+
+    #[test]
+    fn a_body_is_what_klaviyo_documents() {
+        let made = batches("Email,City,Tier\nana@x.example,Wien,gold\n", &[]);
+        let body: serde_json::Value =
+            serde_json::from_slice(&made[0].body(Some("Y6nRLr"))).unwrap();
+        assert_eq!(
+            body,
+            json!({"data": {"type": "profile-bulk-import-job",
+                "attributes": {"profiles": {"data": [{"type": "profile", "attributes":
+                    {"email": "ana@x.example", "location": {"city": "Wien"}, "properties": {"Tier": "gold"}}}]}},
+                "relationships": {"lists": {"data": [{"type": "list", "id": "Y6nRLr"}]}}}})
+        );
+        assert!(
+            !made[0]
+                .body(None)
+                .windows(13)
+                .any(|window| window == b"relationships")
+        );
+    }
+
+    #[test]
+    fn a_batch_ends_at_ten_thousand_profiles_and_at_five_megabytes() {
+        assert_eq!(
+            ranges(&batches(&numbered(10_001, ""), &[])),
+            [(1, 10_000), (10_001, 1)]
+        );
+        let wide = batches(&numbered(600, &"x".repeat(10_000)), &[]);
+        assert_eq!(wide.len(), 2);
+        for batch in &wide {
+            assert!(batch.body(Some("Y6nRLr")).len() <= MAX_BODY_BYTES);
+        }
+        let rows = usize::try_from(wide[0].rows).unwrap();
+        let one_more = wide[0].body(None).len() + wide[1].profiles[0].1.len() + AROUND + 1;
+        assert!(
+            one_more >= MAX_BODY_BYTES,
+            "{rows} rows leave room for another"
+        );
+    }
+
+    #[test]
+    fn accepted_rows_are_left_out_wherever_they_are() {
+        let csv = numbered(25, "");
+        assert_eq!(ranges(&batches(&csv, &[(1, 10)])), [(11, 15)]);
+        assert_eq!(ranges(&batches(&csv, &[(11, 10)])), [(1, 10), (21, 5)]);
+        assert_eq!(ranges(&batches(&csv, &[(1, 25)])), []);
+        assert_eq!(ranges(&batches(&csv, &[(1, 10), (11, 10)])), [(21, 5)]);
+    }
+
+    #[test]
+    fn a_profile_that_is_too_large_as_json_is_told_and_the_others_go_on() {
+        let quotes = "\"".to_owned() + &"\"\"".repeat(60_000) + "\"";
+        let made = batches(
+            &format!("Email,Note\na@x.example,b\nc@x.example,{quotes}\nd@x.example,e\n"),
+            &[],
+        );
+        assert_eq!(ranges(&made), [(1, 3)]);
+        assert_eq!(made[0].profiles.len(), 2);
+        assert_eq!(
+            (
+                made[0].too_large[0].0,
+                made[0].too_large[0].1.email.as_str()
+            ),
+            (2, "c@x.example")
+        );
+    }
+}

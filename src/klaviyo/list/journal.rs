@@ -1,0 +1,228 @@
+//! What Klaviyo has accepted, one JSON object a line, only ever appended to: a manifest that is rewritten for every batch
+//! would take quadratic time.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::job::file::Mirror;
+use crate::state::manifest::StateError;
+
+/// The file's name in a run's folder.
+pub const FILE_NAME: &str = "list.journal";
+
+/// One thing that happened. Rows are counted from 1 in their part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Entry {
+    /// What follows is about this list; without an id: about none.
+    List {
+        /// Its id.
+        id: Option<String>,
+        /// Whether this run made it.
+        created: bool,
+    },
+    /// Klaviyo took an import job.
+    Accepted(Batch),
+    /// An import job is complete.
+    Settled {
+        /// Its id.
+        job: String,
+        /// Profiles that it could not import.
+        failed: u64,
+        /// How long `attach-rejects.csv` is now.
+        rejects_bytes: u64,
+    },
+    /// Rows were looked up, and those that have a profile were added by its id.
+    Added {
+        /// The part.
+        part: u32,
+        /// The first row.
+        first: u64,
+        /// How many rows.
+        rows: u64,
+        /// How many of them have a profile.
+        found: u64,
+    },
+    /// All of the audience was put on the list, but for those who have no profile.
+    Attached {
+        /// How many were.
+        attached: u64,
+        /// How many have none.
+        unresolved: u64,
+        /// How long `attach-rejects.csv` is now.
+        rejects_bytes: u64,
+    },
+    /// How many members the list had before anybody was put on it.
+    Before {
+        /// How many.
+        members: u64,
+    },
+    /// Who is to be removed stands in `removals.csv`.
+    Planned {
+        /// By which rule.
+        mode: Mirror,
+        /// How many.
+        removals: u64,
+        /// Of how many.
+        of: u64,
+    },
+    /// What was planned is not to be done: it was planned by another rule.
+    Discarded {
+        /// How long `removed.csv` is: who is in it stays on record.
+        removed_bytes: u64,
+    },
+    /// A person has approved of the removals.
+    Approved,
+    /// Klaviyo removed some.
+    Removed {
+        /// How many of `removals.csv` are done.
+        done: u64,
+        /// How long `removed.csv` is now.
+        removed_bytes: u64,
+    },
+    /// Everybody who was to be removed is.
+    Mirrored {
+        /// How many.
+        removed: u64,
+    },
+}
+
+/// An import job that Klaviyo took.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Batch {
+    /// The part that its rows are of.
+    pub part: u32,
+    /// The first row.
+    pub first: u64,
+    /// How many rows, those that were dropped among them.
+    pub rows: u64,
+    /// Rows that were left out.
+    pub dropped: Vec<u64>,
+    /// The job's id.
+    pub job: String,
+    /// How long `attach-rejects.csv` is now.
+    pub rejects_bytes: u64,
+}
+
+/// The open journal of a run.
+#[derive(Debug)]
+pub struct Journal {
+    path: PathBuf,
+    file: File,
+}
+
+impl Journal {
+    /// Opens the journal in a run's folder, and reads what is in it. A last line that was cut by a crash is dropped.
+    pub fn open(run_directory: &Path) -> Result<(Self, Vec<Entry>), StateError> {
+        let path = run_directory.join(FILE_NAME);
+        let failed = |source| StateError::Storage {
+            path: path.clone(),
+            action: "open it",
+            source,
+        };
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(failed)?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(failed)?;
+        let (entries, whole) = entries(&path, &bytes)?;
+        file.set_len(whole).map_err(failed)?;
+        file.seek(SeekFrom::End(0)).map_err(failed)?;
+        Ok((Self { path, file }, entries))
+    }
+
+    /// Appends `entry`; durable when this returns.
+    pub fn append(&mut self, entry: &Entry) -> Result<(), StateError> {
+        // An enum of strings and numbers is always JSON.
+        let mut line = serde_json::to_vec(entry).unwrap_or_default();
+        line.push(b'\n');
+        let before = self.file.stream_position().unwrap_or(0);
+        let written = self
+            .file
+            .write_all(&line)
+            .and_then(|()| self.file.sync_data());
+        if written.is_err() {
+            // What was written of the line would be taken for the beginning of the next one.
+            let cut = self.file.set_len(before);
+            let _ = cut.and_then(|()| self.file.seek(SeekFrom::Start(before)));
+        }
+        written.map_err(super::rows::unwritable(&self.path))
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) -> Result<(), StateError> {
+        let cleared = self.file.set_len(0).and_then(|()| self.file.rewind());
+        cleared.map_err(super::rows::unwritable(&self.path))
+    }
+}
+
+/// What a run's journal says, without opening it for writing.
+pub fn read(run_directory: &Path) -> Result<Vec<Entry>, StateError> {
+    let path = run_directory.join(FILE_NAME);
+    match std::fs::read(&path) {
+        Ok(bytes) => Ok(entries(&path, &bytes)?.0),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(source) => Err(StateError::Storage {
+            path,
+            action: "read it",
+            source,
+        }),
+    }
+}
+
+/// The entries of the lines that are whole, and how many bytes those are: a last line may have been cut by a crash.
+fn entries(path: &Path, bytes: &[u8]) -> Result<(Vec<Entry>, u64), StateError> {
+    let end = bytes.iter().rposition(|byte| *byte == b'\n');
+    let whole = &bytes[..end.map_or(0, |at| at + 1)];
+    let lines = whole.split(|byte| *byte == b'\n').enumerate();
+    let entries: Result<_, _> = lines
+        .filter(|(_, line)| !line.is_empty())
+        .map(|(number, line)| {
+            serde_json::from_slice(line).map_err(|_| StateError::Damaged {
+                path: path.to_owned(),
+                line: number + 1,
+            })
+        })
+        .collect();
+    Ok((entries?, whole.len() as u64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cut_line_is_dropped_and_a_damaged_one_told() {
+        let directory = tempfile::tempdir().unwrap();
+        let entry = Entry::Planned {
+            mode: Mirror::Exact,
+            removals: 3,
+            of: 10,
+        };
+        let (mut journal, entries) = Journal::open(directory.path()).unwrap();
+        assert!(entries.is_empty());
+        journal.append(&entry).unwrap();
+        journal.append(&Entry::Mirrored { removed: 3 }).unwrap();
+        let path = directory.path().join(FILE_NAME);
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, &text[..text.len() - 5]).unwrap();
+        let (mut journal, entries) = Journal::open(directory.path()).unwrap();
+        assert_eq!(entries, std::slice::from_ref(&entry));
+        journal.append(&entry).unwrap();
+        assert_eq!(read(directory.path()).unwrap(), [entry.clone(), entry]);
+        std::fs::write(&path, "{\"planned\":1}\n").unwrap();
+        assert!(matches!(
+            Journal::open(directory.path()),
+            Err(StateError::Damaged { line: 1, .. })
+        ));
+    }
+}

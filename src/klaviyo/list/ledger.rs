@@ -1,0 +1,331 @@
+//! What the list stage of a run has come to: the journal, read into sums, and `attach-rejects.csv` beside it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+
+use super::batch::Accepted;
+use super::journal::{Batch, Entry, Journal};
+use super::rejects::{AttachRejects, Reject};
+use super::{ListError, removal};
+use crate::job::file::Mirror;
+use crate::klaviyo::KlaviyoError;
+use crate::state::manifest::StateError;
+
+/// What putting profiles on the list came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Attached {
+    /// Rows that Klaviyo took.
+    pub attached: u64,
+    /// Rows for which there is no profile.
+    pub unresolved: u64,
+    /// Rows that Klaviyo refused; they stand in `attach-rejects.csv`.
+    pub rejected: u64,
+}
+
+/// Who is to be removed, as far as that is known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Plan {
+    pub(super) mode: Mirror,
+    pub(super) removals: u64,
+    pub(super) of: u64,
+    /// How many of them are done.
+    pub(super) done: u64,
+    pub(super) removed_bytes: u64,
+    /// Whether a person has approved of it.
+    pub(super) approved: bool,
+}
+
+/// The open memory of a run's list stage.
+#[derive(Debug)]
+pub struct Ledger {
+    directory: PathBuf,
+    journal: Journal,
+    rejects: AttachRejects,
+    entries: Vec<Entry>,
+}
+
+impl Ledger {
+    /// Opens the memory of the run in `run_directory`.
+    pub fn open(run_directory: &Path) -> Result<Self, StateError> {
+        let (journal, entries) = Journal::open(run_directory)?;
+        let bytes = entries.iter().rev().find_map(|entry| match entry {
+            Entry::Accepted(Batch { rejects_bytes, .. })
+            | Entry::Settled { rejects_bytes, .. }
+            | Entry::Attached { rejects_bytes, .. } => Some(*rejects_bytes),
+            _ => None,
+        });
+        Ok(Self {
+            directory: run_directory.to_owned(),
+            rejects: AttachRejects::open(run_directory, bytes.unwrap_or(0))?,
+            journal,
+            entries,
+        })
+    }
+
+    /// The run's folder.
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// From now on everything is about this list. What was noted of another one is forgotten: it has to be done again.
+    pub fn is_about(&mut self, list_id: Option<&str>, created: bool) -> Result<(), StateError> {
+        let known = self.entries.iter().rev().find_map(|entry| match entry {
+            Entry::List { id, .. } => Some(id.as_deref() == list_id),
+            _ => None,
+        });
+        if known == Some(true) {
+            return Ok(());
+        }
+        if let Some(Some(before)) = self.list().map(|(id, _)| id.map(str::to_owned)) {
+            removal::set_aside(&self.directory, &before)?;
+        }
+        self.journal.clear()?;
+        self.entries.clear();
+        self.rejects = AttachRejects::open(&self.directory, 0)?;
+        self.note(Entry::List {
+            id: list_id.map(str::to_owned),
+            created,
+        })
+    }
+
+    /// The list that everything is about, and whether this run made it.
+    pub fn list(&self) -> Option<(Option<&str>, bool)> {
+        self.entries.iter().rev().find_map(|entry| match entry {
+            Entry::List { id, created } => Some((id.as_deref(), *created)),
+            _ => None,
+        })
+    }
+
+    /// Notes something; durable when this returns.
+    pub(super) fn note(&mut self, entry: Entry) -> Result<(), StateError> {
+        self.journal.append(&entry)?;
+        self.entries.push(entry);
+        Ok(())
+    }
+
+    /// Notes an accepted job and who was left out of it.
+    pub(super) fn accept<'a>(
+        &mut self,
+        batch: Batch,
+        dropped: impl IntoIterator<Item = Reject<'a>>,
+    ) -> Result<(), StateError> {
+        self.rejects.write(dropped)?;
+        self.note(Entry::Accepted(Batch {
+            rejects_bytes: self.rejects.bytes(),
+            ..batch
+        }))
+    }
+
+    /// Notes a complete job and whom it could not import.
+    pub(super) fn settle<'a>(
+        &mut self,
+        job: String,
+        failed: u64,
+        rejects: impl IntoIterator<Item = Reject<'a>>,
+    ) -> Result<(), StateError> {
+        self.rejects.write(rejects)?;
+        self.note(Entry::Settled {
+            job,
+            failed,
+            rejects_bytes: self.rejects.bytes(),
+        })
+    }
+
+    /// Notes that all of the audience was put on the list but for those who have no profile.
+    pub(super) fn attached<'a>(
+        &mut self,
+        (attached, unresolved): (u64, u64),
+        rejects: impl IntoIterator<Item = Reject<'a>>,
+    ) -> Result<(), StateError> {
+        self.rejects.write(rejects)?;
+        self.note(Entry::Attached {
+            attached,
+            unresolved,
+            rejects_bytes: self.rejects.bytes(),
+        })
+    }
+
+    /// Notes that the import jobs have put all of the audience on the list but for those whom Klaviyo refused.
+    pub fn note_attached(&mut self) -> Result<(), StateError> {
+        if self.is_attached() {
+            return Ok(());
+        }
+        self.attached((self.outcome().attached, 0), [])
+    }
+
+    /// Rows in accepted jobs.
+    pub(super) fn accepted(&self) -> Accepted {
+        let mut accepted: Accepted = HashMap::new();
+        for batch in self.batches() {
+            accepted
+                .entry(batch.part)
+                .or_default()
+                .insert(batch.first, batch.rows);
+        }
+        accepted
+    }
+
+    /// Rows that were looked up and added: by part and first row, how many, and how many of them have a profile.
+    pub(super) fn added(&self) -> HashMap<u32, BTreeMap<u64, (u64, u64)>> {
+        let mut added: HashMap<u32, BTreeMap<u64, (u64, u64)>> = HashMap::new();
+        for entry in &self.entries {
+            if let Entry::Added {
+                part,
+                first,
+                rows,
+                found,
+            } = entry
+            {
+                added
+                    .entry(*part)
+                    .or_default()
+                    .insert(*first, (*rows, *found));
+            }
+        }
+        added
+    }
+
+    fn batches(&self) -> impl Iterator<Item = &Batch> {
+        self.entries.iter().filter_map(|entry| match entry {
+            Entry::Accepted(batch) => Some(batch),
+            _ => None,
+        })
+    }
+
+    /// Accepted jobs that are not known to be complete.
+    pub(super) fn pending(&self) -> HashMap<String, Batch> {
+        let mut pending: HashMap<_, _> = self
+            .batches()
+            // A batch of which nothing was left to hand over has no job.
+            .filter(|batch| !batch.job.is_empty())
+            .map(|batch| (batch.job.clone(), batch.clone()))
+            .collect();
+        for entry in &self.entries {
+            if let Entry::Settled { job, .. } = entry {
+                pending.remove(job);
+            }
+        }
+        pending
+    }
+
+    /// Whether all of the audience was put on the list.
+    pub fn is_attached(&self) -> bool {
+        self.entries
+            .iter()
+            .any(|entry| matches!(entry, Entry::Attached { .. }))
+    }
+
+    /// What putting profiles on the list came to so far.
+    pub fn outcome(&self) -> Attached {
+        let found =
+            |rows: &BTreeMap<u64, (u64, u64)>| rows.values().map(|(_, found)| *found).sum::<u64>();
+        let mut sums = Attached {
+            attached: self.added().values().map(found).sum(),
+            ..Attached::default()
+        };
+        for entry in &self.entries {
+            match entry {
+                Entry::Accepted(batch) => {
+                    let dropped = batch.dropped.len() as u64;
+                    sums.rejected += dropped;
+                    sums.attached += batch.rows - dropped.min(batch.rows);
+                }
+                Entry::Settled { failed, .. } => {
+                    sums.rejected += failed;
+                    sums.attached = sums.attached.saturating_sub(*failed);
+                }
+                Entry::Attached {
+                    attached,
+                    unresolved,
+                    ..
+                } => {
+                    sums.attached = *attached;
+                    sums.unresolved = *unresolved;
+                }
+                _ => {}
+            }
+        }
+        sums
+    }
+
+    /// Who is to be removed, once that was decided.
+    pub(super) fn plan(&self) -> Option<Plan> {
+        let mut plan: Option<Plan> = None;
+        let mut on_record = 0;
+        for entry in &self.entries {
+            match (entry, &mut plan) {
+                (Entry::Planned { mode, removals, of }, plan) => {
+                    *plan = Some(Plan {
+                        mode: *mode,
+                        removals: *removals,
+                        of: *of,
+                        removed_bytes: on_record,
+                        ..Plan::default()
+                    });
+                }
+                (Entry::Discarded { removed_bytes }, plan) => {
+                    on_record = *removed_bytes;
+                    *plan = None;
+                }
+                (Entry::Approved, Some(plan)) => plan.approved = true,
+                (
+                    Entry::Removed {
+                        done,
+                        removed_bytes,
+                    },
+                    Some(plan),
+                ) => {
+                    plan.done = *done;
+                    plan.removed_bytes = *removed_bytes;
+                }
+                _ => {}
+            }
+        }
+        plan
+    }
+
+    /// By which rule the removals were planned that wait or were begun.
+    pub fn planned_by(&self) -> Option<Mirror> {
+        self.plan().map(|plan| plan.mode)
+    }
+
+    /// How many members the list had before this run put anybody on it, where that is known.
+    pub(super) fn members_before(&self) -> Option<u64> {
+        self.entries.iter().rev().find_map(|entry| match entry {
+            Entry::Before { members } => Some(*members),
+            _ => None,
+        })
+    }
+
+    /// How many were removed so far.
+    pub fn removed(&self) -> u64 {
+        let so_far = self.plan().map_or(0, |plan| plan.done);
+        self.mirrored().unwrap_or(so_far)
+    }
+
+    /// Notes how many members the list has, unless this run has put somebody on it already.
+    pub fn note_members_before(
+        &mut self,
+        count: impl FnOnce() -> Result<Option<u64>, KlaviyoError>,
+    ) -> Result<(), ListError> {
+        let begun = self
+            .entries
+            .iter()
+            .any(|entry| matches!(entry, Entry::Accepted(_) | Entry::Added { .. }));
+        if !begun
+            && self.members_before().is_none()
+            && let Some(members) = count()?
+        {
+            self.note(Entry::Before { members })?;
+        }
+        Ok(())
+    }
+
+    /// How many were removed, once everybody who was to be removed is.
+    pub fn mirrored(&self) -> Option<u64> {
+        self.entries.iter().rev().find_map(|entry| match entry {
+            Entry::Mirrored { removed } => Some(*removed),
+            _ => None,
+        })
+    }
+}

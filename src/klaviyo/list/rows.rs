@@ -1,0 +1,178 @@
+//! Rows of CSV files that this program wrote: parts, their identifiers files, lists of members.
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use crate::state::manifest::StateError;
+use crate::state::part::PartNumber;
+
+/// A file of rows, and which part it is of.
+#[derive(Debug, Clone)]
+pub struct RowFile {
+    /// The part.
+    pub part: PartNumber,
+    /// A part file, or the identifiers file beside one.
+    pub path: PathBuf,
+}
+
+/// Who a row is: what Klaviyo tells of a member. Blank where it does not say; the id stands in files of members only.
+pub use crate::klaviyo::Member as Person;
+
+/// The columns of [`Person`] in a file; `id` is this program's own.
+pub(super) const HEADER: [&str; 4] = ["id", "Email", "PhoneNumber", "ExternalID"];
+
+/// What to say of a file that cannot be read.
+pub(super) fn unreadable(path: &Path, error: csv::Error) -> StateError {
+    let line = error.position().map_or(0, csv::Position::line);
+    match error.into_kind() {
+        csv::ErrorKind::Io(source) => StateError::Storage {
+            path: path.to_owned(),
+            action: "read it",
+            source,
+        },
+        _ => StateError::Damaged {
+            path: path.to_owned(),
+            line: usize::try_from(line).unwrap_or(usize::MAX),
+        },
+    }
+}
+
+/// What to say of a file that cannot be written.
+pub(super) fn unwritable(path: &Path) -> impl Fn(std::io::Error) -> StateError {
+    let path = path.to_owned();
+    move |source| StateError::Storage {
+        path: path.clone(),
+        action: "write it",
+        source,
+    }
+}
+
+/// Opens a file and reads its header.
+pub(super) fn open(
+    path: &Path,
+) -> Result<(csv::Reader<std::fs::File>, csv::StringRecord), StateError> {
+    let mut reader = csv::ReaderBuilder::new()
+        .buffer_capacity(1 << 18)
+        .from_path(path)
+        .map_err(|error| unreadable(path, error))?;
+    let header = reader
+        .headers()
+        .map_err(|error| unreadable(path, error))?
+        .clone();
+    Ok((reader, header))
+}
+
+/// Calls `each` with every row of `paths`, numbered from 0 over all of them, until it says that it is enough.
+pub fn each_person(
+    paths: &[PathBuf],
+    mut each: impl FnMut(u64, &Person) -> Result<bool, StateError>,
+) -> Result<(), StateError> {
+    let mut number = 0;
+    let mut record = csv::StringRecord::new();
+    let mut person = Person::default();
+    for path in paths {
+        let (mut reader, header) = open(path)?;
+        let places = HEADER.map(|name| header.iter().position(|column| column == name));
+        while reader
+            .read_record(&mut record)
+            .map_err(|error| unreadable(path, error))?
+        {
+            let fields = [
+                &mut person.id,
+                &mut person.email,
+                &mut person.phone_number,
+                &mut person.external_id,
+            ];
+            for (field, place) in fields.into_iter().zip(places) {
+                field.clear();
+                field.push_str(
+                    place
+                        .and_then(|place| record.get(place))
+                        .unwrap_or_default(),
+                );
+            }
+            if !each(number, &person)? {
+                return Ok(());
+            }
+            number += 1;
+        }
+    }
+    Ok(())
+}
+
+/// A new file of persons, 0600, which takes the place of an older one when it is finished. Until then it is `….partial`, and
+/// goes when it is dropped.
+pub(super) struct PersonFile {
+    path: PathBuf,
+    partial: PathBuf,
+    writer: Option<csv::Writer<File>>,
+}
+
+impl PersonFile {
+    pub(super) fn create(path: &Path) -> Result<Self, StateError> {
+        let partial = path.with_extension("csv.partial");
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&partial)
+            .map_err(unwritable(&partial))?;
+        let writer = csv::WriterBuilder::new()
+            .buffer_capacity(1 << 18)
+            .from_writer(file);
+        let mut made = Self {
+            path: path.to_owned(),
+            partial,
+            writer: Some(writer),
+        };
+        made.write(HEADER)?;
+        Ok(made)
+    }
+
+    pub(super) fn push(&mut self, person: &Person) -> Result<(), StateError> {
+        let Person {
+            id,
+            email,
+            phone_number,
+            external_id,
+        } = person;
+        self.write([id, email, phone_number, external_id].map(String::as_str))
+    }
+
+    fn write(&mut self, cells: [&str; 4]) -> Result<(), StateError> {
+        match self
+            .writer
+            .as_mut()
+            .map(|writer| writer.write_record(cells))
+        {
+            Some(Err(error)) => Err(unreadable(&self.path, error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes the file durable under its name.
+    pub(super) fn finish(mut self) -> Result<(), StateError> {
+        let failed = unwritable(&self.path);
+        let Some(writer) = self.writer.take() else {
+            return Ok(());
+        };
+        let file = writer
+            .into_inner()
+            .map_err(|error| failed(error.into_error()))?;
+        file.sync_all().map_err(&failed)?;
+        std::fs::rename(&self.partial, &self.path).map_err(&failed)?;
+        let directory = self.path.parent().unwrap_or(Path::new("."));
+        File::open(directory)
+            .and_then(|folder| folder.sync_all())
+            .map_err(&failed)
+    }
+}
+
+impl Drop for PersonFile {
+    fn drop(&mut self) {
+        // Finished, it is not there any more.
+        let _ = std::fs::remove_file(&self.partial);
+    }
+}

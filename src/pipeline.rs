@@ -1,0 +1,9 @@
+//! The pipeline from blocks of rows to closed parts: mapping, normalize, commit (duplicates, rejects), spool.
+
+pub mod batch;
+pub mod commit;
+pub mod dedupe;
+pub mod mapping;
+pub mod normalize;
+pub mod rejects;
+pub mod spool;

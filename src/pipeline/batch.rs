@@ -1,0 +1,216 @@
+//! What a worker makes of one block: finished CSV rows, rejections and repairs, in the order of the records.
+//!
+//! Nothing in it is allocated per row: rows are byte ranges of one buffer. The committer takes batches in the order of
+//! their blocks and gives records their absolute numbers.
+
+use crate::base::pool::Pool;
+use crate::source::audience::{Block, SourceId};
+use crate::state::codes::{RejectionReason, RepairCode};
+
+/// One finished CSV row of [`Batch::row_bytes`].
+#[derive(Debug, Clone, Copy)]
+pub struct Row {
+    /// The record in its block, from 0.
+    pub record: u32,
+    /// Where the row ends in the buffer, line feed included; it begins where the one before ends.
+    pub end: u32,
+    /// How many of its bytes are the identifier cells, without the comma after them.
+    pub identifier_bytes: u32,
+    /// True when it has neither e-mail nor phone number.
+    pub external_id_only: bool,
+    /// Fingerprint of the row's key.
+    pub key: u128,
+}
+
+/// One refused record.
+#[derive(Debug, Clone)]
+pub struct Rejection {
+    /// The record in its block, from 0.
+    pub record: u32,
+    /// Why.
+    pub reason: RejectionReason,
+    /// More of why, without a value of the row.
+    pub detail: String,
+    /// Where its cells end in [`Batch::reject_bytes`], as CSV in the order of the rejects header.
+    pub end: usize,
+}
+
+/// One mended cell.
+#[derive(Debug, Clone, Copy)]
+pub struct Repair {
+    /// The record in its block, from 0.
+    pub record: u32,
+    /// The column in the mapping.
+    pub column: usize,
+    /// What was mended.
+    pub code: RepairCode,
+    /// Where the cell's old value ends in [`Batch::repair_bytes`].
+    pub end: usize,
+}
+
+/// All that a worker makes of one block.
+#[derive(Debug)]
+pub struct Batch {
+    /// The block's place among all blocks.
+    pub sequence: u64,
+    /// The block's source.
+    pub source: SourceId,
+    /// Number of its first record in its source, from 1.
+    pub first_record: u64,
+    /// Bytes on disk that had been read when the block was cut, over all sources.
+    pub consumed_bytes: u64,
+    /// Records in the block.
+    pub records: u32,
+    /// Rows that stand the rules.
+    pub rows: Vec<Row>,
+    /// Their bytes.
+    pub row_bytes: Vec<u8>,
+    /// Records that do not.
+    pub rejections: Vec<Rejection>,
+    /// Their source cells as CSV.
+    pub reject_bytes: Vec<u8>,
+    /// Cells of rows (not of rejected records) that were mended.
+    pub repairs: Vec<Repair>,
+    /// Their old values.
+    pub repair_bytes: Vec<u8>,
+}
+
+/// Buffers of batches that are done with, to be filled again. Clones share them.
+#[derive(Debug, Clone)]
+pub struct Spares {
+    rows: Pool<Row>,
+    texts: Pool<u8>,
+}
+
+impl Spares {
+    /// None yet, and room for so many of each kind; what is more is given back to the system.
+    pub fn new(most: usize) -> Self {
+        Self {
+            rows: Pool::new(most),
+            texts: Pool::new(most),
+        }
+    }
+
+    /// An empty buffer for rows.
+    fn rows(&self) -> Vec<Row> {
+        self.rows.take()
+    }
+
+    /// An empty buffer for the text of rows.
+    pub fn text(&self) -> Vec<u8> {
+        self.texts.take()
+    }
+
+    /// Takes back the rows of a batch.
+    pub fn give_rows(&self, mut rows: Vec<Row>) {
+        rows.clear();
+        self.rows.give(rows);
+    }
+
+    /// Takes back the text of rows.
+    pub fn give_text(&self, mut text: Vec<u8>) {
+        text.clear();
+        self.texts.give(text);
+    }
+}
+
+impl Default for Spares {
+    /// For batches that are few: none are kept.
+    fn default() -> Self {
+        Self::new(0)
+    }
+}
+
+impl Batch {
+    /// An empty batch with room for the rows of `block`.
+    pub fn new(block: &Block, spares: &Spares) -> Self {
+        let (mut rows, mut row_bytes) = (spares.rows(), spares.text());
+        rows.reserve(usize::try_from(block.records).unwrap_or(0));
+        row_bytes.reserve(block.size_bytes() + block.size_bytes() / 8);
+        Self {
+            sequence: block.sequence,
+            source: block.source,
+            first_record: block.first_record,
+            consumed_bytes: block.consumed_bytes,
+            records: 0,
+            rows,
+            row_bytes,
+            rejections: Vec::new(),
+            reject_bytes: Vec::new(),
+            repairs: Vec::new(),
+            repair_bytes: Vec::new(),
+        }
+    }
+
+    /// Drops what belongs to records beyond the first `records`. The bytes stay: rows say where they end.
+    pub fn truncate(&mut self, records: u32) {
+        if self.records > records {
+            self.rows.retain(|row| row.record < records);
+            self.rejections
+                .retain(|rejection| rejection.record < records);
+            self.repairs.retain(|repair| repair.record < records);
+            self.records = records;
+        }
+    }
+}
+
+/// Appends `cell`, which has no quote in it, as a quoted CSV cell.
+#[inline]
+pub fn push_between_quotes(out: &mut Vec<u8>, cell: &[u8]) {
+    out.push(b'"');
+    out.extend_from_slice(cell);
+    out.push(b'"');
+}
+
+/// Appends `cell` as a quoted CSV cell.
+pub fn push_quoted(out: &mut Vec<u8>, cell: &[u8]) {
+    out.push(b'"');
+    push_doubling_quotes(out, cell);
+    out.push(b'"');
+}
+
+/// Appends `cell` as a CSV cell, quoted only when RFC 4180 needs it.
+pub fn push_cell(out: &mut Vec<u8>, cell: &[u8]) {
+    // Short cells are the rule, and a plain loop beats a call of memchr on them.
+    let needs_quotes = cell
+        .iter()
+        .any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r'));
+    if needs_quotes {
+        push_quoted(out, cell);
+    } else {
+        out.extend_from_slice(cell);
+    }
+}
+
+fn push_doubling_quotes(out: &mut Vec<u8>, cell: &[u8]) {
+    let mut rest = cell;
+    while let Some(at) = memchr::memchr(b'"', rest) {
+        out.extend_from_slice(&rest[..=at]);
+        out.push(b'"');
+        rest = &rest[at + 1..];
+    }
+    out.extend_from_slice(rest);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_written_reads_back_the_same(rows in prop::collection::vec(prop::collection::vec(".{0,12}|[,\"\n\r x]{0,6}", 2..5), 1..6)) {
+            let mut text = Vec::new();
+            for row in &rows {
+                for (index, cell) in row.iter().enumerate() {
+                    if index > 0 { text.push(b','); }
+                    if index == 0 { push_quoted(&mut text, cell.as_bytes()) } else { push_cell(&mut text, cell.as_bytes()) }
+                }
+                text.push(b'\n');
+            }
+            let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_slice());
+            let read: Vec<Vec<String>> = reader.records().map(|record| record.unwrap().iter().map(str::to_owned).collect()).collect();
+            prop_assert_eq!(read, rows);
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Rows that wait on disk until the whole audience was seen, because a later row, or one whose key found no room in
+//! memory, decides whether they are kept.
+
+use std::path::{Path, PathBuf};
+
+use super::CommitError;
+use crate::pipeline::dedupe::SpilledKeys;
+use crate::pipeline::spool::{HeldRow, HeldRows};
+
+/// Which of two rows with one key is not kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Loser {
+    Earlier,
+    Later,
+}
+
+/// Waiting rows, numbered from 0, and what is known of them so far.
+pub(super) struct Waiting {
+    rows: HeldRows,
+    lost: Vec<u64>,
+    spilled: Option<SpilledKeys>,
+    directory: PathBuf,
+}
+
+impl Waiting {
+    /// No rows yet. The files, which have no name, are made in `directory`.
+    pub(super) fn create(directory: &Path) -> Result<Self, CommitError> {
+        Ok(Self {
+            rows: HeldRows::create(directory)?,
+            lost: Vec::new(),
+            spilled: None,
+            directory: directory.to_owned(),
+        })
+    }
+
+    /// The number of the next row.
+    pub(super) fn next_number(&self) -> u64 {
+        self.rows.len()
+    }
+
+    pub(super) fn push(&mut self, row: HeldRow<'_>) -> Result<(), CommitError> {
+        Ok(self.rows.push(row)?)
+    }
+
+    /// A key for which there was no room, of the row with this number.
+    pub(super) fn spill(&mut self, fingerprint: u128, number: u64) -> Result<(), CommitError> {
+        Ok(spill(
+            &mut self.spilled,
+            &self.directory,
+            fingerprint,
+            number,
+        )?)
+    }
+
+    /// The row is not kept.
+    pub(super) fn lose(&mut self, number: u64) {
+        // The file that holds the rows is smaller than what a machine can address.
+        let word = usize::try_from(number / 64).unwrap_or(usize::MAX);
+        if self.lost.len() <= word {
+            self.lost.resize(word + 1, 0);
+        }
+        self.lost[word] |= 1 << (number % 64);
+    }
+
+    /// Settles the spilled keys. How many rows are lost by them.
+    pub(super) fn settle(&mut self, loser: Loser) -> Result<u64, CommitError> {
+        let Some(mut spilled) = self.spilled.take() else {
+            return Ok(0);
+        };
+        let mut lost = 0;
+        spilled.each_repeat(|earlier, later| {
+            lost += 1;
+            self.lose(match loser {
+                Loser::Earlier => earlier,
+                Loser::Later => later,
+            });
+        })?;
+        Ok(lost)
+    }
+
+    /// Calls `take` with each row that is kept, in order.
+    pub(super) fn replay(
+        self,
+        mut take: impl FnMut(HeldRow<'_>) -> Result<(), CommitError>,
+    ) -> Result<(), CommitError> {
+        let lost = self.lost;
+        let is_lost = |number: u64| {
+            let word = usize::try_from(number / 64).unwrap_or(usize::MAX);
+            lost.get(word)
+                .is_some_and(|word| word >> (number % 64) & 1 == 1)
+        };
+        self.rows.replay(
+            |number, row| {
+                if is_lost(number) { Ok(()) } else { take(row) }
+            },
+        )
+    }
+}
+
+/// Adds a key to those on disk, which are made with the first.
+pub(super) fn spill(
+    spilled: &mut Option<SpilledKeys>,
+    directory: &Path,
+    fingerprint: u128,
+    place: u64,
+) -> Result<(), crate::pipeline::dedupe::SpillError> {
+    let spilled = if let Some(spilled) = spilled {
+        spilled
+    } else {
+        tracing::info!("more keys than `dedupe-memory` holds: the rest goes to disk");
+        spilled.insert(SpilledKeys::create(directory)?)
+    };
+    spilled.push(fingerprint, place)
+}

@@ -1,0 +1,397 @@
+//! Which source column goes under which Klaviyo header.
+//!
+//! [`Mapping::new`] takes the job's columns and the headers of all sources and settles everything that can be refused
+//! before the first row is read. Identifiers come first, then the job's order, so the same job gives the same columns.
+
+#[cfg(test)]
+mod exports;
+pub mod guess;
+mod spellings;
+
+use crate::job::file::{Attach, Unlisted};
+use crate::job::{Job, ListChoice, ListSettings};
+use crate::profile::column::ProfileColumn;
+use crate::profile::target::{ColumnError, RESERVED_HEADERS};
+use crate::source::audience::{Source, SourceFormat, SourceId};
+
+/// Why a mapping cannot be.
+#[derive(Debug, thiserror::Error)]
+pub enum MappingError {
+    /// A header that Klaviyo would misread.
+    #[error("column `{column}`")]
+    Header {
+        /// The source column.
+        column: String,
+        /// What is wrong with its header.
+        source: ColumnError,
+    },
+    /// Two source columns under one header.
+    #[error(
+        "columns `{first}` and `{second}` are both mapped to `{header}`; drop one of them or give it another header"
+    )]
+    DuplicateHeader {
+        /// The header.
+        header: String,
+        /// A source column.
+        first: String,
+        /// Another.
+        second: String,
+    },
+    /// No column is mapped to an identifier.
+    #[error(
+        "no column is mapped to Email, PhoneNumber or ExternalID; Klaviyo needs at least one of them"
+    )]
+    NoIdentifier,
+    /// No column could be guessed to be an identifier.
+    #[error(
+        "{file}: no column looks like Email, PhoneNumber or ExternalID; name one with --map SRC=Email{}",
+        likely.as_ref().map(|name| format!(" (`{name}` holds e-mail addresses)")).unwrap_or_default()
+    )]
+    NoneGuessed {
+        /// The source's name.
+        file: String,
+        /// A column that holds e-mail addresses all the same.
+        likely: Option<String>,
+    },
+    /// A column that a source has not.
+    #[error("{file}: has no column `{column}`{}", suggestion.as_deref().unwrap_or_default())]
+    MissingColumn {
+        /// The source's name.
+        file: String,
+        /// The column that the job names.
+        column: String,
+        /// What the source has instead.
+        suggestion: Option<String>,
+    },
+    /// A column that a source has more than once.
+    #[error("{file}: has {count} columns named `{column}`; rename all but one of them")]
+    AmbiguousColumn {
+        /// The source's name.
+        file: String,
+        /// The column that the job names.
+        column: String,
+        /// How often it is there.
+        count: usize,
+    },
+}
+
+impl MappingError {
+    /// True where the audience is at fault, not the job.
+    pub const fn is_of_the_audience(&self) -> bool {
+        matches!(
+            self,
+            Self::MissingColumn { .. } | Self::AmbiguousColumn { .. }
+        )
+    }
+}
+
+/// One column of the parts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MappedColumn {
+    /// The source column's name.
+    pub source: String,
+    /// What it is for Klaviyo.
+    pub target: ProfileColumn,
+}
+
+/// Where the cells of one source stand.
+#[derive(Debug, Clone)]
+pub struct SourcePlan {
+    /// For each column of the mapping, the index in this source's header; `None` where an NDJSON source has no such key.
+    pub cells: Vec<Option<usize>>,
+    /// For each column of the mapping, how many from it on stand side by side in this source, in the same order, and are
+    /// copied as they are: neither identifiers nor of a source without a text for each record.
+    pub runs: Vec<usize>,
+    /// The index of the country column.
+    pub country: Option<usize>,
+    /// For each column of the rejects file, the index in this source's header.
+    pub reject_cells: Vec<Option<usize>>,
+}
+
+/// The columns of the parts, and where each source has them.
+#[derive(Debug, Clone)]
+pub struct Mapping {
+    /// Identifiers first, then the job's order.
+    pub columns: Vec<MappedColumn>,
+    /// The source columns of `rejects.csv`, in the order in which the sources first show them.
+    pub rejects_header: Vec<String>,
+    /// What a person should know before anything is sent.
+    pub warnings: Vec<String>,
+    /// The list that a `List ID` column at the end of every row names; `None`: no such column.
+    pub list_id: Option<String>,
+    plans: Vec<SourcePlan>,
+}
+
+impl Mapping {
+    /// Settles the columns of `job` over `sources`.
+    pub fn new(job: &Job, sources: &[Source]) -> Result<Self, MappingError> {
+        let mut warnings = Vec::new();
+        let mut columns = listed_columns(job, &mut warnings)?;
+        if job.unlisted == Unlisted::Keep {
+            add_unlisted(job, sources, &mut columns, &mut warnings)?;
+        }
+        refuse_duplicates(&columns)?;
+        if !job.update_contacts {
+            columns.retain(|column| column.target.is_identifier());
+        }
+        columns.sort_by_key(|column| identifier_rank(&column.target));
+        if !columns.iter().any(|column| column.target.is_identifier()) {
+            return Err(MappingError::NoIdentifier);
+        }
+        let rejects_header = rejects_header(sources);
+        let plans = sources
+            .iter()
+            .map(|source| plan(source, &columns, job, &rejects_header, &mut warnings))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            columns,
+            rejects_header,
+            warnings,
+            list_id: list_id(job),
+            plans,
+        })
+    }
+
+    /// Where the cells of `source` stand.
+    pub fn plan(&self, source: SourceId) -> Option<&SourcePlan> {
+        self.plans.get(source.0 as usize)
+    }
+
+    /// How many of the columns, all at the beginning, are identifiers.
+    pub fn identifiers(&self) -> usize {
+        self.columns
+            .iter()
+            .take_while(|column| column.target.is_identifier())
+            .count()
+    }
+}
+
+/// The list that every row names, where that is how profiles are put on it.
+fn list_id(job: &Job) -> Option<String> {
+    match job.list.as_ref() {
+        Some(ListSettings {
+            attach: Attach::Column,
+            choice: ListChoice::Id { id, .. },
+            ..
+        }) => Some(id.clone()),
+        _ => None,
+    }
+}
+
+fn identifier_rank(target: &ProfileColumn) -> u8 {
+    match target {
+        ProfileColumn::Email => 0,
+        ProfileColumn::PhoneNumber => 1,
+        ProfileColumn::ExternalID => 2,
+        _ => 3,
+    }
+}
+
+fn listed_columns(
+    job: &Job,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<MappedColumn>, MappingError> {
+    let mut columns = Vec::new();
+    for (source, headers) in &job.columns {
+        for header in headers {
+            columns.push(mapped(source, header, job, warnings)?);
+        }
+    }
+    Ok(columns)
+}
+
+fn mapped(
+    source: &str,
+    header: &str,
+    job: &Job,
+    warnings: &mut Vec<String>,
+) -> Result<MappedColumn, MappingError> {
+    let (target, warning) =
+        ProfileColumn::parse(header, &job.allow_consent).map_err(|error| MappingError::Header {
+            column: source.to_owned(),
+            source: error,
+        })?;
+    if let Some(warning) = warning {
+        warnings.push(format!("column `{source}`: {warning}"));
+    }
+    Ok(MappedColumn {
+        source: source.to_owned(),
+        target,
+    })
+}
+
+fn add_unlisted(
+    job: &Job,
+    sources: &[Source],
+    columns: &mut Vec<MappedColumn>,
+    warnings: &mut Vec<String>,
+) -> Result<(), MappingError> {
+    for name in sources.iter().flat_map(|source| &source.header) {
+        let listed = job.columns.iter().any(|(source, _)| source == name)
+            || columns.iter().any(|column| &column.source == name);
+        if !listed && !name.starts_with('_') && !name.is_empty() {
+            columns.push(mapped(name, name, job, warnings)?);
+        }
+    }
+    Ok(())
+}
+
+fn refuse_duplicates(columns: &[MappedColumn]) -> Result<(), MappingError> {
+    for (index, column) in columns.iter().enumerate() {
+        if let Some(first) = columns[..index]
+            .iter()
+            .find(|other| other.target == column.target)
+        {
+            return Err(MappingError::DuplicateHeader {
+                header: column.target.header().to_owned(),
+                first: first.source.clone(),
+                second: column.source.clone(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// A header's own columns (not those of a rejects file), each with how many of its name stand before it.
+fn own_columns(header: &[String]) -> impl Iterator<Item = (&String, usize)> {
+    let own = header.iter().enumerate();
+    own.filter(|(_, name)| !RESERVED_HEADERS.contains(&name.as_str()))
+        .map(|(index, name)| {
+            (
+                name,
+                header[..index]
+                    .iter()
+                    .filter(|other| *other == name)
+                    .count(),
+            )
+        })
+}
+
+/// Every column that some source has; a name as often as the source that has it most often.
+fn rejects_header(sources: &[Source]) -> Vec<String> {
+    let mut header: Vec<String> = Vec::new();
+    for source in sources {
+        for (name, before) in own_columns(&source.header) {
+            if header.iter().filter(|known| *known == name).count() <= before {
+                header.push(name.clone());
+            }
+        }
+    }
+    header
+}
+
+fn plan(
+    source: &Source,
+    columns: &[MappedColumn],
+    job: &Job,
+    rejects_header: &[String],
+    warnings: &mut Vec<String>,
+) -> Result<SourcePlan, MappingError> {
+    let cells: Vec<_> = columns
+        .iter()
+        .map(|column| {
+            let optional = may_lack_columns(source) && !column.target.is_identifier()
+                || job.unlisted == Unlisted::Keep
+                    && !job.columns.iter().any(|(name, _)| *name == column.source);
+            find(source, &column.source, optional, warnings)
+        })
+        .collect::<Result<_, _>>()?;
+    let country = match &job.country_column {
+        None => None,
+        Some(name) => find(source, name, may_lack_columns(source), warnings)?,
+    };
+    let reject_cells = own_columns(rejects_header)
+        .map(|(name, before)| {
+            let places = source
+                .header
+                .iter()
+                .enumerate()
+                .filter(|(_, own)| *own == name);
+            places.map(|(index, _)| index).nth(before)
+        })
+        .collect();
+    Ok(SourcePlan {
+        runs: runs(source, columns, &cells),
+        cells,
+        country,
+        reject_cells,
+    })
+}
+
+/// See [`SourcePlan::runs`].
+fn runs(source: &Source, columns: &[MappedColumn], cells: &[Option<usize>]) -> Vec<usize> {
+    let mut runs = vec![0; cells.len()];
+    if source.format != SourceFormat::Csv {
+        return runs;
+    }
+    for index in (0..cells.len()).rev() {
+        if columns[index].target.is_identifier() {
+            continue;
+        }
+        let next = cells[index].map(|cell| cell + 1);
+        let follows = next.is_some() && cells.get(index + 1) == Some(&next);
+        runs[index] = 1 + if follows { runs[index + 1] } else { 0 };
+    }
+    runs
+}
+
+/// NDJSON has no header: its first rows may lack a key that later ones have.
+fn may_lack_columns(source: &Source) -> bool {
+    source.format == SourceFormat::Ndjson
+}
+
+fn find(
+    source: &Source,
+    column: &str,
+    optional: bool,
+    warnings: &mut Vec<String>,
+) -> Result<Option<usize>, MappingError> {
+    let mut places = source
+        .header
+        .iter()
+        .enumerate()
+        .filter(|(_, name)| *name == column)
+        .map(|(index, _)| index);
+    match (places.next(), places.count()) {
+        (Some(index), 0) => Ok(Some(index)),
+        (Some(_), more) => Err(MappingError::AmbiguousColumn {
+            file: source.name.clone(),
+            column: column.to_owned(),
+            count: more + 1,
+        }),
+        (None, _) if optional => {
+            if may_lack_columns(source) {
+                warnings.push(format!(
+                    "{}: none of its first rows has `{column}`; it stays empty there",
+                    source.name
+                ));
+            }
+            Ok(None)
+        }
+        (None, _) => Err(MappingError::MissingColumn {
+            file: source.name.clone(),
+            column: column.to_owned(),
+            suggestion: Some(suggestion(column, &source.header)),
+        }),
+    }
+}
+
+/// What the source has instead: the nearest name, or all of them where none is near.
+fn suggestion(column: &str, header: &[String]) -> String {
+    let key = |name: &str| name.to_lowercase();
+    let near = header
+        .iter()
+        .map(|name| (strsim::jaro_winkler(&key(column), &key(name)), name))
+        .max_by(|a, b| a.0.total_cmp(&b.0));
+    match near {
+        Some((likeness, name)) if likeness > 0.8 => format!("; did you mean `{name}`?"),
+        _ => format!(
+            "; it has {}",
+            header
+                .iter()
+                .map(|name| format!("`{name}`"))
+                .collect::<Vec<_>>()
+                .join(", ")
+        ),
+    }
+}

@@ -1,0 +1,516 @@
+//! The second stage: a record becomes a finished CSV row, or a rejection.
+//!
+//! [`Normalizer`] visits the records of a block and fills a [`Batch`]: identifiers first and always quoted, so that a
+//! file cut inside one can never read as a shorter, valid identifier; other cells quoted when needed. Rejections are
+//! decided here, before duplicates are looked for. Text of a row never enters a detail or an error.
+
+pub mod cell;
+pub mod country;
+pub mod email;
+pub mod phone;
+
+use xxhash_rust::xxh3::xxh3_128_with_seed;
+
+use crate::job::file::OnInvalid;
+use crate::job::{PrimaryKey, Rules};
+use crate::pipeline::batch::{
+    Batch, Rejection, Repair, Row, Spares, push_between_quotes, push_cell, push_quoted,
+};
+use crate::pipeline::mapping::{Mapping, SourcePlan};
+use crate::profile::column::ProfileColumn;
+use crate::source::audience::{AudienceError, Block, RecordReader, Source};
+use crate::source::record::{Cell, Record, RecordFault, RecordVisitor};
+use crate::state::codes::{RejectionReason, RepairCode};
+
+/// The largest profile that Klaviyo takes by any way, in bytes (facts A4, profiles API overview, read 2026-11).
+pub const MAX_PROFILE_BYTES: usize = 100_000;
+
+/// What a worker keeps from block to block: the rules and its buffers.
+pub struct Normalizer<'a> {
+    mapping: &'a Mapping,
+    rules: Rules,
+    regions: country::RegionCache,
+    reader: RecordReader,
+    buffers: Buffers,
+    spares: Spares,
+}
+
+/// Room that is used again for each row.
+#[derive(Default)]
+struct Buffers {
+    unescaped: Vec<u8>,
+    cleaned: Vec<u8>,
+    country: Vec<u8>,
+    identifiers: [Vec<u8>; 3],
+}
+
+impl<'a> Normalizer<'a> {
+    /// A normaliser for one worker.
+    pub fn new(mapping: &'a Mapping, rules: Rules) -> Self {
+        Self {
+            mapping,
+            rules,
+            regions: country::RegionCache::default(),
+            reader: RecordReader::default(),
+            buffers: Buffers::default(),
+            spares: Spares::default(),
+        }
+    }
+
+    /// Fills the buffers of `spares` again.
+    #[must_use]
+    pub fn with_spares(self, spares: Spares) -> Self {
+        Self { spares, ..self }
+    }
+
+    /// Makes a batch of `block`, which is of one of `sources`. The only error is a bug.
+    pub fn batch(&mut self, sources: &[Source], block: &Block) -> Result<Batch, AudienceError> {
+        let mut batch = Batch::new(block, &self.spares);
+        let index = block.source.0 as usize;
+        let (Some(plan), Some(source)) = (self.mapping.plan(block.source), sources.get(index))
+        else {
+            return Ok(batch);
+        };
+        let mut visit = Visit {
+            mapping: self.mapping,
+            rules: self.rules,
+            plan,
+            identifiers: self.mapping.identifiers(),
+            regions: &mut self.regions,
+            buffers: &mut self.buffers,
+            batch: &mut batch,
+        };
+        self.reader.visit(source, block, &mut visit)?;
+        Ok(batch)
+    }
+}
+
+/// One block being normalised.
+struct Visit<'a> {
+    mapping: &'a Mapping,
+    rules: Rules,
+    plan: &'a SourcePlan,
+    identifiers: usize,
+    regions: &'a mut country::RegionCache,
+    buffers: &'a mut Buffers,
+    batch: &'a mut Batch,
+}
+
+/// A refusal on its way to the batch.
+struct Refusal {
+    reason: RejectionReason,
+    detail: String,
+}
+
+impl RecordVisitor for Visit<'_> {
+    fn row(&mut self, row: &impl Record) {
+        let marks = (
+            self.batch.row_bytes.len(),
+            self.batch.repairs.len(),
+            self.batch.repair_bytes.len(),
+        );
+        if let Err(refusal) = self.write_row(row, marks.0) {
+            self.batch.row_bytes.truncate(marks.0);
+            self.batch.repairs.truncate(marks.1);
+            self.batch.repair_bytes.truncate(marks.2);
+            self.reject(row, refusal);
+        }
+        self.batch.records += 1;
+    }
+
+    fn fault(&mut self, fault: RecordFault, row: &impl Record) {
+        self.reject(
+            row,
+            Refusal {
+                reason: fault.reason(),
+                detail: fault.to_string(),
+            },
+        );
+        self.batch.records += 1;
+    }
+}
+
+impl<'a> Visit<'a> {
+    /// Column `index` of the mapping in this block's source.
+    fn place(&self, index: usize) -> Place<'a> {
+        Place {
+            mapping: self.mapping,
+            plan: self.plan,
+            index,
+        }
+    }
+
+    fn write_row(&mut self, row: &impl Record, start: usize) -> Result<(), Refusal> {
+        let mapping = self.mapping;
+        for identifier in &mut self.buffers.identifiers {
+            identifier.clear();
+        }
+        let faults_from = self.batch.repairs.len();
+        let mut identifier_bytes = 0;
+        let mut index = 0;
+        while let Some(column) = mapping.columns.get(index) {
+            if index == self.identifiers {
+                identifier_bytes = self.batch.row_bytes.len() - start;
+                self.check_identified(faults_from)?;
+            }
+            if index > 0 {
+                self.batch.row_bytes.push(b',');
+            }
+            index += match &column.target {
+                ProfileColumn::Email => self.email(row, index).map(|()| 1),
+                ProfileColumn::PhoneNumber => self.phone(row, index).map(|()| 1),
+                ProfileColumn::ExternalID => self.external_id(row, index).map(|()| 1),
+                _ => self.texts(row, index),
+            }?;
+        }
+        if mapping.columns.len() == self.identifiers {
+            identifier_bytes = self.batch.row_bytes.len() - start;
+            self.check_identified(faults_from)?;
+        }
+        if let Some(id) = &mapping.list_id {
+            self.batch.row_bytes.push(b',');
+            self.batch.row_bytes.extend_from_slice(id.as_bytes());
+        }
+        self.batch.row_bytes.push(b'\n');
+        self.finish_row(start, identifier_bytes)
+    }
+
+    fn finish_row(&mut self, start: usize, identifier_bytes: usize) -> Result<(), Refusal> {
+        let bytes = self.batch.row_bytes.len() - start;
+        if bytes > MAX_PROFILE_BYTES {
+            let detail = format!("{bytes} bytes; Klaviyo takes {MAX_PROFILE_BYTES} for a profile");
+            return Err(Refusal {
+                reason: RejectionReason::ProfileTooLarge,
+                detail,
+            });
+        }
+        let [email, phone, _] = &self.buffers.identifiers;
+        self.batch.rows.push(Row {
+            record: self.batch.records,
+            end: to_u32(self.batch.row_bytes.len()),
+            identifier_bytes: to_u32(identifier_bytes),
+            external_id_only: email.is_empty() && phone.is_empty(),
+            key: self.key(),
+        });
+        Ok(())
+    }
+
+    /// The fingerprint of the primary key, or of the best identifier where that is blank.
+    fn key(&self) -> u128 {
+        let value = |key: PrimaryKey| &self.buffers.identifiers[key as usize];
+        let best = || {
+            PrimaryKey::BEST_FIRST
+                .into_iter()
+                .find(|key| !value(*key).is_empty())
+        };
+        let key = Some(self.rules.primary_key)
+            .filter(|key| !value(*key).is_empty())
+            .or_else(best);
+        let key = key.unwrap_or(PrimaryKey::Email);
+        xxh3_128_with_seed(value(key), key as u64)
+    }
+
+    fn check_identified(&self, faults_from: usize) -> Result<(), Refusal> {
+        if self
+            .buffers
+            .identifiers
+            .iter()
+            .any(|identifier| !identifier.is_empty())
+        {
+            return Ok(());
+        }
+        let invalid: Vec<&str> = self.batch.repairs[faults_from..]
+            .iter()
+            .filter(|repair| {
+                matches!(
+                    repair.code,
+                    RepairCode::InvalidEmail | RepairCode::InvalidPhone
+                )
+            })
+            .map(|repair| repair.code.code())
+            .collect();
+        let detail = if invalid.is_empty() {
+            "every identifier is blank".to_owned()
+        } else {
+            format!("no identifier is left: {}", invalid.join(", "))
+        };
+        Err(Refusal {
+            reason: RejectionReason::NoIdentifier,
+            detail,
+        })
+    }
+
+    fn email(&mut self, row: &impl Record, index: usize) -> Result<(), Refusal> {
+        let place = self.place(index);
+        let Buffers {
+            unescaped,
+            cleaned,
+            identifiers: [email, ..],
+            ..
+        } = &mut *self.buffers;
+        let text = place.clean(row, unescaped, cleaned, self.batch)?;
+        if !text.is_empty()
+            && let Err(fault) = email::normalize(text, email)
+        {
+            email.clear();
+            if self.rules.invalid_email == OnInvalid::Reject {
+                return Err(Refusal {
+                    reason: RejectionReason::InvalidEmail,
+                    detail: fault.to_string(),
+                });
+            }
+            repair(self.batch, index, RepairCode::InvalidEmail, text);
+        }
+        push_between_quotes(&mut self.batch.row_bytes, email);
+        Ok(())
+    }
+
+    fn phone(&mut self, row: &impl Record, index: usize) -> Result<(), Refusal> {
+        let place = self.place(index);
+        let Buffers {
+            unescaped,
+            cleaned,
+            country,
+            identifiers: [_, phone, _],
+        } = &mut *self.buffers;
+        let text = place.clean(row, unescaped, cleaned, self.batch)?;
+        if !text.is_empty() {
+            let cell = self
+                .plan
+                .country
+                .map_or(Cell::Text(b""), |at| row.cell(at, country));
+            let region = match cell {
+                Cell::Text(text) if text.trim_ascii().is_empty() => self.rules.default_region,
+                // A country that is not known is not the default region: only `+` can tell then.
+                Cell::Text(text) => self.regions.region_of(text.trim_ascii()),
+                Cell::Nested(_) => None,
+            };
+            if let Err(fault) = phone::normalize(text, region, phone) {
+                phone.clear();
+                if self.rules.invalid_phone == OnInvalid::Reject {
+                    return Err(Refusal {
+                        reason: RejectionReason::InvalidPhone,
+                        detail: fault.to_string(),
+                    });
+                }
+                repair(self.batch, index, RepairCode::InvalidPhone, text);
+            }
+        }
+        push_between_quotes(&mut self.batch.row_bytes, phone);
+        Ok(())
+    }
+
+    fn external_id(&mut self, row: &impl Record, index: usize) -> Result<(), Refusal> {
+        let place = self.place(index);
+        let Buffers {
+            unescaped,
+            cleaned,
+            identifiers: [.., external_id],
+            ..
+        } = &mut *self.buffers;
+        let text = place.clean(row, unescaped, cleaned, self.batch)?;
+        external_id.extend_from_slice(text);
+        push_quoted(&mut self.batch.row_bytes, external_id);
+        Ok(())
+    }
+
+    /// Column `index`, and those after it that can be copied from the record together with it. How many these are.
+    #[inline]
+    fn texts(&mut self, row: &impl Record, index: usize) -> Result<usize, Refusal> {
+        let run = self.plan.runs[index];
+        if run > 1
+            && let Some(first) = self.plan.cells[index]
+        {
+            let as_it_is = |at: &usize| row.bare_cell(*at).is_some_and(cell::is_trimmed);
+            let together = (first..first + run).take_while(as_it_is).count();
+            if together > 1
+                && let Some(text) = row.bare_cells(first..first + together)
+            {
+                self.batch.row_bytes.extend_from_slice(text);
+                return Ok(together);
+            }
+        }
+        self.text(row, index)?;
+        Ok(1)
+    }
+
+    fn text(&mut self, row: &impl Record, index: usize) -> Result<(), Refusal> {
+        if let Some(at) = self.plan.cells[index]
+            && let Some(text) = row.bare_cell(at)
+        {
+            let text = cell::trim_bare(text);
+            self.batch.row_bytes.extend_from_slice(text);
+            return Ok(());
+        }
+        let place = self.place(index);
+        let Buffers {
+            unescaped, cleaned, ..
+        } = &mut *self.buffers;
+        let text = place.clean(row, unescaped, cleaned, self.batch)?;
+        push_cell(&mut self.batch.row_bytes, text);
+        Ok(())
+    }
+
+    fn reject(&mut self, row: &impl Record, refusal: Refusal) {
+        for (index, place) in self.plan.reject_cells.iter().enumerate() {
+            if index > 0 {
+                self.batch.reject_bytes.push(b',');
+            }
+            if let Some(at) = place {
+                let (Cell::Text(text) | Cell::Nested(text)) =
+                    row.cell(*at, &mut self.buffers.unescaped);
+                push_cell(&mut self.batch.reject_bytes, text);
+            }
+        }
+        self.batch.rejections.push(Rejection {
+            record: self.batch.records,
+            reason: refusal.reason,
+            detail: refusal.detail,
+            end: self.batch.reject_bytes.len(),
+        });
+    }
+}
+
+/// One column of the mapping in one source.
+struct Place<'a> {
+    mapping: &'a Mapping,
+    plan: &'a SourcePlan,
+    index: usize,
+}
+
+impl Place<'_> {
+    /// The cleaned cell; what was mended in it is noted in `batch`.
+    fn clean<'b>(
+        &self,
+        row: &'b impl Record,
+        unescaped: &'b mut Vec<u8>,
+        cleaned: &'b mut Vec<u8>,
+        batch: &mut Batch,
+    ) -> Result<&'b [u8], Refusal> {
+        let Some(at) = self.plan.cells[self.index] else {
+            return Ok(b"");
+        };
+        if let Some(text) = row.bare_cell(at) {
+            return Ok(cell::trim_bare(text));
+        }
+        let text = match row.cell(at, unescaped) {
+            Cell::Text(text) => text,
+            Cell::Nested(_) => {
+                let detail = format!(
+                    "column `{}` holds a nested object",
+                    self.mapping.columns[self.index].source
+                );
+                return Err(Refusal {
+                    reason: RejectionReason::NestedValue,
+                    detail,
+                });
+            }
+        };
+        let cleaned = cell::clean(text, cleaned);
+        for code in cleaned.codes() {
+            repair(batch, self.index, code, text);
+        }
+        Ok(cleaned.text)
+    }
+}
+
+fn repair(batch: &mut Batch, column: usize, code: RepairCode, old: &[u8]) {
+    batch.repair_bytes.extend_from_slice(old);
+    let end = batch.repair_bytes.len();
+    batch.repairs.push(Repair {
+        record: batch.records,
+        column,
+        code,
+        end,
+    });
+}
+
+/// Offsets in a batch fit 32 bits: a block is at most a few megabytes and a cell at most doubles in quotes.
+fn to_u32(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::environment::Environment;
+    use crate::job::Job;
+    use crate::job::file::JobFile;
+    use crate::source::audience::Audience;
+
+    /// The rows and the codes of rejections that `csv` becomes under `job`.
+    fn normalized(job: &str, csv: &str) -> (String, Vec<&'static str>) {
+        let file = JobFile::parse(&format!("name = \"x\"\n{job}")).unwrap();
+        let job = Job::from_file(file, std::path::Path::new(""), &Environment::default()).unwrap();
+        let stream = Box::new(std::io::Cursor::new(csv.as_bytes().to_vec()));
+        let audience =
+            Audience::from_stream("a.csv".to_owned(), stream, job.audience.files().unwrap())
+                .unwrap();
+        let mapping = Mapping::new(&job, audience.sources()).unwrap();
+        let sources = audience.shared_sources();
+        let mut normalizer = Normalizer::new(&mapping, job.rules);
+        let (mut rows, mut codes) = (Vec::new(), Vec::new());
+        for block in audience.into_blocks() {
+            let batch = normalizer.batch(&sources, &block.unwrap()).unwrap();
+            rows.extend_from_slice(&batch.row_bytes);
+            codes.extend(
+                batch
+                    .rejections
+                    .iter()
+                    .map(|rejection| rejection.reason.code()),
+            );
+        }
+        (String::from_utf8(rows).unwrap(), codes)
+    }
+
+    proptest::proptest! {
+        /// Between semicolons every cell is taken by itself.
+        #[test]
+        fn cells_that_are_copied_together_are_those_that_are_taken_one_by_one(
+            rows in proptest::collection::vec(proptest::array::uniform6("[a-zé1 ]{0,3}|\"x[,;]\"\"y\"|\"\""), 1..6),
+            order in proptest::sample::subsequence(vec!["a", "b", "c", "d", "e", "f"], 1..=6),
+            swapped: bool,
+        ) {
+            let mut order = order;
+            if swapped {
+                order.reverse();
+            }
+            let columns: Vec<String> = order.iter().map(|name| format!("{name} = \"{name}\"\n")).collect();
+            let columns = columns.concat();
+            let written = |delimiter: &str| {
+                let job = format!("[audience]\nfiles = [\"a.csv\"]\ndelimiter = \"{delimiter}\"\n[columns]\nid = \"ExternalID\"\n{columns}");
+                let mut text = ["a", "b", "c", "id", "d", "e", "f"].join(delimiter) + "\n";
+                for (number, [a, b, c, d, e, f]) in rows.iter().enumerate() {
+                    let id = number.to_string();
+                    text += &([a, b, c, &id, d, e, f].map(String::as_str).join(delimiter) + "\n");
+                }
+                normalized(&job, &text)
+            };
+            proptest::prop_assert_eq!(written(","), written(";"));
+        }
+    }
+
+    #[test]
+    fn a_row_s_country_wins_and_an_unknown_one_is_not_the_default() {
+        let job = "[audience]\nfiles = [\"a.csv\"]\n[columns]\nid = \"ExternalID\"\nphone = \"PhoneNumber\"\n[normalize]\ndefault-region = \"US\"\ncountry-column = \"country\"\n";
+        let csv = "id,phone,country\n1,020 7707 0707,United Kingdom\n2,650 253 0000,\n3,650 253 0000,Atlantis\n4,+1 650 253 0000,Atlantis\n";
+        let (rows, codes) = normalized(job, csv);
+        assert_eq!(
+            rows,
+            "\"+442077070707\",\"1\"\n\"+16502530000\",\"2\"\n\"\",\"3\"\n\"+16502530000\",\"4\"\n"
+        );
+        assert!(codes.is_empty());
+    }
+
+    #[test]
+    fn a_bad_identifier_is_blanked_and_a_row_without_any_is_rejected() {
+        let job = "[audience]\nfiles = [\"a.csv\"]\n[columns]\nemail = \"Email\"\nphone = \"PhoneNumber\"\n";
+        let csv = "email,phone\nAna@Example.com ,12\n@,+16502530000\n@,12\n,\n";
+        let (rows, codes) = normalized(job, csv);
+        assert_eq!(rows, "\"ana@example.com\",\"\"\n\"\",\"+16502530000\"\n");
+        assert_eq!(codes, ["no-identifier", "no-identifier"]);
+        let strict = format!("{job}[normalize]\ninvalid-phone = \"reject\"\n");
+        let (_, codes) = normalized(&strict, csv);
+        assert_eq!(codes, ["invalid-phone", "invalid-phone", "no-identifier"]);
+    }
+}

@@ -1,0 +1,264 @@
+//! The rule for every text cell: no line breaks, no control characters, no blanks around it.
+//!
+//! Takes a cell as valid UTF-8 and gives it back trimmed; only a cell that holds a control character is copied.
+//! A run of control characters inside the text becomes one space. Cleaning twice changes nothing.
+
+use crate::state::codes::RepairCode;
+
+/// A cell that fits on one line, and what had to be mended for that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cleaned<'a> {
+    /// The cell, trimmed; a part of the input or of the scratch buffer.
+    pub text: &'a [u8],
+    /// A CR or LF inside the text became a space.
+    pub line_break: bool,
+    /// Another control character inside the text became a space, or one that is no white space was cut off its ends.
+    pub control_character: bool,
+}
+
+impl Cleaned<'_> {
+    /// The codes under which the cell is counted as repaired; none for a cell that was merely trimmed.
+    pub fn codes(self) -> impl Iterator<Item = RepairCode> {
+        let line_break = self.line_break.then_some(RepairCode::LineBreak);
+        let control = self
+            .control_character
+            .then_some(RepairCode::ControlCharacter);
+        line_break.into_iter().chain(control)
+    }
+}
+
+/// Cleans one cell. `scratch` is room for the cells that change; what it held is lost.
+///
+/// Breaks and tabs at the ends are white space: taking them off is trimming, not a repair.
+pub fn clean<'a>(cell: &'a [u8], scratch: &'a mut Vec<u8>) -> Cleaned<'a> {
+    let (text, cut_control) = trim(cell);
+    let cleaned = Cleaned {
+        text,
+        line_break: false,
+        control_character: cut_control,
+    };
+    if may_hold_control(text) {
+        replace_controls(cleaned, scratch)
+    } else {
+        cleaned
+    }
+}
+
+/// Cleans a cell that is known to hold no control characters.
+#[inline]
+pub fn trim_bare(cell: &[u8]) -> &[u8] {
+    if is_trimmed(cell) { cell } else { trim(cell).0 }
+}
+
+/// Whether it is seen at once that a cell has no blanks around it.
+#[inline]
+pub fn is_trimmed(cell: &[u8]) -> bool {
+    match (cell.first(), cell.last()) {
+        (Some(first), Some(last)) => first.is_ascii_graphic() && last.is_ascii_graphic(),
+        _ => true,
+    }
+}
+
+/// Whether a byte occurs that is, or may start, a control character. Looks at all bytes so that it vectorises.
+fn may_hold_control(text: &[u8]) -> bool {
+    let suspicious = |byte: u8| byte < 0x20 || byte == 0x7F || byte == 0xC2;
+    text.iter()
+        .fold(0, |found, &byte| found | u8::from(suspicious(byte)))
+        != 0
+}
+
+/// Copies the text with each run of control characters, of whatever kinds, as one space.
+fn replace_controls<'a>(mut cleaned: Cleaned<'a>, scratch: &'a mut Vec<u8>) -> Cleaned<'a> {
+    scratch.clear();
+    let mut rest = cleaned.text;
+    let mut in_run = false;
+    while let [first, after @ ..] = rest {
+        let control_bytes = control_at_start(rest);
+        if control_bytes == 0 {
+            scratch.push(*first);
+            rest = after;
+            in_run = false;
+            continue;
+        }
+        if matches!(first, b'\r' | b'\n') {
+            cleaned.line_break = true;
+        } else {
+            cleaned.control_character = true;
+        }
+        if !in_run {
+            scratch.push(b' ');
+        }
+        in_run = true;
+        rest = &rest[control_bytes..];
+    }
+    if cleaned.line_break || cleaned.control_character {
+        cleaned.text = scratch;
+    }
+    cleaned
+}
+
+/// Bytes of the control character (Unicode's class Cc) that the text starts with, or 0.
+fn control_at_start(text: &[u8]) -> usize {
+    match text {
+        [0x00..=0x1F | 0x7F, ..] => 1,
+        [0xC2, 0x80..=0x9F, ..] => 2,
+        _ => 0,
+    }
+}
+
+/// Cuts white space and control characters off both ends; true if one of them was a control that is no white space.
+fn trim(cell: &[u8]) -> (&[u8], bool) {
+    let mut text = cell;
+    let mut cut_control = false;
+    while let Some((bytes, blank)) = blank_at_start(text) {
+        cut_control |= blank == Blank::Control;
+        text = &text[bytes..];
+    }
+    while let Some((start, blank)) = blank_at_end(text) {
+        cut_control |= blank == Blank::Control;
+        text = &text[..start];
+    }
+    (text, cut_control)
+}
+
+/// The first character if it is blank, and its length.
+fn blank_at_start(text: &[u8]) -> Option<(usize, Blank)> {
+    if text.first()?.is_ascii_graphic() {
+        return None;
+    }
+    (1..=3).find_map(|length| Some((length, blank(text.get(..length)?)?)))
+}
+
+/// The last character if it is blank, and where it starts. In valid UTF-8 at most one of the lengths fits.
+fn blank_at_end(text: &[u8]) -> Option<(usize, Blank)> {
+    if text.last()?.is_ascii_graphic() {
+        return None;
+    }
+    (1..=3).find_map(|length| {
+        let start = text.len().checked_sub(length)?;
+        Some((start, blank(&text[start..])?))
+    })
+}
+
+/// What trimming takes away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Blank {
+    /// Unicode's White_Space.
+    Space,
+    /// A control character that is not white space.
+    Control,
+}
+
+/// Tells whether one whole character is blank. A test compares it with `char` over all of Unicode.
+fn blank(character: &[u8]) -> Option<Blank> {
+    match character {
+        [0x09..=0x0D | 0x20]
+        | [0xC2, 0x85 | 0xA0]
+        | [0xE1, 0x9A, 0x80]
+        | [0xE2, 0x80, 0x80..=0x8A | 0xA8 | 0xA9 | 0xAF]
+        | [0xE2, 0x81, 0x9F]
+        | [0xE3, 0x80, 0x80] => Some(Blank::Space),
+        [0x00..=0x1F | 0x7F] | [0xC2, 0x80..=0x9F] => Some(Blank::Control),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn cleaned(cell: &str) -> (String, Vec<&'static str>) {
+        let mut scratch = vec![b'?'];
+        let cleaned = clean(cell.as_bytes(), &mut scratch);
+        let codes = cleaned.codes().map(RepairCode::code).collect();
+        (String::from_utf8(cleaned.text.to_vec()).unwrap(), codes)
+    }
+
+    #[test]
+    fn breaks_and_controls_become_one_space() {
+        let both = vec!["line-break", "control-character"];
+        for (cell, text, codes) in [
+            ("", "", vec![]),
+            ("plain", "plain", vec![]),
+            ("two  words", "two  words", vec![]),
+            ("Straße 34", "Straße 34", vec![]),
+            ("a\nb", "a b", vec!["line-break"]),
+            ("a\r\n\r\nb", "a b", vec!["line-break"]),
+            ("a\rb\nc", "a b c", vec!["line-break"]),
+            ("a\tb", "a b", vec!["control-character"]),
+            (
+                "a\u{1}\u{7F}\u{85}\u{9F}b",
+                "a b",
+                vec!["control-character"],
+            ),
+            ("a\r\n\tb", "a b", both.clone()),
+            ("a\nb\tc", "a b c", both),
+            ("a \n b", "a   b", vec!["line-break"]),
+            ("caf\u{e9}\u{a0}noir", "caf\u{e9}\u{a0}noir", vec![]),
+        ] {
+            assert_eq!(cleaned(cell), (text.to_owned(), codes), "{cell:?}");
+        }
+    }
+
+    #[test]
+    fn blanks_at_the_ends_are_trimmed_and_only_strange_controls_count() {
+        for (cell, text, codes) in [
+            ("  x ", "x", vec![]),
+            ("\r\n\tx\n", "x", vec![]),
+            ("\u{a0}\u{3000}x\u{2028}\u{85}\u{202f}", "x", vec![]),
+            ("\u{85}\u{b}\u{c} ", "", vec![]),
+            ("\u{1}x", "x", vec!["control-character"]),
+            (" x\u{9f} ", "x", vec!["control-character"]),
+            ("\u{1}", "", vec!["control-character"]),
+            ("\u{200b}x", "\u{200b}x", vec![]),
+            ("\u{feff}x", "\u{feff}x", vec![]),
+        ] {
+            assert_eq!(cleaned(cell), (text.to_owned(), codes), "{cell:?}");
+        }
+    }
+
+    #[test]
+    fn a_cell_without_controls_is_not_copied() {
+        let cell = " Ångström © ".as_bytes();
+        let mut scratch = Vec::new();
+        let text = clean(cell, &mut scratch).text;
+        assert_eq!(text.as_ptr(), cell[1..].as_ptr());
+    }
+
+    #[test]
+    fn blanks_are_those_of_unicode() {
+        for character in '\0'..=char::MAX {
+            let expected = match character {
+                space if space.is_whitespace() => Some(Blank::Space),
+                control if control.is_control() => Some(Blank::Control),
+                _ => None,
+            };
+            let found = blank(character.encode_utf8(&mut [0; 4]).as_bytes());
+            assert_eq!(found, expected, "U+{:04X}", u32::from(character));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_clean_cell_stays_as_it_is(cell in "(\\PC|[\\x00-\\x20\\x7f-\\xa0]|\\u{2028}){0,40}") {
+            let (once, _) = cleaned(&cell);
+            prop_assert!(!once.contains(|character: char| character.is_control()));
+            prop_assert_eq!(once.trim(), &once);
+            prop_assert_eq!(cleaned(&once), (once.clone(), vec![]));
+        }
+
+        #[test]
+        fn a_bare_cell_is_cleaned_like_any_other(cell in "(\\PC|[ \u{a0}\u{3000}]){0,20}") {
+            let is_bare = !cell.contains(|character: char| character.is_control());
+            let trimmed = String::from_utf8(trim_bare(cell.as_bytes()).to_vec()).unwrap();
+            prop_assert!(!is_bare || (trimmed, vec![]) == cleaned(&cell));
+        }
+
+        #[test]
+        fn only_trimming_is_no_repair(cell in "[a-z \\r\\n\\t\\x0b]{0,20}") {
+            let (text, codes) = cleaned(&cell);
+            prop_assert_eq!(codes.is_empty(), text == cell.trim());
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! `run`: an audience to the server, from the job file to the report.
+//!
+//! With its children the one place that knows all stages: `begin` decides whether an unfinished run goes on, `stages`
+//! wires them, `format` and `deliver` are the two halves that run side by side.
+
+mod approve;
+mod before;
+mod begin;
+mod deliver;
+pub mod error;
+mod format;
+mod gather;
+pub(crate) mod list;
+pub mod report;
+pub mod resume;
+pub mod retention;
+mod sentinel;
+mod shard;
+mod stages;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use jiff::Timestamp;
+
+use crate::base::meter::Meter;
+use crate::cli::RunArgs;
+use crate::cli::command_line::CommandLine;
+use crate::cli::progress::{Progress, ProgressStyle};
+use crate::command::Surroundings;
+use crate::job::file::Deliver;
+use crate::job::{Delivery, Job, JobError};
+use crate::pipeline::mapping::Mapping;
+use crate::run::error::Error;
+use crate::run::report::{Circumstances, RunReport, Seconds, count};
+use crate::run::retention;
+use crate::source::audience::Audience;
+use crate::state::directory::{JobDirectory, RunDirectory};
+use crate::state::lock::JobLock;
+use crate::state::manifest::{RunStatus, replace_file, to_json};
+use crate::state::shard::ShardRecord;
+pub(crate) use begin::WENT_ON;
+pub use gather::{Gathered, gather};
+pub(crate) use stages::header_line;
+use stages::{Outcome, Stages};
+
+/// What changes from run to run.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RunOptions {
+    /// Format and keep the parts; touch no server.
+    pub dry_run: bool,
+    /// Start over instead of going on with an unfinished run.
+    pub fresh: bool,
+    /// Stop after so many rows were read.
+    pub limit: Option<u64>,
+    /// How progress is shown.
+    pub progress: ProgressStyle,
+}
+
+/// A run that came far enough to have a report.
+#[derive(Debug)]
+pub struct Finished {
+    /// What happened.
+    pub report: RunReport,
+    /// Where the run's files are.
+    pub directory: RunDirectory,
+    /// Where the parts went, as `host:port/directory`; `None` for a dry run.
+    pub server: Option<String>,
+    /// Why it failed, if it did.
+    pub error: Option<Error>,
+    /// What to type next, where the run leaves something to another command.
+    pub next: Option<CommandLine>,
+}
+
+/// Where a run is at home.
+struct Place {
+    /// The job's folder, or that of one of its shards.
+    state: JobDirectory,
+    /// Its lock, for who has it already.
+    lock: Option<JobLock>,
+    /// Which shard it is, if it is one.
+    shard: Option<ShardRecord>,
+}
+
+/// Runs the job file of `args`.
+pub fn run(
+    args: &RunArgs,
+    options: RunOptions,
+    surroundings: &Surroundings,
+) -> Result<Finished, Error> {
+    let environment = &surroundings.environment;
+    let mut job = if options.dry_run {
+        Job::load(&args.job, environment)?
+    } else if args.shard.is_some() {
+        Job::load_with_server_secrets(&args.job, environment)?
+    } else {
+        Job::load_with_secrets(&args.job, environment)?
+    };
+    super::apply(
+        args.common.accept_new_host_key,
+        &args.common.state,
+        &mut job,
+    );
+    if let Some(run_id) = &args.approve_removals {
+        return approve::approve(&job, run_id, options, surroundings);
+    }
+    if let (Some(shard), Some(group)) = (args.shard, &args.run_group) {
+        return shard::run(job, (shard, group.clone()), options, surroundings);
+    }
+    if job.audience.is_query() || job.before.is_some() {
+        return before::run(&job, options, surroundings);
+    }
+    let audience = super::open_audience(&job, &[], surroundings)?;
+    execute(&job, audience, options, surroundings)
+}
+
+/// Formats `audience` by `job` and delivers it. An error here means that nothing was begun; later ones are in the result.
+pub fn execute(
+    job: &Job,
+    audience: Audience,
+    options: RunOptions,
+    surroundings: &Surroundings,
+) -> Result<Finished, Error> {
+    let place = Place {
+        state: JobDirectory::new(&job.state_directory, &job.name),
+        lock: None,
+        shard: None,
+    };
+    execute_at(job, audience, place, options, surroundings)
+}
+
+/// Runs the `before` statements of the job file of `args`, and nothing else. What to say of it.
+pub fn before_only(args: &RunArgs, surroundings: &Surroundings) -> Result<String, Error> {
+    let mut job = Job::load(&args.job, &surroundings.environment)?;
+    super::apply(false, &args.common.state, &mut job);
+    let statements = before::alone(&job, surroundings)?;
+    let statements = count(statements as u64, "before statement");
+    Ok(format!(
+        "{}: {statements} run; nothing was sent\n",
+        job.name
+    ))
+}
+
+/// As [`execute`], at a place of its own.
+fn execute_at(
+    job: &Job,
+    audience: Audience,
+    place: Place,
+    options: RunOptions,
+    surroundings: &Surroundings,
+) -> Result<Finished, Error> {
+    let clock = Instant::now();
+    let mut delivery = destination(job, options)?.cloned();
+    // All columns, so that a name that is nearly right is found; then those alone that are read.
+    Mapping::new(job, audience.sources())?;
+    let audience = audience.only(|name| job.reads(name));
+    let mapping = Mapping::new(job, audience.sources())?;
+    // Before the lock: a person may take their time, and another run need not wait for that.
+    if let Some(delivery) = &mut delivery {
+        super::unlock(&mut delivery.sftp, surroundings)?;
+    }
+    let delivery = delivery.as_ref();
+    let Place { state, lock, shard } = place;
+    let is_shard = shard.is_some();
+    let looked = if is_shard {
+        Vec::new()
+    } else {
+        list::look_first(job, options, surroundings)?
+    };
+    state.create()?;
+    let _lock = match lock {
+        Some(lock) => lock,
+        None => JobLock::take(state.path())?,
+    };
+    let begun = begin::begin(job, &audience, options, (&state, shard))?;
+    let mut warnings = begun.warnings.clone();
+    warnings.extend(looked);
+    warnings.extend(mapping.warnings.iter().cloned());
+    warnings.extend(super::source_warnings(audience.sources()));
+
+    let meter = Arc::new(Meter::default());
+    let progress = Progress::start(
+        options.progress,
+        &surroundings.console,
+        Arc::clone(&meter),
+        delivery.is_some(),
+    );
+    let stages = Stages::new(job, &mapping, (&begun, &meter), surroundings, options);
+    let mut outcome = stages.run(audience, delivery);
+    warnings.extend(outcome.warnings.iter().cloned());
+    let klaviyo = list::client(job, surroundings);
+    let after = list::After {
+        job,
+        begun: &begun,
+        state: &state,
+        klaviyo: klaviyo.as_ref(),
+        delivery,
+        options,
+        meter: &meter,
+        surroundings,
+    };
+    if !options.dry_run && outcome.is_good() && !is_shard {
+        let since = Instant::now();
+        if let Err(error) = after.run(&mut warnings) {
+            outcome.error = Some(error);
+        }
+        outcome.seconds.list = since.elapsed().as_secs_f64();
+    }
+    drop(progress);
+    let ended = Ended {
+        outcome,
+        warnings,
+        clock,
+    };
+    conclude(job, &state, begun, ended, (options, surroundings))
+}
+
+/// How a run ended, before it is noted.
+struct Ended {
+    outcome: Outcome,
+    warnings: Vec<String>,
+    clock: Instant,
+}
+
+/// Notes how the run ended: in its report, then in its manifest.
+fn conclude(
+    job: &Job,
+    state: &JobDirectory,
+    begun: begin::Begun,
+    ended: Ended,
+    (options, surroundings): (RunOptions, &Surroundings),
+) -> Result<Finished, Error> {
+    let Ended {
+        outcome,
+        mut warnings,
+        clock,
+    } = ended;
+    let mut manifest = begun.manifest.snapshot();
+    manifest.status = status(&outcome, options);
+    manifest.finished_at = Some(Timestamp::now());
+    manifest.error = outcome.error.as_ref().map(Error::chain);
+    let next = shard::next(job, &manifest, surroundings);
+    if next.is_some() {
+        warnings.extend(shard::waits(job, manifest.shard.as_ref()));
+    }
+    let circumstances = Circumstances {
+        exit_code: outcome
+            .error
+            .as_ref()
+            .map_or(0, |error| error.exit_code().number()),
+        warnings,
+        seconds: Seconds {
+            total: clock.elapsed().as_secs_f64(),
+            ..outcome.seconds
+        },
+    };
+    let report = RunReport::new(&manifest, circumstances);
+    // Before the manifest: a run that is done has a report, wherever it was killed.
+    replace_file(&begun.directory.report(), &to_json(&report))?;
+    begun.manifest.update(|noted| noted.clone_from(&manifest))?;
+    if manifest.status == RunStatus::Done {
+        list::remove_files(job, &begun.directory, &manifest);
+    }
+    retention::tidy(state, job.retention, &manifest.run_id)?;
+    Ok(Finished {
+        report,
+        directory: begun.directory,
+        server: (!options.dry_run).then(|| destination_name(job)),
+        error: outcome.error,
+        next,
+    })
+}
+
+/// Where the parts go; `None` for a dry run, and where profiles go by the API.
+fn destination(job: &Job, options: RunOptions) -> Result<Option<&Delivery>, Error> {
+    match &job.delivery {
+        _ if options.dry_run || job.deliver == Deliver::Api => Ok(None),
+        Some(delivery) => Ok(Some(delivery)),
+        None => Err(no_server()),
+    }
+}
+
+/// Where profiles go, for people.
+fn destination_name(job: &Job) -> String {
+    match &job.delivery {
+        Some(delivery) if job.deliver == Deliver::Sftp => {
+            format!("{}{}", delivery.sftp.server(), delivery.directory)
+        }
+        _ => job.klaviyo.base_url.clone(),
+    }
+}
+
+/// What a job is told that has no user name.
+pub(crate) fn no_server() -> Error {
+    Error::Job(JobError::Value {
+        key: "sftp.username",
+        problem:
+            "is not filled in; Klaviyo shows it under Integrations, Manage sources, Import via SFTP, once a key is added there"
+                .to_owned(),
+    })
+}
+
+/// How the run ended, in a word.
+fn status(outcome: &Outcome, options: RunOptions) -> RunStatus {
+    match &outcome.error {
+        None | Some(Error::Strict { .. }) if options.dry_run => RunStatus::DryRun,
+        None | Some(Error::Strict { .. }) => RunStatus::Done,
+        Some(Error::Interrupted { .. }) => RunStatus::Interrupted,
+        Some(_) => RunStatus::Failed,
+    }
+}

@@ -1,0 +1,143 @@
+//! `run --approve-removals RUN`: takes off the list exactly whom that run has stored, and reads no audience.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use jiff::Timestamp;
+
+use super::list::{interrupted, note_list, remove_row_files, row_files};
+use super::stages::strict;
+use super::{Finished, RunOptions, destination_name, gather};
+use crate::base::meter::Meter;
+use crate::cli::progress::Progress;
+use crate::command::Surroundings;
+use crate::job::Job;
+use crate::job::file::{Deliver, Mirror};
+use crate::klaviyo::Klaviyo;
+use crate::klaviyo::list::{self, Desk, Guard, Ledger, ListError, TrackedFile};
+use crate::run::error::Error;
+use crate::run::report::{Circumstances, RunReport, Seconds, count};
+use crate::run::resume::last_run;
+use crate::run::retention;
+use crate::state::directory::{JobDirectory, RunDirectory};
+use crate::state::lock::JobLock;
+use crate::state::manifest::{ManifestFile, RunStatus, replace_file, to_json};
+
+/// Removes whom the run `run_id` of `job` has stored. It has to be the job's last one: a later one may have put some of them
+/// on the list again.
+pub(super) fn approve(
+    job: &Job,
+    run_id: &str,
+    options: RunOptions,
+    surroundings: &Surroundings,
+) -> Result<Finished, Error> {
+    let clock = Instant::now();
+    let state = JobDirectory::new(&job.state_directory, &job.name);
+    let run_id = run_id.to_owned();
+    let directory = state.run(&run_id);
+    if !directory.manifest().exists() {
+        return Err(ListError::NoSuchRun { run_id }.into());
+    }
+    let _lock = JobLock::take(state.path())?;
+    let Some(last) = last_run(&state)?.filter(|_| job.calls_for_list()) else {
+        return Err(nothing(&run_id));
+    };
+    if last.run_id != run_id {
+        let later = last.run_id;
+        return Err(ListError::OutOfDate { run_id, later }.into());
+    }
+    if !last.status.is_unfinished() {
+        return Err(nothing(&run_id));
+    }
+    let manifest = ManifestFile::reopen(directory.manifest(), last);
+    let removed = remove(job, (&directory, &run_id), options, surroundings);
+    note_list(&manifest, &directory)?;
+    let (removed, list_id, planned_by) =
+        removed.map_err(|error| interrupted(error, surroundings))?;
+    let files = row_files(
+        &directory,
+        &manifest.snapshot(),
+        job.deliver == Deliver::Api,
+    );
+    if planned_by == Mirror::Tracked {
+        TrackedFile::of(state.path(), &list_id).replace_by(&files)?;
+    }
+    let finished = conclude(job, (directory, &manifest), removed, clock)?;
+    if !job.keep_parts {
+        remove_row_files(&files);
+    }
+    gather::forget(job, &state, manifest.snapshot().shard.as_ref());
+    retention::tidy(&state, job.retention, &run_id)?;
+    Ok(finished)
+}
+
+/// Takes them off the list. How many, which list that is, and by which rule it was planned.
+fn remove(
+    job: &Job,
+    (directory, run_id): (&RunDirectory, &str),
+    options: RunOptions,
+    surroundings: &Surroundings,
+) -> Result<(u64, String, Mirror), Error> {
+    let klaviyo = Klaviyo::new(job.klaviyo.clone(), surroundings.interrupt.clone());
+    list::check_account(&klaviyo)?;
+    let meter = Arc::new(Meter::default());
+    let console = &surroundings.console;
+    let _progress = Progress::start(options.progress, console, Arc::clone(&meter), false);
+    let desk = Desk {
+        klaviyo: &klaviyo,
+        meter: &meter,
+        interrupt: &surroundings.interrupt,
+    };
+    let mut ledger = Ledger::open(directory.path())?;
+    let list_id = ledger.list().and_then(|(id, _)| id).map(str::to_owned);
+    let (Some(list_id), Some(planned_by)) = (list_id, ledger.planned_by()) else {
+        return Err(nothing(run_id));
+    };
+    let approved = (Guard::Approved, run_id);
+    let removed = list::remove_planned(desk, &list_id, approved, &mut ledger)?;
+    Ok((removed, list_id, planned_by))
+}
+
+fn nothing(run_id: &str) -> Error {
+    let run_id = run_id.to_owned();
+    ListError::NothingStored { run_id }.into()
+}
+
+/// The run is done, and its report says so.
+fn conclude(
+    job: &Job,
+    (directory, manifest): (RunDirectory, &ManifestFile),
+    removed: u64,
+    clock: Instant,
+) -> Result<Finished, Error> {
+    manifest.update(|manifest| {
+        manifest.status = RunStatus::Done;
+        manifest.finished_at = Some(Timestamp::now());
+        manifest.error = None;
+    })?;
+    let manifest = manifest.snapshot();
+    let counts = manifest.counts.as_ref();
+    let error = counts.and_then(|counts| strict(job, counts));
+    let seconds = clock.elapsed().as_secs_f64();
+    let circumstances = Circumstances {
+        exit_code: error.as_ref().map_or(0, |error| error.exit_code().number()),
+        warnings: vec![format!(
+            "approved: {} removed from the list",
+            count(removed, "member")
+        )],
+        seconds: Seconds {
+            list: seconds,
+            total: seconds,
+            ..Seconds::default()
+        },
+    };
+    let report = RunReport::new(&manifest, circumstances);
+    replace_file(&directory.report(), &to_json(&report))?;
+    Ok(Finished {
+        report,
+        directory,
+        server: Some(destination_name(job)),
+        error,
+        next: None,
+    })
+}

@@ -1,0 +1,86 @@
+//! What an engine does before the audience is read, and a run whose audience is its answer.
+//!
+//! The lock is taken first: nobody else may have the engine write the same files, or ask the same query, meanwhile.
+
+use super::begin::identity;
+use super::{Finished, Place, RunOptions, execute_at, shard};
+use crate::command::{Surroundings, of_query, open_audience};
+use crate::job::{Before, Job};
+use crate::run::error::Error;
+use crate::run::resume::{self, Beginning};
+use crate::source::audience::Audience;
+use crate::state::directory::JobDirectory;
+use crate::state::lock::JobLock;
+
+/// Runs `job`: the statements, then the audience.
+pub(super) fn run(
+    job: &Job,
+    options: RunOptions,
+    surroundings: &Surroundings,
+) -> Result<Finished, Error> {
+    // A server that is not there is told before an engine works for an hour.
+    super::destination(job, options)?;
+    let state = JobDirectory::new(&job.state_directory, &job.name);
+    state.create()?;
+    let lock = JobLock::take(state.path())?;
+    let before = job.before.as_ref().filter(|_| !options.dry_run);
+    let audience = match before {
+        None => open_audience(job, &[], surroundings)?,
+        Some(before) if job.audience.is_query() => {
+            open_audience(job, &before.statements, surroundings)?
+        }
+        Some(before) => {
+            if let Some(audience) = going_on(job, options, &state)? {
+                audience
+            } else {
+                execute(before, surroundings)?;
+                open_audience(job, &[], surroundings)?
+            }
+        }
+    };
+    let place = Place {
+        state,
+        lock: Some(lock),
+        shard: None,
+    };
+    execute_at(job, audience, place, options, surroundings)
+}
+
+/// Runs the statements of `job` and stops.
+pub(crate) fn alone(job: &Job, surroundings: &Surroundings) -> Result<usize, Error> {
+    let Some(before) = &job.before else {
+        return Err(Error::Usage(
+            "--before-only: the job has no before statements".to_owned(),
+        ));
+    };
+    let state = JobDirectory::new(&job.state_directory, &job.name);
+    state.create()?;
+    let _lock = JobLock::take(state.path())?;
+    shard::refuse_while_one_runs(&state)?;
+    execute(before, surroundings)?;
+    Ok(before.statements.len())
+}
+
+fn execute(before: &Before, surroundings: &Surroundings) -> Result<(), Error> {
+    let connection = &before.connection;
+    let result = connection.execute(&before.statements, surroundings.of_query());
+    of_query(result, "before", surroundings)
+}
+
+/// The files that are there, if an unfinished run goes on with them: then they are not made anew.
+fn going_on(
+    job: &Job,
+    options: RunOptions,
+    state: &JobDirectory,
+) -> Result<Option<Audience>, Error> {
+    let Some(files) = job.audience.files().filter(|_| !options.fresh) else {
+        return Ok(None);
+    };
+    // Files that are not there yet are for the statements to make.
+    let Ok(audience) = Audience::open(files, Box::new(std::io::empty())) else {
+        return Ok(None);
+    };
+    let beginning = resume::beginning(state, &identity(job, &audience, options, None)?)?;
+    let goes_on = matches!(beginning, Beginning::Send(_) | Beginning::Format(_));
+    Ok(goes_on.then_some(audience))
+}

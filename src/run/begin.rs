@@ -1,0 +1,251 @@
+//! How a run begins: with an unfinished one that goes on, or with a new folder and a new manifest.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::RunOptions;
+use crate::delivery::upload::Task;
+use crate::job::Job;
+use crate::job::file::OnSourceChange;
+use crate::run::error::Error;
+use crate::run::report::count;
+use crate::run::resume::{self, Beginning, Identity, Obstacle, PROGRAM};
+use crate::source::audience::Audience;
+use crate::state::directory::{JobDirectory, RunDirectory, new_run_id};
+use crate::state::manifest::{MANIFEST_VERSION, ManifestFile, RunManifest, RunStatus};
+use crate::state::shard::ShardRecord;
+
+/// A run that has a folder and a manifest.
+pub(super) struct Begun {
+    /// The run's folder.
+    pub(super) directory: RunDirectory,
+    /// Its memory.
+    pub(super) manifest: Arc<ManifestFile>,
+    /// What its file names begin with.
+    pub(super) prefix: String,
+    /// The parts that are all that is left to do; `None` when the audience is to be formatted.
+    pub(super) rest: Option<Vec<Task>>,
+    /// Remote files of an earlier run's broken attempts, to be removed at the end.
+    pub(super) leftovers: Vec<String>,
+    /// What a person should know.
+    pub(super) warnings: Vec<String>,
+}
+
+/// What must be the same for a run to go on.
+pub(super) fn identity(
+    job: &Job,
+    audience: &Audience,
+    options: RunOptions,
+    shard: Option<ShardRecord>,
+) -> Result<Identity, Error> {
+    Ok(Identity {
+        job_fingerprint: job.fingerprint.clone(),
+        sources: audience.fingerprints()?,
+        is_query: job.audience.is_query(),
+        limit: options.limit,
+        shard,
+    })
+}
+
+/// Begins a run of `job`, whose lock is held.
+pub(super) fn begin(
+    job: &Job,
+    audience: &Audience,
+    options: RunOptions,
+    (state, shard): (&JobDirectory, Option<ShardRecord>),
+) -> Result<Begun, Error> {
+    let identity = identity(job, audience, options, shard)?;
+    if options.dry_run {
+        return new_run(job, identity, options, state);
+    }
+    if options.fresh {
+        // What cannot be read cannot go on either: starting over is the way out.
+        let last = resume::last_run(state).ok().flatten();
+        let unfinished = last.filter(|last| last.status.is_unfinished());
+        let mut begun = new_run(job, identity, options, state)?;
+        if let Some(last) = unfinished {
+            begun.replace(last, "--fresh was given", state)?;
+        }
+        return Ok(begun);
+    }
+    match resume::beginning(state, &identity)? {
+        Beginning::New(last) => {
+            let mut begun = new_run(job, identity, options, state)?;
+            begun.leftovers = last
+                .map(|last| resume::leftovers(&last))
+                .unwrap_or_default();
+            Ok(begun)
+        }
+        Beginning::Instead { of, because } => {
+            if because == Obstacle::SourcesChanged && job.on_source_change == OnSourceChange::Refuse
+            {
+                return Err(Error::SourceChanged { run_id: of.run_id });
+            }
+            let mut begun = new_run(job, identity, options, state)?;
+            begun.replace(*of, because.words(), state)?;
+            Ok(begun)
+        }
+        Beginning::Send(last) => {
+            let rest = resume::missing_parts(&state.run(&last.run_id), &last)?;
+            let rest = rest
+                .into_iter()
+                .map(|(part, attempts)| Task::resumed(part, attempts))
+                .collect();
+            go_on(job, *last, Some(rest), state)
+        }
+        Beginning::Format(last) => go_on(job, *last, None, state),
+    }
+}
+
+/// Begins the run that does for all shards of a run group what comes after the parts; or goes on with it.
+pub(super) fn begin_for_all(
+    job: &Job,
+    shard: ShardRecord,
+    state: &JobDirectory,
+) -> Result<Begun, Error> {
+    let last = resume::last_run(state)?;
+    let unfinished = last.filter(|last| last.status.is_unfinished());
+    if let Some(last) = &unfinished
+        && last.shard.as_ref() == Some(&shard)
+    {
+        return go_on(job, last.clone(), Some(Vec::new()), state);
+    }
+    let identity = Identity {
+        job_fingerprint: job.fingerprint.clone(),
+        sources: None,
+        is_query: false,
+        limit: None,
+        shard: Some(shard),
+    };
+    let mut begun = new_run(job, identity, RunOptions::default(), state)?;
+    if let Some(last) = unfinished {
+        begun.replace(last, Obstacle::RunGroupChanged.words(), state)?;
+        // No session to the server is opened that could remove them.
+        let left = std::mem::take(&mut begun.leftovers);
+        begun
+            .warnings
+            .extend(left.iter().map(|path| still_there(path)));
+    }
+    Ok(begun)
+}
+
+/// What is said of a remote file that nobody could remove.
+pub(super) fn still_there(path: &str) -> String {
+    format!("{path} of an earlier run is still on the server, and is not whole")
+}
+
+/// What the names of a run's files begin with.
+fn prefix(manifest: &RunManifest) -> String {
+    let RunManifest { job, run_id, .. } = manifest;
+    match manifest.shard.as_ref().and_then(ShardRecord::shard) {
+        Some(shard) => format!("{job}-{run_id}-s{}", shard.name()),
+        None => format!("{job}-{run_id}"),
+    }
+}
+
+fn new_run(
+    job: &Job,
+    identity: Identity,
+    options: RunOptions,
+    state: &JobDirectory,
+) -> Result<Begun, Error> {
+    let started_at = Timestamp::now();
+    let run_id = new_run_id(started_at)?;
+    let directory = state.run(&run_id);
+    directory.create()?;
+    let Identity {
+        job_fingerprint,
+        sources,
+        limit,
+        shard,
+        is_query: _,
+    } = identity;
+    let manifest = RunManifest {
+        version: MANIFEST_VERSION,
+        run_id: run_id.clone(),
+        job: job.name.clone(),
+        dry_run: options.dry_run,
+        program: PROGRAM.to_owned(),
+        job_fingerprint,
+        sources,
+        limit,
+        started_at,
+        finished_at: None,
+        status: RunStatus::Running,
+        error: None,
+        formatted: false,
+        counts: None,
+        parts: Vec::new(),
+        list: None,
+        sentinel: None,
+        shard,
+    };
+    let prefix = prefix(&manifest);
+    let manifest = ManifestFile::create(directory.manifest(), manifest)?;
+    tracing::info!(job = job.name, run = run_id, "run begun");
+    Ok(Begun {
+        directory,
+        manifest: Arc::new(manifest),
+        prefix,
+        rest: None,
+        leftovers: Vec::new(),
+        warnings: Vec::new(),
+    })
+}
+
+/// How the warning of a run begins that several processes have had a part in.
+pub(crate) const WENT_ON: &str = "went on with this unfinished run";
+
+fn go_on(
+    job: &Job,
+    mut last: RunManifest,
+    rest: Option<Vec<Task>>,
+    state: &JobDirectory,
+) -> Result<Begun, Error> {
+    let delivered = last.delivered();
+    let what = match &rest {
+        Some(rest) => format!("{} to send", count(rest.len() as u64, "part")),
+        None => "the audience is formatted again".to_owned(),
+    };
+    let warning = format!(
+        "{WENT_ON}: {} delivered before, {what}",
+        count(delivered, "part")
+    );
+    tracing::info!(job = job.name, run = last.run_id, delivered, "run goes on");
+    last.status = RunStatus::Running;
+    last.finished_at = None;
+    last.error = None;
+    let directory = state.run(&last.run_id);
+    directory.create()?;
+    let prefix = prefix(&last);
+    let manifest = ManifestFile::reopen(directory.manifest(), last);
+    manifest.update(|_| {})?;
+    Ok(Begun {
+        directory,
+        manifest: Arc::new(manifest),
+        prefix,
+        rest,
+        leftovers: Vec::new(),
+        warnings: vec![warning],
+    })
+}
+
+impl Begun {
+    /// Takes the place of the unfinished run `of`.
+    fn replace(
+        &mut self,
+        of: RunManifest,
+        because: &str,
+        state: &JobDirectory,
+    ) -> Result<(), Error> {
+        let delivered = of.delivered();
+        self.warnings.push(format!(
+            "superseded the unfinished run {} ({because}); {} of it had been delivered",
+            of.run_id,
+            count(delivered, "part")
+        ));
+        self.leftovers = resume::leftovers(&of);
+        Ok(resume::supersede(state, of)?)
+    }
+}

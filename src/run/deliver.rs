@@ -1,0 +1,297 @@
+//! The delivering half of a run: one thread per session, each with its own courier, all fed from one queue.
+//!
+//! A part that failed goes back to the queue, so that a session which works can take it. The pool ends when the queue
+//! has ended and every part is delivered, when a signal comes, or with the first error that trying again cannot mend.
+//! The first session connects alone: a server that is down or does not let us in is asked by one session, not by all.
+//! After a break fewer sessions send at once ([`Lanes`]), so that a link which is often cut lets at least one part through.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
+
+use crate::base::retry::{Backoff, Lane, Lanes};
+use crate::delivery::sftp::SftpError;
+use crate::delivery::upload::{Carried, Courier, Route, Task, UploadError, remove_local};
+
+/// How often an idle session looks whether a part came back or the run is over.
+const IDLE_LOOK: Duration = Duration::from_millis(50);
+/// Sessions are opened one after the other with this gap: servers drop bursts of handshakes (OpenSSH's `MaxStartups`).
+const CONNECT_GAP: Duration = Duration::from_millis(50);
+
+/// A host name that is not found before the first session is more likely mistyped than in trouble.
+const UNKNOWN_NAME: Duration = Duration::from_mins(1);
+
+/// What the sessions of a run came to.
+#[derive(Debug, Default)]
+pub(super) struct Delivered {
+    /// Parts whose remote file had the wrong size each time.
+    pub(super) misdelivered: u32,
+    /// Remote files of an earlier run's broken attempts that are still there.
+    pub(super) left_over: Vec<String>,
+}
+
+/// Whether broken attempts can be removed after this error: not on a server that is gone, nor by logging in again where
+/// that was refused.
+fn leaves_a_server(error: &UploadError) -> bool {
+    match error {
+        UploadError::Connect(_) | UploadError::GaveUp { .. } => false,
+        UploadError::Part { source, .. } => !source.is_authentication(),
+        UploadError::Broke { .. } | UploadError::LocalPart { .. } | UploadError::State(_) => true,
+    }
+}
+
+/// The state that the sessions share.
+struct Pool<'a> {
+    route: Route<'a>,
+    queue: Receiver<Task>,
+    give_back: Sender<Task>,
+    returned: Receiver<Task>,
+    lanes: Lanes,
+    /// Parts that were taken from the queue and are not delivered.
+    in_hand: AtomicUsize,
+    misdelivered: AtomicU32,
+    /// Set once the first session is connected.
+    open: AtomicBool,
+    over: AtomicBool,
+    error: Mutex<Option<UploadError>>,
+}
+
+/// Delivers every part of `queue` over at most `sessions` sessions, and removes the `leftovers` of an earlier run.
+pub(super) fn deliver(
+    route: Route<'_>,
+    queue: Receiver<Task>,
+    leftovers: &[String],
+    sessions: usize,
+) -> Result<Delivered, UploadError> {
+    let (give_back, returned) = unbounded();
+    let pool = Pool {
+        route,
+        queue,
+        give_back,
+        returned,
+        lanes: Lanes::new(sessions),
+        in_hand: AtomicUsize::new(0),
+        misdelivered: AtomicU32::new(0),
+        open: AtomicBool::new(false),
+        over: AtomicBool::new(false),
+        error: Mutex::new(None),
+    };
+    std::thread::scope(|scope| {
+        for index in 0..sessions {
+            let pool = &pool;
+            scope.spawn(move || pool.session(index));
+        }
+    });
+    let error = pool
+        .error
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .take();
+    if error.as_ref().is_none_or(leaves_a_server) {
+        pool.tidy_up();
+    }
+    match error {
+        Some(error) => Err(error),
+        None => Ok(Delivered {
+            misdelivered: pool.misdelivered.load(Ordering::Relaxed),
+            left_over: Courier::new(route).remove_all(leftovers),
+        }),
+    }
+}
+
+impl Pool<'_> {
+    /// One session's thread.
+    fn session(&self, index: usize) {
+        let mut courier = Courier::new(self.route);
+        let mut backoff = Backoff::new(self.route.delivery.retry);
+        if index == 0 && !self.connect_first(&mut courier, &mut backoff) {
+            return;
+        }
+        let mut begun = index == 0;
+        while let Some((mut task, lane)) = self.next_task() {
+            if !std::mem::replace(&mut begun, true) {
+                self.route
+                    .interrupt
+                    .sleep(CONNECT_GAP * u32::try_from(index).unwrap_or(0));
+            }
+            let breaks = task.breaks();
+            let carried = courier.carry(&mut task);
+            if task.breaks() > breaks {
+                self.lanes.narrow();
+            }
+            match carried {
+                Ok(Carried::Delivered(part)) => {
+                    self.lanes.widen();
+                    backoff.reset();
+                    self.route.trouble.end();
+                    self.route.meter.parts_delivered.add(1);
+                    self.settled(&mut courier, task);
+                    if !self.route.keep_parts {
+                        remove_local(&part.uploaded.part);
+                    }
+                }
+                Ok(Carried::Misdelivered) => {
+                    self.misdelivered.fetch_add(1, Ordering::Relaxed);
+                    self.settled(&mut courier, task);
+                }
+                Ok(Carried::Again(error)) => {
+                    if self.route.interrupt.is_raised() {
+                        return self.abandon(&mut courier, task);
+                    }
+                    let _ = self.give_back.send(task);
+                    // Whoever works may send meanwhile.
+                    drop(lane);
+                    if !self.wait(error, &mut backoff) {
+                        return;
+                    }
+                }
+                Err(error) => {
+                    let tidy = leaves_a_server(&error);
+                    // First, so that the other sessions begin nothing more.
+                    self.fail(error);
+                    if tidy {
+                        self.abandon(&mut courier, task);
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Connects before there is a part, so that a wrong key ends the run at once. False when the run is over.
+    fn connect_first(&self, courier: &mut Courier<'_>, backoff: &mut Backoff) -> bool {
+        while let Err(error) = courier.connect() {
+            if error.is_interrupted() {
+                return false;
+            }
+            if !error.is_transient() {
+                self.fail(UploadError::Connect(error));
+                return false;
+            }
+            if !self.wait(error, backoff) {
+                return false;
+            }
+        }
+        // It may be long before there is a part: that is no trouble.
+        self.route.trouble.end();
+        self.open.store(true, Ordering::Release);
+        true
+    }
+
+    /// The next part and the right to send it, or `None` when this session has nothing more to do.
+    fn next_task(&self) -> Option<(Task, Lane<'_>)> {
+        loop {
+            if self.over.load(Ordering::Acquire) || self.route.interrupt.is_raised() {
+                return None;
+            }
+            if !self.open.load(Ordering::Acquire) {
+                self.route.interrupt.sleep(IDLE_LOOK);
+                continue;
+            }
+            let Some(lane) = self.lanes.enter() else {
+                self.route.interrupt.sleep(IDLE_LOOK);
+                continue;
+            };
+            if let Ok(task) = self.returned.try_recv() {
+                return Some((task, lane));
+            }
+            // Counted before it is taken, so that no session sees an empty queue and nothing in hand in between.
+            self.in_hand.fetch_add(1, Ordering::AcqRel);
+            match self.queue.recv_timeout(IDLE_LOOK) {
+                Ok(task) => return Some((task, lane)),
+                Err(end) => {
+                    let left = self.in_hand.fetch_sub(1, Ordering::AcqRel) - 1;
+                    if end == RecvTimeoutError::Disconnected {
+                        if left == 0 {
+                            return None;
+                        }
+                        // Others still have parts in hand, and may give one back.
+                        if let Ok(task) = self.returned.recv_timeout(IDLE_LOOK) {
+                            return Some((task, lane));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// The part is done with; tries once more to remove what its broken attempts left.
+    fn settled(&self, courier: &mut Courier<'_>, mut task: Task) {
+        if let Err(error) = courier.sweep(&mut task) {
+            self.fail(error);
+        }
+        self.in_hand.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// The part stays undelivered; its broken attempt is removed if that is possible at once.
+    fn abandon(&self, courier: &mut Courier<'_>, mut task: Task) {
+        if let Err(error) = courier.clean_up(&mut task) {
+            tracing::warn!("{error}");
+        }
+        self.in_hand.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Removes the broken attempts of parts that came back and were not taken again.
+    fn tidy_up(&self) {
+        let mut courier = Courier::new(self.route);
+        for task in self.returned.try_iter() {
+            self.abandon(&mut courier, task);
+        }
+    }
+
+    /// Waits before another try. False when the run is over.
+    fn wait(&self, error: SftpError, backoff: &mut Backoff) -> bool {
+        let mut limit = self.route.delivery.retry.give_up_after;
+        if matches!(error, SftpError::Resolve { .. }) && !self.open.load(Ordering::Acquire) {
+            limit = limit.min(UNKNOWN_NAME);
+        }
+        if self.route.trouble.is_abandoned() {
+            self.over.store(true, Ordering::Release);
+            return false;
+        }
+        let lasted = self.route.trouble.note();
+        if lasted >= limit {
+            self.fail(UploadError::GaveUp {
+                after: limit,
+                source: error,
+            });
+            return false;
+        }
+        let wait = backoff.next().unwrap_or(limit);
+        let cause = std::error::Error::source(&error)
+            .map_or_else(String::new, |cause| format!(": {cause}"));
+        let left = Duration::from_secs(limit.saturating_sub(lasted).as_secs().max(1));
+        tracing::warn!(
+            "{error}{cause}; trying again in {:.1} s, for {} at most",
+            wait.as_secs_f64(),
+            humantime::format_duration(left)
+        );
+        self.pause(wait)
+    }
+
+    /// Waits so long. False when the run is over, or has failed elsewhere.
+    fn pause(&self, time: Duration) -> bool {
+        let until = Instant::now() + time;
+        loop {
+            if self.over.load(Ordering::Acquire) || self.route.trouble.is_abandoned() {
+                self.over.store(true, Ordering::Release);
+                return false;
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return true;
+            }
+            if !self.route.interrupt.sleep(left.min(IDLE_LOOK)) {
+                return false;
+            }
+        }
+    }
+
+    fn fail(&self, error: UploadError) {
+        self.over.store(true, Ordering::Release);
+        let mut first = self.error.lock().unwrap_or_else(PoisonError::into_inner);
+        first.get_or_insert(error);
+    }
+}

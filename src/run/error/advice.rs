@@ -1,0 +1,184 @@
+//! What may help against an error, and the command to type next.
+
+use super::Error;
+use crate::base::exit_code::ExitCode;
+use crate::cli::command_line::CommandLine;
+use crate::delivery::upload::UploadError;
+use crate::job::JobError;
+use crate::klaviyo::list::ListError;
+use crate::pipeline::commit::CommitError;
+use crate::pipeline::mapping::MappingError;
+use crate::profile::target::ColumnError;
+use crate::state::manifest::StateError;
+use crate::state::shard::ShardError;
+
+impl Error {
+    /// What may help, where the error itself does not say it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Job(error) => of_job(error),
+            Self::Sftp(error) => error.hint(),
+            Self::Upload { source } => of_upload(source).or_else(|| match self.exit_code() {
+                ExitCode::Transfer if is_for_good(source) => {
+                    Some("nothing is lost: mend it, then run the same command again".to_owned())
+                }
+                _ => self.of_its_code(),
+            }),
+            Self::List(error) => error.hint().or_else(|| self.of_its_code()),
+            Self::Shard(error) => of_shard(error),
+            Self::Commit(CommitError::Duplicate { .. }) => Some(
+                "mend the source, or say which row to keep: duplicates = \"first\" or \"last\""
+                    .to_owned(),
+            ),
+            Self::SpooledPart(_) | Self::State(StateError::Damaged { .. }) => {
+                Some("put it back as it was, or run the job with --fresh to start over".to_owned())
+            }
+            Self::State(StateError::Newer { .. }) => Some(
+                "use the version that wrote it, or run the job with --fresh to start over"
+                    .to_owned(),
+            ),
+            #[cfg(feature = "sandbox")]
+            Self::Sandbox(_) => None,
+            _ => self.of_its_code(),
+        }
+    }
+
+    /// The command to type next, where there is one that can be typed as it stands (words in capitals are to be filled in).
+    /// `line` is the command that failed.
+    pub fn next(&self, line: &CommandLine) -> Option<CommandLine> {
+        match self {
+            Self::Audience(error) => {
+                let dialect = error.dialect().filter(|_| takes_files(line))?;
+                let settings = dialect.settings();
+                Some(settings.fold(line.clone(), |line, (key, value)| {
+                    line.with_value(&format!("--{key}"), value)
+                }))
+            }
+            Self::Job(JobError::IsAudience { path }) => {
+                Some(CommandLine::new(["preview", &*path.to_string_lossy()]))
+            }
+            Self::Mapping(MappingError::NoneGuessed { likely, .. }) => {
+                let column = likely.as_deref().unwrap_or("COLUMN");
+                Some(line.clone().with(["--map", &format!("{column}=Email")]))
+            }
+            Self::Mapping(MappingError::Header {
+                column,
+                source: ColumnError::Consent(_),
+            }) if takes_files(line) => Some(line.clone().with(["--map", &format!("{column}=")])),
+            Self::List(ListError::TooManyRemovals { run_id, .. })
+                if line.is("run") || line.is("list") =>
+            {
+                let plain = line.clone().without("--fresh").without("--json");
+                let plain = plain.without_value("--run-group").command("run");
+                Some(plain.with_value("--approve-removals", run_id))
+            }
+            Self::Shard(ShardError::NotDone { waits_for, .. }) => {
+                let (first, _) = waits_for.first()?;
+                let run = line.clone().command("run").without("--json");
+                Some(run.with_value("--shard", &first.to_string()))
+            }
+            // The profiles are delivered: the same command goes on with the list.
+            Self::List(error) if error.is_of_the_moment() => Some(line.clone().without("--fresh")),
+            Self::NoServer => Some(line.clone().with_server()),
+            Self::NoRun { .. } => Some(line.clone().without("--json").command("run")),
+            // The same command would fail in the same way.
+            Self::Upload { source } if is_for_good(source) => None,
+            _ => match self.exit_code() {
+                ExitCode::Transfer | ExitCode::Interrupted | ExitCode::Terminated => {
+                    Some(line.clone().without("--fresh"))
+                }
+                _ => None,
+            },
+        }
+    }
+
+    fn of_its_code(&self) -> Option<String> {
+        let hint = match self.exit_code() {
+            ExitCode::Locked => "wait for it to end, or end it; the lock goes with the process",
+            ExitCode::Transfer => "nothing is lost: run the same command again",
+            ExitCode::Klaviyo => {
+                "what was delivered stays delivered: mend it, then run the same command again"
+            }
+            ExitCode::Storage => {
+                "free or mend the storage named above, then run the same command again"
+            }
+            ExitCode::Interrupted | ExitCode::Terminated => "run the same command again to go on",
+            ExitCode::Guard => {
+                "look at rejects.csv of this run; mend the source, or change the limit in the job file"
+            }
+            ExitCode::Verification => {
+                "run the same command again; if it happens again, show the report to the server's operator"
+            }
+            ExitCode::Bug => "please report it, with the command and the lines above",
+            _ => return None,
+        };
+        Some(hint.to_owned())
+    }
+}
+
+fn of_job(error: &JobError) -> Option<String> {
+    match error {
+        JobError::IsAudience { path } => {
+            let file = path.to_string_lossy();
+            Some(format!(
+                "`send` sends such a file once; a job file for it is made by {} > NAME.toml",
+                CommandLine::new(["init", &*file])
+            ))
+        }
+        JobError::Unreadable { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+            Some("`init` makes a job file: klaviyo-export init FILE > NAME.toml".to_owned())
+        }
+        JobError::Value {
+            key: "sftp.username",
+            ..
+        } => {
+            Some("write it into [sftp] of the job file, then run the same command again".to_owned())
+        }
+        _ => None,
+    }
+}
+
+fn of_shard(error: &ShardError) -> Option<String> {
+    let hint = match error {
+        ShardError::NotDone { .. } => "run these shards until each is done, then the same command",
+        ShardError::NoShard { .. } => {
+            "look at the name; shards have it from run --shard I/N --run-group G"
+        }
+        ShardError::NoIdentifiers { .. } => return None,
+        ShardError::FilesChanged { .. }
+        | ShardError::JobChanged { .. }
+        | ShardError::OtherNumber { .. } => {
+            "the shards of one group send one audience: run all of them again with a new one"
+        }
+    };
+    Some(hint.to_owned())
+}
+
+fn of_upload(error: &UploadError) -> Option<String> {
+    match error {
+        UploadError::Connect(error) | UploadError::Part { source: error, .. } => error.hint(),
+        UploadError::Broke { .. } => Some(
+            "run the same command again to go on; where the link never holds long enough for one part, lower max-bytes in [parts]"
+                .to_owned(),
+        ),
+        _ => None,
+    }
+}
+
+/// Whether the server would give the same answer again.
+fn is_for_good(error: &UploadError) -> bool {
+    match error {
+        UploadError::Connect(error) | UploadError::Part { source: error, .. } => {
+            !error.is_transient() && !error.is_interrupted()
+        }
+        _ => false,
+    }
+}
+
+/// Whether the command takes flags for how a file is written.
+fn takes_files(line: &CommandLine) -> bool {
+    ["send", "preview", "init"]
+        .iter()
+        .any(|command| line.is(command))
+        && !line.names_job()
+}

@@ -1,0 +1,154 @@
+//! The formatting half of a run: a reading thread, workers, and the committer on the calling thread.
+//!
+//! Blocks are numbered by the reader; workers turn them into batches in any order; the committer takes them in the order
+//! of the numbers. The output is the same for any number of workers.
+
+use std::collections::BTreeMap;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use crate::base::interrupt::Interrupt;
+use crate::base::meter::Meter;
+use crate::job::Rules;
+use crate::pipeline::batch::Batch;
+use crate::pipeline::commit::{Commit, CommitError};
+use crate::pipeline::mapping::Mapping;
+use crate::pipeline::normalize::Normalizer;
+use crate::source::audience::{Audience, AudienceError, Block, Blocks, Recycler, Source};
+use crate::state::counts::Counts;
+
+/// Why formatting ended early.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum FormatError {
+    /// The audience cannot be read.
+    #[error(transparent)]
+    Audience(#[from] AudienceError),
+    /// Rows cannot be committed.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    /// A signal came.
+    #[error("interrupted while formatting")]
+    Interrupted,
+    /// A worker ended without a word.
+    #[error("a formatting thread ended early")]
+    Lost,
+}
+
+/// A block or a batch with its number, or what came in its stead.
+struct Numbered<T> {
+    sequence: u64,
+    result: Result<T, AudienceError>,
+}
+
+/// Formats the whole of `audience` through `commit`. Also gives what was counted when it fails.
+pub(super) fn format(
+    audience: Audience,
+    (mapping, rules): (&Mapping, Rules),
+    mut commit: Commit<'_>,
+    (meter, interrupt): (&Meter, &Interrupt),
+) -> (Counts, Result<(), FormatError>) {
+    let result = run_threads(audience, (mapping, rules), &mut commit, (meter, interrupt));
+    let counted = commit.counts().clone();
+    match result {
+        Ok(()) => match commit.finish() {
+            Ok(counts) => {
+                show(meter, &counts);
+                (counts, Ok(()))
+            }
+            Err(error) => (counted, Err(error.into())),
+        },
+        Err(error) => (counted, Err(error)),
+    }
+}
+
+fn run_threads(
+    audience: Audience,
+    (mapping, rules): (&Mapping, Rules),
+    commit: &mut Commit<'_>,
+    (meter, interrupt): (&Meter, &Interrupt),
+) -> Result<(), FormatError> {
+    let workers = std::thread::available_parallelism().map_or(2, usize::from);
+    let sources = audience.shared_sources();
+    let (to_workers, blocks) = bounded::<Numbered<Block>>(workers * 2);
+    let (to_committer, batches) = bounded::<Numbered<Batch>>(workers * 2);
+    let blocks_of_audience = audience.into_blocks();
+    let recycler = blocks_of_audience.recycler();
+    let spares = commit.spares().clone();
+    std::thread::scope(|scope| {
+        scope.spawn(move || read(blocks_of_audience, &to_workers, interrupt));
+        for _ in 0..workers {
+            let (blocks, to_committer) = (blocks.clone(), to_committer.clone());
+            let (recycler, sources) = (recycler.clone(), &sources);
+            let normalizer = Normalizer::new(mapping, rules).with_spares(spares.clone());
+            scope.spawn(move || work(&blocks, &to_committer, normalizer, (sources, &recycler)));
+        }
+        drop((blocks, to_committer));
+        commit_in_order(batches, commit, (meter, interrupt))
+    })
+}
+
+/// Ends when the audience does, when a signal comes, or when nobody takes blocks any more.
+fn read(blocks: Blocks, to_workers: &Sender<Numbered<Block>>, interrupt: &Interrupt) {
+    for (sequence, result) in (0..).zip(blocks) {
+        if interrupt.is_raised() || to_workers.send(Numbered { sequence, result }).is_err() {
+            return;
+        }
+    }
+}
+
+fn work(
+    blocks: &Receiver<Numbered<Block>>,
+    to_committer: &Sender<Numbered<Batch>>,
+    mut normalizer: Normalizer<'_>,
+    (sources, recycler): (&[Source], &Recycler),
+) {
+    for Numbered { sequence, result } in blocks {
+        let result = result.and_then(|block| {
+            let batch = normalizer.batch(sources, &block);
+            recycler.give(block);
+            batch
+        });
+        if to_committer.send(Numbered { sequence, result }).is_err() {
+            return;
+        }
+    }
+}
+
+/// What was counted so far, for who watches.
+pub(super) fn show(meter: &Meter, counts: &Counts) {
+    meter.rows_read.set(counts.rows_read);
+    meter.rows_written.set(counts.rows_written);
+    meter.rows_rejected.set(counts.rows_rejected);
+    meter.duplicates.set(counts.duplicates);
+}
+
+fn commit_in_order(
+    batches: Receiver<Numbered<Batch>>,
+    commit: &mut Commit<'_>,
+    (meter, interrupt): (&Meter, &Interrupt),
+) -> Result<(), FormatError> {
+    let mut early = BTreeMap::new();
+    let mut next = 0;
+    for numbered in batches {
+        early.insert(numbered.sequence, numbered.result);
+        while let Some(result) = early.remove(&next) {
+            if interrupt.is_raised() {
+                return Err(FormatError::Interrupted);
+            }
+            let goes_on = commit.batch(result?)?;
+            show(meter, commit.counts());
+            if !goes_on {
+                return Ok(());
+            }
+            next += 1;
+        }
+    }
+    if interrupt.is_raised() {
+        return Err(FormatError::Interrupted);
+    }
+    if early.is_empty() {
+        Ok(())
+    } else {
+        Err(FormatError::Lost)
+    }
+}

@@ -1,0 +1,314 @@
+//! `list JOB.toml --run-group G`: what comes after the parts, once for all shards of a run group.
+//!
+//! It is a run of the job's own folder whose parts are those of the shards. Who is in them is linked into its folder, so that
+//! it goes on, is approved of and is undone as any other run.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::begin::{self, Begun};
+use super::list::{self, After};
+use super::shard::{last_of_group, refuse_api};
+use super::stages::{Outcome, count_warnings, empty, strict};
+use super::{Ended, Finished, RunOptions, conclude};
+use crate::base::meter::Meter;
+use crate::cli::ListArgs;
+use crate::cli::progress::Progress;
+use crate::command::{Surroundings, apply, unlock};
+use crate::job::Job;
+use crate::run::error::Error;
+use crate::state::counts::Counts;
+use crate::state::directory::JobDirectory;
+use crate::state::lock::{self, JobLock};
+use crate::state::manifest::{PartRecord, RunManifest, RunStatus, StateError};
+use crate::state::part::PartNumber;
+use crate::state::shard::{RunGroup, Shard, ShardError, ShardRecord};
+
+/// What `list` came to.
+#[derive(Debug)]
+pub enum Gathered {
+    /// A run with a report.
+    Finished(Box<Finished>),
+    /// Nothing: this run has done it before.
+    Before {
+        /// The job's name.
+        job: String,
+        /// The run.
+        run_id: String,
+    },
+}
+
+/// The last run of a shard.
+type ShardRun = (Shard, RunManifest);
+
+/// Puts the shards of the run group of `args` on the list.
+pub fn gather(
+    args: &ListArgs,
+    options: RunOptions,
+    surroundings: &Surroundings,
+) -> Result<Gathered, Error> {
+    let clock = Instant::now();
+    let job = load(args, surroundings)?;
+    // Only the sentinel is a file.
+    let mut delivery = job.delivery.clone().filter(|_| job.sentinel.is_some());
+    if let Some(delivery) = &mut delivery {
+        unlock(&mut delivery.sftp, surroundings)?;
+    }
+    let state = JobDirectory::new(&job.state_directory, &job.name);
+    state.create()?;
+    let _lock = JobLock::take(state.path())?;
+    let shards = done_shards(&state, &args.run_group);
+    if let Some(run_id) = done_before(&job, &state, &args.run_group, shards.as_deref().ok())? {
+        let job = job.name;
+        return Ok(Gathered::Before { job, run_id });
+    }
+    let shards = shards?;
+    let looked = list::look_first(&job, options, surroundings)?;
+    let begun = begin::begin_for_all(&job, record(&shards, &args.run_group), &state)?;
+    take_over(&job, &begun, (&shards, &args.run_group), &state)?;
+    let meter = Arc::new(Meter::default());
+    meter.set_formatted();
+    let console = &surroundings.console;
+    let progress = Progress::start(options.progress, console, Arc::clone(&meter), false);
+    let klaviyo = list::client(&job, surroundings);
+    let counts = begun.manifest.snapshot().counts.unwrap_or_default();
+    let mut warnings = begun.warnings.clone();
+    warnings.extend(looked);
+    warnings.extend(count_warnings(&counts));
+    let after = After {
+        job: &job,
+        begun: &begun,
+        state: &state,
+        klaviyo: klaviyo.as_ref(),
+        delivery: delivery.as_ref(),
+        options,
+        meter: &meter,
+        surroundings,
+    };
+    let since = Instant::now();
+    let done = match empty(&job, &counts) {
+        Some(error) => Err(error),
+        None => after.run(&mut warnings),
+    };
+    let mut outcome = Outcome {
+        error: done.err().or_else(|| strict(&job, &counts)),
+        ..Outcome::default()
+    };
+    outcome.seconds.list = since.elapsed().as_secs_f64();
+    drop(progress);
+    let ended = Ended {
+        outcome,
+        warnings,
+        clock,
+    };
+    let manifest = Arc::clone(&begun.manifest);
+    let finished = conclude(&job, &state, begun, ended, (options, surroundings))?;
+    if finished.report.status == RunStatus::Done {
+        forget(&job, &state, manifest.snapshot().shard.as_ref());
+    }
+    Ok(Gathered::Finished(Box::new(finished)))
+}
+
+fn load(args: &ListArgs, surroundings: &Surroundings) -> Result<Job, Error> {
+    let environment = &surroundings.environment;
+    let mut job = Job::load(&args.job, environment)?;
+    apply(false, &args.state, &mut job);
+    if job.list.is_none() && job.sentinel.is_none() {
+        return Err(Error::Usage(
+            "list: the job has neither [list] nor a sentinel; its shards are all there is to do"
+                .to_owned(),
+        ));
+    }
+    refuse_api(&job)?;
+    if job.sentinel.is_some() {
+        job.read_secrets(environment)?;
+    } else if job.needs_api() {
+        job.klaviyo.read_key(environment)?;
+    }
+    Ok(job)
+}
+
+/// The last runs of all shards of the group, each of which is done.
+fn done_shards(state: &JobDirectory, run_group: &RunGroup) -> Result<Vec<ShardRun>, Error> {
+    let mut found: Vec<ShardRun> = Vec::new();
+    for shard in state.known_shards()? {
+        let last = last_of_group(&state.shard(shard), run_group)?;
+        found.extend(last.map(|last| (shard, last)));
+    }
+    let run_group = run_group.clone();
+    let Some((begun, first)) = found.first() else {
+        return Err(ShardError::NoShard { run_group }.into());
+    };
+    let begun = *begun;
+    let files = |run: &RunManifest| run.shard.as_ref().map(|shard| shard.files.clone());
+    for (shard, run) in &found {
+        let shard = *shard;
+        if shard.of() != begun.of() {
+            return Err(ShardError::OtherNumber {
+                begun,
+                shard,
+                run_group,
+            }
+            .into());
+        }
+        if files(run) != files(first) {
+            return Err(ShardError::FilesChanged { begun, run_group }.into());
+        }
+    }
+    let all = (1..=begun.of()).filter_map(|number| Shard::new(number, begun.of()));
+    let waits_for: Vec<_> = all
+        .filter_map(|shard| {
+            let run = found.iter().find(|(known, _)| *known == shard);
+            Some((shard, is_missing(state, shard, run.map(|(_, run)| run))?))
+        })
+        .collect();
+    if waits_for.is_empty() {
+        return Ok(found);
+    }
+    Err(ShardError::NotDone {
+        run_group,
+        waits_for,
+    }
+    .into())
+}
+
+/// What a shard lacks, in words.
+fn is_missing(
+    state: &JobDirectory,
+    shard: Shard,
+    run: Option<&RunManifest>,
+) -> Option<&'static str> {
+    let Some(run) = run else {
+        return Some("was not run");
+    };
+    match run.status {
+        RunStatus::Done if run.parts.iter().all(PartRecord::is_delivered) => None,
+        RunStatus::Running if lock::holder(state.shard(shard).path()).is_some() => {
+            Some("is under way")
+        }
+        RunStatus::Running => Some("was killed"),
+        RunStatus::Interrupted => Some("was interrupted"),
+        RunStatus::Superseded => Some("was superseded by another run group"),
+        RunStatus::Done | RunStatus::Failed | RunStatus::DryRun => Some("failed"),
+    }
+}
+
+fn record(shards: &[ShardRun], run_group: &RunGroup) -> ShardRecord {
+    let first = shards.first();
+    let seen = first.and_then(|(_, run)| run.shard.as_ref());
+    ShardRecord {
+        number: None,
+        of: first.map_or(0, |(shard, _)| shard.of()),
+        run_group: run_group.clone(),
+        files: seen.map(|shard| shard.files.clone()).unwrap_or_default(),
+        runs: shards.iter().map(|(_, run)| run.run_id.clone()).collect(),
+    }
+}
+
+/// The run that has put these shards on the list already.
+fn done_before(
+    job: &Job,
+    state: &JobDirectory,
+    run_group: &RunGroup,
+    shards: Option<&[ShardRun]>,
+) -> Result<Option<String>, Error> {
+    let last = last_of_group(state, run_group)?;
+    let Some(done) = last.filter(|last| last.status == RunStatus::Done) else {
+        return Ok(None);
+    };
+    let runs = done.shard.as_ref().map(|shard| shard.runs.as_slice());
+    let now = shards.map(|shards| record(shards, run_group).runs);
+    // A shard that another night has taken over says nothing of what was done.
+    if now.is_some_and(|now| Some(now.as_slice()) != runs) {
+        return Ok(None);
+    }
+    forget(job, state, done.shard.as_ref());
+    Ok(Some(done.run_id))
+}
+
+/// Takes the parts of all shards into the manifest of the run for all, and who is in them into its folder.
+fn take_over(
+    job: &Job,
+    begun: &Begun,
+    (shards, run_group): (&[ShardRun], &RunGroup),
+    state: &JobDirectory,
+) -> Result<(), Error> {
+    if begun.manifest.snapshot().formatted {
+        return Ok(());
+    }
+    let mut counts = Counts::default();
+    let mut parts: Vec<PartRecord> = Vec::new();
+    for (shard, run) in shards {
+        counts.add(run.counts.as_ref().unwrap_or(&Counts::default()));
+        let from = state.shard(*shard).run(&run.run_id).parts();
+        for part in &run.parts {
+            let name = Path::new(&part.file_name).with_extension("ids");
+            if job.keeps_identifiers() {
+                let linked = link(&from.join(&name), &begun.directory.parts().join(&name))?;
+                if !linked {
+                    return Err(ShardError::NoIdentifiers {
+                        shard: *shard,
+                        run_group: run_group.clone(),
+                        run_id: run.run_id.clone(),
+                    }
+                    .into());
+                }
+            }
+            parts.push(PartRecord {
+                number: PartNumber(u32::try_from(parts.len() + 1).unwrap_or(u32::MAX)),
+                ..part.clone()
+            });
+        }
+    }
+    Ok(begun.manifest.update(|manifest| {
+        manifest.formatted = true;
+        manifest.counts = Some(counts);
+        manifest.parts = parts;
+    })?)
+}
+
+/// Links a file, or copies it where the two folders are not on one disk. False where there is none.
+fn link(from: &Path, to: &Path) -> Result<bool, StateError> {
+    let failed = |source| StateError::Storage {
+        path: to.to_owned(),
+        action: "link it",
+        source,
+    };
+    if to.exists() {
+        return Ok(true);
+    }
+    if !from.exists() {
+        return Ok(false);
+    }
+    if std::fs::hard_link(from, to).is_ok() {
+        return Ok(true);
+    }
+    // Under another name first: half a file must not look like a whole one.
+    let partial = to.with_extension("partial");
+    std::fs::copy(from, &partial)
+        .and_then(|_| std::fs::rename(&partial, to))
+        .map_err(failed)?;
+    Ok(true)
+}
+
+/// All are on the list: who was in the shards need not be known any more.
+pub(super) fn forget(job: &Job, state: &JobDirectory, record: Option<&ShardRecord>) {
+    let Some(record) = record.filter(|record| !job.keep_parts && record.number.is_none()) else {
+        return;
+    };
+    for (number, run_id) in (1..).zip(&record.runs) {
+        let Some(shard) = Shard::new(number, record.of) else {
+            continue;
+        };
+        let parts = state.shard(shard).run(run_id).parts();
+        for entry in std::fs::read_dir(parts).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.extension().is_some_and(|end| end == "ids")
+                && let Err(error) = std::fs::remove_file(&path)
+            {
+                tracing::warn!("{}: cannot be removed: {error}", path.display());
+            }
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! The report of a run: what programs read as JSON and people as text.
+//!
+//! Built from the manifest, so that it says what was durable. Field names are fixed (design, "Report"). No personal
+//! data, no secret.
+
+mod text;
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::state::codes::{RejectionReason, RepairCode};
+use crate::state::manifest::{AttemptState, ListRecord, RunManifest, RunStatus};
+use crate::state::part::{PartNumber, Verification};
+use crate::state::shard::RunGroup;
+
+/// The JSON Schema of a report, for whoever reads reports by program.
+pub const SCHEMA: &str = include_str!("report/schema.json");
+
+/// What a run came to.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RunReport {
+    /// `yyyymmddThhmmssZ-` and eight hexadecimal digits.
+    pub run_id: String,
+    /// The job's name.
+    pub job: String,
+    /// How it ended.
+    pub status: RunStatus,
+    /// The exit code of the program.
+    pub exit_code: u8,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub finished_at: Timestamp,
+    /// Records of the audience.
+    pub rows_read: u64,
+    /// Rows in parts.
+    pub rows_written: u64,
+    /// Rows in `rejects.csv`.
+    pub rows_rejected: u64,
+    /// Rejected rows by reason.
+    pub rejections: BTreeMap<RejectionReason, u64>,
+    /// Mended cells by code.
+    pub repairs: BTreeMap<RepairCode, u64>,
+    /// Rows whose key another row has.
+    pub duplicates: u64,
+    /// Bytes in parts.
+    pub bytes: u64,
+    /// The parts in order.
+    pub parts: Vec<PartReport>,
+    /// What became of the list; `null` without one.
+    pub list: Option<ListRecord>,
+    /// When Klaviyo showed the sentinel; `null` without one.
+    pub sentinel: Option<SentinelReport>,
+    /// Which shard of which run group; `null` of a run of its own.
+    pub shard: Option<ShardReport>,
+    /// Remote files of broken attempts that could not be removed.
+    pub leftovers: Vec<String>,
+    /// What a person should know.
+    pub warnings: Vec<String>,
+    /// How long it took.
+    pub seconds: Seconds,
+}
+
+/// One part in a report.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PartReport {
+    /// Its place in the run.
+    pub number: PartNumber,
+    /// Where it is or was last sent; `null` when it never was.
+    pub remote_path: Option<String>,
+    /// Rows without the header.
+    pub rows: u64,
+    /// Bytes with the header.
+    pub bytes: u64,
+    /// SHA-256 in hexadecimal.
+    pub sha256: String,
+    /// How often it was sent.
+    pub attempts: u32,
+    /// What the look at the server said; `null` when it never came to that.
+    pub verification: Option<Verification>,
+}
+
+/// The sentinel in a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SentinelReport {
+    /// When it was seen at Klaviyo; `null` when it was not, or nobody looked.
+    pub seen_at: Option<Timestamp>,
+}
+
+/// A run's part in a run group, in a report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShardReport {
+    /// Which shard, from 1; `null` of the run that puts all of them on the list.
+    pub number: Option<u32>,
+    /// How many shards there are.
+    pub of: u32,
+    /// The run group.
+    pub run_group: RunGroup,
+    /// Hash over name, size and modification time of every file of all shards.
+    pub files: String,
+}
+
+/// How long the stages took. They overlap: `total` is less than their sum.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+pub struct Seconds {
+    /// From the first record to the last closed part.
+    pub format: f64,
+    /// From the first connection to the last verified part.
+    pub upload: f64,
+    /// The list, and what is waited for at Klaviyo.
+    pub list: f64,
+    /// The whole run.
+    pub total: f64,
+}
+
+/// What a report needs beside the manifest.
+#[derive(Debug, Clone, Default)]
+pub struct Circumstances {
+    /// The exit code of the program.
+    pub exit_code: u8,
+    /// What a person should know.
+    pub warnings: Vec<String>,
+    /// How long it took.
+    pub seconds: Seconds,
+}
+
+impl RunReport {
+    /// The report of the run that `manifest` remembers.
+    pub fn new(manifest: &RunManifest, circumstances: Circumstances) -> Self {
+        let counts = manifest.counts.clone().unwrap_or_default();
+        Self {
+            run_id: manifest.run_id.clone(),
+            job: manifest.job.clone(),
+            status: manifest.status,
+            exit_code: circumstances.exit_code,
+            started_at: crate::state::lock::seconds(manifest.started_at),
+            finished_at: crate::state::lock::seconds(
+                manifest.finished_at.unwrap_or(manifest.started_at),
+            ),
+            rows_read: counts.rows_read,
+            rows_written: counts.rows_written,
+            rows_rejected: counts.rows_rejected,
+            rejections: counts.rejections,
+            repairs: counts.repairs,
+            duplicates: counts.duplicates,
+            bytes: manifest.parts.iter().map(|part| part.bytes).sum(),
+            parts: parts(manifest),
+            list: manifest.list.clone(),
+            sentinel: manifest.sentinel.as_ref().map(|sentinel| SentinelReport {
+                seen_at: sentinel.seen_at.map(crate::state::lock::seconds),
+            }),
+            shard: manifest.shard.as_ref().map(|shard| ShardReport {
+                number: shard.number,
+                of: shard.of,
+                run_group: shard.run_group.clone(),
+                files: shard.files.clone(),
+            }),
+            leftovers: leftovers(manifest),
+            warnings: circumstances.warnings,
+            seconds: circumstances.seconds,
+        }
+    }
+
+    /// Parts that the server has.
+    pub fn delivered(&self) -> usize {
+        let delivered = |part: &&PartReport| {
+            part.verification
+                .is_some_and(|word| word != Verification::Failed)
+        };
+        self.parts.iter().filter(delivered).count()
+    }
+}
+
+fn parts(manifest: &RunManifest) -> Vec<PartReport> {
+    let part = |part: &crate::state::manifest::PartRecord| PartReport {
+        number: part.number,
+        remote_path: part
+            .attempts
+            .last()
+            .map(|attempt| attempt.remote_path.clone()),
+        rows: part.rows,
+        bytes: part.bytes,
+        sha256: part.sha256.clone(),
+        attempts: part.attempts.last().map_or(0, |attempt| attempt.number),
+        verification: part.verification,
+    };
+    manifest.parts.iter().map(part).collect()
+}
+
+fn leftovers(manifest: &RunManifest) -> Vec<String> {
+    let attempts = manifest.parts.iter().flat_map(|part| &part.attempts);
+    attempts
+        .filter(|attempt| attempt.state == AttemptState::Broken)
+        .map(|attempt| attempt.remote_path.clone())
+        .collect()
+}
+
+pub use text::{count, grouped, megabytes};

@@ -1,0 +1,328 @@
+//! The report as a person reads it at the end of a run.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use super::{RunReport, ShardReport};
+use crate::cli::console::printable;
+use crate::cli::table::{Side, aligned};
+use crate::state::manifest::RunStatus;
+use crate::state::part::Verification;
+
+/// How many parts are listed one by one; of more, only those that are not simply verified.
+const LISTED_PARTS: usize = 12;
+
+/// The last words of a report: what a finished upload is not.
+const DELIVERED_MEANS: &str = "
+  Delivered means that the server has accepted the files, not that Klaviyo has
+  imported them. Klaviyo imports them in its own time and e-mails the result; it
+  offers no way to ask for it.
+";
+
+impl RunReport {
+    /// The report as text. `run_directory` is where rejects, repairs and kept parts are; `server` is where parts went.
+    pub fn to_text(&self, run_directory: &Path, server: Option<&str>) -> String {
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        let _ = self.write_text(&mut text, run_directory, server);
+        text
+    }
+
+    fn write_text(
+        &self,
+        out: &mut String,
+        run_directory: &Path,
+        server: Option<&str>,
+    ) -> std::fmt::Result {
+        writeln!(
+            out,
+            "{}: {}, run {}",
+            self.job,
+            self.headline(),
+            self.run_id
+        )?;
+        writeln!(out)?;
+        self.write_shard(out)?;
+        line(
+            out,
+            "read",
+            self.rows_read,
+            "row",
+            &rate(self.rows_read, self.seconds.format, " rows/s"),
+        )?;
+        let mut parts = format!(
+            "in {}, {}",
+            count(self.parts.len() as u64, "part"),
+            megabytes(self.bytes)
+        );
+        // The part in hand when a run fails is none: its rows are written, and gone.
+        let closed: u64 = self.parts.iter().map(|part| part.rows).sum();
+        if closed < self.rows_written {
+            parts = format!("{} of them {parts}", grouped(closed));
+        }
+        line(out, "written", self.rows_written, "row", &parts)?;
+        if self.rows_rejected > 0 {
+            let codes = codes(
+                self.rejections
+                    .iter()
+                    .map(|(reason, count)| (reason.code(), *count)),
+            );
+            line(out, "rejected", self.rows_rejected, "row", &codes)?;
+            writeln!(
+                out,
+                "                 see {}",
+                run_directory.join("rejects.csv").display()
+            )?;
+        }
+        if self.duplicates > 0 {
+            line(out, "duplicate", self.duplicates, "row", "")?;
+        }
+        let repaired: u64 = self.repairs.values().sum();
+        if repaired > 0 {
+            let codes = codes(
+                self.repairs
+                    .iter()
+                    .map(|(code, count)| (code.code(), *count)),
+            );
+            line(out, "repaired", repaired, "cell", &codes)?;
+            writeln!(
+                out,
+                "                 see {}",
+                run_directory.join("repairs.csv").display()
+            )?;
+        }
+        self.write_delivery(out, run_directory, server)?;
+        self.write_list(out, run_directory)?;
+        for path in &self.leftovers {
+            writeln!(
+                out,
+                "  left over  {path}: a broken attempt that the server did not let us remove"
+            )?;
+        }
+        for warning in &self.warnings {
+            writeln!(out, "  note       {}", printable(warning))?;
+        }
+        let by_sftp = self.parts.iter().any(|part| part.remote_path.is_some());
+        if by_sftp && self.status == RunStatus::Done && self.delivered() > 0 {
+            out.push_str(DELIVERED_MEANS);
+        }
+        Ok(())
+    }
+
+    fn write_shard(&self, out: &mut String) -> std::fmt::Result {
+        let Some(shard) = &self.shard else {
+            return Ok(());
+        };
+        let ShardReport { of, run_group, .. } = shard;
+        match shard.number {
+            Some(number) => writeln!(out, "  shard      {number}/{of} of run group {run_group}"),
+            None => writeln!(out, "  shards     all {of} of run group {run_group}"),
+        }
+    }
+
+    fn write_list(&self, out: &mut String, run_directory: &Path) -> std::fmt::Result {
+        if let Some(sentinel) = self.sentinel {
+            match sentinel.seen_at {
+                Some(at) => writeln!(out, "  sentinel   seen at {at}")?,
+                None => writeln!(out, "  sentinel   sent, not seen yet")?,
+            }
+        }
+        let Some(list) = &self.list else {
+            return Ok(());
+        };
+        let made = if list.created {
+            ", made by this run"
+        } else {
+            ""
+        };
+        let name = if list.name.is_empty() {
+            list.id.clone()
+        } else {
+            format!("{} ({})", list.name, list.id)
+        };
+        writeln!(out, "  list       {}{made}", printable(&name))?;
+        match list.attached {
+            Some(rows) => line(out, "attached", rows, "row", "")?,
+            None => writeln!(
+                out,
+                "  attached   by a column in the files; nobody can tell how many"
+            )?,
+        }
+        if list.removed > 0 {
+            line(out, "removed", list.removed, "member", "")?;
+            writeln!(
+                out,
+                "                 see {}",
+                run_directory.join("removed.csv").display()
+            )?;
+        }
+        let refused = [
+            ("refused", list.rejected, "by Klaviyo"),
+            ("not found", list.unresolved, "there is no profile"),
+        ];
+        for (label, rows, why) in refused.into_iter().filter(|(_, rows, _)| *rows > 0) {
+            line(out, label, rows, "row", why)?;
+            writeln!(
+                out,
+                "                 see {}",
+                run_directory.join("attach-rejects.csv").display()
+            )?;
+        }
+        Ok(())
+    }
+
+    fn headline(&self) -> String {
+        let word = match self.status {
+            RunStatus::Done => "done",
+            RunStatus::Failed => "failed",
+            RunStatus::Interrupted => "interrupted",
+            RunStatus::DryRun => "dry run",
+            RunStatus::Superseded => "superseded",
+            RunStatus::Running => "running",
+        };
+        format!("{word} in {:.1} s", self.seconds.total)
+    }
+
+    fn write_delivery(
+        &self,
+        out: &mut String,
+        run_directory: &Path,
+        server: Option<&str>,
+    ) -> std::fmt::Result {
+        let Some(server) = server.filter(|_| self.status != RunStatus::DryRun) else {
+            if self.parts.is_empty() {
+                return writeln!(out, "  sent       nothing");
+            }
+            return writeln!(
+                out,
+                "  sent       nothing; the parts are in {}",
+                run_directory.join("parts").display()
+            );
+        };
+        let delivered = self.delivered();
+        let sent: u64 = self
+            .parts
+            .iter()
+            .filter(|part| part.verification.is_some())
+            .map(|part| part.bytes)
+            .sum();
+        let rate = megabytes_per_second(sent, self.seconds.upload);
+        writeln!(
+            out,
+            "  delivered  {delivered} of {} to {server}{rate}",
+            count(self.parts.len() as u64, "part")
+        )?;
+        let mut rows = Vec::new();
+        for part in &self.parts {
+            let word = part.verification.map_or("not sent", Verification::word);
+            if self.parts.len() > LISTED_PARTS && part.verification == Some(Verification::Verified)
+            {
+                continue;
+            }
+            // The line above names the folder. What went by the API has no remote name.
+            let path = part.remote_path.as_deref();
+            let name = path.map_or_else(
+                || format!("part {}", part.number),
+                |path| path.rsplit('/').next().unwrap_or(path).to_owned(),
+            );
+            let again = if part.attempts > 1 {
+                format!(", attempt {}", part.attempts)
+            } else {
+                String::new()
+            };
+            rows.push(vec![
+                name,
+                count(part.rows, "row"),
+                megabytes(part.bytes),
+                format!("{word}{again}"),
+            ]);
+        }
+        if rows.is_empty() {
+            return Ok(());
+        }
+        for line in aligned(&rows, &[Side::Left, Side::Right, Side::Right]).lines() {
+            writeln!(out, "  {line}")?;
+        }
+        Ok(())
+    }
+}
+
+fn line(out: &mut String, label: &str, number: u64, noun: &str, rest: &str) -> std::fmt::Result {
+    let gap = if rest.is_empty() { "" } else { "  " };
+    writeln!(out, "  {label:<9}  {}{gap}{rest}", count(number, noun))
+}
+
+fn codes<'a>(counts: impl Iterator<Item = (&'a str, u64)>) -> String {
+    counts
+        .map(|(code, count)| format!("{code} {}", grouped(count)))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// A number with its noun, in the plural where there is not one.
+pub fn count(number: u64, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", grouped(number))
+}
+
+/// A number with commas between groups of three digits.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Bytes as decimal megabytes, or as bytes where they are few.
+pub fn megabytes(bytes: u64) -> String {
+    match bytes {
+        0..10_000 => format!("{} bytes", grouped(bytes)),
+        10_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        1_000_000..10_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
+        _ => format!("{:.1} GB", bytes as f64 / 1e9),
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a rate for people"
+)]
+fn rate(number: u64, seconds: f64, unit: &str) -> String {
+    if seconds < 0.5 || number < 1000 {
+        return String::new();
+    }
+    format!(
+        "{}{unit}",
+        grouped((number as f64 / seconds).round() as u64)
+    )
+}
+
+fn megabytes_per_second(bytes: u64, seconds: f64) -> String {
+    if seconds < 0.05 || bytes < 1_000_000 {
+        return String::new();
+    }
+    format!(", {:.1} MB/s", bytes as f64 / 1e6 / seconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_well() {
+        assert_eq!(grouped(0), "0");
+        assert_eq!(grouped(999), "999");
+        assert_eq!(grouped(1_000), "1,000");
+        assert_eq!(grouped(12_345_678), "12,345,678");
+        assert_eq!(count(1, "row"), "1 row");
+        assert_eq!(count(2_000, "row"), "2,000 rows");
+        assert_eq!(megabytes(9_999), "9,999 bytes");
+        assert_eq!(megabytes(50_000_000), "50.0 MB");
+    }
+}

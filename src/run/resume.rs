@@ -1,0 +1,339 @@
+//! What an unfinished run of a job means for the next one.
+//!
+//! The same job over the same files: a complete spool is only sent on; one that was cut is formatted again under the same
+//! names, and parts that the server has are skipped. Anything else, standard input above all, is a new run that
+//! supersedes the old one: going on could leave rows out that have come since.
+
+use std::path::PathBuf;
+
+use sha2::{Digest, Sha256};
+
+use crate::source::audience::SourceFingerprint;
+use crate::state::directory::{JobDirectory, RunDirectory};
+use crate::state::manifest::{
+    Attempt, AttemptState, PartRecord, RunManifest, RunStatus, StateError, read_manifest,
+    replace_file, to_json,
+};
+use crate::state::part::{Part, hex};
+use crate::state::shard::ShardRecord;
+
+/// What must be the same for a run to go on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Of the job.
+    pub job_fingerprint: String,
+    /// Of the audience; `None` of a stream.
+    pub sources: Option<Vec<SourceFingerprint>>,
+    /// Whether the audience is the result of a query.
+    pub is_query: bool,
+    /// The limit of rows.
+    pub limit: Option<u64>,
+    /// Which shard of which run group; `None` of a run of its own.
+    pub shard: Option<ShardRecord>,
+}
+
+/// Why a run does not go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Obstacle {
+    /// The job file says something else now.
+    JobChanged,
+    /// The source files are not the same.
+    SourcesChanged,
+    /// The audience is a stream: it cannot be read again, and may hold other rows.
+    Stream,
+    /// The audience is a query: its answer may be another one now.
+    Query,
+    /// `--limit` is not the same.
+    LimitChanged,
+    /// It is of another run group, or one of the two is of none.
+    RunGroupChanged,
+    /// Another version of the program began it.
+    ProgramChanged,
+}
+
+impl Obstacle {
+    /// The obstacle in words.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::JobChanged => "the job has changed",
+            Self::SourcesChanged => "the audience has changed",
+            Self::Stream => "standard input cannot be read again",
+            Self::Query => "its query is asked anew",
+            Self::LimitChanged => "--limit is not the same",
+            Self::RunGroupChanged => "--run-group is not the same",
+            Self::ProgramChanged => "another version of klaviyo-export began it",
+        }
+    }
+}
+
+/// How a run begins.
+#[derive(Debug)]
+pub enum Beginning {
+    /// Nothing is unfinished; the last run, if there was one.
+    New(Option<Box<RunManifest>>),
+    /// The unfinished run cannot go on.
+    Instead {
+        /// The unfinished run.
+        of: Box<RunManifest>,
+        /// Why.
+        because: Obstacle,
+    },
+    /// The spool is complete: send what is missing.
+    Send(Box<RunManifest>),
+    /// Format again under the same names; skip what the server has.
+    Format(Box<RunManifest>),
+}
+
+/// A run's own word for the program that makes its parts.
+pub const PROGRAM: &str = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"));
+
+/// Looks at the job's last run that was meant to deliver.
+pub fn beginning(state: &JobDirectory, identity: &Identity) -> Result<Beginning, StateError> {
+    let Some(last) = last_run(state)? else {
+        return Ok(Beginning::New(None));
+    };
+    let last = Box::new(last);
+    if !last.status.is_unfinished() {
+        return Ok(Beginning::New(Some(last)));
+    }
+    Ok(match obstacle(&last, identity) {
+        Some(because) => Beginning::Instead { of: last, because },
+        None if last.formatted => Beginning::Send(last),
+        None => Beginning::Format(last),
+    })
+}
+
+/// The manifest of the job's last run that was meant to deliver.
+pub fn last_run(state: &JobDirectory) -> Result<Option<RunManifest>, StateError> {
+    last_run_where(state, |_| true)
+}
+
+/// As [`last_run`], of those that `is_meant`.
+pub fn last_run_where(
+    state: &JobDirectory,
+    is_meant: impl Fn(&RunManifest) -> bool,
+) -> Result<Option<RunManifest>, StateError> {
+    for id in state.run_ids()?.iter().rev() {
+        let path = state.run(id).manifest();
+        // A run that was killed before it had a manifest has done nothing.
+        if path.exists() {
+            let manifest = read_manifest(&path)?;
+            if !manifest.dry_run && is_meant(&manifest) {
+                return Ok(Some(manifest));
+            }
+        }
+    }
+    Ok(None)
+}
+
+fn obstacle(last: &RunManifest, now: &Identity) -> Option<Obstacle> {
+    let group = |shard: &Option<ShardRecord>| {
+        let shard = shard.as_ref();
+        shard.map(|shard| (shard.number, shard.of, shard.run_group.clone()))
+    };
+    if group(&last.shard) != group(&now.shard) {
+        return Some(Obstacle::RunGroupChanged);
+    }
+    if last.job_fingerprint != now.job_fingerprint {
+        return Some(Obstacle::JobChanged);
+    }
+    if last.limit != now.limit {
+        return Some(Obstacle::LimitChanged);
+    }
+    if now.is_query {
+        return Some(Obstacle::Query);
+    }
+    match (&last.sources, &now.sources) {
+        (Some(then), Some(now)) if then == now => {}
+        // Even with a complete spool: what comes in now may be other rows, and those would be lost.
+        (None, _) | (_, None) => return Some(Obstacle::Stream),
+        (Some(_), Some(_)) => return Some(Obstacle::SourcesChanged),
+    }
+    (!last.formatted && last.program != PROGRAM).then_some(Obstacle::ProgramChanged)
+}
+
+/// Why a spooled part cannot be sent any more.
+#[derive(Debug, thiserror::Error)]
+pub enum SpooledPartError {
+    /// The file is gone or cannot be read.
+    #[error("{}: the part file cannot be read", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// It is not what was spooled.
+    #[error("{}: the part file has changed since it was written", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// The spooled parts that the server does not have, each checked against its digest, with their attempts.
+pub fn missing_parts(
+    run: &RunDirectory,
+    manifest: &RunManifest,
+) -> Result<Vec<(Part, Vec<Attempt>)>, SpooledPartError> {
+    let missing = manifest.parts.iter().filter(|part| !part.is_delivered());
+    missing
+        .map(|record| {
+            let part = spooled_part(run, record);
+            check_digest(&part)?;
+            Ok((part, record.attempts.clone()))
+        })
+        .collect()
+}
+
+fn spooled_part(run: &RunDirectory, record: &PartRecord) -> Part {
+    let path = run.parts().join(&record.file_name);
+    Part {
+        number: record.number,
+        path,
+        rows: record.rows,
+        bytes: record.bytes,
+        sha256: record.sha256.clone(),
+    }
+}
+
+fn check_digest(part: &Part) -> Result<(), SpooledPartError> {
+    let unreadable = |source| SpooledPartError::Unreadable {
+        path: part.path.clone(),
+        source,
+    };
+    let mut file = std::fs::File::open(&part.path).map_err(unreadable)?;
+    let mut digest = Sha256::new();
+    let mut buffer = vec![0; 1 << 18];
+    loop {
+        match std::io::Read::read(&mut file, &mut buffer).map_err(unreadable)? {
+            0 => break,
+            read => digest.update(&buffer[..read]),
+        }
+    }
+    if hex(&digest.finalize()) == part.sha256 {
+        return Ok(());
+    }
+    Err(SpooledPartError::Changed {
+        path: part.path.clone(),
+    })
+}
+
+/// Marks an unfinished run as superseded and removes its part files: nobody will send them.
+pub fn supersede(state: &JobDirectory, mut manifest: RunManifest) -> Result<(), StateError> {
+    let run = state.run(&manifest.run_id);
+    manifest.status = RunStatus::Superseded;
+    replace_file(&run.manifest(), &to_json(&manifest))?;
+    // What a killed list stage may have left holds personal data too.
+    for name in ["members.csv", "candidates.csv"] {
+        for name in [name.to_owned(), format!("{name}.partial")] {
+            let _ = std::fs::remove_file(run.path().join(name));
+        }
+    }
+    for entry in std::fs::read_dir(run.parts())
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
+        if let Err(error) = std::fs::remove_file(entry.path()) {
+            tracing::warn!("{}: cannot be removed: {error}", entry.path().display());
+        }
+    }
+    Ok(())
+}
+
+/// The remote files of attempts that were begun and never ended well: a later run tries again to remove them.
+pub fn leftovers(manifest: &RunManifest) -> Vec<String> {
+    let attempts = manifest.parts.iter().flat_map(|part| &part.attempts);
+    attempts
+        .filter(|attempt| matches!(attempt.state, AttemptState::Begun | AttemptState::Broken))
+        .map(|attempt| attempt.remote_path.clone())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::manifest::MANIFEST_VERSION;
+    use jiff::Timestamp;
+
+    fn source(bytes: u64) -> SourceFingerprint {
+        SourceFingerprint {
+            name: "a.csv".to_owned(),
+            bytes,
+            modified: 1,
+            ends: "0".to_owned(),
+        }
+    }
+
+    fn manifest() -> RunManifest {
+        RunManifest {
+            version: MANIFEST_VERSION,
+            run_id: "r".to_owned(),
+            job: "vip".to_owned(),
+            dry_run: false,
+            program: PROGRAM.to_owned(),
+            job_fingerprint: "f".to_owned(),
+            sources: Some(vec![source(1)]),
+            limit: None,
+            started_at: Timestamp::UNIX_EPOCH,
+            finished_at: None,
+            status: RunStatus::Running,
+            error: None,
+            formatted: false,
+            counts: None,
+            parts: Vec::new(),
+            list: None,
+            sentinel: None,
+            shard: None,
+        }
+    }
+
+    fn identity() -> Identity {
+        Identity {
+            is_query: false,
+            job_fingerprint: "f".to_owned(),
+            sources: Some(vec![source(1)]),
+            limit: None,
+            shard: None,
+        }
+    }
+
+    #[test]
+    fn the_same_job_and_sources_go_on() {
+        assert_eq!(obstacle(&manifest(), &identity()), None);
+    }
+
+    #[test]
+    fn each_change_is_named() {
+        let mut now = identity();
+        now.job_fingerprint = "g".to_owned();
+        assert_eq!(obstacle(&manifest(), &now), Some(Obstacle::JobChanged));
+        let mut now = identity();
+        now.sources = Some(vec![source(2)]);
+        assert_eq!(obstacle(&manifest(), &now), Some(Obstacle::SourcesChanged));
+        let mut now = identity();
+        now.limit = Some(10);
+        assert_eq!(obstacle(&manifest(), &now), Some(Obstacle::LimitChanged));
+        let mut then = manifest();
+        then.program = "older".to_owned();
+        assert_eq!(obstacle(&then, &identity()), Some(Obstacle::ProgramChanged));
+        then.formatted = true;
+        assert_eq!(
+            obstacle(&then, &identity()),
+            None,
+            "a complete spool needs no formatting"
+        );
+    }
+
+    #[test]
+    fn a_stream_never_goes_on_for_it_may_hold_other_rows() {
+        let mut then = manifest();
+        then.sources = None;
+        let mut now = identity();
+        now.sources = None;
+        assert_eq!(obstacle(&then, &now), Some(Obstacle::Stream));
+        then.formatted = true;
+        assert_eq!(obstacle(&then, &now), Some(Obstacle::Stream));
+    }
+}

@@ -1,0 +1,438 @@
+//! The stages of one run, wired: formatting on one side, delivering on the other, and what both came to.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+
+use super::begin::{self, Begun};
+use super::format::{self, FormatError};
+use super::{RunOptions, deliver};
+use crate::base::meter::Meter;
+use crate::base::retry::Trouble;
+use crate::command::Surroundings;
+use crate::delivery::upload::{Route, Task, UploadError, remove_local};
+use crate::job::file::{Deliver, Duplicates, OnEmpty};
+use crate::job::{Delivery, Job};
+use crate::pipeline::batch::push_cell;
+use crate::pipeline::commit::{Commit, CommitError, Deduplication, GUARD_AFTER_ROWS};
+use crate::pipeline::mapping::Mapping;
+use crate::pipeline::spool::{Release, Spool, SpoolError, SpoolLayout};
+use crate::profile::column::LIST_ID;
+use crate::run::error::Error;
+use crate::run::report::{Seconds, count};
+use crate::source::audience::Audience;
+use crate::state::codes::RepairCode;
+use crate::state::counts::Counts;
+use crate::state::manifest::{ManifestFile, PartRecord};
+use crate::state::part::Part;
+
+/// What the stages of one run share.
+pub(super) struct Stages<'a> {
+    job: &'a Job,
+    mapping: &'a Mapping,
+    begun: &'a Begun,
+    manifest: &'a Arc<ManifestFile>,
+    meter: Arc<Meter>,
+    trouble: Trouble,
+    surroundings: &'a Surroundings,
+    options: RunOptions,
+}
+
+/// What the stages came to.
+#[derive(Default)]
+pub(super) struct Outcome {
+    pub(super) error: Option<Error>,
+    pub(super) warnings: Vec<String>,
+    pub(super) seconds: Seconds,
+}
+
+impl Outcome {
+    /// Whether every row that is not rejected is where it should be.
+    pub(super) fn is_good(&self) -> bool {
+        matches!(self.error, None | Some(Error::Strict { .. }))
+    }
+}
+
+impl<'a> Stages<'a> {
+    /// The stages of the run `begun`.
+    pub(super) fn new(
+        job: &'a Job,
+        mapping: &'a Mapping,
+        (begun, meter): (&'a Begun, &Arc<Meter>),
+        surroundings: &'a Surroundings,
+        options: RunOptions,
+    ) -> Self {
+        Self {
+            job,
+            mapping,
+            begun,
+            manifest: &begun.manifest,
+            meter: Arc::clone(meter),
+            trouble: Trouble::default(),
+            surroundings,
+            options,
+        }
+    }
+
+    /// Does what is to be done: all of it, or the rest of an unfinished run.
+    pub(super) fn run(&self, audience: Audience, delivery: Option<&Delivery>) -> Outcome {
+        if let Some(bytes) = audience.total_bytes() {
+            // Set once, here.
+            let _ = self.meter.source_bytes.set(bytes);
+        }
+        match (delivery, &self.begun.rest) {
+            (None, Some(_)) => self.nothing_to_format(),
+            // Only what comes after the parts is left: no server is needed for that.
+            (Some(_), Some(rest)) if rest.is_empty() => self.nothing_to_format(),
+            (None, None) => {
+                let formatted = self.format(audience, None);
+                self.outcome(formatted, None)
+            }
+            (Some(delivery), Some(rest)) => self.deliver_rest(delivery, rest),
+            (Some(delivery), None) if self.job.duplicates == Duplicates::Fail => {
+                self.format_then_deliver(audience, delivery)
+            }
+            (Some(delivery), None) => self.format_and_deliver(audience, delivery),
+        }
+    }
+
+    /// The spool is complete: only what is missing is sent.
+    fn deliver_rest(&self, delivery: &Delivery, rest: &[Task]) -> Outcome {
+        let (release, queue) = unbounded();
+        for task in rest {
+            self.meter.parts_closed.add(1);
+            self.meter.bytes_spooled.add(task.part.bytes);
+            // The receiver is in this function: it cannot be gone.
+            let _ = release.send(task.clone());
+        }
+        drop(release);
+        let formatted = self.formatted_before();
+        let sent = self.deliver(delivery, queue);
+        self.outcome(formatted, Some(sent))
+    }
+
+    /// The spool is complete, and its parts do not go to a server.
+    fn nothing_to_format(&self) -> Outcome {
+        let formatted = self.formatted_before();
+        self.outcome(formatted, None)
+    }
+
+    /// What an earlier process formatted.
+    fn formatted_before(&self) -> Formatted {
+        self.meter.set_formatted();
+        let counts = self.manifest.snapshot().counts.unwrap_or_default();
+        format::show(&self.meter, &counts);
+        Formatted {
+            counts,
+            result: Ok(()),
+            seconds: 0.0,
+        }
+    }
+
+    /// The usual way: parts are sent while later rows are still being formatted.
+    fn format_and_deliver(&self, audience: Audience, delivery: &Delivery) -> Outcome {
+        // A query is read at full speed: no engine holds a snapshot while parts wait for a slow link.
+        let (release, queue) = if self.job.audience.is_query() {
+            unbounded()
+        } else {
+            bounded(self.job.max_waiting)
+        };
+        std::thread::scope(|scope| {
+            let delivering = scope.spawn(|| self.deliver(delivery, queue));
+            let formatted = self.format(audience, Some(release));
+            let delivered = delivering
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            self.outcome(formatted, Some(delivered))
+        })
+    }
+
+    /// Nothing is sent before the whole audience is known to be good.
+    fn format_then_deliver(&self, audience: Audience, delivery: &Delivery) -> Outcome {
+        let (release, queue) = unbounded();
+        let formatted = self.format(audience, Some(release));
+        let delivered = formatted
+            .result
+            .is_ok()
+            .then(|| self.deliver(delivery, queue));
+        self.outcome(formatted, delivered)
+    }
+
+    fn format(&self, audience: Audience, queue: Option<Sender<Task>>) -> Formatted {
+        let begun = Instant::now();
+        let layout = SpoolLayout {
+            directory: self.begun.directory.parts(),
+            prefix: self.begun.prefix.clone(),
+            header: header_line(self.mapping),
+            identifiers_header: self
+                .job
+                .keeps_identifiers()
+                .then(|| identifiers_line(self.mapping)),
+            limits: self.job.limits,
+            are_sent: queue.is_some() && self.job.duplicates != Duplicates::Fail,
+        };
+        let spool = Spool::start(layout, self.release(queue));
+        let sources = audience.shared_sources();
+        let deduplication = Deduplication {
+            duplicates: self.job.duplicates,
+            memory_bytes: self.job.dedupe_memory,
+        };
+        let commit = Commit::new(
+            (&sources, self.mapping),
+            (deduplication, self.job.max_rejected),
+            self.options.limit,
+            (spool, self.begun.directory.path()),
+            &self.meter,
+        );
+        let (mut counts, result) = match commit {
+            Ok(commit) => format::format(
+                audience,
+                (self.mapping, self.job.rules),
+                commit,
+                (&self.meter, &self.surroundings.interrupt),
+            ),
+            Err(error) => (Counts::default(), Err(error.into())),
+        };
+        self.meter.set_formatted();
+        let whole = result.is_ok();
+        if !whole {
+            counts.end_early();
+            // A server that is down is not waited for: the run has failed already.
+            self.trouble.abandon();
+        }
+        let noted = self.manifest.update(|manifest| {
+            manifest.counts = Some(counts.clone());
+            manifest.formatted = whole;
+        });
+        let result = result.and_then(|()| noted.map_err(|error| CommitError::from(error).into()));
+        Formatted {
+            counts,
+            result,
+            seconds: begun.elapsed().as_secs_f64(),
+        }
+    }
+
+    /// What becomes of a closed part: noted in the manifest, then queued for delivery. A part that an earlier process of
+    /// this run delivered is not sent again.
+    fn release(&self, queue: Option<Sender<Task>>) -> Release {
+        let manifest = Arc::clone(self.manifest);
+        let meter = Arc::clone(&self.meter);
+        let keep_parts = self.job.keep_parts;
+        Box::new(move |part| {
+            let task = note_part(&manifest, &part)?;
+            meter.parts_closed.add(1);
+            meter.bytes_spooled.add(part.bytes);
+            match (&queue, task) {
+                (None, _) => Ok(()),
+                (Some(queue), Some(task)) => queue.send(task).map_err(|_| SpoolError::Refused),
+                (Some(_), None) => {
+                    meter.parts_delivered.add(1);
+                    meter.bytes_acknowledged.add(part.bytes);
+                    if !keep_parts {
+                        remove_local(&part);
+                    }
+                    Ok(())
+                }
+            }
+        })
+    }
+
+    fn deliver(&self, delivery: &Delivery, queue: Receiver<Task>) -> Sent {
+        let begun = Instant::now();
+        let route = Route {
+            delivery,
+            manifest: self.manifest,
+            meter: &self.meter,
+            trouble: &self.trouble,
+            interrupt: &self.surroundings.interrupt,
+            keep_parts: self.job.keep_parts,
+        };
+        let result = deliver::deliver(route, queue, &self.begun.leftovers, delivery.sessions);
+        Sent {
+            result,
+            seconds: begun.elapsed().as_secs_f64(),
+        }
+    }
+
+    /// Of several errors the earliest stage's counts, but one stage that stopped because the next had failed has none.
+    fn outcome(&self, formatted: Formatted, sent: Option<Sent>) -> Outcome {
+        let counts = &formatted.counts;
+        let mut outcome = Outcome {
+            seconds: Seconds {
+                format: formatted.seconds,
+                upload: sent.as_ref().map_or(0.0, |sent| sent.seconds),
+                ..Seconds::default()
+            },
+            warnings: count_warnings(counts),
+            error: None,
+        };
+        let refused = matches!(
+            formatted.result,
+            Err(FormatError::Commit(CommitError::Spool(SpoolError::Refused)))
+        );
+        let format_error = formatted
+            .result
+            .err()
+            .filter(|_| !refused)
+            .map(|error| self.format_error(error));
+        if let Some(Ok(delivered)) = sent.as_ref().map(|sent| &sent.result) {
+            let left = delivered.left_over.iter();
+            outcome
+                .warnings
+                .extend(left.map(|path| begin::still_there(path)));
+        }
+        let upload_error = sent.and_then(Sent::into_error);
+        let signal = self.surroundings.interrupt.signal();
+        outcome.error = match (format_error, upload_error, signal) {
+            (Some(Error::Interrupted { .. }) | None, None, Some(signal)) if !self.is_complete() => {
+                Some(Error::Interrupted { signal })
+            }
+            (Some(error), _, _) | (None, Some(error), _) => Some(error),
+            (None, None, _) if refused => Some(Error::Bug("the delivery ended without an error")),
+            (None, None, _) if !self.is_complete() => {
+                Some(Error::Bug("a part was not delivered, and nobody said why"))
+            }
+            (None, None, _) => self.verdict(counts),
+        };
+        outcome
+    }
+
+    /// Whether a signal came too late to interrupt anything.
+    fn is_complete(&self) -> bool {
+        let manifest = self.manifest.snapshot();
+        manifest.formatted
+            && (self.options.dry_run
+                || self.job.deliver == Deliver::Api
+                || manifest.parts.iter().all(PartRecord::is_delivered))
+    }
+
+    fn format_error(&self, error: FormatError) -> Error {
+        match error {
+            FormatError::Audience(error) => error.into(),
+            FormatError::Commit(error) => error.into(),
+            FormatError::Interrupted => Error::Interrupted {
+                signal: self.surroundings.interrupt.signal().unwrap_or(2),
+            },
+            FormatError::Lost => Error::Bug("a formatting thread ended early"),
+        }
+    }
+
+    /// What remains to be said of a run that went well.
+    fn verdict(&self, counts: &Counts) -> Option<Error> {
+        if !counts.add_up() {
+            return Some(Error::Bug("the counts do not add up"));
+        }
+        empty(self.job, counts).or_else(|| strict(self.job, counts))
+    }
+}
+
+/// What the job makes of an audience without a row to write.
+pub(super) fn empty(job: &Job, counts: &Counts) -> Option<Error> {
+    (counts.rows_written == 0 && job.on_empty == OnEmpty::Fail).then_some(Error::Empty {
+        read: counts.rows_read,
+        rejected: counts.rows_rejected,
+    })
+}
+
+/// What a strict job makes of rejected rows.
+pub(super) fn strict(job: &Job, counts: &Counts) -> Option<Error> {
+    let rejected = counts.rows_rejected;
+    (job.strict && rejected > 0).then_some(Error::Strict { rejected })
+}
+
+/// Notes a closed part. What is left to do with it: `None` when an earlier process of this run delivered it.
+fn note_part(manifest: &ManifestFile, part: &Part) -> Result<Option<Task>, SpoolError> {
+    let known = manifest
+        .snapshot()
+        .parts
+        .into_iter()
+        .find(|known| known.number == part.number);
+    match known {
+        None => {
+            manifest.update(|manifest| manifest.parts.push(PartRecord::written(part)))?;
+            Ok(Some(Task::new(part.clone())))
+        }
+        Some(known) if known.sha256 != part.sha256 => {
+            Err(SpoolError::Differs { part: part.number })
+        }
+        Some(known) if known.is_delivered() => Ok(None),
+        Some(known) => Ok(Some(Task::resumed(part.clone(), known.attempts))),
+    }
+}
+
+/// What formatting came to.
+struct Formatted {
+    counts: Counts,
+    result: Result<(), FormatError>,
+    seconds: f64,
+}
+
+/// What delivering came to.
+struct Sent {
+    result: Result<deliver::Delivered, UploadError>,
+    seconds: f64,
+}
+
+impl Sent {
+    fn into_error(self) -> Option<Error> {
+        match self.result {
+            Err(source) => Some(Error::Upload {
+                source: Box::new(source),
+            }),
+            Ok(delivered) if delivered.misdelivered > 0 => Some(Error::Misdelivered {
+                parts: delivered.misdelivered,
+            }),
+            Ok(_) => None,
+        }
+    }
+}
+
+/// The first line of a part.
+pub(crate) fn header_line(mapping: &Mapping) -> Vec<u8> {
+    let headers = mapping.columns.iter().map(|column| column.target.header());
+    csv_line(headers.chain(mapping.list_id.as_ref().map(|_| LIST_ID)))
+}
+
+/// The first line of an identifiers file.
+fn identifiers_line(mapping: &Mapping) -> Vec<u8> {
+    let identifiers = mapping.columns.iter().take(mapping.identifiers());
+    csv_line(identifiers.map(|column| column.target.header()))
+}
+
+fn csv_line<'a>(cells: impl Iterator<Item = &'a str>) -> Vec<u8> {
+    let mut line = Vec::new();
+    for (index, cell) in cells.enumerate() {
+        if index > 0 {
+            line.push(b',');
+        }
+        push_cell(&mut line, cell.as_bytes());
+    }
+    line.push(b'\n');
+    line
+}
+
+/// So many percent of blanked phone numbers look like a wrong region rather than like wrong numbers.
+const SUSPICIOUS_PHONES_PERCENT: u64 = 20;
+
+pub(super) fn count_warnings(counts: &Counts) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let phones = counts
+        .repairs
+        .get(&RepairCode::InvalidPhone)
+        .copied()
+        .unwrap_or(0);
+    let percent = phones * 100 / counts.rows_read.max(1);
+    if percent >= SUSPICIOUS_PHONES_PERCENT && counts.rows_read >= GUARD_AFTER_ROWS {
+        warnings.push(format!(
+            "the phone number of {percent} % of the rows is invalid; is default-region right, or is a country-column missing?"
+        ));
+    }
+    if counts.external_id_only > 0 {
+        let rows = count(counts.external_id_only, "row");
+        warnings.push(format!(
+            "ExternalID is the only identifier of {rows}; Klaviyo does not merge profiles by it"
+        ));
+    }
+    warnings
+}

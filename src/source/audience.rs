@@ -1,0 +1,392 @@
+//! The first stage: audience files become blocks of whole records.
+//!
+//! [`Audience::open`] finds the files, tells how each is written and reads its header. [`Blocks`], which one thread pulls,
+//! cuts the text into blocks of about a mebibyte at record boundaries; [`RecordReader`], one per worker, visits the records
+//! of a block. Every record of a file is visited exactly once, as a row or as a fault, whatever the size of the blocks, and
+//! memory does not grow with the file.
+
+mod blocks;
+#[cfg(feature = "cloud")]
+mod cloud;
+#[cfg(not(feature = "cloud"))]
+mod cloud_absent;
+mod columns;
+mod csv;
+mod dealt;
+mod error;
+mod files;
+mod format;
+mod header;
+mod json;
+mod ndjson;
+#[cfg(feature = "parquet")]
+mod parquet;
+#[cfg(not(feature = "parquet"))]
+mod parquet_absent;
+mod reader;
+mod reading;
+mod scan;
+mod stream;
+mod typed;
+mod utf8;
+
+use std::collections::HashMap;
+use std::io::Read;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use encoding_rs::Encoding;
+
+pub use crate::state::fingerprint::SourceFingerprint;
+pub use blocks::{Block, BlockLimits, Blocks, Recycler};
+pub use error::{AudienceError, Dialect, LikelyDelimiter, Unreadable};
+pub use format::SourceFormat;
+pub use reader::RecordReader;
+
+use crate::source::query::{Connection, Query, QueryColumn, Rows, Surroundings};
+#[cfg(not(feature = "cloud"))]
+use cloud_absent as cloud;
+#[cfg(not(feature = "parquet"))]
+use parquet_absent as parquet;
+use stream::Origin;
+
+/// Which files to read, and what the job says about how they are written.
+#[derive(Debug, Clone)]
+pub struct AudienceFiles {
+    /// Paths, glob patterns, or `-` for standard input; a file that is named twice is read once.
+    pub files: Vec<String>,
+    /// The folder that relative paths start from.
+    pub base: PathBuf,
+    /// How the records are written; by the file's name when the job does not say.
+    pub format: Option<SourceFormat>,
+    /// What stands between cells of CSV; by the format when the job does not say.
+    pub delimiter: Option<u8>,
+    /// The encoding of files without a byte order mark.
+    pub encoding: &'static Encoding,
+}
+
+/// What the audience is.
+#[derive(Debug, Clone)]
+pub enum AudienceSettings {
+    /// The records of files.
+    Files(AudienceFiles),
+    /// The result of a query.
+    Query(Connection, Query),
+}
+
+impl AudienceSettings {
+    /// The files, if it is files.
+    pub fn files(&self) -> Option<&AudienceFiles> {
+        match self {
+            Self::Files(files) => Some(files),
+            Self::Query(..) => None,
+        }
+    }
+
+    /// Whether it is asked of an engine, and so cannot be read twice.
+    pub fn is_query(&self) -> bool {
+        matches!(self, Self::Query(..))
+    }
+}
+
+/// The place of a source in [`Audience::sources`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SourceId(pub u32);
+
+/// One file, or standard input, as it was found when it was opened.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// Its name in messages and in `rejects.csv`: the path as the job wrote it, `stdin`, or `query`.
+    pub name: String,
+    /// How its records are written.
+    pub format: SourceFormat,
+    /// What stands between its cells.
+    pub delimiter: u8,
+    /// The encoding that it is read in: that of its byte order mark, else that of the job.
+    pub encoding: &'static Encoding,
+    /// The names of its columns, trimmed; of NDJSON the keys of the first mebibyte in the order they were first seen.
+    /// Empty only for NDJSON without a record.
+    pub header: Vec<String>,
+    /// True for a `rejects.csv` of ours that is given back: it is UTF-8 with commas whatever the job says.
+    pub is_rejects: bool,
+    /// An encoding that fits better, when the first mebibyte has many bytes that are not UTF-8; something to warn about.
+    pub encoding_hint: Option<&'static str>,
+    /// Its rows, where it tells without being read.
+    pub rows: Option<u64>,
+    /// Size on disk; none for what is no regular file.
+    pub size_bytes: Option<u64>,
+    /// The text up to the first record, by which a changed file is noticed.
+    preamble: Vec<u8>,
+    /// Column by name, for NDJSON.
+    columns: HashMap<String, usize>,
+    /// Of a Parquet file, the columns of the header by their place in the file; all of them if `None`.
+    projection: Option<Vec<usize>>,
+}
+
+/// An audience whose headers are read and whose records are not yet.
+#[derive(Debug)]
+pub struct Audience {
+    sources: Arc<[Source]>,
+    origins: Vec<Origin>,
+}
+
+impl Audience {
+    /// Opens the files, or begins the query after `before` on the same connection.
+    pub fn open_settings(
+        settings: &AudienceSettings,
+        stdin: Box<dyn Read + Send>,
+        before: &[String],
+        surroundings: Surroundings<'_>,
+    ) -> Result<Self, AudienceError> {
+        match settings {
+            AudienceSettings::Files(files) => Self::open(files, stdin),
+            AudienceSettings::Query(connection, query) => {
+                let rows = connection.open(before, query, surroundings);
+                Self::from_rows(rows.map_err(|source| AudienceError::Query {
+                    name: QUERY.to_owned(),
+                    record: 0,
+                    source,
+                })?)
+            }
+        }
+    }
+
+    /// The header of a query's result, without a row of it.
+    pub fn described(columns: &[QueryColumn]) -> Self {
+        let names = columns.iter().map(|column| column.name.clone());
+        Opening {
+            sources: vec![Source::of_columns(
+                QUERY,
+                SourceFormat::Columns,
+                names.collect(),
+            )],
+            origins: vec![Origin::Batches(Box::new(std::iter::empty()))],
+        }
+        .finish()
+    }
+
+    fn from_rows(rows: Rows) -> Result<Self, AudienceError> {
+        let mut audience = Opening::default();
+        match rows {
+            Rows::Text(text) => {
+                let dialect = AudienceFiles {
+                    files: Vec::new(),
+                    base: PathBuf::new(),
+                    format: Some(SourceFormat::Csv),
+                    delimiter: None,
+                    encoding: encoding_rs::UTF_8,
+                };
+                audience.add(QUERY.to_owned(), Origin::of_stream(text), &dialect)?;
+            }
+            Rows::Columns(schema, batches) => {
+                let names = schema.fields().iter().map(|field| field.name().clone());
+                let source = Source::of_columns(QUERY, SourceFormat::Columns, names.collect());
+                let batches = batches.map(|batch| {
+                    batch.map_err(|source| AudienceError::Query {
+                        name: QUERY.to_owned(),
+                        record: 0,
+                        source,
+                    })
+                });
+                audience.sources.push(source);
+                audience.origins.push(Origin::Batches(Box::new(batches)));
+            }
+        }
+        Ok(audience.finish())
+    }
+
+    /// The same audience without the columns that are not `wanted`, where the source can leave them unread: its header
+    /// has only the others then.
+    #[must_use]
+    pub fn only(self, wanted: impl Fn(&str) -> bool) -> Self {
+        let mut sources = self.sources.to_vec();
+        for source in &mut sources {
+            source.leave_unread(&wanted);
+        }
+        Self {
+            sources: sources.into(),
+            origins: self.origins,
+        }
+    }
+
+    /// Finds the files (the matches of a glob sorted by name), and reads each header. `stdin` is used when a file is `-`.
+    pub fn open(files: &AudienceFiles, stdin: Box<dyn Read + Send>) -> Result<Self, AudienceError> {
+        let mut stdin = Some(stdin);
+        let mut audience = Opening::default();
+        for input in files::resolve(files)? {
+            let origin = match input.place.origin(&input.name)? {
+                Some(origin) => origin,
+                None => Origin::of_stream(stdin.take().ok_or(AudienceError::StdinTwice)?),
+            };
+            audience.add(input.name, origin, files)?;
+        }
+        Ok(audience.finish())
+    }
+
+    /// An audience of one stream that is no file, under the name it shall have in messages (a query's result as CSV).
+    /// Of `dialect`, the files and the base are not looked at.
+    pub fn from_stream(
+        name: String,
+        stream: Box<dyn Read + Send>,
+        dialect: &AudienceFiles,
+    ) -> Result<Self, AudienceError> {
+        let mut audience = Opening::default();
+        audience.add(name, Origin::of_stream(stream), dialect)?;
+        Ok(audience.finish())
+    }
+
+    /// The sources in the order they are read; [`SourceId`] is an index into them.
+    pub fn sources(&self) -> &[Source] {
+        &self.sources
+    }
+
+    /// The same sources, to be shared with the threads that visit records.
+    pub fn shared_sources(&self) -> Arc<[Source]> {
+        Arc::clone(&self.sources)
+    }
+
+    /// Bytes on disk of all sources (compressed ones as they lie there), for a progress bar; none when one is a stream.
+    pub fn total_bytes(&self) -> Option<u64> {
+        self.sources.iter().map(|source| source.size_bytes).sum()
+    }
+
+    /// Rows of all sources, where every one of them tells (Parquet files do).
+    pub fn total_rows(&self) -> Option<u64> {
+        self.sources.iter().map(|source| source.rows).sum()
+    }
+
+    /// What to remember of the files, to see later whether they are the same; `None` when one is a stream.
+    pub fn fingerprints(&self) -> Result<Option<Vec<SourceFingerprint>>, AudienceError> {
+        let mut fingerprints = Vec::new();
+        for (source, origin) in self.sources.iter().zip(&self.origins) {
+            if let Origin::Object(object) = origin {
+                fingerprints.push(object.fingerprint());
+                continue;
+            }
+            let Origin::File { path, .. } = origin else {
+                return Ok(None);
+            };
+            let fingerprint =
+                SourceFingerprint::of(&source.name, path).map_err(|error| AudienceError::Open {
+                    name: source.name.clone(),
+                    source: error,
+                })?;
+            fingerprints.push(fingerprint);
+        }
+        Ok(Some(fingerprints))
+    }
+
+    /// The blocks of all sources, one source after the other.
+    pub fn into_blocks(self) -> Blocks {
+        self.into_blocks_with(BlockLimits::default())
+    }
+
+    /// As [`Audience::into_blocks`], with other limits than the program's own: the records are the same whatever the
+    /// size of a block.
+    pub fn into_blocks_with(self, limits: BlockLimits) -> Blocks {
+        Blocks::new(self.sources, self.origins, limits)
+    }
+}
+
+/// The name of a query's result.
+const QUERY: &str = "query";
+
+/// Whether the job, the file's name or its first bytes say that it is Parquet; a stream is none.
+fn is_parquet(origin: &Origin, name: &str, files: &AudienceFiles) -> Result<bool, AudienceError> {
+    if !matches!(origin, Origin::File { .. } | Origin::Object(_)) {
+        return Ok(false);
+    }
+    if let Some(format) = files.format {
+        return Ok(format == SourceFormat::Parquet);
+    }
+    // Nothing need be asked for where the name tells.
+    if matches!(format::of_name(name), Ok(SourceFormat::Parquet)) {
+        return Ok(true);
+    }
+    let mut bytes: Box<dyn Read> = match origin {
+        Origin::File { path, .. } => Box::new(stream::open_file(path, name)?),
+        Origin::Object(object) => object.read()?,
+        _ => return Ok(false),
+    };
+    let mut first = Vec::new();
+    bytes
+        .by_ref()
+        .take(8)
+        .read_to_end(&mut first)
+        .map_err(|source| AudienceError::Open {
+            name: name.to_owned(),
+            source,
+        })?;
+    Ok(format::is_parquet(&first))
+}
+
+impl Source {
+    /// A source of typed columns, all of which are read.
+    fn of_columns(name: &str, format: SourceFormat, header: Vec<String>) -> Self {
+        Self {
+            name: name.to_owned(),
+            format,
+            delimiter: format.default_delimiter(),
+            encoding: encoding_rs::UTF_8,
+            columns: header.iter().cloned().zip(0..).collect(),
+            header,
+            is_rejects: false,
+            encoding_hint: None,
+            rows: None,
+            size_bytes: None,
+            preamble: Vec::new(),
+            projection: None,
+        }
+    }
+
+    fn leave_unread(&mut self, wanted: impl Fn(&str) -> bool) {
+        if self.format != SourceFormat::Parquet {
+            return;
+        }
+        let kept: Vec<usize> = (0..self.header.len())
+            .filter(|&column| wanted(&self.header[column]))
+            .collect();
+        self.header = kept
+            .iter()
+            .map(|&column| self.header[column].clone())
+            .collect();
+        self.columns = self.header.iter().cloned().zip(0..).collect();
+        self.projection = Some(kept);
+    }
+}
+
+/// Sources as they are opened one by one.
+#[derive(Default)]
+struct Opening {
+    sources: Vec<Source>,
+    origins: Vec<Origin>,
+}
+
+impl Opening {
+    fn add(
+        &mut self,
+        name: String,
+        mut origin: Origin,
+        files: &AudienceFiles,
+    ) -> Result<(), AudienceError> {
+        let source = if is_parquet(&origin, &name, files)? {
+            let (header, rows) = parquet::header(&origin, &name)?;
+            let mut source = Source::of_columns(&name, SourceFormat::Parquet, header);
+            source.rows = Some(rows);
+            source.size_bytes = origin.size_bytes();
+            source
+        } else {
+            header::inspect(name, &mut origin, files)?
+        };
+        self.sources.push(source);
+        self.origins.push(origin);
+        Ok(())
+    }
+
+    fn finish(self) -> Audience {
+        Audience {
+            sources: self.sources.into(),
+            origins: self.origins,
+        }
+    }
+}

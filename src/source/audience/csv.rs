@@ -1,0 +1,412 @@
+//! The records of a CSV block: plain ones without a copy by `simd-csv`, odd ones by the `csv` crate.
+//!
+//! Both readers are given a line end before the block, because each drops a byte order mark at the very beginning of what
+//! it reads: a block may begin with one that stands in the middle of the file.
+
+use std::io::Read;
+use std::ops::Range;
+
+use memchr::memchr;
+
+use super::Source;
+use super::utf8;
+use crate::source::record::{Cell, Record, RecordFault, RecordVisitor};
+
+const LINE_END: &[u8] = b"\n";
+const BUFFER_BYTES: usize = 1 << 16;
+
+/// Cells of a record as one of the readers gives them.
+trait Cells {
+    fn count(&self) -> usize;
+    /// The cell as it stands and, if it is one with escaped quotes, its text in `scratch`. Empty beyond the last.
+    fn text<'a>(&'a self, column: usize, scratch: &'a mut Vec<u8>) -> &'a [u8];
+    fn fault(&self) -> Option<RecordFault>;
+    /// The cell if it stands there without quotes around it, as far as the reader can tell.
+    fn unquoted(&self, column: usize) -> Option<&[u8]>;
+    /// These cells as they stand there, with the delimiters between them.
+    fn side_by_side(&self, columns: Range<usize>) -> Option<&[u8]>;
+}
+
+impl Cells for simd_csv::ZeroCopyByteRecord<'_> {
+    fn count(&self) -> usize {
+        self.len()
+    }
+
+    #[inline]
+    fn text<'a>(&'a self, column: usize, scratch: &'a mut Vec<u8>) -> &'a [u8] {
+        let Some(cell) = self.get(column) else {
+            return &[];
+        };
+        let [b'"', inner @ .., b'"'] = cell else {
+            return cell;
+        };
+        if memchr(b'"', inner).is_none() {
+            return inner;
+        }
+        unescape(inner, scratch);
+        scratch
+    }
+
+    fn fault(&self) -> Option<RecordFault> {
+        utf8::fault_of(self.as_slice())
+    }
+
+    #[inline]
+    fn unquoted(&self, column: usize) -> Option<&[u8]> {
+        self.get(column).filter(|cell| cell.first() != Some(&b'"'))
+    }
+
+    #[inline]
+    fn side_by_side(&self, columns: Range<usize>) -> Option<&[u8]> {
+        let record = self.as_slice();
+        let place = |cell: &[u8]| cell.as_ptr().addr() - record.as_ptr().addr();
+        let begin = place(self.get(columns.start)?);
+        let last = self.get(columns.end.checked_sub(1)?)?;
+        record.get(begin..place(last) + last.len())
+    }
+}
+
+impl Cells for csv::ByteRecord {
+    fn count(&self) -> usize {
+        self.len()
+    }
+
+    fn text<'a>(&'a self, column: usize, _: &'a mut Vec<u8>) -> &'a [u8] {
+        self.get(column).unwrap_or_default()
+    }
+
+    fn fault(&self) -> Option<RecordFault> {
+        let mut faults = self.iter().filter_map(utf8::fault_of);
+        let first = faults.next()?;
+        // As of a whole record: what is not valid comes before a NUL.
+        let is_invalid = |fault| fault == RecordFault::InvalidEncoding;
+        Some(if is_invalid(first) || faults.any(is_invalid) {
+            RecordFault::InvalidEncoding
+        } else {
+            first
+        })
+    }
+
+    fn unquoted(&self, _: usize) -> Option<&[u8]> {
+        None
+    }
+
+    fn side_by_side(&self, _: Range<usize>) -> Option<&[u8]> {
+        None
+    }
+}
+
+/// `""` becomes `"`.
+fn unescape(inner: &[u8], out: &mut Vec<u8>) {
+    out.clear();
+    let mut rest = inner;
+    while let Some(quote) = memchr(b'"', rest) {
+        out.extend_from_slice(&rest[..=quote]);
+        rest = rest.get(quote + 2..).unwrap_or_default();
+    }
+    out.extend_from_slice(rest);
+}
+
+/// A record with as many cells as the header, all of them text.
+struct Row<'a, C> {
+    cells: &'a C,
+    /// An unquoted cell has nothing but text; see [`Visit::is_bare`].
+    is_bare: bool,
+}
+
+impl<C: Cells> Record for Row<'_, C> {
+    #[inline]
+    fn cell<'a>(&'a self, column: usize, scratch: &'a mut Vec<u8>) -> Cell<'a> {
+        Cell::Text(self.cells.text(column, scratch))
+    }
+
+    #[inline]
+    fn bare_cell(&self, column: usize) -> Option<&[u8]> {
+        if self.is_bare {
+            self.cells.unquoted(column)
+        } else {
+            None
+        }
+    }
+
+    #[inline]
+    fn bare_cells(&self, columns: Range<usize>) -> Option<&[u8]> {
+        self.cells.side_by_side(columns)
+    }
+}
+
+/// A record that is no row: made to fit the header, and to be text.
+struct MendedRow<'a, C> {
+    cells: &'a C,
+    columns: usize,
+    delimiter: u8,
+}
+
+impl<C: Cells> Record for MendedRow<'_, C> {
+    fn cell<'a>(&'a self, column: usize, scratch: &'a mut Vec<u8>) -> Cell<'a> {
+        let mut text = Vec::new();
+        utf8::push_lossy(self.cells.text(column, scratch), &mut text);
+        if column + 1 == self.columns {
+            for surplus in self.columns..self.cells.count() {
+                text.push(self.delimiter);
+                utf8::push_lossy(self.cells.text(surplus, scratch), &mut text);
+            }
+        }
+        *scratch = text;
+        Cell::Text(scratch)
+    }
+}
+
+/// Visits the records of a block and tells how many there were.
+pub(super) fn visit_plain(source: &Source, bytes: &[u8], visitor: &mut impl RecordVisitor) -> u64 {
+    let visit = Visit::of(source, bytes);
+    let mut reader = simd_csv::ZeroCopyReaderBuilder::with_capacity(BUFFER_BYTES)
+        .has_headers(false)
+        .flexible(true)
+        .delimiter(source.delimiter)
+        .from_reader(LINE_END.chain(bytes));
+    let mut visited = 0;
+    while let Ok(Some(record)) = reader.read_byte_record() {
+        visit.record(&record, visitor);
+        visited += 1;
+    }
+    visited
+}
+
+/// As [`visit_plain`], for a block with literal quotes.
+pub(super) fn visit_odd(source: &Source, bytes: &[u8], visitor: &mut impl RecordVisitor) -> u64 {
+    let visit = Visit::of(source, bytes);
+    each_odd(source, bytes, |record| visit.record(record, visitor))
+}
+
+/// Visits the one record of a block that holds the first line of a record that is too long.
+pub(super) fn visit_too_long(
+    source: &Source,
+    bytes: &[u8],
+    visitor: &mut impl RecordVisitor,
+) -> u64 {
+    let mut first = csv::ByteRecord::new();
+    each_odd(source, bytes, |record| first.clone_from(record));
+    visitor.fault(
+        RecordFault::TooLong,
+        &Visit::of(source, bytes).mended(&first),
+    );
+    1
+}
+
+fn each_odd(source: &Source, bytes: &[u8], mut each: impl FnMut(&csv::ByteRecord)) -> u64 {
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .delimiter(source.delimiter)
+        .buffer_capacity(BUFFER_BYTES)
+        .from_reader(LINE_END.chain(bytes));
+    let mut record = csv::ByteRecord::new();
+    let mut visited = 0;
+    while reader
+        .read_byte_record(&mut record)
+        .is_ok_and(|is_some| is_some)
+    {
+        each(&record);
+        visited += 1;
+    }
+    visited
+}
+
+/// What is known of every record of a block.
+struct Visit {
+    columns: usize,
+    delimiter: u8,
+    is_clean: bool,
+    /// The delimiter is a comma and there are no control characters but line ends: since quotes and line ends are where
+    /// RFC 4180 has them in a plain block, an unquoted cell has none, and no comma.
+    is_bare: bool,
+}
+
+impl Visit {
+    fn of(source: &Source, bytes: &[u8]) -> Self {
+        let is_clean = utf8::is_clean(bytes);
+        Self {
+            columns: source.header.len(),
+            delimiter: source.delimiter,
+            is_clean,
+            is_bare: is_clean && source.delimiter == b',' && !utf8::has_controls(bytes),
+        }
+    }
+
+    fn mended<'a, C>(&self, cells: &'a C) -> MendedRow<'a, C> {
+        MendedRow {
+            cells,
+            columns: self.columns,
+            delimiter: self.delimiter,
+        }
+    }
+
+    #[inline]
+    fn row<'a, C>(&self, cells: &'a C) -> Row<'a, C> {
+        Row {
+            cells,
+            is_bare: self.is_bare,
+        }
+    }
+
+    #[inline]
+    fn record<C: Cells>(&self, cells: &C, visitor: &mut impl RecordVisitor) {
+        let found = cells.count();
+        if self.is_clean && found == self.columns {
+            visitor.row(&self.row(cells));
+            return;
+        }
+        let ragged = RecordFault::Ragged {
+            found,
+            expected: self.columns,
+        };
+        let fault = if self.is_clean { None } else { cells.fault() };
+        match fault.or((found != self.columns).then_some(ragged)) {
+            Some(fault) => visitor.fault(fault, &self.mended(cells)),
+            None => visitor.row(&self.row(cells)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{AudienceFiles, header};
+    use super::*;
+    use crate::source::audience::scan::{Scanner, Syntax};
+    use crate::source::audience::stream::Origin;
+    use proptest::prelude::*;
+
+    /// The cells of every record, with its fault.
+    struct Seen {
+        columns: usize,
+        records: Vec<(Option<RecordFault>, Vec<Vec<u8>>)>,
+    }
+
+    impl Seen {
+        fn note(&mut self, fault: Option<RecordFault>, record: &impl Record) {
+            let mut scratch = Vec::new();
+            let cells = (0..self.columns).map(|column| match record.cell(column, &mut scratch) {
+                Cell::Text(text) | Cell::Nested(text) => text.to_vec(),
+            });
+            self.records.push((fault, cells.collect()));
+        }
+    }
+
+    impl RecordVisitor for Seen {
+        fn row(&mut self, row: &impl Record) {
+            self.note(None, row);
+        }
+        fn fault(&mut self, fault: RecordFault, row: &impl Record) {
+            self.note(Some(fault), row);
+        }
+    }
+
+    fn source(header: &str, delimiter: u8) -> Source {
+        let files = AudienceFiles {
+            files: Vec::new(),
+            base: std::path::PathBuf::new(),
+            format: None,
+            delimiter: Some(delimiter),
+            encoding: encoding_rs::UTF_8,
+        };
+        let mut origin =
+            Origin::of_stream(Box::new(std::io::Cursor::new(header.as_bytes().to_vec())));
+        header::inspect("a.csv".to_owned(), &mut origin, &files).unwrap()
+    }
+
+    fn seen(
+        visit: impl FnOnce(&Source, &[u8], &mut Seen) -> u64,
+        source: &Source,
+        bytes: &[u8],
+    ) -> Vec<(Option<RecordFault>, Vec<Vec<u8>>)> {
+        let mut seen = Seen {
+            columns: source.header.len(),
+            records: Vec::new(),
+        };
+        let visited = visit(source, bytes, &mut seen);
+        assert_eq!(visited, seen.records.len() as u64);
+        seen.records
+    }
+
+    #[test]
+    fn faulty_records_are_made_to_fit() {
+        let source = source("a,b", b',');
+        for (bytes, fault, cells) in [
+            (
+                &b"1"[..],
+                RecordFault::Ragged {
+                    found: 1,
+                    expected: 2,
+                },
+                ["1", ""],
+            ),
+            (
+                b"1,\"2,\",\"3\"\"\",4",
+                RecordFault::Ragged {
+                    found: 4,
+                    expected: 2,
+                },
+                ["1", "2,,3\",4"],
+            ),
+            (
+                b"1,\xe9\"",
+                RecordFault::InvalidEncoding,
+                ["1", "\u{fffd}\""],
+            ),
+            (
+                b"\"\",\xe9\0,2",
+                RecordFault::InvalidEncoding,
+                ["", "\u{fffd}\0,2"],
+            ),
+            (b"1\0,2", RecordFault::Nul, ["1\0", "2"]),
+            (
+                b"\xc3,\xa9",
+                RecordFault::InvalidEncoding,
+                ["\u{fffd}", "\u{fffd}"],
+            ),
+        ] {
+            let expected = vec![(
+                Some(fault),
+                cells.map(|cell| cell.as_bytes().to_vec()).to_vec(),
+            )];
+            assert_eq!(seen(visit_odd, &source, bytes), expected);
+            if !bytes.ends_with(b"\xe9\"") {
+                assert_eq!(seen(visit_plain, &source, bytes), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn a_byte_order_mark_in_the_middle_stays() {
+        let source = source("a", b',');
+        let expected = vec![(None, vec!["\u{feff}x".as_bytes().to_vec()])];
+        assert_eq!(
+            seen(visit_plain, &source, "\u{feff}x\n".as_bytes()),
+            expected
+        );
+        assert_eq!(seen(visit_odd, &source, "\u{feff}x\n".as_bytes()), expected);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+        #[test]
+        fn both_readers_agree_cell_by_cell(
+            text in prop_oneof![
+                "[a,\"\n\r;]{0,40}",
+                "((\"(a|,|\n|\r|\"\"|\u{e9}){0,4}\"|[a;\u{e9}]{0,3})[,,,\n\n]|\r\n){0,12}(\"(a|\"\"|\r\n)*\"|a)?",
+            ],
+            columns in 1_usize..4,
+        ) {
+            let source = source(["a", "a,b", "a,b,c"][columns - 1], b',');
+            let mut scanner = Scanner::new(Syntax::Csv { delimiter: b',' }, 1000);
+            scanner.scan(text.as_bytes(), true, u64::MAX);
+            let whole = &text.as_bytes()[..scanner.start()];
+            let by_csv = seen(visit_odd, &source, whole);
+            prop_assert_eq!(by_csv.len() as u64, scanner.records());
+            if !scanner.is_odd() {
+                prop_assert_eq!(seen(visit_plain, &source, whole), by_csv);
+            }
+        }
+    }
+}

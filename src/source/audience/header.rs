@@ -1,0 +1,443 @@
+//! The beginning of a source: its encoding, its header, and mistakes that are better told before a row is read.
+
+use std::collections::HashMap;
+use std::io::{Cursor, Read};
+
+use encoding_rs::{Encoding, UTF_8};
+
+use super::error::{AudienceError, Dialect, LikelyDelimiter, Unreadable};
+use super::format::{self, SourceFormat};
+use super::scan::{Scan, Scanner, Syntax};
+use super::stream::{Origin, PEEK_BYTES, Peek, own_error};
+use super::{AudienceFiles, Source, json, stream, utf8};
+use crate::source::record::MAX_RECORD_BYTES;
+
+/// The columns that `rejects.csv` has after those of its source.
+const REJECT_COLUMNS: [&str; 4] = ["_reason", "_detail", "_source", "_record"];
+
+/// Reads the beginning of `origin` and tells what its records are.
+pub(super) fn inspect(
+    name: String,
+    origin: &mut Origin,
+    files: &AudienceFiles,
+) -> Result<Source, AudienceError> {
+    let format = files.format.map_or_else(|| format::of_name(&name), Ok)?;
+    let delimiter = files.delimiter.unwrap_or(format.default_delimiter());
+    if !delimiter.is_ascii() || matches!(delimiter, b'"' | b'\r' | b'\n' | 0) {
+        return Err(AudienceError::BadDelimiter { delimiter });
+    }
+    let mut peek = origin.peek(&name)?;
+    let marked = Encoding::for_bom(&peek.bytes).map(|(encoding, _)| encoding);
+    let mut source = Source {
+        name,
+        format,
+        delimiter,
+        encoding: marked.unwrap_or(files.encoding),
+        header: Vec::new(),
+        is_rejects: false,
+        encoding_hint: None,
+        rows: None,
+        size_bytes: origin.size_bytes(),
+        preamble: Vec::new(),
+        columns: HashMap::new(),
+        projection: None,
+    };
+    if marked.is_none_or(|encoding| encoding == UTF_8) && is_rejects(&peek.bytes) {
+        source.is_rejects = true;
+        source.encoding = UTF_8;
+        source.format = SourceFormat::Csv;
+        source.delimiter = b',';
+    }
+    let error = peek.error.take();
+    let text = Text::of(&peek, source.encoding, &source.name)?;
+    let outcome = if source.format == SourceFormat::Ndjson {
+        source.header = json::keys_of_lines(&text.bytes, text.is_all);
+        Ok(())
+    } else {
+        read_header(&text, files, &mut source)
+    };
+    // What broke the reading explains a header without an end; after a whole one, the records will meet it again.
+    match (outcome, error) {
+        (Err(AudienceError::HeaderTooLong { .. }), Some(error)) => {
+            return Err(source.read_error(0, error));
+        }
+        (outcome, _) => outcome?,
+    }
+    if source.encoding == UTF_8 {
+        source.encoding_hint = utf8::likely_encoding(&text.bytes);
+    }
+    source.columns = source.header.iter().cloned().zip(0..).collect();
+    Ok(source)
+}
+
+/// The decoded beginning of a source.
+struct Text {
+    bytes: Vec<u8>,
+    is_all: bool,
+}
+
+impl Text {
+    fn of(peek: &Peek, encoding: &'static Encoding, name: &str) -> Result<Self, AudienceError> {
+        let mut bytes = Vec::new();
+        let raw = Box::new(Cursor::new(peek.bytes.clone()));
+        stream::decode(raw, encoding)
+            .and_then(|mut text| text.read_to_end(&mut bytes))
+            .map_err(|source| AudienceError::Read {
+                name: name.to_owned(),
+                record: 0,
+                source,
+            })?;
+        Ok(Self {
+            bytes,
+            is_all: peek.is_all,
+        })
+    }
+}
+
+impl Source {
+    pub(super) fn syntax(&self) -> Syntax {
+        match self.format {
+            SourceFormat::Ndjson => Syntax::Lines,
+            _ => Syntax::Csv {
+                delimiter: self.delimiter,
+            },
+        }
+    }
+
+    /// The column of this name, the last of several.
+    pub(super) fn column(&self, name: &str) -> Option<usize> {
+        self.columns.get(name).copied()
+    }
+
+    /// What a failed read of the record after `record - 1` others is called: an error of the system has a number of the
+    /// system, everything else comes from unpacking.
+    pub(super) fn read_error(&self, record: u64, source: std::io::Error) -> AudienceError {
+        if let Some(error) = own_error(&self.name, record, &source) {
+            return error;
+        }
+        let name = self.name.clone();
+        if source.raw_os_error().is_some() {
+            AudienceError::Read {
+                name,
+                record,
+                source,
+            }
+        } else {
+            AudienceError::Broken {
+                name,
+                record,
+                source,
+            }
+        }
+    }
+}
+
+/// The cells of the first record, trimmed.
+fn read_header(
+    text: &Text,
+    files: &AudienceFiles,
+    source: &mut Source,
+) -> Result<(), AudienceError> {
+    let name = || source.name.clone();
+    refuse_json(&text.bytes, source)?;
+    let Some(end) = header_end(&text.bytes, text.is_all, source.delimiter, &source.name)? else {
+        return Err(AudienceError::NoHeader { name: name() });
+    };
+    let bytes = &text.bytes[..end];
+    if !utf8::is_clean(bytes) {
+        return Err(AudienceError::HeaderEncoding {
+            name: name(),
+            encoding: source.encoding.name(),
+            dialect: dialect_of_bad_header(&text.bytes, files, source),
+        });
+    }
+    let header = cells_of(bytes, source.delimiter);
+    if let ([only], None, b',') = (&header[..], files.delimiter, source.delimiter)
+        && let Some(likely) = likely_delimiter(only)
+    {
+        return Err(AudienceError::WrongDelimiter {
+            name: name(),
+            likely,
+            dialect: Dialect {
+                delimiter: Some(likely),
+                encoding: utf8::likely_encoding(&text.bytes).filter(|_| source.encoding == UTF_8),
+                ..Dialect::default()
+            },
+        });
+    }
+    if let Some(cell) = header.iter().position(|cell| is_somebodys(cell)) {
+        return Err(AudienceError::HeaderIsRow {
+            name: name(),
+            cell: cell + 1,
+        });
+    }
+    source.header = header;
+    source.preamble = bytes.to_vec();
+    Ok(())
+}
+
+/// Refuses JSON that would be read as CSV, before its values are taken for names of columns.
+fn refuse_json(text: &[u8], source: &Source) -> Result<(), AudienceError> {
+    let name = || source.name.clone();
+    match text.trim_ascii_start() {
+        [b'{', rest @ ..] if rest.trim_ascii_start().starts_with(b"\"") => {
+            Err(AudienceError::WrongFormat {
+                name: name(),
+                dialect: Dialect {
+                    format: Some("ndjson"),
+                    ..Dialect::default()
+                },
+            })
+        }
+        [b'[', rest @ ..] if rest.trim_ascii_start().starts_with(b"{") => {
+            Err(AudienceError::Unreadable {
+                name: name(),
+                kind: Unreadable::JsonArray,
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The encoding that a header which is not valid seems to be in, and the delimiter if that is another one too.
+fn dialect_of_bad_header(text: &[u8], files: &AudienceFiles, source: &Source) -> Dialect {
+    let encoding = utf8::likely_encoding(text).unwrap_or("windows-1252");
+    let decoded = Encoding::for_label(encoding.as_bytes()).map(|encoding| encoding.decode(text).0);
+    let header = decoded
+        .as_deref()
+        .and_then(|text| text.trim_start().lines().next());
+    let is_asked = files.delimiter.is_some() || source.delimiter != b',';
+    let delimiter = header
+        .filter(|header| !is_asked && !header.contains(','))
+        .and_then(likely_delimiter);
+    Dialect {
+        delimiter,
+        encoding: Some(encoding),
+        ..Dialect::default()
+    }
+}
+
+/// Where the first record ends, its line end included; none when there is no record.
+pub(super) fn header_end(
+    text: &[u8],
+    is_all: bool,
+    delimiter: u8,
+    name: &str,
+) -> Result<Option<usize>, AudienceError> {
+    let mut scanner = Scanner::new(Syntax::Csv { delimiter }, MAX_RECORD_BYTES);
+    match scanner.scan(text, is_all, 1) {
+        Scan::TooLong => Err(AudienceError::HeaderTooLong {
+            name: name.to_owned(),
+        }),
+        _ if scanner.records() == 1 => Ok(Some(scanner.start())),
+        _ if !is_all => Err(AudienceError::HeaderTooLong {
+            name: name.to_owned(),
+        }),
+        _ if scanner.is_inside_quotes() => Err(AudienceError::EndsInsideQuotes {
+            name: name.to_owned(),
+            record: 0,
+        }),
+        _ => Ok(None),
+    }
+}
+
+fn cells_of(record: &[u8], delimiter: u8) -> Vec<String> {
+    csv::ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .delimiter(delimiter)
+        .from_reader(record)
+        .into_byte_records()
+        .next()
+        .and_then(Result::ok)
+        .unwrap_or_default()
+        .iter()
+        .map(|cell| String::from_utf8_lossy(cell).trim().to_owned())
+        .collect()
+}
+
+/// True when the first record ends in the columns that only a `rejects.csv` of ours has.
+fn is_rejects(bytes: &[u8]) -> bool {
+    let is_all = bytes.len() < PEEK_BYTES;
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let Ok(Some(end)) = header_end(bytes, is_all, b',', "") else {
+        return false;
+    };
+    let header = cells_of(&bytes[..end], b',');
+    header.len() > REJECT_COLUMNS.len() && header.ends_with(&REJECT_COLUMNS.map(str::to_owned))
+}
+
+/// True for what can only be a person's e-mail address or phone number: a file without a header must not have its first
+/// row shown as names of columns.
+fn is_somebodys(cell: &str) -> bool {
+    let is_address = cell.split_once('@').is_some_and(|(local, domain)| {
+        !local.is_empty() && domain.contains('.') && !cell.contains(char::is_whitespace)
+    });
+    let digits = cell.chars().filter(char::is_ascii_digit).count();
+    let is_number = cell.starts_with('+') || digits == cell.len();
+    let marks = |c: char| c.is_ascii_digit() || matches!(c, '+' | ' ' | '(' | ')' | '-' | '.');
+    is_address || is_number && digits > 8 && cell.chars().all(marks)
+}
+
+fn likely_delimiter(header: &str) -> Option<LikelyDelimiter> {
+    [
+        (';', LikelyDelimiter::Semicolon),
+        ('\t', LikelyDelimiter::Tab),
+        ('|', LikelyDelimiter::Pipe),
+    ]
+    .into_iter()
+    .map(|(sign, likely)| (header.matches(sign).count(), likely))
+    .rev()
+    .max_by_key(|&(count, _)| count)
+    .and_then(|(count, likely)| (count > 0).then_some(likely))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::error::CloudFault;
+    use super::*;
+    use crate::source::query::QueryError;
+
+    fn inspected(name: &str, bytes: &[u8]) -> Result<Source, String> {
+        let files = AudienceFiles {
+            files: Vec::new(),
+            base: std::path::PathBuf::new(),
+            format: None,
+            delimiter: None,
+            encoding: UTF_8,
+        };
+        let mut origin = Origin::of_stream(Box::new(Cursor::new(bytes.to_vec())));
+        inspect(name.to_owned(), &mut origin, &files).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_broke_a_source_of_our_own_is_no_broken_compression() {
+        let source = inspected("s3://crm/a.csv", b"email\n").unwrap();
+        let error = source.read_error(3, std::io::Error::other(CloudFault::Changed));
+        assert_eq!(
+            error.to_string(),
+            "s3://crm/a.csv: the object changed while it was being read"
+        );
+        let error = source.read_error(3, std::io::Error::other(QueryError::Interrupted));
+        assert!(matches!(error, AudienceError::Query { record: 3, .. }));
+        let error = source.read_error(3, std::io::Error::other("corrupt deflate stream"));
+        assert!(matches!(error, AudienceError::Broken { record: 3, .. }));
+    }
+
+    #[test]
+    fn header_cells_are_trimmed() {
+        let source = inspected("a.csv", b"\r\n\n Email ,\"First\nName\",\r\nx").unwrap();
+        assert_eq!(source.header, ["Email", "First\nName", ""]);
+        let source = inspected("a.csv", b"\xef\xbb\xbf Email ,\"a \"\"b\"").unwrap();
+        assert_eq!(source.header, ["Email", "a \"b"]);
+        let utf16: Vec<u8> = "\u{feff}émail\tx\n"
+            .encode_utf16()
+            .flat_map(u16::to_be_bytes)
+            .collect();
+        assert_eq!(inspected("a.tsv", &utf16).unwrap().header, ["émail", "x"]);
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        for (bytes, message) in [
+            (&b""[..], "a.csv: has no header line"),
+            (b"\n\r\n", "a.csv: has no header line"),
+            (
+                b"a;b;c|d\n",
+                "a.csv: the header is one column with ; in it: write delimiter = \";\" under [audience], or --delimiter ';'",
+            ),
+            (
+                b"a\tb\n",
+                "a.csv: the header is one column with \\t in it: write delimiter = \"\\t\" under [audience], or --delimiter '\\t'",
+            ),
+            (
+                b"a;b\nJ\xfcrgen;x\nZo\xeb;x\nRen\xe9e;x\n",
+                "a.csv: the header is one column with ; in it: write delimiter = \";\" and encoding = \"windows-1252\" under [audience], or --delimiter ';' --encoding windows-1252",
+            ),
+            (
+                b"pr\xe9nom;b\n",
+                "a.csv: the header is not valid UTF-8; if the file is windows-1252, write delimiter = \";\" and encoding = \"windows-1252\" under [audience], or --delimiter ';' --encoding windows-1252",
+            ),
+            (
+                b" {\"mail\": \"zoe@example.com\"}\n",
+                "a.csv: the first line is a JSON object and no header: write format = \"ndjson\" under [audience], or --format ndjson",
+            ),
+            (
+                b"[\n {\"mail\": \"zoe@example.com\"}]\n",
+                "a.csv: a JSON array is not read; write one object a line, for example with jq -c '.[]'",
+            ),
+            (
+                b"Zoe,zoe@example.com,\n",
+                "a.csv: the first line looks like a row, not a header: cell 2 holds an e-mail address or a phone number; put a line with the names of the columns before it",
+            ),
+            (
+                b"a,\"b\nc",
+                "a.csv: header: the file ends inside a quoted cell",
+            ),
+            (
+                b"pr\xe9nom,b\n",
+                "a.csv: the header is not valid UTF-8; if the file is windows-1252, write encoding = \"windows-1252\" under [audience], or --encoding windows-1252",
+            ),
+            (
+                b"e\0;\0b\0\n\0x\0;\0y\0\n\0",
+                "a.csv: the header is not valid UTF-8; if the file is utf-16le, write delimiter = \";\" and encoding = \"utf-16le\" under [audience], or --delimiter ';' --encoding utf-16le",
+            ),
+            (
+                b"e\0,\0b\0\n\0x\0,\0y\0\n\0",
+                "a.csv: the header is not valid UTF-8; if the file is utf-16le, write encoding = \"utf-16le\" under [audience], or --encoding utf-16le",
+            ),
+        ] {
+            assert_eq!(inspected("a.csv", bytes).unwrap_err(), message);
+        }
+        let endless = [b"a,\"".to_vec(), vec![b'x'; 2_000_000]].concat();
+        assert!(
+            inspected("a.csv", &endless)
+                .unwrap_err()
+                .contains("longer than a record")
+        );
+    }
+
+    #[test]
+    fn only_addresses_and_numbers_are_somebodys() {
+        for cell in ["zoe@example.com", "+1 (650) 253-0000", "5511961234567"] {
+            assert!(is_somebodys(cell), "{cell}");
+        }
+        for cell in [
+            "",
+            "@",
+            "e-mail @ work.",
+            "2026-11-23",
+            "20261123",
+            "+",
+            "Phone 1",
+            "a.b@",
+        ] {
+            assert!(!is_somebodys(cell), "{cell}");
+        }
+    }
+
+    #[test]
+    fn our_rejects_are_recognised_whatever_the_name() {
+        let source = inspected(
+            "a.ndjson",
+            b"mail,\"a;b\",_reason,_detail,_source,_record\n",
+        )
+        .unwrap();
+        assert!(source.is_rejects);
+        assert_eq!((source.format, source.delimiter), (SourceFormat::Csv, b','));
+        assert_eq!(source.header.len(), 6);
+        assert!(
+            !inspected("a.csv", b"_reason,_detail,_source,_record,x\n")
+                .unwrap()
+                .is_rejects
+        );
+    }
+
+    #[test]
+    fn keys_of_ndjson_are_its_header() {
+        let source = inspected("a.ndjson", b"{\"b\":1}\nnothing\n\n{\"a\":[{}],\"b\":2}").unwrap();
+        assert_eq!(source.header, ["b", "a"]);
+        assert_eq!(source.column("a"), Some(1));
+        assert!(inspected("a.ndjson", b"").unwrap().header.is_empty());
+    }
+}

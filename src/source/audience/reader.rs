@@ -1,0 +1,47 @@
+//! Visits the records of a block, whatever its source.
+
+use super::blocks::{BlockKind, Content};
+use super::error::AudienceError;
+use super::format::SourceFormat;
+use super::{Block, Source, csv, ndjson, typed};
+use crate::source::record::RecordVisitor;
+
+/// Reads the records of blocks, of any source and in any order. One per worker.
+#[derive(Debug, Default)]
+pub struct RecordReader(());
+
+impl RecordReader {
+    /// A reader for one worker.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Gives every record of the block to `visitor`, in order, as a row or as a fault. `source` is that of the block.
+    /// The only error is [`AudienceError::Bug`]: not as many records were found as when the block was cut.
+    pub fn visit(
+        &mut self,
+        source: &Source,
+        block: &Block,
+        visitor: &mut impl RecordVisitor,
+    ) -> Result<(), AudienceError> {
+        let found = match &block.content {
+            Content::Columns(batch) => typed::visit(batch, visitor),
+            Content::Text { bytes, kind } => match (source.format, kind) {
+                (SourceFormat::Ndjson, BlockKind::TooLong) => ndjson::visit_too_long(visitor),
+                (SourceFormat::Ndjson, _) => ndjson::visit(source, bytes, visitor),
+                (_, BlockKind::Plain) => csv::visit_plain(source, bytes, visitor),
+                (_, BlockKind::Odd) => csv::visit_odd(source, bytes, visitor),
+                (_, BlockKind::TooLong) => csv::visit_too_long(source, bytes, visitor),
+            },
+        };
+        if found == block.records {
+            return Ok(());
+        }
+        Err(AudienceError::Bug {
+            name: source.name.clone(),
+            first_record: block.first_record,
+            expected: block.records,
+            found,
+        })
+    }
+}

@@ -1,0 +1,316 @@
+//! One column of a batch, ready to give cells: types are looked at once a batch, not once a value.
+
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float32Type, Float64Type, Int64Type, UInt64Type};
+use arrow_array::{
+    Array, ArrayRef, BinaryArray, BinaryViewArray, BooleanArray, FixedSizeBinaryArray,
+    Float32Array, Float64Array, Int64Array, LargeBinaryArray, UInt64Array,
+};
+use arrow_schema::{DataType, Field, TimeUnit};
+
+use super::super::utf8;
+use super::value;
+use crate::source::record::Cell;
+
+/// The name under which Arrow's extension types stand in a field's metadata.
+const EXTENSION: &str = "ARROW:extension:name";
+
+/// The type's name in the database, in a field's metadata (PostgreSQL's ADBC driver).
+const POSTGRES_TYPE: &str = "ADBC:postgresql:typname";
+
+/// Texts whose bytes are together.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Look {
+    /// Every text is UTF-8 without NUL.
+    is_clean: bool,
+    /// And has no quote, comma or control character either.
+    is_bare: bool,
+    bytes: usize,
+}
+
+/// One column of a batch.
+pub(super) enum Column {
+    Null,
+    Boolean(BooleanArray),
+    Integer(Int64Array),
+    Unsigned(UInt64Array),
+    Float32(Float32Array),
+    Float64(Float64Array),
+    /// Seconds since 1970, UTC.
+    Seconds(Int64Array),
+    Text(BinaryArray, Look),
+    LargeText(LargeBinaryArray, Look),
+    TextView(BinaryViewArray, Look),
+    FixedText(FixedSizeBinaryArray, Look),
+    /// Decimals that PostgreSQL's driver gives as texts.
+    NumberText(BinaryArray),
+    Uuid(FixedSizeBinaryArray),
+    /// Lists, and what has no rule of its own.
+    Other(ArrayRef),
+}
+
+impl Column {
+    /// The column of `array`, which is what `field` says.
+    pub(super) fn new(field: &Field, array: &ArrayRef) -> Self {
+        let extension = |name: &str| field.metadata().get(EXTENSION).is_some_and(|it| it == name);
+        match array.data_type() {
+            DataType::Null => Self::Null,
+            DataType::Boolean => Self::Boolean(array.as_boolean().clone()),
+            DataType::Int8
+            | DataType::Int16
+            | DataType::Int32
+            | DataType::UInt8
+            | DataType::UInt16
+            | DataType::UInt32
+            | DataType::Int64 => cast(array, &DataType::Int64, |it| {
+                Self::Integer(it.as_primitive::<Int64Type>().clone())
+            }),
+            DataType::UInt64 => Self::Unsigned(array.as_primitive::<UInt64Type>().clone()),
+            DataType::Float16 | DataType::Float32 => cast(array, &DataType::Float32, |it| {
+                Self::Float32(it.as_primitive::<Float32Type>().clone())
+            }),
+            DataType::Float64 => Self::Float64(array.as_primitive::<Float64Type>().clone()),
+            DataType::Date32 | DataType::Date64 | DataType::Timestamp(..) => Self::seconds(array),
+            DataType::Utf8 => {
+                let texts = BinaryArray::from(array.as_string::<i32>().clone());
+                if field
+                    .metadata()
+                    .get(POSTGRES_TYPE)
+                    .is_some_and(|it| it == "numeric")
+                {
+                    return Self::NumberText(texts);
+                }
+                Self::text(texts)
+            }
+            DataType::LargeUtf8 => {
+                Self::large_text(LargeBinaryArray::from(array.as_string::<i64>().clone()))
+            }
+            DataType::Utf8View => Self::view(array.as_string_view().clone().to_binary_view()),
+            DataType::Binary => Self::text(array.as_binary::<i32>().clone()),
+            DataType::LargeBinary => Self::large_text(array.as_binary::<i64>().clone()),
+            DataType::BinaryView => Self::view(array.as_binary_view().clone()),
+            DataType::FixedSizeBinary(16) if extension("arrow.uuid") => {
+                Self::Uuid(array.as_fixed_size_binary().clone())
+            }
+            DataType::FixedSizeBinary(_) => {
+                let texts = array.as_fixed_size_binary().clone();
+                let look = Look::of_each(texts.iter());
+                Self::FixedText(texts, look)
+            }
+            DataType::Dictionary(_, values) => Self::unpacked(field, array, values),
+            DataType::RunEndEncoded(_, values) => Self::unpacked(field, array, values.data_type()),
+            _ => Self::Other(Arc::clone(array)),
+        }
+    }
+
+    /// A column whose values are named by numbers, each value in its place.
+    fn unpacked(field: &Field, array: &ArrayRef, values: &DataType) -> Self {
+        match arrow_cast::cast(array, values) {
+            Ok(plain) => Self::new(field, &plain),
+            Err(_) => Self::Other(Arc::clone(array)),
+        }
+    }
+
+    fn seconds(array: &ArrayRef) -> Self {
+        // Whole seconds: what Klaviyo reads has no fractions. Times before 1970 round down as well.
+        let unit = match array.data_type() {
+            DataType::Date32 => 0,
+            DataType::Timestamp(TimeUnit::Second, _) => 1,
+            DataType::Date64 | DataType::Timestamp(TimeUnit::Millisecond, _) => 1_000,
+            DataType::Timestamp(TimeUnit::Microsecond, _) => 1_000_000,
+            _ => 1_000_000_000,
+        };
+        let Ok(numbers) = (match array.data_type() {
+            DataType::Date32 => arrow_cast::cast(array, &DataType::Int32)
+                .and_then(|days| arrow_cast::cast(&days, &DataType::Int64)),
+            _ => arrow_cast::cast(array, &DataType::Int64),
+        }) else {
+            return Self::Other(Arc::clone(array));
+        };
+        let numbers = numbers.as_primitive::<Int64Type>();
+        Self::Seconds(match unit {
+            0 => numbers.unary(|days| days.saturating_mul(86_400)),
+            unit => numbers.unary(|number| number.div_euclid(unit)),
+        })
+    }
+
+    fn text(texts: BinaryArray) -> Self {
+        let look = Look::of(texts.value_data(), texts.value_offsets());
+        Self::Text(texts, look)
+    }
+
+    fn large_text(texts: LargeBinaryArray) -> Self {
+        let look = Look::of(texts.value_data(), texts.value_offsets());
+        Self::LargeText(texts, look)
+    }
+
+    fn view(texts: BinaryViewArray) -> Self {
+        let look = Look::of_each(texts.iter());
+        Self::TextView(texts, look)
+    }
+
+    fn look(&self) -> Option<&Look> {
+        match self {
+            Self::Text(_, look)
+            | Self::LargeText(_, look)
+            | Self::TextView(_, look)
+            | Self::FixedText(_, look) => Some(look),
+            _ => None,
+        }
+    }
+
+    /// How many bytes its values may have together as text; 0 of types whose values are short.
+    pub(super) fn text_bytes(&self) -> usize {
+        match self {
+            Self::NumberText(texts) => texts.value_data().len(),
+            Self::Other(values) if self.is_long() => values.get_buffer_memory_size(),
+            _ => self.look().map_or(0, |look| look.bytes),
+        }
+    }
+
+    /// Whether a value has no bound, and must be made to be measured.
+    fn is_long(&self) -> bool {
+        let is_long = |of: &DataType| value::is_list(of) || value::is_nested(of);
+        matches!(self, Self::Other(values) if is_long(values.data_type()))
+    }
+
+    /// How long a value is as text; 0 of types whose values are short.
+    pub(super) fn length(&self, index: usize, scratch: &mut Vec<u8>) -> usize {
+        if !self.is_long() && !matches!(self, Self::NumberText(_)) {
+            return self.bytes(index).map_or(0, <[u8]>::len);
+        }
+        match self.cell(index, scratch) {
+            Cell::Text(text) | Cell::Nested(text) => text.len(),
+        }
+    }
+
+    /// False when some text may be no UTF-8, or hold a NUL.
+    pub(super) fn is_clean(&self) -> bool {
+        self.look().is_none_or(|look| look.is_clean)
+    }
+
+    /// A text as it is; `None` of a null and of other types.
+    #[inline]
+    pub(super) fn bytes(&self, index: usize) -> Option<&[u8]> {
+        match self {
+            Self::Text(texts, _) => texts.is_valid(index).then(|| texts.value(index)),
+            Self::LargeText(texts, _) => texts.is_valid(index).then(|| texts.value(index)),
+            Self::TextView(texts, _) => texts.is_valid(index).then(|| texts.value(index)),
+            Self::FixedText(texts, _) => texts.is_valid(index).then(|| texts.value(index)),
+            _ => None,
+        }
+    }
+
+    /// A text of a column in which none needs quotes.
+    #[inline]
+    pub(super) fn bare_cell(&self, index: usize) -> Option<&[u8]> {
+        match self.look() {
+            Some(look) if look.is_bare => Some(self.bytes(index).unwrap_or_default()),
+            _ => None,
+        }
+    }
+
+    /// The value as a cell; a null is empty.
+    #[inline]
+    pub(super) fn cell<'a>(&'a self, index: usize, scratch: &'a mut Vec<u8>) -> Cell<'a> {
+        if self.look().is_some() {
+            return Cell::Text(self.bytes(index).unwrap_or_default());
+        }
+        scratch.clear();
+        match self {
+            Self::Boolean(values) if values.is_valid(index) => {
+                return Cell::Text(if values.value(index) {
+                    b"True"
+                } else {
+                    b"False"
+                });
+            }
+            Self::Integer(values) if values.is_valid(index) => {
+                value::push_display(scratch, values.value(index));
+            }
+            Self::Unsigned(values) if values.is_valid(index) => {
+                value::push_display(scratch, values.value(index));
+            }
+            Self::Float32(values) if values.is_valid(index) => {
+                value::push_float32(scratch, values.value(index));
+            }
+            Self::Float64(values) if values.is_valid(index) => {
+                value::push_float(scratch, values.value(index));
+            }
+            Self::Seconds(values) if values.is_valid(index) => {
+                value::push_time(scratch, values.value(index));
+            }
+            Self::NumberText(values) if values.is_valid(index) => {
+                // NaN and the infinities are no numbers to Klaviyo.
+                let text = values.value(index);
+                if text.iter().any(u8::is_ascii_digit) && text.iter().all(u8::is_ascii_graphic) {
+                    return Cell::Text(text);
+                }
+            }
+            Self::Uuid(values) if values.is_valid(index) => {
+                value::push_uuid(scratch, values.value(index));
+            }
+            Self::Other(values)
+                if values.is_valid(index) && value::push_other(scratch, values, index) =>
+            {
+                return Cell::Nested(scratch);
+            }
+            _ => {}
+        }
+        Cell::Text(scratch)
+    }
+}
+
+/// `array` as `to`, which every value of its type fits into.
+fn cast(array: &ArrayRef, to: &DataType, make: impl FnOnce(&ArrayRef) -> Column) -> Column {
+    match arrow_cast::cast(array, to) {
+        Ok(array) => make(&array),
+        Err(_) => Column::Other(Arc::clone(array)),
+    }
+}
+
+impl Look {
+    /// Of texts that lie one after the other.
+    fn of<O: arrow_array::OffsetSizeTrait>(data: &[u8], offsets: &[O]) -> Self {
+        let at = |offset: Option<&O>| offset.map_or(0, |offset| offset.as_usize());
+        let (start, end) = (at(offsets.first()), at(offsets.last()));
+        let data = data.get(start..end).unwrap_or_default();
+        // Each must begin with a character: together they could be valid where one by one they are not.
+        let begins = |offset: &O| {
+            data.get(offset.as_usize().wrapping_sub(start))
+                .is_none_or(|byte| byte & 0xc0 != 0x80)
+        };
+        let is_utf8 = simdutf8::basic::from_utf8(data).is_ok() && offsets.iter().all(begins);
+        let is_clean = is_utf8 && memchr::memchr(0, data).is_none();
+        Self {
+            is_clean,
+            is_bare: is_clean && is_bare(data),
+            bytes: data.len(),
+        }
+    }
+
+    /// Of texts that lie anywhere.
+    fn of_each<'a>(texts: impl Iterator<Item = Option<&'a [u8]>>) -> Self {
+        let mut look = Self {
+            is_clean: true,
+            is_bare: true,
+            bytes: 0,
+        };
+        for text in texts.flatten() {
+            look.bytes += text.len();
+            look.is_clean &=
+                simdutf8::basic::from_utf8(text).is_ok() && memchr::memchr(0, text).is_none();
+            look.is_bare &= is_bare(text);
+        }
+        look.is_bare &= look.is_clean;
+        look
+    }
+}
+
+fn is_bare(text: &[u8]) -> bool {
+    memchr::memchr2(b'"', b',', text).is_none()
+        && memchr::memchr2(b'\n', b'\r', text).is_none()
+        && !utf8::has_controls(text)
+}

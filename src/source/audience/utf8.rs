@@ -1,0 +1,112 @@
+//! Bytes that are not UTF-8: what a record holds of them, and what the file may be instead.
+
+use crate::source::record::RecordFault;
+
+/// Invalid sequences below this number are slips of single records, not another encoding.
+const FEW: usize = 3;
+
+/// True when the bytes are UTF-8 without NUL, so that nothing in them needs a second look.
+pub(super) fn is_clean(bytes: &[u8]) -> bool {
+    simdutf8::basic::from_utf8(bytes).is_ok() && memchr::memchr(0, bytes).is_none()
+}
+
+/// True when UTF-8 text has a control character (Unicode's class Cc) that is no line feed or carriage return.
+pub(super) fn has_controls(bytes: &[u8]) -> bool {
+    let is_control = |byte: u8| byte < 0x20 && byte != b'\n' && byte != b'\r' || byte == 0x7F;
+    // Looks at all bytes of a piece so that it vectorises.
+    let has_ascii = |piece: &[u8]| {
+        piece
+            .iter()
+            .fold(false, |has, &byte| has | is_control(byte))
+    };
+    bytes.chunks(1 << 12).any(has_ascii)
+        || memchr::memchr_iter(0xC2, bytes).any(|at| matches!(bytes.get(at + 1), Some(0x80..=0x9F)))
+}
+
+/// What keeps these bytes from being text.
+pub(super) fn fault_of(bytes: &[u8]) -> Option<RecordFault> {
+    if simdutf8::basic::from_utf8(bytes).is_err() {
+        Some(RecordFault::InvalidEncoding)
+    } else if memchr::memchr(0, bytes).is_some() {
+        Some(RecordFault::Nul)
+    } else {
+        None
+    }
+}
+
+/// The encoding that the beginning of a file looks like, when it hardly is UTF-8.
+pub(super) fn likely_encoding(bytes: &[u8]) -> Option<&'static str> {
+    let nuls = memchr::memchr_iter(0, bytes).count();
+    if nuls > bytes.len() / 8 {
+        let odd = memchr::memchr_iter(0, bytes)
+            .filter(|at| at % 2 == 1)
+            .count();
+        return Some(if odd * 2 > nuls {
+            "utf-16le"
+        } else {
+            "utf-16be"
+        });
+    }
+    let (mut invalid, mut valid) = (0, 0);
+    for chunk in bytes.utf8_chunks() {
+        invalid += usize::from(!chunk.invalid().is_empty());
+        valid += chunk.valid().bytes().filter(|&byte| byte >= 0xc0).count();
+    }
+    (invalid >= FEW && invalid > valid).then_some("windows-1252")
+}
+
+/// Appends the bytes as text, with U+FFFD for what is invalid.
+pub(super) fn push_lossy(bytes: &[u8], out: &mut Vec<u8>) {
+    for chunk in bytes.utf8_chunks() {
+        out.extend_from_slice(chunk.valid().as_bytes());
+        if !chunk.invalid().is_empty() {
+            out.extend_from_slice("\u{fffd}".as_bytes());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_likely_encodings() {
+        let utf16: Vec<u8> = "email,name\nx,y\n"
+            .encode_utf16()
+            .flat_map(u16::to_le_bytes)
+            .collect();
+        assert_eq!(likely_encoding(&utf16), Some("utf-16le"));
+        let utf16: Vec<u8> = "email,name\nx,y\n"
+            .encode_utf16()
+            .flat_map(u16::to_be_bytes)
+            .collect();
+        assert_eq!(likely_encoding(&utf16), Some("utf-16be"));
+        assert_eq!(
+            likely_encoding(b"Ren\xe9e\nJ\xfcrgen\nZo\xeb\n"),
+            Some("windows-1252")
+        );
+        assert_eq!(likely_encoding("Renée\nJürgen\nZoë\n".as_bytes()), None);
+        assert_eq!(likely_encoding(b"one slip \xe9 only"), None);
+        assert_eq!(likely_encoding(b""), None);
+    }
+
+    #[test]
+    fn controls_are_those_of_unicode_without_line_ends() {
+        for character in '\0'..=char::MAX {
+            let is_line_end = matches!(character, '\r' | '\n');
+            let text = format!("a{character}b");
+            let expected = character.is_control() && !is_line_end;
+            assert_eq!(has_controls(text.as_bytes()), expected, "{character:?}");
+        }
+    }
+
+    #[test]
+    fn faults_and_lossy_text() {
+        assert_eq!(fault_of(b"ok"), None);
+        assert_eq!(fault_of(b"a\0b"), Some(RecordFault::Nul));
+        assert_eq!(fault_of(b"a\xff\0"), Some(RecordFault::InvalidEncoding));
+        let mut out = Vec::new();
+        push_lossy(b"a\xffb\xc3", &mut out);
+        assert_eq!(out, "a\u{fffd}b\u{fffd}".as_bytes());
+    }
+}

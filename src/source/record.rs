@@ -1,0 +1,93 @@
+//! What a source gives to the normaliser: one record at a time, with cells by source column.
+//!
+//! The CSV reader and the NDJSON reader implement [`Record`]; the normaliser implements [`RecordVisitor`].
+//! Nothing is allocated per record. Every text that a [`Record`] of [`RecordVisitor::row`] gives is valid UTF-8 without NUL.
+
+use crate::state::codes::RejectionReason;
+
+/// One cell of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cell<'a> {
+    /// The cell as text, unescaped but not trimmed. A missing or null cell is empty.
+    Text(&'a [u8]),
+    /// A nested object (or a list that holds one) of a typed source, as JSON text: Klaviyo takes none.
+    Nested(&'a [u8]),
+}
+
+/// One record of a source.
+pub trait Record {
+    /// The cell of source column `column`, an index into the header of this record's source.
+    /// `scratch` is room for unescaping; what it held is lost.
+    fn cell<'a>(&'a self, column: usize, scratch: &'a mut Vec<u8>) -> Cell<'a>;
+
+    /// The cell's text where the reader knows, of the whole block, that it holds no quote, comma, line break or other
+    /// control character: such a cell needs no second look. `None` says nothing of it.
+    fn bare_cell(&self, _column: usize) -> Option<&[u8]> {
+        None
+    }
+
+    /// The cells of these columns and the commas between them, as they stand in the record. Only columns that each have a
+    /// [`Self::bare_cell`] are asked for; `None` where they do not stand side by side.
+    fn bare_cells(&self, _columns: std::ops::Range<usize>) -> Option<&[u8]> {
+        None
+    }
+}
+
+/// Why a record could not be read as a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordFault {
+    /// It has another number of cells than the header.
+    Ragged {
+        /// Cells in the record.
+        found: usize,
+        /// Cells in the header.
+        expected: usize,
+    },
+    /// A line of NDJSON that is no JSON object.
+    NotAnObject,
+    /// It holds bytes that are not valid in the file's encoding.
+    InvalidEncoding,
+    /// It holds a NUL character.
+    Nul,
+    /// It is longer than [`MAX_RECORD_BYTES`].
+    TooLong,
+}
+
+/// The longest record that is read, so that one stray quote cannot swallow a file (design, "Rules that settle doubts").
+pub const MAX_RECORD_BYTES: usize = 1_000_000;
+
+impl RecordFault {
+    /// The code under which the record is rejected.
+    pub fn reason(self) -> RejectionReason {
+        match self {
+            Self::Ragged { .. } | Self::NotAnObject => RejectionReason::RaggedRow,
+            Self::InvalidEncoding | Self::Nul => RejectionReason::InvalidEncoding,
+            Self::TooLong => RejectionReason::RecordTooLong,
+        }
+    }
+}
+
+impl std::fmt::Display for RecordFault {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Ragged { found, expected } => {
+                write!(out, "{found} cells, the header has {expected}")
+            }
+            Self::NotAnObject => out.write_str("the line is no JSON object"),
+            Self::InvalidEncoding => {
+                out.write_str("bytes that are not valid in the file's encoding")
+            }
+            Self::Nul => out.write_str("a NUL character"),
+            Self::TooLong => write!(out, "the record is longer than {MAX_RECORD_BYTES} bytes"),
+        }
+    }
+}
+
+/// Takes the records of a block in their order.
+pub trait RecordVisitor {
+    /// A record with as many cells as the header.
+    fn row(&mut self, row: &impl Record);
+    /// A record that cannot be a row. `row` gives what cells could be read: missing ones are empty, surplus ones are
+    /// joined to the last column, invalid bytes are U+FFFD; of a record that is too long only the first line, if at all.
+    fn fault(&mut self, fault: RecordFault, row: &impl Record);
+}

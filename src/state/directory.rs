@@ -1,0 +1,188 @@
+//! Where a job's runs are on disk.
+//!
+//! `<state directory>/<job>/runs/<run id>/{manifest.json, report.json, rejects.csv, repairs.csv, parts/}`; folders are
+//! 0700. Run ids sort by time. A shard has the same below `<state directory>/<job>/shards/<shard>`.
+
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use crate::state::manifest::StateError;
+use crate::state::shard::Shard;
+
+/// A job's folder.
+#[derive(Debug, Clone)]
+pub struct JobDirectory {
+    path: PathBuf,
+}
+
+/// A run's folder.
+#[derive(Debug, Clone)]
+pub struct RunDirectory {
+    path: PathBuf,
+}
+
+impl JobDirectory {
+    /// The folder of job `name`.
+    pub fn new(state_directory: &Path, name: &str) -> Self {
+        Self {
+            path: state_directory.join(name),
+        }
+    }
+
+    /// Makes the folder, if it is not there.
+    pub fn create(&self) -> Result<(), StateError> {
+        create_private(&self.runs())
+    }
+
+    /// The folder itself.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The folder of one of its shards, which has a lock and runs of its own.
+    #[must_use]
+    pub fn shard(&self, shard: Shard) -> Self {
+        Self {
+            path: self.shards().join(shard.name()),
+        }
+    }
+
+    fn shards(&self) -> PathBuf {
+        self.path.join("shards")
+    }
+
+    /// The shards that were ever run, in the order of their names.
+    pub fn known_shards(&self) -> Result<Vec<Shard>, StateError> {
+        let mut shards: Vec<Shard> = names_in(&self.shards())?
+            .iter()
+            .filter_map(|name| Shard::of_name(name))
+            .collect();
+        shards.sort_by_key(|shard| (shard.of(), shard.number()));
+        Ok(shards)
+    }
+
+    /// The folder of its runs.
+    pub fn runs(&self) -> PathBuf {
+        self.path.join("runs")
+    }
+
+    /// The folder of run `run_id`.
+    pub fn run(&self, run_id: &str) -> RunDirectory {
+        RunDirectory {
+            path: self.runs().join(run_id),
+        }
+    }
+
+    /// The ids of its runs, oldest first.
+    pub fn run_ids(&self) -> Result<Vec<String>, StateError> {
+        names_in(&self.runs())
+    }
+}
+
+/// The names in a folder, sorted; none where there is no folder.
+fn names_in(folder: &Path) -> Result<Vec<String>, StateError> {
+    let failed = |source| StateError::Storage {
+        path: folder.to_owned(),
+        action: "read it",
+        source,
+    };
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        names.extend(entry.map_err(failed)?.file_name().into_string());
+    }
+    names.sort();
+    Ok(names)
+}
+
+impl RunDirectory {
+    /// Makes the folder and that of its parts.
+    pub fn create(&self) -> Result<(), StateError> {
+        create_private(&self.parts())
+    }
+
+    /// The folder itself.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The folder of part files.
+    pub fn parts(&self) -> PathBuf {
+        self.path.join("parts")
+    }
+
+    /// The manifest.
+    pub fn manifest(&self) -> PathBuf {
+        self.path.join("manifest.json")
+    }
+
+    /// The report.
+    pub fn report(&self) -> PathBuf {
+        self.path.join("report.json")
+    }
+}
+
+/// A new run's id: its start in UTC and eight hexadecimal digits, the first three of which are the milliseconds, so that
+/// the ids of two quick runs sort by time too; the others are random.
+pub fn new_run_id(started_at: Timestamp) -> Result<String, StateError> {
+    let mut random = [0; 4];
+    getrandom::fill(&mut random).map_err(|error| StateError::Storage {
+        path: PathBuf::from("/dev/urandom"),
+        action: "read it",
+        source: std::io::Error::other(error.to_string()),
+    })?;
+    Ok(format!(
+        "{}-{:03x}{:05x}",
+        started_at.strftime("%Y%m%dT%H%M%SZ"),
+        started_at.subsec_millisecond(),
+        u32::from_be_bytes(random) >> 12
+    ))
+}
+
+fn create_private(path: &Path) -> Result<(), StateError> {
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|source| StateError::Storage {
+            path: path.to_owned(),
+            action: "make it",
+            source,
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn folders_are_private_and_runs_sort_by_time() {
+        let state = tempfile::tempdir().unwrap();
+        let job = JobDirectory::new(state.path(), "vip");
+        assert!(job.run_ids().unwrap().is_empty());
+        job.create().unwrap();
+        let early = new_run_id(Timestamp::UNIX_EPOCH).unwrap();
+        assert!(
+            early.starts_with("19700101T000000Z-000") && early.len() == 25,
+            "{early}"
+        );
+        let millisecond = Timestamp::from_millisecond(1).unwrap();
+        assert!(new_run_id(millisecond).unwrap() > early);
+        let late = new_run_id(Timestamp::now()).unwrap();
+        job.run(&late).create().unwrap();
+        job.run(&early).create().unwrap();
+        assert_eq!(job.run_ids().unwrap(), [early.clone(), late]);
+        let mode = std::fs::metadata(job.run(&early).parts())
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o700);
+    }
+}

@@ -1,0 +1,417 @@
+//! The manifest: the one memory of a run, on disk after every change of state.
+//!
+//! A [`ManifestFile`] is shared by the threads of a run. Each [`ManifestFile::update`] replaces the JSON file whole
+//! (temporary file, fsync, rename, fsync of the folder), so that a crash leaves the old or the new one, never a mixture.
+//! No personal data and no secret is in it.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::source::audience::SourceFingerprint;
+use crate::state::counts::Counts;
+use crate::state::part::{Part, PartNumber, Verification};
+use crate::state::shard::ShardRecord;
+
+/// The version of the manifest's form that this program writes and reads.
+pub const MANIFEST_VERSION: u32 = 1;
+
+/// What is wrong with the state on disk.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// A file or folder of the state cannot be read or written.
+    #[error("{}: cannot {action}", path.display())]
+    Storage {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was tried.
+        action: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A file of the state is not what this program wrote.
+    #[error("{}: is damaged (line {line})", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Where reading stopped.
+        line: usize,
+    },
+    /// A newer version of this program wrote it.
+    #[error("{}: is of version {found}; this program reads version {MANIFEST_VERSION}", path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+    },
+}
+
+/// How a run stands, in the word that reports use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunStatus {
+    /// Under way, or killed.
+    Running,
+    /// Every part is delivered.
+    Done,
+    /// It ended with an error.
+    Failed,
+    /// A signal ended it.
+    Interrupted,
+    /// It formatted and sent nothing.
+    DryRun,
+    /// A later run took its place.
+    Superseded,
+}
+
+impl RunStatus {
+    /// True of a run that was meant to deliver and has more to do: a later one may go on with it.
+    pub const fn is_unfinished(self) -> bool {
+        matches!(self, Self::Running | Self::Failed | Self::Interrupted)
+    }
+}
+
+/// Where a part stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PartState {
+    /// Closed and durable here.
+    Written,
+    /// An attempt was begun.
+    Uploading,
+    /// The server closed it.
+    Uploaded,
+    /// It was looked at there; see `verification`.
+    Verified,
+}
+
+/// What became of an attempt's remote file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AttemptState {
+    /// Begun; not known to have ended.
+    Begun,
+    /// The server closed it.
+    Closed,
+    /// It broke, and its file may still be there.
+    Broken,
+    /// It broke, and its file is not there any more.
+    Removed,
+}
+
+/// One attempt to send a part.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Attempt {
+    /// From 1.
+    pub number: u32,
+    /// Where to.
+    pub remote_path: String,
+    /// What became of it.
+    pub state: AttemptState,
+}
+
+/// One part.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PartRecord {
+    /// Its place in the run.
+    pub number: PartNumber,
+    /// The file's name in the parts folder.
+    pub file_name: String,
+    /// Rows without the header.
+    pub rows: u64,
+    /// Bytes with the header.
+    pub bytes: u64,
+    /// SHA-256 in hexadecimal.
+    pub sha256: String,
+    /// Where it stands.
+    pub state: PartState,
+    /// Every attempt to send it, in order.
+    pub attempts: Vec<Attempt>,
+    /// What the look at the server said.
+    pub verification: Option<Verification>,
+}
+
+impl PartRecord {
+    /// The record of a part that was just closed.
+    pub fn written(part: &Part) -> Self {
+        let file_name = part
+            .path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        Self {
+            number: part.number,
+            file_name,
+            rows: part.rows,
+            bytes: part.bytes,
+            sha256: part.sha256.clone(),
+            state: PartState::Written,
+            attempts: Vec::new(),
+            verification: None,
+        }
+    }
+
+    /// True when the server has it: verified, collected or unverified.
+    pub fn is_delivered(&self) -> bool {
+        self.verification
+            .is_some_and(|verification| verification != Verification::Failed)
+    }
+}
+
+/// What became of the list.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListRecord {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Whether this run made it.
+    pub created: bool,
+    /// Rows that were put on it; `null` where nobody can tell.
+    pub attached: Option<u64>,
+    /// Rows for which there is no profile.
+    pub unresolved: u64,
+    /// Members that were taken off it.
+    pub removed: u64,
+    /// Rows that Klaviyo refused.
+    pub rejected: u64,
+}
+
+/// What became of the sentinel.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SentinelRecord {
+    /// Its file, where it goes by SFTP.
+    pub part: Option<PartRecord>,
+    /// Whether Klaviyo or the server has it.
+    pub sent: bool,
+    /// When Klaviyo showed it.
+    pub seen_at: Option<Timestamp>,
+}
+
+/// All that is remembered of a run.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RunManifest {
+    /// [`MANIFEST_VERSION`].
+    pub version: u32,
+    /// `yyyymmddThhmmssZ-` and eight hexadecimal digits.
+    pub run_id: String,
+    /// The job's name.
+    pub job: String,
+    /// True for a run that only formats.
+    pub dry_run: bool,
+    /// The version of the program; another one may format otherwise.
+    pub program: String,
+    /// Fingerprint of all in the job that decides what is sent where.
+    pub job_fingerprint: String,
+    /// What the source files were; `None` of a stream, which cannot be read again.
+    pub sources: Option<Vec<SourceFingerprint>>,
+    /// The limit of rows that the run was given.
+    pub limit: Option<u64>,
+    /// When the run began.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub finished_at: Option<Timestamp>,
+    /// How it stands.
+    pub status: RunStatus,
+    /// Why it failed, on one line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// True from when every row of the audience is in a closed part.
+    pub formatted: bool,
+    /// What was counted, once formatting has ended.
+    pub counts: Option<Counts>,
+    /// The closed parts, in order.
+    pub parts: Vec<PartRecord>,
+    /// The list, once its stage has begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub list: Option<ListRecord>,
+    /// The sentinel, once its turn came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sentinel: Option<SentinelRecord>,
+    /// Its part in a run group, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<ShardRecord>,
+}
+
+impl RunManifest {
+    /// Whether it is of one of several processes, and the list waits for the others.
+    pub fn is_shard(&self) -> bool {
+        self.shard.as_ref().is_some_and(|it| it.number.is_some())
+    }
+
+    /// How many parts the server has.
+    pub fn delivered(&self) -> u64 {
+        self.parts.iter().filter(|part| part.is_delivered()).count() as u64
+    }
+}
+
+/// A run's manifest in memory and on disk.
+#[derive(Debug)]
+pub struct ManifestFile {
+    path: PathBuf,
+    manifest: Mutex<RunManifest>,
+}
+
+impl ManifestFile {
+    /// Writes a new manifest at `path`.
+    pub fn create(path: PathBuf, manifest: RunManifest) -> Result<Self, StateError> {
+        replace_file(&path, &to_json(&manifest))?;
+        Ok(Self {
+            path,
+            manifest: Mutex::new(manifest),
+        })
+    }
+
+    /// Changes the manifest; when this returns, the change is durable.
+    pub fn update(&self, change: impl FnOnce(&mut RunManifest)) -> Result<(), StateError> {
+        let mut manifest = self.manifest.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut manifest);
+        replace_file(&self.path, &to_json(&*manifest))
+    }
+
+    /// Changes one part's record; durable when this returns.
+    pub fn update_part(
+        &self,
+        number: PartNumber,
+        change: impl FnOnce(&mut PartRecord),
+    ) -> Result<(), StateError> {
+        self.update(|manifest| {
+            let sentinel = manifest.sentinel.as_mut().and_then(|it| it.part.as_mut());
+            let mut parts = manifest.parts.iter_mut().chain(sentinel);
+            if let Some(part) = parts.find(|part| part.number == number) {
+                change(part);
+            }
+        })
+    }
+
+    /// Opens the manifest of a run that goes on.
+    pub fn reopen(path: PathBuf, manifest: RunManifest) -> Self {
+        Self {
+            path,
+            manifest: Mutex::new(manifest),
+        }
+    }
+
+    /// What it says now.
+    pub fn snapshot(&self) -> RunManifest {
+        self.manifest
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+/// What every version of a manifest has.
+#[derive(Deserialize)]
+struct Version {
+    version: u32,
+}
+
+/// Reads the manifest at `path`.
+pub fn read_manifest(path: &Path) -> Result<RunManifest, StateError> {
+    let bytes = std::fs::read(path).map_err(|source| StateError::Storage {
+        path: path.to_owned(),
+        action: "read it",
+        source,
+    })?;
+    let damaged = |error: serde_json::Error| StateError::Damaged {
+        path: path.to_owned(),
+        line: error.line(),
+    };
+    let Version { version } = serde_json::from_slice(&bytes).map_err(damaged)?;
+    if version > MANIFEST_VERSION {
+        return Err(StateError::Newer {
+            path: path.to_owned(),
+            found: version,
+        });
+    }
+    serde_json::from_slice(&bytes).map_err(damaged)
+}
+
+/// Pretty JSON with a line feed at its end.
+pub fn to_json(value: &impl Serialize) -> Vec<u8> {
+    // These structs have string keys only: serialising them cannot fail.
+    let mut json = serde_json::to_vec_pretty(value).unwrap_or_default();
+    json.push(b'\n');
+    json
+}
+
+/// Replaces `path` by `bytes`, mode 0600, so that a crash leaves the old or the new content.
+pub fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
+    let directory = path.parent().unwrap_or(Path::new("."));
+    let failed = |source| StateError::Storage {
+        path: path.to_owned(),
+        action: "replace it",
+        source,
+    };
+    let mut file = tempfile::NamedTempFile::new_in(directory).map_err(failed)?;
+    file.write_all(bytes).map_err(failed)?;
+    file.as_file().sync_all().map_err(failed)?;
+    file.persist(path).map_err(|error| failed(error.error))?;
+    std::fs::File::open(directory)
+        .and_then(|folder| folder.sync_all())
+        .map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn manifest() -> RunManifest {
+        RunManifest {
+            version: MANIFEST_VERSION,
+            run_id: "20261123T120000Z-0123abcd".to_owned(),
+            job: "vip".to_owned(),
+            dry_run: false,
+            program: "0".to_owned(),
+            job_fingerprint: "f".to_owned(),
+            sources: None,
+            limit: None,
+            started_at: Timestamp::UNIX_EPOCH,
+            finished_at: None,
+            status: RunStatus::Running,
+            error: None,
+            formatted: false,
+            counts: None,
+            parts: Vec::new(),
+            list: None,
+            sentinel: None,
+            shard: None,
+        }
+    }
+
+    #[test]
+    fn an_update_is_on_disk_when_it_returns() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("manifest.json");
+        let file = ManifestFile::create(path.clone(), manifest()).unwrap();
+        file.update(|manifest| manifest.status = RunStatus::Done)
+            .unwrap();
+        assert_eq!(read_manifest(&path).unwrap().status, RunStatus::Done);
+        assert_eq!(
+            std::fs::read_dir(directory.path()).unwrap().count(),
+            1,
+            "no temporary file is left"
+        );
+    }
+
+    #[test]
+    fn a_damaged_and_a_newer_manifest_are_told_apart() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("manifest.json");
+        std::fs::write(&path, &to_json(&manifest())[..40]).unwrap();
+        assert!(matches!(
+            read_manifest(&path),
+            Err(StateError::Damaged { .. })
+        ));
+        std::fs::write(&path, "{\"version\": 99, \"new\": true}").unwrap();
+        assert!(matches!(
+            read_manifest(&path),
+            Err(StateError::Newer { found: 99, .. })
+        ));
+    }
+}
