@@ -12,8 +12,8 @@ use divan::Bencher;
 use divan::counter::BytesCount;
 use klaviyo_export::base::interrupt::Interrupt;
 use klaviyo_export::delivery::sftp::{Authentication, SftpSession, SftpSettings};
-use klaviyo_export::sandbox::api::ApiSettings;
-use klaviyo_export::sandbox::{Faults, Sandbox, SandboxSettings};
+use klaviyo_export_sandbox::api::ApiSettings;
+use klaviyo_export_sandbox::{Faults, Sandbox, SandboxSettings};
 
 /// Large enough to fill every window many times.
 const BYTES: u64 = 16 << 20;

@@ -18,8 +18,6 @@ pub mod klaviyo;
 pub mod pipeline;
 pub mod profile;
 pub mod run;
-#[cfg(feature = "sandbox")]
-pub mod sandbox;
 pub mod source;
 pub mod state;
 

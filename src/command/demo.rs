@@ -12,9 +12,9 @@ use crate::job::Job;
 use crate::job::file::JobFile;
 use crate::run::error::Error;
 use crate::run::report::count;
-use crate::sandbox::api::ApiSettings;
-use crate::sandbox::{Faults, Sandbox, SandboxSettings};
 use crate::state::manifest::StateError;
+use klaviyo_export_sandbox::api::ApiSettings;
+use klaviyo_export_sandbox::{Faults, Sandbox, SandboxSettings};
 
 /// The sample rows, so that the binary needs nothing beside it.
 const AUDIENCE: &str = include_str!("../../fixtures/audiences/customers.csv");
@@ -39,7 +39,8 @@ pub fn demo(args: &DemoArgs, surroundings: &Surroundings) -> Result<Finished, Er
             import_delay: IMPORT,
             ..ApiSettings::default()
         },
-    })?;
+    })
+    .map_err(|error| Error::Sandbox(error.into()))?;
     console.note(&format!(
         "sandbox:  an SFTP server like Klaviyo's, on {}",
         sandbox.address()

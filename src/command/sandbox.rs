@@ -7,8 +7,8 @@ use super::Surroundings;
 use crate::cli::SandboxArgs;
 use crate::cli::command_line::CommandLine;
 use crate::run::error::Error;
-use crate::sandbox::api::{Api, ApiCall, ApiSettings};
-use crate::sandbox::{Event, Faults, Sandbox, SandboxSettings};
+use klaviyo_export_sandbox::api::{Api, ApiCall, ApiSettings};
+use klaviyo_export_sandbox::{Event, Faults, Sandbox, SandboxSettings};
 
 /// The user name that sandboxes take, of the form of Klaviyo's.
 pub const USERNAME: &str = "SandBx_Usr001";
@@ -28,7 +28,7 @@ pub fn sandbox(args: &SandboxArgs, surroundings: &Surroundings) -> Result<(), Er
             ..ApiSettings::default()
         },
     };
-    let sandbox = Sandbox::start(settings)?;
+    let sandbox = Sandbox::start(settings).map_err(|error| Error::Sandbox(error.into()))?;
     surroundings.console.result(&job_section(&sandbox));
     surroundings.console.result(&api_section(sandbox.api()));
     surroundings.console.note(&format!(

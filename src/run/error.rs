@@ -111,7 +111,7 @@ pub enum Error {
     /// The sandbox.
     #[cfg(feature = "sandbox")]
     #[error(transparent)]
-    Sandbox(#[from] crate::sandbox::SandboxError),
+    Sandbox(Box<dyn std::error::Error + Send + Sync>),
     /// Nothing of this job was ever run.
     #[error("job {job} has no run in {}", directory.display())]
     NoRun {

@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
-use klaviyo_export::sandbox::api::{Api, REVISION};
+use klaviyo_export_sandbox::api::{Api, REVISION};
 use serde_json::{Map, Value, json};
 use ureq::http::{HeaderMap, Request};
 

@@ -14,15 +14,15 @@ use std::process::Child;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use klaviyo_export::sandbox::Faults;
-use klaviyo_export::sandbox::api::{
+use klaviyo_export_sandbox::Faults;
+use klaviyo_export_sandbox::api::{
     Api, ApiFault, ApiFaults, ApiSettings, Exchange, Observer, REVISION,
 };
 use serde_json::Value;
 use ureq::http::{HeaderMap, HeaderValue};
 
-use crate::api_client::{Reply, hold_to_contract};
-use crate::workspace::{Outcome, Server, Workspace};
+use super::api_client::{Reply, hold_to_contract};
+use super::workspace::{Outcome, Server, Workspace};
 
 /// The one job of a stage.
 pub const JOB: &str = "vip";

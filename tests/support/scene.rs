@@ -11,13 +11,13 @@ use std::fs;
 use std::time::Duration;
 
 use klaviyo_export::run::report::RunReport;
-use klaviyo_export::sandbox::api::ApiSettings;
-use klaviyo_export::sandbox::{Event, Faults, Sandbox, SandboxSettings};
 use klaviyo_export::state::directory::JobDirectory;
 use klaviyo_export::state::manifest::{RunManifest, RunStatus, read_manifest};
+use klaviyo_export_sandbox::api::ApiSettings;
+use klaviyo_export_sandbox::{Event, Faults, Sandbox, SandboxSettings};
 use tempfile::TempDir;
 
-use crate::delivery::{
+use super::delivery::{
     self, JobOptions, Outcome, Target, Workspace, assert_bytes, audience_records, base_name,
     csv_files, records,
 };

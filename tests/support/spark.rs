@@ -14,7 +14,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::engines;
+use super::engines;
 
 /// A cold start takes about 40 s where nothing else works.
 const LIMIT: Duration = Duration::from_mins(4);

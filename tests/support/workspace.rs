@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use klaviyo_export::sandbox::api::ApiSettings;
-use klaviyo_export::sandbox::{Faults, Sandbox, SandboxSettings};
+use klaviyo_export_sandbox::api::ApiSettings;
+use klaviyo_export_sandbox::{Faults, Sandbox, SandboxSettings};
 use serde_json::Value;
 use tempfile::TempDir;
 

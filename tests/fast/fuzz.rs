@@ -1,0 +1,43 @@
+//! The oracles of the fuzz targets, over their seeds and over every input that once broke one.
+
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    unreachable_pub,
+    reason = "an oracle says no by a panic"
+)]
+
+#[path = "../../fuzz/src/lib.rs"]
+mod oracles;
+
+use std::fs;
+use std::path::Path;
+
+/// Runs an oracle over the files of `fuzz/seeds/<target>`.
+fn run(target: &str, oracle: fn(&[u8])) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fuzz/seeds")
+        .join(target);
+    let mut seeds = 0;
+    for entry in fs::read_dir(&folder).unwrap() {
+        oracle(&fs::read(entry.unwrap().path()).unwrap());
+        seeds += 1;
+    }
+    assert!(seeds >= 3, "{}", folder.display());
+}
+
+#[test]
+fn blocks_of_csv_are_what_the_csv_crate_reads() {
+    run("blocks", oracles::blocks);
+}
+
+#[test]
+fn no_line_of_known_hosts_hides_the_next() {
+    run("known_hosts", oracles::known_hosts);
+}
+
+#[test]
+fn no_error_of_a_job_file_quotes_a_value() {
+    run("job_file", oracles::job_file);
+}

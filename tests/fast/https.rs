@@ -1,0 +1,173 @@
+//! The API over https, by a server with a certificate of its own: trusted only when the system trusts it.
+#![cfg(feature = "sandbox")]
+#![allow(clippy::unwrap_used, reason = "the helpers of tests may panic as well")]
+
+use crate::support::workspace;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::sync::mpsc::{Receiver, channel};
+
+use openssl::asn1::Asn1Time;
+use openssl::bn::BigNum;
+use openssl::hash::MessageDigest;
+use openssl::pkey::{PKey, Private};
+use openssl::ssl::{SslAcceptor, SslMethod};
+use openssl::x509::extension::{BasicConstraints, SubjectAlternativeName};
+use openssl::x509::{X509, X509Name};
+use workspace::{Outcome, Workspace};
+
+const KEY: &str = "pk_only_for_klaviyo";
+
+/// What a server shows, and who vouches for it.
+struct Certificate {
+    own: X509,
+    key: PKey<Private>,
+    authority: X509,
+}
+
+/// A certificate for 127.0.0.1, by an authority of its own.
+fn certificate() -> Certificate {
+    let (authority, its_key) = signed("an authority", None);
+    let (own, key) = signed("127.0.0.1", Some((&authority, &its_key)));
+    Certificate {
+        own,
+        key,
+        authority,
+    }
+}
+
+/// A certificate that `by` signed, or an authority's that signed its own.
+fn signed(common_name: &str, by: Option<(&X509, &PKey<Private>)>) -> (X509, PKey<Private>) {
+    let key = PKey::from_rsa(openssl::rsa::Rsa::generate(2048).unwrap()).unwrap();
+    let mut name = X509Name::builder().unwrap();
+    name.append_entry_by_text("CN", common_name).unwrap();
+    let name = name.build();
+    let mut builder = X509::builder().unwrap();
+    builder.set_version(2).unwrap();
+    let serial = BigNum::from_u32(1 + u32::from(by.is_some())).unwrap();
+    builder
+        .set_serial_number(&serial.to_asn1_integer().unwrap())
+        .unwrap();
+    builder.set_subject_name(&name).unwrap();
+    builder
+        .set_issuer_name(by.map_or(&*name, |(authority, _)| authority.subject_name()))
+        .unwrap();
+    builder.set_pubkey(&key).unwrap();
+    builder
+        .set_not_before(&Asn1Time::days_from_now(0).unwrap())
+        .unwrap();
+    builder
+        .set_not_after(&Asn1Time::days_from_now(2).unwrap())
+        .unwrap();
+    if by.is_some() {
+        let address = SubjectAlternativeName::new()
+            .ip(common_name)
+            .build(&builder.x509v3_context(None, None))
+            .unwrap();
+        builder.append_extension(address).unwrap();
+    } else {
+        let authority = BasicConstraints::new().critical().ca().build().unwrap();
+        builder.append_extension(authority).unwrap();
+    }
+    builder
+        .sign(by.map_or(&key, |(_, key)| key), MessageDigest::sha256())
+        .unwrap();
+    (builder.build(), key)
+}
+
+/// A server that answers every request with `answer`, and tells what it was asked. Its port.
+fn serve(certificate: &Certificate, answer: String) -> (u16, Receiver<String>) {
+    let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls()).unwrap();
+    acceptor.set_certificate(&certificate.own).unwrap();
+    acceptor.set_private_key(&certificate.key).unwrap();
+    let acceptor = acceptor.build();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (told, asked) = channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            // A client that does not trust the certificate goes away.
+            let Ok(mut stream) = acceptor.accept(stream.unwrap()) else {
+                continue;
+            };
+            let mut request = Vec::new();
+            let mut byte = [0];
+            while !request.ends_with(b"\r\n\r\n") && stream.read_exact(&mut byte).is_ok() {
+                request.push(byte[0]);
+            }
+            if told
+                .send(String::from_utf8_lossy(&request).into_owned())
+                .is_err()
+            {
+                return;
+            }
+            let _ = stream.write_all(answer.as_bytes());
+            let _ = stream.shutdown();
+        }
+    });
+    (port, asked)
+}
+
+const REFUSAL: &str =
+    "HTTP/1.1 401 Unauthorized\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}";
+
+fn run(workspace: &Workspace, port: u16, variables: &[(&str, &str)]) -> Outcome {
+    workspace.write("a.csv", "email\nzoe@example.com\n");
+    let job = format!(
+        "name = \"vip\"\n[audience]\nfiles = [\"a.csv\"]\n[columns]\nemail = \"Email\"\n[retry]\nfirst = \"1ms\"\nmax = \"5ms\"\ngive-up-after = \"100ms\"\n[list]\nname = \"VIP\"\n[klaviyo]\ndeliver = \"api\"\nbase-url = \"https://127.0.0.1:{port}\"\n"
+    );
+    workspace.write("vip.toml", job);
+    let mut all = vec![("KLAVIYO_API_KEY", KEY)];
+    all.extend(variables);
+    workspace.run_with_env(&["run", "vip.toml"], &all)
+}
+
+#[test]
+fn a_certificate_that_the_system_does_not_trust_is_refused_and_the_key_not_sent() {
+    let certificate = certificate();
+    let (port, asked) = serve(&certificate, REFUSAL.to_owned());
+    let outcome = run(&Workspace::new(), port, &[]).exits(16);
+    assert!(
+        outcome.error().contains("its certificate is not trusted"),
+        "{}",
+        outcome.stderr
+    );
+    assert!(asked.try_recv().is_err(), "no request came through");
+}
+
+#[test]
+fn a_certificate_that_the_system_trusts_is_accepted() {
+    let workspace = Workspace::new();
+    let certificate = certificate();
+    workspace.write("trusted.pem", certificate.authority.to_pem().unwrap());
+    let trusted = workspace.path("trusted.pem").display().to_string();
+    let (port, asked) = serve(&certificate, REFUSAL.to_owned());
+    let outcome = run(&workspace, port, &[("SSL_CERT_FILE", &trusted)]).exits(16);
+    assert!(
+        outcome.error().contains("does not accept the API key"),
+        "{}",
+        outcome.stderr
+    );
+    let request = asked.recv().unwrap().to_lowercase();
+    assert!(
+        request.contains(&format!("authorization: klaviyo-api-key {KEY}")),
+        "{request}"
+    );
+    assert!(request.contains("revision: 2026-07-15"), "{request}");
+}
+
+#[test]
+fn a_redirect_is_not_followed() {
+    let workspace = Workspace::new();
+    let certificate = certificate();
+    workspace.write("trusted.pem", certificate.authority.to_pem().unwrap());
+    let trusted = workspace.path("trusted.pem").display().to_string();
+    let (other, asked_there) = serve(&certificate, REFUSAL.to_owned());
+    let elsewhere = format!(
+        "HTTP/1.1 302 Found\r\nlocation: https://127.0.0.1:{other}/api/lists\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+    );
+    let (port, asked) = serve(&certificate, elsewhere);
+    let outcome = run(&workspace, port, &[("SSL_CERT_FILE", &trusted)]).exits(16);
+    assert!(outcome.error().contains("status 302"), "{}", outcome.stderr);
+    assert!(asked.recv().is_ok() && asked_there.try_recv().is_err());
+}

@@ -1,0 +1,54 @@
+//! The fast lane: tests of the built binary and of the library that need nothing but the build tools.
+
+#[path = "../support"]
+mod support {
+    pub mod api_client;
+    pub mod cut_proxy;
+    pub mod delivery;
+    pub mod list_stage;
+    pub mod random;
+    pub mod scene;
+    pub mod weather;
+    pub mod workspace;
+}
+
+mod audience;
+mod binary;
+mod check;
+mod columns;
+mod crash;
+mod dedupe;
+mod demo;
+mod estimate;
+mod exit_codes;
+mod faults;
+#[cfg(feature = "fuzzing")]
+mod fuzz;
+mod help;
+mod https;
+mod init;
+mod jobs;
+mod layers;
+mod list;
+mod lock;
+mod messages;
+mod mutations;
+mod newcomer;
+mod packaging;
+mod pages;
+mod parquet;
+mod preview;
+mod privacy;
+mod progress;
+mod readme;
+mod rejects;
+mod report;
+mod run;
+mod runs;
+mod sandbox;
+mod sandbox_api;
+mod send;
+mod shards;
+mod status;
+mod storage;
+mod weather;

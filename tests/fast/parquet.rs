@@ -1,0 +1,431 @@
+//! Parquet files as an audience: the same rows as CSV give the same parts, typed values follow the rules, and nothing is
+//! read that is not mapped. Files are written by the `parquet` crate's own writer.
+#![cfg(all(feature = "sandbox", feature = "parquet"))]
+#![allow(
+    clippy::unwrap_used,
+    clippy::format_collect,
+    clippy::too_many_lines,
+    reason = "the helpers of tests may panic as well; audiences are made of text, and tables of values are long"
+)]
+
+use crate::support::workspace;
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow_array::builder::{ListBuilder, StringBuilder, StringDictionaryBuilder};
+use arrow_array::types::Int32Type;
+use arrow_array::{
+    ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int64Array,
+    RecordBatch, StringArray, StructArray, TimestampMicrosecondArray,
+};
+use arrow_schema::{DataType, Field};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::WriterProperties;
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use serde_json::json;
+use workspace::{Workspace, rows};
+
+const JOB: &str = "[audience]\nfiles = [\"a.parquet\"]\n[columns]\nemail = \"Email\"\nphone = \"PhoneNumber\"\n\
+                   name = \"FirstName\"\ntier = \"Tier\"\n[normalize]\ndefault-region = \"US\"\nmax-rejected = { percent = 100, rows = 1000000 }\n";
+
+/// Writes `batch` with row groups of `group_rows` rows.
+fn write(path: &Path, batch: &RecordBatch, compression: Compression, group_rows: usize) {
+    let properties = WriterProperties::builder()
+        .set_compression(compression)
+        .set_max_row_group_row_count(Some(group_rows))
+        .build();
+    let file = File::create(path).unwrap();
+    let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).unwrap();
+    writer.write(batch).unwrap();
+    writer.close().unwrap();
+}
+
+fn texts(values: impl Iterator<Item = Option<String>>) -> ArrayRef {
+    Arc::new(values.collect::<StringArray>())
+}
+
+fn batch(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
+    RecordBatch::try_from_iter_with_nullable(
+        columns.into_iter().map(|(name, array)| (name, array, true)),
+    )
+    .unwrap()
+}
+
+/// The cells of row `number`: good ones, refused ones, duplicates, nulls, and what CSV quotes.
+fn row(number: usize) -> [Option<String>; 4] {
+    let email = match number % 50 {
+        7 => None,
+        8 => Some("nobody".to_owned()),
+        9 => Some("Same@Example.com".to_owned()),
+        _ => Some(format!(" Person-{number}@Example.com ")),
+    };
+    let phone = number
+        .is_multiple_of(3)
+        .then(|| format!("(650) 253-{:04}", number % 10_000));
+    let name = match number % 4 {
+        0 => Some("Zoë, \"Z\" 🎉".to_owned()),
+        1 => Some("two\nlines".to_owned()),
+        2 => None,
+        _ => Some(String::new()),
+    };
+    [email, phone, name, Some(format!("tier {}", number % 7))]
+}
+
+fn people(count: usize) -> RecordBatch {
+    let names = ["email", "phone", "name", "tier"];
+    let columns = names.iter().enumerate().map(|(column, name)| {
+        (
+            *name,
+            texts((0..count).map(|number| row(number)[column].clone())),
+        )
+    });
+    batch(columns.collect())
+}
+
+fn people_as_csv(count: usize) -> String {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer
+        .write_record(["email", "phone", "name", "tier"])
+        .unwrap();
+    for number in 0..count {
+        writer
+            .write_record(row(number).map(Option::unwrap_or_default))
+            .unwrap();
+    }
+    String::from_utf8(writer.into_inner().unwrap()).unwrap()
+}
+
+/// The parts, rejects and repairs of a dry run of `job`, and its report.
+fn dry_run(workspace: &Workspace, job: &str) -> (Vec<String>, String, serde_json::Value) {
+    let report = workspace
+        .run(&["run", job, "--dry-run", "--json"])
+        .exits(0)
+        .report();
+    let run = workspace.path(&format!(
+        "state/{}/runs/{}",
+        report["job"].as_str().unwrap(),
+        report["run_id"].as_str().unwrap()
+    ));
+    let mut parts: Vec<_> = std::fs::read_dir(run.join("parts"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    parts.sort();
+    let parts = parts
+        .iter()
+        .map(|path| std::fs::read_to_string(path).unwrap());
+    let rejects = std::fs::read_to_string(run.join("rejects.csv")).unwrap_or_default();
+    (parts.collect(), rejects, report)
+}
+
+#[test]
+fn the_same_rows_as_csv_and_as_parquet_give_the_same_parts() {
+    let count = 60_000;
+    let workspace = Workspace::with(&[("a.csv", &people_as_csv(count))]);
+    let limits = "[parts]\nmax-rows = 9000\n";
+    workspace.job(
+        "csv",
+        &format!("{}{limits}", JOB.replace("a.parquet", "a.csv")),
+        None,
+    );
+    let (expected, rejects, report) = dry_run(&workspace, "csv.toml");
+    assert!(expected.len() > 3 && report["rows_rejected"].as_u64().unwrap() > 1_000);
+    let table = people(count);
+    for (index, compression) in [
+        Compression::UNCOMPRESSED,
+        Compression::SNAPPY,
+        Compression::GZIP(parquet::basic::GzipLevel::default()),
+        Compression::LZ4_RAW,
+        Compression::ZSTD(ZstdLevel::default()),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        // Many row groups of an odd size, and one for all.
+        let group_rows = [7_919, 100_000][index % 2];
+        write(
+            &workspace.path("a.parquet"),
+            &table,
+            compression,
+            group_rows,
+        );
+        let name = format!("parquet{index}");
+        workspace.job(&name, &format!("{JOB}{limits}"), None);
+        let (parts, same_rejects, same_report) = dry_run(&workspace, &format!("{name}.toml"));
+        assert!(parts == expected, "{compression:?}");
+        assert_eq!(same_rejects.replace("a.parquet", "a.csv"), rejects);
+        for key in [
+            "rows_read",
+            "rows_written",
+            "rows_rejected",
+            "duplicates",
+            "repairs",
+        ] {
+            assert_eq!(same_report[key], report[key], "{key}");
+        }
+    }
+}
+
+#[test]
+fn typed_values_become_the_text_that_klaviyo_reads() {
+    let workspace = Workspace::new();
+    let mut tags = ListBuilder::new(StringBuilder::new());
+    tags.append_value([Some("a"), Some("b \"c\"")]);
+    tags.append_null();
+    tags.append_value([None::<&str>]);
+    let mut dictionary = StringDictionaryBuilder::<Int32Type>::new();
+    for value in ["gold", "silver", "gold"] {
+        dictionary.append_value(value);
+    }
+    let nested = StructArray::from(vec![(
+        Arc::new(Field::new("x", DataType::Int64, true)),
+        Arc::new(Int64Array::from(vec![1, 2, 3])) as ArrayRef,
+    )]);
+    let emails = (0..3).map(|number| Some(format!("p{number}@example.com")));
+    let table = batch(vec![
+        ("email", texts(emails)),
+        (
+            "vip",
+            Arc::new(BooleanArray::from(vec![Some(true), Some(false), None])),
+        ),
+        (
+            "visits",
+            Arc::new(Int64Array::from(vec![Some(-7), Some(0), None])),
+        ),
+        (
+            "score",
+            Arc::new(Float64Array::from(vec![
+                Some(0.1),
+                Some(1e21),
+                Some(f64::NAN),
+            ])),
+        ),
+        (
+            "spent",
+            Arc::new(
+                Decimal128Array::from(vec![Some(1250), Some(-5), None])
+                    .with_precision_and_scale(10, 2)
+                    .unwrap(),
+            ),
+        ),
+        (
+            "born",
+            Arc::new(Date32Array::from(vec![Some(0), Some(-1), None])),
+        ),
+        (
+            "seen",
+            Arc::new(
+                TimestampMicrosecondArray::from(vec![
+                    Some(1_767_225_599_999_999),
+                    Some(-1),
+                    Some(i64::MAX),
+                ])
+                .with_timezone("Europe/Berlin"),
+            ),
+        ),
+        (
+            "local",
+            Arc::new(TimestampMicrosecondArray::from(vec![
+                Some(0),
+                Some(86_400_000_000),
+                None,
+            ])),
+        ),
+        ("tags", Arc::new(tags.finish())),
+        ("tier", Arc::new(dictionary.finish())),
+        (
+            "plain_bytes",
+            Arc::new(BinaryArray::from_vec(vec![b"abc", "Zoë".as_bytes(), b""])),
+        ),
+        ("nested", Arc::new(nested)),
+    ]);
+    write(&workspace.path("a.parquet"), &table, Compression::SNAPPY, 2);
+    let columns: String = [
+        "vip",
+        "visits",
+        "score",
+        "spent",
+        "born",
+        "seen",
+        "local",
+        "tags",
+        "tier",
+        "plain_bytes",
+    ]
+    .iter()
+    .map(|name| format!("{name} = \"x {name}\"\n"))
+    .collect();
+    let job = |more: &str| {
+        format!(
+            "[audience]\nfiles = [\"a.parquet\"]\n[columns]\nemail = \"Email\"\n{columns}{more}"
+        )
+    };
+    workspace.job("typed", &job(""), None);
+    let (parts, _, _) = dry_run(&workspace, "typed.toml");
+    let found = rows(&parts[0]);
+    let expected = [
+        ("vip", ["True", "False", ""]),
+        ("visits", ["-7", "0", ""]),
+        ("score", ["0.1", "1000000000000000000000", ""]),
+        ("spent", ["12.50", "-0.05", ""]),
+        ("born", ["1970-01-01 00:00:00", "1969-12-31 00:00:00", ""]),
+        ("seen", ["2025-12-31 23:59:59", "1969-12-31 23:59:59", ""]),
+        ("local", ["1970-01-01 00:00:00", "1970-01-02 00:00:00", ""]),
+        ("tags", ["[\"a\",\"b \\\"c\\\"\"]", "", "[null]"]),
+        ("tier", ["gold", "silver", "gold"]),
+        ("plain_bytes", ["abc", "Zoë", ""]),
+    ];
+    for (name, values) in expected {
+        let column: Vec<&str> = found
+            .iter()
+            .map(|row| row[&format!("x {name}")].as_str())
+            .collect();
+        assert_eq!(column, values, "{name}");
+    }
+    workspace.job(
+        "nested",
+        &job("nested = \"Nested\"\n[normalize]\nmax-rejected = { percent = 100, rows = 9 }\n"),
+        None,
+    );
+    workspace
+        .run(&["run", "nested.toml", "--dry-run", "--json"])
+        .reports(&[
+            ("rows_rejected", json!(3)),
+            ("rejections", json!({"nested-value": 3})),
+        ]);
+}
+
+#[test]
+fn columns_that_are_not_mapped_are_not_read() {
+    let workspace = Workspace::new();
+    let table = batch(vec![
+        (
+            "email",
+            texts((0..1000).map(|number| Some(format!("p{number}@example.com")))),
+        ),
+        (
+            "secret",
+            texts((0..1000).map(|number| Some(format!("secret {number}")))),
+        ),
+    ]);
+    let path = workspace.path("a.parquet");
+    write(&path, &table, Compression::UNCOMPRESSED, 100_000);
+    // What is not mapped is made unreadable.
+    let reader = SerializedFileReader::new(File::open(&path).unwrap()).unwrap();
+    let (start, length) = reader.metadata().row_group(0).column(1).byte_range();
+    let (start, length) = (
+        usize::try_from(start).unwrap(),
+        usize::try_from(length).unwrap(),
+    );
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[start..start + length].fill(0xff);
+    std::fs::write(&path, bytes).unwrap();
+    let job = |more: &str| {
+        format!("[audience]\nfiles = [\"a.parquet\"]\n[columns]\nemail = \"Email\"\n{more}")
+    };
+    workspace.job("some", &job(""), None);
+    workspace.job("all", &job("secret = \"Secret\"\n"), None);
+    let (parts, _, _) = dry_run(&workspace, "some.toml");
+    assert_eq!(rows(&parts[0]).len(), 1000);
+    let failed = workspace.run(&["run", "all.toml", "--dry-run"]).exits(12);
+    assert!(
+        failed
+            .error()
+            .contains("a.parquet: this Parquet file cannot be read"),
+        "{}",
+        failed.error()
+    );
+}
+
+#[test]
+fn what_is_no_parquet_is_told() {
+    let workspace = Workspace::new();
+    write(
+        &workspace.path("whole.parquet"),
+        &people(100),
+        Compression::SNAPPY,
+        50,
+    );
+    let whole = std::fs::read(workspace.path("whole.parquet")).unwrap();
+    workspace.write("cut.parquet", &whole[..whole.len() - 9]);
+    workspace.write("text.parquet", "email\na@example.com\n");
+    workspace.write("empty.parquet", "");
+    for name in ["cut.parquet", "text.parquet", "empty.parquet"] {
+        let failed = workspace.run(&["preview", name]).exits(12);
+        assert!(
+            failed
+                .error()
+                .contains(&format!("{name}: this Parquet file cannot be read")),
+            "{}",
+            failed.error()
+        );
+    }
+    // By its first bytes, whatever its name.
+    workspace.write("whole.csv", &whole);
+    workspace.run(&["preview", "whole.csv"]).exits(0);
+    let streamed = workspace
+        .run_with_stdin(&["preview", "-"], &whole)
+        .exits(12);
+    assert!(
+        streamed
+            .error()
+            .contains("Parquet is read from files alone"),
+        "{}",
+        streamed.error()
+    );
+}
+
+#[test]
+fn every_command_takes_parquet() {
+    let workspace = Workspace::new();
+    write(
+        &workspace.path("a.parquet"),
+        &people(5_000),
+        Compression::SNAPPY,
+        1_000,
+    );
+    let drafted = workspace
+        .run(&["init", "a.parquet", "--name", "made"])
+        .exits(0);
+    assert!(
+        drafted.stdout.contains("email = \"Email\"")
+            && drafted.stdout.contains("phone = \"PhoneNumber\"")
+    );
+    workspace.write(
+        "made.toml",
+        drafted.stdout.replace("# default-region", "default-region"),
+    );
+    let preview = workspace.run(&["preview", "made.toml"]).exits(0);
+    let head = preview.stdout.lines().next().unwrap();
+    assert!(
+        head.contains(": Parquet, ") && head.ends_with(" columns"),
+        "{head}"
+    );
+    let preview = workspace
+        .run(&["preview", "made.toml", "--json"])
+        .exits(0)
+        .report();
+    assert_eq!(preview["sources"][0]["format"], "parquet");
+    workspace.job("vip", JOB, None);
+    let estimated = workspace
+        .run(&["estimate", "vip.toml", "--limit", "1000", "--json"])
+        .exits(0)
+        .report();
+    let (_, _, ran) = dry_run(&workspace, "vip.toml");
+    let (guessed, written) = (
+        estimated["rows"].as_f64().unwrap(),
+        ran["rows_written"].as_f64().unwrap(),
+    );
+    assert!(
+        (guessed / written - 1.0).abs() < 0.02,
+        "{guessed} for {written}"
+    );
+    let checked = workspace.run(&["check", "vip.toml"]);
+    assert!(
+        checked.stdout.contains("a.parquet: Parquet, 4 columns"),
+        "{}",
+        checked.stdout
+    );
+}

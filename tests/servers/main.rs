@@ -1,0 +1,35 @@
+//! Tests against real servers and engines: sshd, PostgreSQL, ADBC drivers, Spark, an S3 stand-in, Google's phone library.
+//!
+//! `tests/run` installs what they need; plain `cargo test` leaves this binary out.
+
+#[path = "../support"]
+mod support {
+    pub mod cut_proxy;
+    pub mod delivery;
+    pub mod engines;
+    pub mod postgres;
+    pub mod scene;
+    pub mod spark;
+    pub mod sshd;
+    pub mod workspace;
+}
+
+#[cfg(all(feature = "adbc", feature = "parquet", feature = "sandbox"))]
+mod adbc;
+#[cfg(feature = "sandbox")]
+mod check_sshd;
+#[cfg(all(feature = "cloud", feature = "parquet", feature = "sandbox"))]
+mod cloud;
+#[cfg(feature = "sandbox")]
+mod durability;
+mod export;
+mod phones;
+#[cfg(feature = "sandbox")]
+mod postgres;
+#[cfg(feature = "sandbox")]
+mod prompt;
+#[cfg(all(feature = "adbc", feature = "parquet", feature = "sandbox"))]
+mod queries;
+mod sftp;
+#[cfg(all(feature = "adbc", feature = "parquet", feature = "sandbox"))]
+mod spark;
