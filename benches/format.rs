@@ -68,7 +68,7 @@ fn block(audience: Audience) -> Block {
 fn normalize_block(bencher: Bencher<'_, '_>) {
     let job = job();
     let audience = open(&job);
-    let mapping = Mapping::new(&job, audience.sources()).unwrap();
+    let mapping = Mapping::new(&job.columns, audience.sources()).unwrap();
     let sources: Vec<Source> = audience.sources().to_vec();
     let block = block(audience);
     let mut normalizer = Normalizer::new(&mapping, job.rules);

@@ -1,5 +1,6 @@
 //! Building blocks that know nothing of audiences, parts or Klaviyo. Each file is used by two groups or more.
 
+pub mod csv;
 pub mod environment;
 pub mod exit_code;
 pub mod interrupt;
@@ -8,3 +9,4 @@ pub(crate) mod page_cache;
 pub(crate) mod pool;
 pub mod retry;
 pub mod secret;
+pub mod text;

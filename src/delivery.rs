@@ -1,5 +1,6 @@
 //! Delivery of closed parts: uploads over SFTP and the check of what has arrived.
 
+pub mod settings;
 pub mod sftp;
 pub mod upload;
 pub mod verify;

@@ -17,16 +17,19 @@ use sha2::{Digest, Sha256};
 use crate::base::environment::Environment;
 use crate::base::secret::Secret;
 use crate::job::file::{
-    Attach, Deliver, Duplicates, JobFile, MaxRejected, NormalizeSection, OnEmpty, OnInvalid,
-    OnSourceChange, Unlisted,
+    Attach, Deliver, Duplicates, JobFile, MaxRejected, NormalizeSection, OnEmpty, OnSourceChange,
 };
 use crate::pipeline::normalize::country::Region;
-use crate::profile::column::ProfileColumn;
 use crate::source::audience::AudienceSettings;
 
+pub use crate::base::retry::RetryPolicy;
+pub use crate::delivery::settings::{Delivery, SecretVariables};
+pub use crate::klaviyo::settings::{
+    KeySource, KlaviyoSettings, ListChoice, ListSettings, SentinelSettings,
+};
+pub use crate::pipeline::settings::{ColumnSettings, PartLimits, PrimaryKey, Rules};
 pub use audience::{Before, audience_files, settings as audience_settings};
-pub use delivery::{Delivery, RetryPolicy, SecretVariables};
-pub use klaviyo::{KeySource, KlaviyoSettings, ListChoice, ListSettings, SentinelSettings};
+pub use klaviyo::read_key as read_api_key;
 
 /// What `init` writes for a user name that it was not told: as good as none.
 pub const PLACEHOLDER: &str = "...";
@@ -96,63 +99,6 @@ pub enum JobError {
     },
 }
 
-/// The identifier that makes two rows the same person's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PrimaryKey {
-    /// `Email`.
-    Email,
-    /// `PhoneNumber`.
-    PhoneNumber,
-    /// `ExternalID`.
-    ExternalId,
-}
-
-impl PrimaryKey {
-    /// The keys in the order in which a row's best identifier is chosen.
-    pub const BEST_FIRST: [Self; 3] = [Self::Email, Self::PhoneNumber, Self::ExternalId];
-
-    /// The Klaviyo column that holds it.
-    pub const fn column(self) -> ProfileColumn {
-        match self {
-            Self::Email => ProfileColumn::Email,
-            Self::PhoneNumber => ProfileColumn::PhoneNumber,
-            Self::ExternalId => ProfileColumn::ExternalID,
-        }
-    }
-
-    /// The name as a job file writes it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Email => "email",
-            Self::PhoneNumber => "phone_number",
-            Self::ExternalId => "external_id",
-        }
-    }
-}
-
-/// How values are checked and mended.
-#[derive(Debug, Clone, Copy)]
-pub struct Rules {
-    /// Region of phone numbers that do not begin with `+`.
-    pub default_region: Option<Region>,
-    /// What an invalid e-mail does.
-    pub invalid_email: OnInvalid,
-    /// What an invalid phone number does.
-    pub invalid_phone: OnInvalid,
-    /// Whose row is kept, by which identifier.
-    pub primary_key: PrimaryKey,
-}
-
-/// Where a part ends.
-#[derive(Debug, Clone, Copy)]
-pub struct PartLimits {
-    /// Header included.
-    pub max_bytes: u64,
-    /// Without the header.
-    pub max_rows: u64,
-}
-
 /// What is kept of finished runs, and how long.
 #[derive(Debug, Clone, Copy)]
 pub struct Retention {
@@ -175,14 +121,8 @@ pub struct Job {
     pub before: Option<Before>,
     /// What no row to write means.
     pub on_empty: OnEmpty,
-    /// What becomes of columns that are not named.
-    pub unlisted: Unlisted,
-    /// Source column and Klaviyo headers, in the job's order.
-    pub columns: Vec<(String, Vec<String>)>,
-    /// Source column with each row's country.
-    pub country_column: Option<String>,
-    /// Headers that look like consent and are meant.
-    pub allow_consent: Vec<String>,
+    /// The columns: which are sent, under which headers.
+    pub columns: ColumnSettings,
     /// How values are checked and mended.
     pub rules: Rules,
     /// Which of several rows with one key is kept.
@@ -201,8 +141,6 @@ pub struct Job {
     pub deliver: Deliver,
     /// The server; `None` where the job has none: it goes by the API, or was made for a dry run.
     pub delivery: Option<Delivery>,
-    /// False: identifiers only, whatever else is mapped.
-    pub update_contacts: bool,
     /// The list that profiles are put on.
     pub list: Option<ListSettings>,
     /// The API.
@@ -296,24 +234,31 @@ impl Job {
                 "maps no column; write at least one, such as email = \"Email\"",
             ));
         }
+        let list = klaviyo::list(&file)?;
+        let rules = rules(&file, &columns)?;
+        let klaviyo = klaviyo::settings(&file, base, environment)?;
+        let columns = ColumnSettings {
+            listed: columns,
+            unlisted: file.audience.unlisted,
+            country: file.normalize.country_column.clone(),
+            allow_consent: file.normalize.allow_consent.clone(),
+            update_contacts: file.klaviyo.update_contacts,
+            list_id: list.as_ref().and_then(list_id),
+        };
         Ok(Self {
-            rules: rules(&file, &columns)?,
+            rules,
             audience: audience::settings(&file, base)?,
             before: audience::before(&file)?,
             limits: part_limits(&file)?,
             deliver: file.klaviyo.deliver,
             delivery: delivery::delivery(&file, base, environment)?,
-            update_contacts: file.klaviyo.update_contacts,
-            list: klaviyo::list(&file)?,
-            klaviyo: klaviyo::settings(&file, base, environment)?,
+            columns,
+            list,
+            klaviyo,
             sentinel: klaviyo::sentinel(&file)?,
             name: file.name,
             strict: file.strict,
             on_empty: file.audience.on_empty,
-            unlisted: file.audience.unlisted,
-            columns,
-            country_column: file.normalize.country_column,
-            allow_consent: file.normalize.allow_consent,
             duplicates: file.normalize.duplicates,
             dedupe_memory: file.normalize.dedupe_memory.0,
             max_rejected: file.normalize.max_rejected,
@@ -333,7 +278,7 @@ impl Job {
     pub fn read_secrets(&mut self, environment: &Environment) -> Result<(), JobError> {
         self.read_server_secrets(environment)?;
         if self.needs_api() {
-            self.klaviyo.read_key(environment)?;
+            klaviyo::read_key(&mut self.klaviyo, environment)?;
         }
         Ok(())
     }
@@ -356,13 +301,6 @@ impl Job {
         given.passphrase = secret("sftp.passphrase-env", &delivery.secrets.passphrase)?;
         given.password = secret("sftp.password-env", &delivery.secrets.password)?;
         Ok(())
-    }
-
-    /// Whether the source column `name` has a part in what is sent.
-    pub fn reads(&self, name: &str) -> bool {
-        self.unlisted == Unlisted::Keep
-            || self.country_column.as_deref() == Some(name)
-            || self.columns.iter().any(|(source, _)| source == name)
     }
 
     /// Whether the job asks anything of the API.
@@ -449,6 +387,18 @@ fn check_name(name: &str) -> Result<(), JobError> {
         ));
     }
     Ok(())
+}
+
+/// The list that every row names, where that is how profiles are put on it.
+fn list_id(list: &ListSettings) -> Option<String> {
+    match list {
+        ListSettings {
+            attach: Attach::Column,
+            choice: ListChoice::Id { id, .. },
+            ..
+        } => Some(id.clone()),
+        _ => None,
+    }
 }
 
 /// What decides which bytes a run makes and where they go; not how it logs in, how often it tries, or when it gives up.

@@ -13,6 +13,7 @@ mod operation;
 mod pace;
 mod profiles;
 mod request;
+pub mod settings;
 mod transport;
 
 pub use client::Klaviyo;

@@ -30,9 +30,11 @@ use crate::cli::command_line::CommandLine;
 use crate::cli::console::{Console, printable};
 use crate::cli::progress::ProgressStyle;
 use crate::cli::{Cli, Command, CommonRunArgs, ListArgs, LogFormat};
-use crate::command::{Surroundings, check, init, man, run, runs, send, status};
+use crate::command::{check, init, man, runs, send, status};
 use crate::run::error::Error;
+use crate::run::surroundings::Surroundings;
 use crate::run::{Finished, Gathered, RunOptions};
+use crate::state::manifest::to_json;
 
 /// Does what the command line says. The exit code of the program.
 pub fn run(cli: Cli) -> u8 {
@@ -45,8 +47,8 @@ pub fn run(cli: Cli) -> u8 {
         interrupt: Interrupt::new(),
         command_line: CommandLine::of_process(),
     };
-    logging::start(&cli, &surroundings);
-    signals::watch(&surroundings.interrupt);
+    cli::logging::start(&cli, &surroundings.console, &surroundings.environment);
+    cli::signals::watch(&surroundings.interrupt);
     match dispatch(cli.command, &surroundings) {
         Ok(code) => code,
         Err(error) => fail(&error, &surroundings),
@@ -110,7 +112,7 @@ fn dispatch(command: Command, surroundings: &Surroundings) -> Result<u8, Error> 
         Command::Check(args) => {
             let findings = check::check(&args, surroundings)?;
             if args.json {
-                let json = manifest::to_json(&findings);
+                let json = to_json(&findings);
                 console.result(&String::from_utf8_lossy(&json));
             } else {
                 console.coloured_result(&findings.to_text());
@@ -174,9 +176,7 @@ fn options(common: &CommonRunArgs, console: &Console) -> RunOptions {
 fn conclude(finished: &Finished, json: bool, surroundings: &Surroundings) -> u8 {
     let console = &surroundings.console;
     if json {
-        console.result(&String::from_utf8_lossy(&manifest::to_json(
-            &finished.report,
-        )));
+        console.result(&String::from_utf8_lossy(&to_json(&finished.report)));
     } else {
         console.result(
             &finished

@@ -6,4 +6,5 @@ pub mod dedupe;
 pub mod mapping;
 pub mod normalize;
 pub mod rejects;
+pub mod settings;
 pub mod spool;

@@ -5,5 +5,6 @@
 pub mod attributes;
 pub mod column;
 pub mod consent;
+pub mod limits;
 pub mod target;
 pub mod words;

@@ -17,6 +17,7 @@ pub mod retention;
 mod sentinel;
 mod shard;
 mod stages;
+pub mod surroundings;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -27,13 +28,12 @@ use crate::base::meter::Meter;
 use crate::cli::RunArgs;
 use crate::cli::command_line::CommandLine;
 use crate::cli::progress::{Progress, ProgressStyle};
-use crate::command::Surroundings;
 use crate::job::file::Deliver;
 use crate::job::{Delivery, Job, JobError};
 use crate::pipeline::mapping::Mapping;
 use crate::run::error::Error;
 use crate::run::report::{Circumstances, RunReport, Seconds, count};
-use crate::run::retention;
+use crate::run::surroundings::Surroundings;
 use crate::source::audience::Audience;
 use crate::state::directory::{JobDirectory, RunDirectory};
 use crate::state::lock::JobLock;
@@ -96,7 +96,7 @@ pub fn run(
     } else {
         Job::load_with_secrets(&args.job, environment)?
     };
-    super::apply(
+    surroundings::apply(
         args.common.accept_new_host_key,
         &args.common.state,
         &mut job,
@@ -110,7 +110,7 @@ pub fn run(
     if job.audience.is_query() || job.before.is_some() {
         return before::run(&job, options, surroundings);
     }
-    let audience = super::open_audience(&job, &[], surroundings)?;
+    let audience = surroundings::open_audience(&job, &[], surroundings)?;
     execute(&job, audience, options, surroundings)
 }
 
@@ -132,7 +132,7 @@ pub fn execute(
 /// Runs the `before` statements of the job file of `args`, and nothing else. What to say of it.
 pub fn before_only(args: &RunArgs, surroundings: &Surroundings) -> Result<String, Error> {
     let mut job = Job::load(&args.job, &surroundings.environment)?;
-    super::apply(false, &args.common.state, &mut job);
+    surroundings::apply(false, &args.common.state, &mut job);
     let statements = before::alone(&job, surroundings)?;
     let statements = count(statements as u64, "before statement");
     Ok(format!(
@@ -152,12 +152,12 @@ fn execute_at(
     let clock = Instant::now();
     let mut delivery = destination(job, options)?.cloned();
     // All columns, so that a name that is nearly right is found; then those alone that are read.
-    Mapping::new(job, audience.sources())?;
-    let audience = audience.only(|name| job.reads(name));
-    let mapping = Mapping::new(job, audience.sources())?;
+    Mapping::new(&job.columns, audience.sources())?;
+    let audience = audience.only(|name| job.columns.reads(name));
+    let mapping = Mapping::new(&job.columns, audience.sources())?;
     // Before the lock: a person may take their time, and another run need not wait for that.
     if let Some(delivery) = &mut delivery {
-        super::unlock(&mut delivery.sftp, surroundings)?;
+        surroundings::unlock(&mut delivery.sftp, surroundings)?;
     }
     let delivery = delivery.as_ref();
     let Place { state, lock, shard } = place;
@@ -176,7 +176,7 @@ fn execute_at(
     let mut warnings = begun.warnings.clone();
     warnings.extend(looked);
     warnings.extend(mapping.warnings.iter().cloned());
-    warnings.extend(super::source_warnings(audience.sources()));
+    warnings.extend(surroundings::source_warnings(audience.sources()));
 
     let meter = Arc::new(Meter::default());
     let progress = Progress::start(

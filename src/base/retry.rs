@@ -13,7 +13,16 @@ use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
-use crate::job::RetryPolicy;
+/// How long to try again.
+#[derive(Debug, Clone, Copy)]
+pub struct RetryPolicy {
+    /// The first wait.
+    pub first: Duration,
+    /// The longest wait.
+    pub max: Duration,
+    /// Trouble for so long without one acknowledged byte ends the run.
+    pub give_up_after: Duration,
+}
 
 /// How long the run has been in trouble; shared by its sessions.
 #[derive(Debug, Default)]

@@ -4,13 +4,13 @@
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use crate::base::environment::Environment;
+use crate::cli::console::Console;
 use crate::cli::{Cli, LogFormat};
-use crate::command::Surroundings;
 
 /// Starts the log of this process.
-pub(crate) fn start(cli: &Cli, surroundings: &Surroundings) {
-    let console = &surroundings.console;
-    let from_environment = surroundings.environment.get("RUST_LOG");
+pub(crate) fn start(cli: &Cli, console: &Console, environment: &Environment) {
+    let from_environment = environment.get("RUST_LOG");
     let filter = match (cli.quiet, cli.verbose) {
         (true, _) => "warn",
         (false, 0) => match from_environment {

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 
 use crate::base::meter::Meter;
+use crate::base::text::{count, grouped, megabytes};
 use crate::cli::console::Console;
-use crate::run::report::{count, grouped, megabytes};
 
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]

@@ -50,7 +50,7 @@ pub fn check(args: &CheckArgs, surroundings: &Surroundings) -> Result<Findings, 
             &mut findings,
         );
     } else {
-        let missing = super::run::no_server();
+        let missing = crate::run::no_server();
         findings.note(Name::Key, Err(missing), |()| Outcome::default());
         for name in Name::OF_SERVER {
             findings.skip(name, "there is no user name to log in with");

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::Surroundings;
-use super::run::{Finished, RunOptions, execute};
 use super::sandbox::USERNAME;
 use crate::cli::DemoArgs;
 use crate::cli::progress::ProgressStyle;
@@ -12,6 +11,7 @@ use crate::job::Job;
 use crate::job::file::JobFile;
 use crate::run::error::Error;
 use crate::run::report::count;
+use crate::run::{Finished, RunOptions, execute};
 use crate::state::manifest::StateError;
 use klaviyo_export_sandbox::api::ApiSettings;
 use klaviyo_export_sandbox::{Faults, Sandbox, SandboxSettings};

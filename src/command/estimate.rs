@@ -7,8 +7,7 @@ mod sample;
 mod text;
 pub mod times;
 
-use super::run::{WENT_ON, header_line};
-use super::{Surroundings, runs};
+use super::Surroundings;
 use crate::base::interrupt::Interrupt;
 use crate::cli::{EstimateArgs, RowLimit};
 use crate::command::estimate::times::{Estimate, ListPlan, Plan, Sample, Size, Speed, Total};
@@ -20,6 +19,7 @@ use crate::pipeline::mapping::Mapping;
 use crate::pipeline::normalize::Normalizer;
 use crate::run::error::Error;
 use crate::run::report::{PartReport, RunReport};
+use crate::run::{WENT_ON, header_line};
 use crate::source::audience::{Audience, AudienceSettings};
 use crate::state::directory::JobDirectory;
 use crate::state::manifest::to_json;
@@ -87,7 +87,7 @@ fn measure(
     (limit, counted): (u64, Option<u64>),
     interrupt: &Interrupt,
 ) -> Result<Size, Error> {
-    let mapping = Mapping::new(job, audience.sources())?;
+    let mapping = Mapping::new(&job.columns, audience.sources())?;
     let header_bytes = header_line(&mapping).len() as u64;
     let mut sample = Sample::new(&mapping, job.limits, header_bytes);
     let mut normalizer = Normalizer::new(&mapping, job.rules);
@@ -137,7 +137,7 @@ fn speed(job: &Job) -> Result<Speed, Error> {
     ids.reverse();
     let measured = ids
         .iter()
-        .filter_map(|id| megabytes_per_second(&runs::report(&state.run(id))?))
+        .filter_map(|id| megabytes_per_second(&RunReport::read(&state.run(id))?))
         .take(RUNS);
     Ok(Speed::of_runs(measured.collect()))
 }
@@ -189,7 +189,7 @@ fn count_members(
     surroundings: &Surroundings,
 ) -> Result<Option<u64>, Error> {
     let mut settings = job.klaviyo.clone();
-    settings.read_key(&surroundings.environment)?;
+    crate::job::read_api_key(&mut settings, &surroundings.environment)?;
     settings.retry.give_up_after = settings.retry.give_up_after.min(PATIENCE);
     let klaviyo = Klaviyo::new(settings, surroundings.interrupt.without_grace());
     list::check_account(&klaviyo)?;

@@ -261,7 +261,7 @@ fn try_out(text: &str, audience: &Audience, surroundings: &Surroundings) -> Resu
     file.sftp.username = None;
     let job =
         Job::from_file(file, Path::new(""), &surroundings.environment).map_err(flags::of_flag)?;
-    Mapping::new(&job, audience.sources())?;
+    Mapping::new(&job.columns, audience.sources())?;
     Ok(())
 }
 

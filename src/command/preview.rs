@@ -108,7 +108,7 @@ fn look(
     args: &PreviewArgs,
     surroundings: &Surroundings,
 ) -> Result<Preview, Error> {
-    let mapping = Mapping::new(&subject.job, subject.audience.sources())?;
+    let mapping = Mapping::new(&subject.job.columns, subject.audience.sources())?;
     let sources = subject.audience.shared_sources();
     let options = LookOptions {
         rows: usize::try_from(args.rows).unwrap_or(usize::MAX),

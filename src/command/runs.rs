@@ -62,7 +62,7 @@ pub fn runs(args: &RunsArgs, surroundings: &Surroundings) -> Result<String, Erro
 /// What is known of a run. `is_held` is true where a process has the job's lock, and this is its run.
 fn of_run(id: &str, run: &RunDirectory, is_held: bool) -> RunLine {
     match read_manifest(&run.manifest()) {
-        Ok(manifest) => of_manifest(&manifest, report(run), is_held),
+        Ok(manifest) => of_manifest(&manifest, RunReport::read(run), is_held),
         Err(error) => {
             let mut text = error.to_string();
             if let Some(cause) = std::error::Error::source(&error) {
@@ -76,12 +76,6 @@ fn of_run(id: &str, run: &RunDirectory, is_held: bool) -> RunLine {
             }
         }
     }
-}
-
-/// The run's report: there is none of a run that was killed.
-/// What the last process of a run reported, if it came that far.
-pub(super) fn report(run: &RunDirectory) -> Option<RunReport> {
-    serde_json::from_slice(&std::fs::read(run.report()).ok()?).ok()
 }
 
 fn of_manifest(manifest: &RunManifest, report: Option<RunReport>, is_held: bool) -> RunLine {

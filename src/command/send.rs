@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use super::run::{Finished, RunOptions, execute};
 use super::{Surroundings, flags};
 use crate::cli::SendArgs;
 use crate::cli::console::printable;
 use crate::job::file::{JobFile, ListSection, Unlisted};
 use crate::job::{Job, ListChoice, audience_files};
 use crate::run::error::Error;
+use crate::run::{Finished, RunOptions, execute};
 use crate::source::audience::Audience;
 
 /// Sends the files of `args` once.

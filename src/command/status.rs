@@ -4,13 +4,13 @@ use std::fmt::Write;
 use std::path::Path;
 
 use super::Surroundings;
-use super::runs::report;
+
 use crate::base::exit_code::ExitCode;
 use crate::cli::StatusArgs;
 use crate::cli::command_line::CommandLine;
 use crate::cli::console::printable;
 use crate::run::error::Error;
-use crate::run::report::{count, grouped};
+use crate::run::report::{RunReport, count, grouped};
 use crate::state::lock::{self, seconds};
 use crate::state::manifest::{RunManifest, RunStatus, read_manifest, to_json};
 use crate::state::shard::ShardRecord;
@@ -30,7 +30,7 @@ pub fn status(args: &StatusArgs, surroundings: &Surroundings) -> Result<String, 
         return Ok(String::from_utf8_lossy(&to_json(&manifest)).into_owned());
     }
     let holder = lock::holder(state.path());
-    let code = report(&run).and_then(|report| code_of(&manifest, report.exit_code));
+    let code = RunReport::read(&run).and_then(|report| code_of(&manifest, report.exit_code));
     // What has to be mended before another run is worth it, `check` tells anew.
     let command = match code {
         Some(ExitCode::Audience | ExitCode::Authentication) => "check",

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use super::Surroundings;
-use super::run::RunOptions;
-use super::run::list::interrupted;
 use crate::base::meter::Meter;
 use crate::cli::UndoArgs;
 use crate::cli::progress::Progress;
 use crate::job::Job;
 use crate::klaviyo::Klaviyo;
 use crate::klaviyo::list::{self, Desk, ListError};
+use crate::run::RunOptions;
 use crate::run::error::Error;
+use crate::run::list::interrupted;
 use crate::run::report::count;
 use crate::run::resume::last_run;
 use crate::state::directory::JobDirectory;
@@ -33,7 +33,7 @@ pub fn undo(
         }
         .into());
     }
-    job.klaviyo.read_key(&surroundings.environment)?;
+    crate::job::read_api_key(&mut job.klaviyo, &surroundings.environment)?;
     let _lock = JobLock::take(state.path())?;
     let last = last_run(&state)?.filter(|last| last.run_id == args.run);
     if last.is_some_and(|last| last.status.is_unfinished()) {

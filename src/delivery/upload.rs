@@ -10,10 +10,10 @@ use std::path::PathBuf;
 use crate::base::interrupt::Interrupt;
 use crate::base::meter::Meter;
 use crate::base::retry::Trouble;
+use crate::base::text::megabytes;
+use crate::delivery::settings::Delivery;
 use crate::delivery::sftp::{RemoteSize, Retry, SftpError, SftpSession};
 use crate::delivery::verify;
-use crate::job::Delivery;
-use crate::run::report::megabytes;
 use crate::state::manifest::{Attempt, AttemptState, ManifestFile, PartState, StateError};
 use crate::state::part::{Part, PartNumber, UploadedPart, Verification, VerifiedPart};
 

@@ -1,48 +1,13 @@
 //! The SFTP server's side of a job: where parts go, how to log in, how long to try.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use super::file::JobFile;
 use super::{JobError, PLACEHOLDER, value};
 use crate::base::environment::Environment;
+use crate::base::retry::RetryPolicy;
+use crate::delivery::settings::{Delivery, SecretVariables};
 use crate::delivery::sftp::{AgentIdentities, Authentication, HostKeyPin, SftpSettings};
-
-/// How long to try again.
-#[derive(Debug, Clone, Copy)]
-pub struct RetryPolicy {
-    /// The first wait.
-    pub first: Duration,
-    /// The longest wait.
-    pub max: Duration,
-    /// Trouble for so long without one acknowledged byte ends the run.
-    pub give_up_after: Duration,
-}
-
-/// The server's side of a job.
-#[derive(Debug, Clone)]
-pub struct Delivery {
-    /// How to connect.
-    pub sftp: SftpSettings,
-    /// Remote folder, without a slash at its end.
-    pub directory: String,
-    /// Parallel sessions.
-    pub sessions: usize,
-    /// How long to try again.
-    pub retry: RetryPolicy,
-    /// Where its secrets are.
-    pub secrets: SecretVariables,
-}
-
-/// The environment variables that a job names for its secrets. They are looked at by [`super::Job::read_secrets`] alone, for
-/// what touches no server needs none.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct SecretVariables {
-    /// The passphrase of the key file.
-    pub passphrase: Option<String>,
-    /// The password.
-    pub password: Option<String>,
-}
 
 /// The server's side, or `None` if no user name is given: then only a dry run is possible.
 pub(super) fn delivery(

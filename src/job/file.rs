@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::JobError;
 use super::text::{ByteCount, Span};
+pub use crate::klaviyo::settings::{Attach, Deliver, MaxRemovals, Mirror};
+pub use crate::pipeline::settings::{Duplicates, MaxRejected, OnInvalid, Unlisted};
 use crate::source::query::Parameter;
 
 /// A whole job file. Every field's default is the one in the README's table of keys.
@@ -141,17 +143,6 @@ pub enum OnEmpty {
     Skip,
 }
 
-/// What becomes of columns that `[columns]` does not name.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Unlisted {
-    /// They are not sent.
-    #[default]
-    Drop,
-    /// They are sent under their own names, except those that begin with `_`.
-    Keep,
-}
-
 /// What becomes of an unfinished run whose sources have changed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -197,49 +188,6 @@ impl Default for NormalizeSection {
             dedupe_memory: ByteCount(1_500_000_000),
             max_rejected: MaxRejected::default(),
             allow_consent: Vec::new(),
-        }
-    }
-}
-
-/// What an invalid identifier does to its row.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum OnInvalid {
-    /// The cell is blanked, and counted as a repair.
-    #[default]
-    Blank,
-    /// The row is rejected.
-    Reject,
-}
-
-/// Which of several rows with one key is kept.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Duplicates {
-    /// The first.
-    #[default]
-    First,
-    /// The last.
-    Last,
-    /// None: a second row with a key stops the run.
-    Fail,
-}
-
-/// How many rejected rows are too many: either limit reached stops the run.
-#[derive(Debug, Clone, Copy, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
-pub struct MaxRejected {
-    /// In percent of the rows read.
-    pub percent: f64,
-    /// In rows.
-    pub rows: u64,
-}
-
-impl Default for MaxRejected {
-    fn default() -> Self {
-        Self {
-            percent: 5.0,
-            rows: 100_000,
         }
     }
 }
@@ -367,51 +315,6 @@ pub struct ListSection {
     pub max_removals: MaxRemovals,
 }
 
-/// How profiles are put on a list.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Attach {
-    /// By bulk import jobs that carry the identifiers and the list.
-    #[default]
-    ImportJob,
-    /// By profile ids, once the profiles exist.
-    Members,
-    /// By a `List ID` column in every row; experimental: from one sample of Klaviyo Labs (facts A3).
-    Column,
-}
-
-/// Who is taken off a list.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Mirror {
-    /// Nobody.
-    #[default]
-    Off,
-    /// Those whom an earlier run of this job put there and who are not in the audience any more.
-    Tracked,
-    /// Everybody who is not in the audience.
-    Exact,
-}
-
-/// How many removals are too many: either limit reached removes nobody.
-#[derive(Debug, Clone, Copy, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
-pub struct MaxRemovals {
-    /// In percent of the list (`exact`), or of those whom this job put there (`tracked`).
-    pub percent: f64,
-    /// In members.
-    pub members: u64,
-}
-
-impl Default for MaxRemovals {
-    fn default() -> Self {
-        Self {
-            percent: 5.0,
-            members: 10_000,
-        }
-    }
-}
-
 /// `[klaviyo]`.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
@@ -450,17 +353,6 @@ impl Default for KlaviyoSection {
             wait_for_import: None,
         }
     }
-}
-
-/// Which way profiles go.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Deliver {
-    /// As CSV files.
-    #[default]
-    Sftp,
-    /// By bulk import jobs of the API, for audiences too small for SFTP.
-    Api,
 }
 
 /// `[state]`.

@@ -2,14 +2,17 @@
 
 use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use super::delivery::{RetryPolicy, retry_policy};
-use super::file::{Attach, Deliver, JobFile, MaxRemovals, Mirror};
+use super::delivery::retry_policy;
+use super::file::JobFile;
 use super::{JobError, unset, value};
 use crate::base::environment::Environment;
 use crate::base::secret::Secret;
+use crate::klaviyo::settings::{
+    Attach, Deliver, KeySource, KlaviyoSettings, ListChoice, ListSettings, Mirror, SentinelSettings,
+};
 
 /// The variable that holds the key when the job names none.
 const KEY_VARIABLE: &str = "KLAVIYO_API_KEY";
@@ -21,110 +24,24 @@ const USUAL_WAIT: Duration = Duration::from_hours(2);
 /// Nobody waits longer, whatever a job says.
 const LONGEST_WAIT: Duration = Duration::from_hours(30 * 24);
 
-/// Which list is meant.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ListChoice {
-    /// The one with this id; it must have this name, if one is given.
-    Id {
-        /// Opaque.
-        id: String,
-        /// Its name.
-        name: Option<String>,
-    },
-    /// The one list of exactly this name.
-    Name(String),
-    /// The one list of exactly this name, or else the one with this id: `send --list` takes either.
-    Either(String),
-}
-
-/// The list of a job.
-#[derive(Debug, Clone)]
-pub struct ListSettings {
-    /// Which list.
-    pub choice: ListChoice,
-    /// Make it if there is none of the name.
-    pub create: bool,
-    /// How profiles are put on it.
-    pub attach: Attach,
-    /// Who is taken off it.
-    pub mirror: Mirror,
-    /// How many removals are too many.
-    pub max_removals: MaxRemovals,
-    /// How long `members` waits for profiles to exist.
-    pub wait: Duration,
-}
-
-/// Where the private API key is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum KeySource {
-    /// In an environment variable.
-    Variable(String),
-    /// In a file that only its owner may read.
-    File(PathBuf),
-}
-
-impl std::fmt::Display for KeySource {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Variable(name) => write!(out, "the variable {name}"),
-            Self::File(path) => path.display().fmt(out),
-        }
+/// Takes the API key from where the job says it is, into `settings`.
+pub fn read_key(settings: &mut KlaviyoSettings, environment: &Environment) -> Result<(), JobError> {
+    settings.key = Some(match &settings.key_source {
+        KeySource::Variable(name) => Secret::of_variable(environment, name)
+            .ok_or_else(|| unset("klaviyo.api-key-env", name))?,
+        KeySource::File(path) => key_of_file(path)?,
+    });
+    let key = settings.key.as_ref().map(Secret::reveal);
+    if key.is_none_or(|key| key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic())) {
+        return Err(value(
+            "klaviyo",
+            format!(
+                "{} holds no API key: it is one word, and begins with pk_",
+                settings.key_source
+            ),
+        ));
     }
-}
-
-/// How to reach the API.
-#[derive(Debug, Clone)]
-pub struct KlaviyoSettings {
-    /// `https://a.klaviyo.com`, without a slash at its end.
-    pub base_url: String,
-    /// The revision of the API.
-    pub revision: String,
-    /// Where the key is.
-    pub key_source: KeySource,
-    /// The key, once it was read.
-    pub key: Option<Secret>,
-    /// The account that the key has to belong to.
-    pub account_id: Option<String>,
-    /// How long to try again.
-    pub retry: RetryPolicy,
-    /// True when the API is on this machine.
-    pub is_loopback: bool,
-    /// Refuse every address but this machine's own.
-    pub loopback_only: bool,
-    /// How many times as fast as a clock the windows of limits pass; 1 but for an API on this machine.
-    pub speed: u32,
-}
-
-impl KlaviyoSettings {
-    /// Takes the key from where the job says it is.
-    pub fn read_key(&mut self, environment: &Environment) -> Result<(), JobError> {
-        self.key = Some(match &self.key_source {
-            KeySource::Variable(name) => Secret::of_variable(environment, name)
-                .ok_or_else(|| unset("klaviyo.api-key-env", name))?,
-            KeySource::File(path) => key_of_file(path)?,
-        });
-        let key = self.key.as_ref().map(Secret::reveal);
-        if key.is_none_or(|key| key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()))
-        {
-            return Err(value(
-                "klaviyo",
-                format!(
-                    "{} holds no API key: it is one word, and begins with pk_",
-                    self.key_source
-                ),
-            ));
-        }
-        Ok(())
-    }
-}
-
-/// The profile that is sent last of all.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SentinelSettings {
-    /// Its e-mail address, as profiles have it.
-    pub email: String,
-    /// How long to wait until Klaviyo shows it; zero: not at all.
-    pub wait: Duration,
+    Ok(())
 }
 
 fn key_of_file(path: &Path) -> Result<Secret, JobError> {

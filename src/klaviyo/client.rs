@@ -15,7 +15,7 @@ use super::{KlaviyoError, Operation};
 use crate::base::interrupt::Interrupt;
 use crate::base::retry::{Backoff, Trouble};
 use crate::base::secret::Secret;
-use crate::job::KlaviyoSettings;
+use crate::klaviyo::settings::KlaviyoSettings;
 
 /// The media type of bodies (facts B1).
 const JSON_API: &str = "application/vnd.api+json";

@@ -11,7 +11,7 @@ use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use ureq::{Agent, Body};
 
-use crate::job::KlaviyoSettings;
+use crate::klaviyo::settings::KlaviyoSettings;
 
 /// An answer is not read beyond this: a page of 100 profiles of 100 kB.
 const MAX_ANSWER_BYTES: u64 = 20_000_000;

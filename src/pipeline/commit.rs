@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::base::meter::Meter;
-use crate::job::file::{Duplicates, MaxRejected};
+use crate::base::text::grouped;
 use crate::pipeline::batch::{Batch, Spares};
 use crate::pipeline::dedupe::{LastPlaces, SeenKeys, Sighting, SpillError, SpilledKeys};
 use crate::pipeline::mapping::Mapping;
 use crate::pipeline::rejects::RejectsFiles;
+use crate::pipeline::settings::{Duplicates, MaxRejected};
 use crate::pipeline::spool::{HeldRow, Spool, SpoolError};
-use crate::run::report::grouped;
 use crate::source::audience::Source;
 use crate::state::counts::Counts;
 use crate::state::manifest::StateError;

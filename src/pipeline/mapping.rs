@@ -8,8 +8,7 @@ mod exports;
 pub mod guess;
 mod spellings;
 
-use crate::job::file::{Attach, Unlisted};
-use crate::job::{Job, ListChoice, ListSettings};
+use crate::pipeline::settings::{ColumnSettings, Unlisted};
 use crate::profile::column::ProfileColumn;
 use crate::profile::target::{ColumnError, RESERVED_HEADERS};
 use crate::source::audience::{Source, SourceFormat, SourceId};
@@ -76,7 +75,7 @@ pub enum MappingError {
 }
 
 impl MappingError {
-    /// True where the audience is at fault, not the job.
+    /// True where the audience is at fault, not the settings.
     pub const fn is_of_the_audience(&self) -> bool {
         matches!(
             self,
@@ -123,15 +122,15 @@ pub struct Mapping {
 }
 
 impl Mapping {
-    /// Settles the columns of `job` over `sources`.
-    pub fn new(job: &Job, sources: &[Source]) -> Result<Self, MappingError> {
+    /// Settles the columns of a job over `sources`.
+    pub fn new(settings: &ColumnSettings, sources: &[Source]) -> Result<Self, MappingError> {
         let mut warnings = Vec::new();
-        let mut columns = listed_columns(job, &mut warnings)?;
-        if job.unlisted == Unlisted::Keep {
-            add_unlisted(job, sources, &mut columns, &mut warnings)?;
+        let mut columns = listed_columns(settings, &mut warnings)?;
+        if settings.unlisted == Unlisted::Keep {
+            add_unlisted(settings, sources, &mut columns, &mut warnings)?;
         }
         refuse_duplicates(&columns)?;
-        if !job.update_contacts {
+        if !settings.update_contacts {
             columns.retain(|column| column.target.is_identifier());
         }
         columns.sort_by_key(|column| identifier_rank(&column.target));
@@ -141,13 +140,13 @@ impl Mapping {
         let rejects_header = rejects_header(sources);
         let plans = sources
             .iter()
-            .map(|source| plan(source, &columns, job, &rejects_header, &mut warnings))
+            .map(|source| plan(source, &columns, settings, &rejects_header, &mut warnings))
             .collect::<Result<_, _>>()?;
         Ok(Self {
             columns,
             rejects_header,
             warnings,
-            list_id: list_id(job),
+            list_id: settings.list_id.clone(),
             plans,
         })
     }
@@ -166,18 +165,6 @@ impl Mapping {
     }
 }
 
-/// The list that every row names, where that is how profiles are put on it.
-fn list_id(job: &Job) -> Option<String> {
-    match job.list.as_ref() {
-        Some(ListSettings {
-            attach: Attach::Column,
-            choice: ListChoice::Id { id, .. },
-            ..
-        }) => Some(id.clone()),
-        _ => None,
-    }
-}
-
 fn identifier_rank(target: &ProfileColumn) -> u8 {
     match target {
         ProfileColumn::Email => 0,
@@ -188,13 +175,13 @@ fn identifier_rank(target: &ProfileColumn) -> u8 {
 }
 
 fn listed_columns(
-    job: &Job,
+    settings: &ColumnSettings,
     warnings: &mut Vec<String>,
 ) -> Result<Vec<MappedColumn>, MappingError> {
     let mut columns = Vec::new();
-    for (source, headers) in &job.columns {
+    for (source, headers) in &settings.listed {
         for header in headers {
-            columns.push(mapped(source, header, job, warnings)?);
+            columns.push(mapped(source, header, settings, warnings)?);
         }
     }
     Ok(columns)
@@ -203,13 +190,15 @@ fn listed_columns(
 fn mapped(
     source: &str,
     header: &str,
-    job: &Job,
+    settings: &ColumnSettings,
     warnings: &mut Vec<String>,
 ) -> Result<MappedColumn, MappingError> {
     let (target, warning) =
-        ProfileColumn::parse(header, &job.allow_consent).map_err(|error| MappingError::Header {
-            column: source.to_owned(),
-            source: error,
+        ProfileColumn::parse(header, &settings.allow_consent).map_err(|error| {
+            MappingError::Header {
+                column: source.to_owned(),
+                source: error,
+            }
         })?;
     if let Some(warning) = warning {
         warnings.push(format!("column `{source}`: {warning}"));
@@ -221,16 +210,15 @@ fn mapped(
 }
 
 fn add_unlisted(
-    job: &Job,
+    settings: &ColumnSettings,
     sources: &[Source],
     columns: &mut Vec<MappedColumn>,
     warnings: &mut Vec<String>,
 ) -> Result<(), MappingError> {
     for name in sources.iter().flat_map(|source| &source.header) {
-        let listed = job.columns.iter().any(|(source, _)| source == name)
-            || columns.iter().any(|column| &column.source == name);
+        let listed = settings.lists(name) || columns.iter().any(|column| &column.source == name);
         if !listed && !name.starts_with('_') && !name.is_empty() {
-            columns.push(mapped(name, name, job, warnings)?);
+            columns.push(mapped(name, name, settings, warnings)?);
         }
     }
     Ok(())
@@ -283,7 +271,7 @@ fn rejects_header(sources: &[Source]) -> Vec<String> {
 fn plan(
     source: &Source,
     columns: &[MappedColumn],
-    job: &Job,
+    settings: &ColumnSettings,
     rejects_header: &[String],
     warnings: &mut Vec<String>,
 ) -> Result<SourcePlan, MappingError> {
@@ -291,12 +279,11 @@ fn plan(
         .iter()
         .map(|column| {
             let optional = may_lack_columns(source) && !column.target.is_identifier()
-                || job.unlisted == Unlisted::Keep
-                    && !job.columns.iter().any(|(name, _)| *name == column.source);
+                || settings.unlisted == Unlisted::Keep && !settings.lists(&column.source);
             find(source, &column.source, optional, warnings)
         })
         .collect::<Result<_, _>>()?;
-    let country = match &job.country_column {
+    let country = match &settings.country {
         None => None,
         Some(name) => find(source, name, may_lack_columns(source), warnings)?,
     };

@@ -11,19 +11,15 @@ pub mod phone;
 
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
-use crate::job::file::OnInvalid;
-use crate::job::{PrimaryKey, Rules};
-use crate::pipeline::batch::{
-    Batch, Rejection, Repair, Row, Spares, push_between_quotes, push_cell, push_quoted,
-};
+use crate::base::csv::{push_between_quotes, push_cell, push_quoted};
+use crate::pipeline::batch::{Batch, Rejection, Repair, Row, Spares};
 use crate::pipeline::mapping::{Mapping, SourcePlan};
+use crate::pipeline::settings::{OnInvalid, PrimaryKey, Rules};
 use crate::profile::column::ProfileColumn;
+use crate::profile::limits::MAX_PROFILE_BYTES;
 use crate::source::audience::{AudienceError, Block, RecordReader, Source};
 use crate::source::record::{Cell, Record, RecordFault, RecordVisitor};
 use crate::state::codes::{RejectionReason, RepairCode};
-
-/// The largest profile that Klaviyo takes by any way, in bytes (facts A4, profiles API overview, read 2026-11).
-pub const MAX_PROFILE_BYTES: usize = 100_000;
 
 /// What a worker keeps from block to block: the rules and its buffers.
 pub struct Normalizer<'a> {
@@ -446,7 +442,7 @@ mod tests {
         let audience =
             Audience::from_stream("a.csv".to_owned(), stream, job.audience.files().unwrap())
                 .unwrap();
-        let mapping = Mapping::new(&job, audience.sources()).unwrap();
+        let mapping = Mapping::new(&job.columns, audience.sources()).unwrap();
         let sources = audience.shared_sources();
         let mut normalizer = Normalizer::new(&mapping, job.rules);
         let (mut rows, mut codes) = (Vec::new(), Vec::new());

@@ -8,7 +8,8 @@ use std::io::{BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::pipeline::batch::{Batch, Rejection, Repair, push_cell};
+use crate::base::csv::push_cell;
+use crate::pipeline::batch::{Batch, Rejection, Repair};
 use crate::pipeline::mapping::Mapping;
 use crate::profile::target::RESERVED_HEADERS;
 use crate::state::manifest::StateError;

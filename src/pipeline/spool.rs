@@ -18,8 +18,8 @@ use std::thread::JoinHandle;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::base::page_cache::LEFT_BYTES;
-use crate::job::PartLimits;
 use crate::pipeline::batch::Spares;
+use crate::pipeline::settings::PartLimits;
 use crate::state::part::{Part, PartNumber};
 use part_file::PartFile;
 

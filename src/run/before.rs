@@ -4,10 +4,10 @@
 
 use super::begin::identity;
 use super::{Finished, Place, RunOptions, execute_at, shard};
-use crate::command::{Surroundings, of_query, open_audience};
 use crate::job::{Before, Job};
 use crate::run::error::Error;
 use crate::run::resume::{self, Beginning};
+use crate::run::surroundings::{Surroundings, of_query, open_audience};
 use crate::source::audience::Audience;
 use crate::state::directory::JobDirectory;
 use crate::state::lock::JobLock;

@@ -15,9 +15,9 @@ use super::{Ended, Finished, RunOptions, conclude};
 use crate::base::meter::Meter;
 use crate::cli::ListArgs;
 use crate::cli::progress::Progress;
-use crate::command::{Surroundings, apply, unlock};
 use crate::job::Job;
 use crate::run::error::Error;
+use crate::run::surroundings::{Surroundings, apply, unlock};
 use crate::state::counts::Counts;
 use crate::state::directory::JobDirectory;
 use crate::state::lock::{self, JobLock};
@@ -124,7 +124,7 @@ fn load(args: &ListArgs, surroundings: &Surroundings) -> Result<Job, Error> {
     if job.sentinel.is_some() {
         job.read_secrets(environment)?;
     } else if job.needs_api() {
-        job.klaviyo.read_key(environment)?;
+        crate::job::read_api_key(&mut job.klaviyo, environment)?;
     }
     Ok(job)
 }

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::state::codes::{RejectionReason, RepairCode};
+use crate::state::directory::RunDirectory;
 use crate::state::manifest::{AttemptState, ListRecord, RunManifest, RunStatus};
 use crate::state::part::{PartNumber, Verification};
 use crate::state::shard::RunGroup;
@@ -127,6 +128,11 @@ pub struct Circumstances {
 }
 
 impl RunReport {
+    /// The report that the last process of a run wrote. `None` of a run that was killed before it wrote one.
+    pub fn read(run: &RunDirectory) -> Option<Self> {
+        serde_json::from_slice(&std::fs::read(run.report()).ok()?).ok()
+    }
+
     /// The report of the run that `manifest` remembers.
     pub fn new(manifest: &RunManifest, circumstances: Circumstances) -> Self {
         let counts = manifest.counts.clone().unwrap_or_default();
@@ -197,4 +203,4 @@ fn leftovers(manifest: &RunManifest) -> Vec<String> {
         .collect()
 }
 
-pub use text::{count, grouped, megabytes};
+pub use crate::base::text::{count, grouped, megabytes};

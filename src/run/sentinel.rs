@@ -10,12 +10,12 @@ use sha2::{Digest, Sha256};
 
 use super::deliver;
 use super::list::After;
+use crate::base::csv::push_between_quotes;
 use crate::base::meter::ListStep;
 use crate::base::retry::Trouble;
 use crate::delivery::upload::{Route, Task};
 use crate::job::SentinelSettings;
 use crate::klaviyo::list::ListError;
-use crate::pipeline::batch::push_between_quotes;
 use crate::run::error::Error;
 use crate::state::manifest::{PartRecord, SentinelRecord, replace_file};
 use crate::state::part::{Part, PartNumber, hex};

@@ -3,13 +3,12 @@
 use super::stages::strict;
 use super::{Finished, Place, RunOptions, destination, destination_name, execute_at};
 use crate::cli::command_line::CommandLine;
-use crate::command::Surroundings;
 use crate::job::file::{Deliver, OnEmpty};
 use crate::job::{Job, JobError};
 use crate::run::error::Error;
 use crate::run::report::{Circumstances, RunReport};
 use crate::run::resume;
-use crate::runs;
+use crate::run::surroundings::Surroundings;
 use crate::source::audience::{Audience, AudienceSettings};
 use crate::state::directory::JobDirectory;
 use crate::state::lock::{self, JobLock, LockError};
@@ -138,8 +137,8 @@ fn done_before(
     let directory = state.run(&done.run_id);
     let counts = done.counts.clone().unwrap_or_default();
     let error = strict(job, &counts);
-    let mut report =
-        runs::report(&directory).unwrap_or_else(|| RunReport::new(done, Circumstances::default()));
+    let mut report = RunReport::read(&directory)
+        .unwrap_or_else(|| RunReport::new(done, Circumstances::default()));
     report.exit_code = error.as_ref().map_or(0, |error| error.exit_code().number());
     report.warnings = vec![
         "this shard of the run group was done before: nothing was sent; --fresh sends it again"

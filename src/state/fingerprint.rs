@@ -28,7 +28,8 @@ pub struct SourceFingerprint {
 }
 
 impl SourceFingerprint {
-    pub(super) fn of(name: &str, path: &Path) -> io::Result<Self> {
+    /// The fingerprint of the file at `path`, which the job calls `name`.
+    pub fn of(name: &str, path: &Path) -> io::Result<Self> {
         let mut file = File::open(path)?;
         let metadata = file.metadata()?;
         let mut ends = Vec::new();

@@ -11,8 +11,8 @@ use std::sync::{Mutex, PoisonError};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::source::audience::SourceFingerprint;
 use crate::state::counts::Counts;
+use crate::state::fingerprint::SourceFingerprint;
 use crate::state::part::{Part, PartNumber, Verification};
 use crate::state::shard::ShardRecord;
 

@@ -8,7 +8,6 @@
     reason = "the helpers of tests may panic as well, and say what they measured"
 )]
 
-use crate::support::api_client;
 use crate::support::list_stage as stage;
 use crate::support::random;
 use crate::support::workspace;

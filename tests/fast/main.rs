@@ -2,14 +2,14 @@
 
 #[path = "../support"]
 mod support {
-    pub mod api_client;
-    pub mod cut_proxy;
-    pub mod delivery;
-    pub mod list_stage;
-    pub mod random;
-    pub mod scene;
-    pub mod weather;
-    pub mod workspace;
+    pub(crate) mod api_client;
+    pub(crate) mod cut_proxy;
+    pub(crate) mod delivery;
+    pub(crate) mod list_stage;
+    pub(crate) mod random;
+    pub(crate) mod scene;
+    pub(crate) mod weather;
+    pub(crate) mod workspace;
 }
 
 mod audience;

@@ -6,7 +6,6 @@
     reason = "the helpers of tests may panic as well, and say what they saw"
 )]
 
-use crate::support::api_client;
 use crate::support::list_stage as stage;
 use crate::support::workspace;
 mod begins;

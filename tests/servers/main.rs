@@ -4,14 +4,14 @@
 
 #[path = "../support"]
 mod support {
-    pub mod cut_proxy;
-    pub mod delivery;
-    pub mod engines;
-    pub mod postgres;
-    pub mod scene;
-    pub mod spark;
-    pub mod sshd;
-    pub mod workspace;
+    pub(crate) mod cut_proxy;
+    pub(crate) mod delivery;
+    pub(crate) mod engines;
+    pub(crate) mod postgres;
+    pub(crate) mod scene;
+    pub(crate) mod spark;
+    pub(crate) mod sshd;
+    pub(crate) mod workspace;
 }
 
 #[cfg(all(feature = "adbc", feature = "parquet", feature = "sandbox"))]

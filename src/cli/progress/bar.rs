@@ -6,7 +6,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::{Display, list_summary, time_left};
 use crate::base::meter::Meter;
-use crate::run::report::{count, grouped, megabytes};
+use crate::base::text::{count, grouped, megabytes};
 
 /// Two lines at the foot of the terminal, and one for the list.
 pub(super) struct Bars {

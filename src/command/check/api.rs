@@ -3,20 +3,20 @@
 use std::time::Duration;
 
 use super::super::Surroundings;
-use super::super::run::list::flows_warning;
 use super::findings::{Findings, Name, Outcome};
 use crate::job::file::Deliver;
 use crate::job::{Job, KeySource, ListChoice};
 use crate::klaviyo::list::{self, ListError};
 use crate::klaviyo::{Klaviyo, KlaviyoError, List};
 use crate::run::error::Error;
+use crate::run::list::flows_warning;
 
 /// The API is tried no longer than this: a person waits.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// From the key to what it may do and the list that it is for.
 pub(super) fn api(job: &mut Job, surroundings: &Surroundings, findings: &mut Findings) {
-    let read = job.klaviyo.read_key(&surroundings.environment);
+    let read = crate::job::read_api_key(&mut job.klaviyo, &surroundings.environment);
     let read = findings.note(Name::ApiKey, read.map_err(Error::from), |()| {
         match &job.klaviyo.key_source {
             KeySource::Variable(name) => format!("{name} is set"),

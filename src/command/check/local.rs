@@ -88,7 +88,7 @@ fn answer(
 }
 
 fn columns(job: &Job, audience: &Audience, findings: &mut Findings) {
-    let mapping = Mapping::new(job, audience.sources()).map_err(Error::from);
+    let mapping = Mapping::new(&job.columns, audience.sources()).map_err(Error::from);
     findings.note(Name::Columns, mapping, |mapping| {
         let headers: Vec<&str> = mapping
             .columns

@@ -19,7 +19,7 @@ const AROUND: usize = 400;
 /// An audience is small while its import jobs are handed over within the first minute: as many as its limit takes.
 const SMALL_JOBS: u64 = Operation::BulkImportProfiles.rate().steady as u64;
 /// So many who leave are a measure for the time that `tracked` takes.
-const SOME_LEAVERS: u64 = 10_000;
+pub(super) const SOME_LEAVERS: u64 = 10_000;
 
 /// How fast parts go to the server.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -39,7 +39,7 @@ impl Advice<'_> {
 
     /// The column that would tell the country of phone numbers which cannot be read without.
     fn country_column(&self) -> Option<&str> {
-        if self.look.national_phones() == 0 || self.job.country_column.is_some() {
+        if self.look.national_phones() == 0 || self.job.columns.country.is_some() {
             return None;
         }
         let mut columns = self.mapping.columns.iter();
@@ -61,7 +61,7 @@ impl Advice<'_> {
                 "{what} without + cannot be read: country-column = \"{column}\" (--country-column {}) or {region} tells their country",
                 quoted(column)
             ),
-            None if self.job.country_column.is_some() => {
+            None if self.job.columns.country.is_some() => {
                 format!(
                     "{what} without + cannot be read; of rows without a country {region} tells it"
                 )
@@ -93,7 +93,7 @@ impl Advice<'_> {
     /// How each column of the mapping came to its header.
     pub(super) fn origins(&self) -> Vec<Origin> {
         let origin = |source: &String| {
-            let is_listed = self.job.columns.iter().any(|(name, _)| name == source);
+            let is_listed = self.job.columns.lists(source);
             match self.by_flag {
                 _ if !is_listed => Origin::Kept,
                 None => Origin::Job,
@@ -126,7 +126,7 @@ impl Advice<'_> {
     fn reason(&self, source: &Source, name: &String, guess: Guess) -> String {
         match (self.by_flag, guess) {
             (Some(named), _) if named.contains(name) => "left out by --map".to_owned(),
-            _ if self.job.unlisted == Unlisted::Keep && name.starts_with('_') => {
+            _ if self.job.columns.unlisted == Unlisted::Keep && name.starts_with('_') => {
                 "its name begins with _".to_owned()
             }
             (Some(_), Guess::Unmapped(Unmapped::Taken { column, by })) => {

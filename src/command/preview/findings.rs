@@ -6,9 +6,9 @@
 use indexmap::IndexMap;
 use serde::Serialize;
 
+use super::hazard::Hazard;
 pub use super::look::{Circumstances, Look, LookOptions};
 use crate::state::codes::{RejectionReason, RepairCode};
-use hazard::Hazard;
 
 /// How many places are named for each finding.
 const EXAMPLES: usize = 3;
@@ -166,7 +166,7 @@ pub struct Warning {
 }
 
 impl Finding {
-    fn note(&mut self, place: impl FnOnce() -> Place) {
+    pub(super) fn note(&mut self, place: impl FnOnce() -> Place) {
         self.count += 1;
         if self.examples.len() < EXAMPLES {
             self.examples.push(place());

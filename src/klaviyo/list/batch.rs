@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::rows::{Person, RowFile, open, unreadable};
 use crate::klaviyo::{MAX_BODY_BYTES, MAX_JOB_PROFILES};
-use crate::pipeline::normalize::MAX_PROFILE_BYTES;
 use crate::profile::attributes::attributes;
 use crate::profile::column::ProfileColumn;
+use crate::profile::limits::MAX_PROFILE_BYTES;
 use crate::state::manifest::StateError;
 
 /// What stands before the profiles of a body.

@@ -1,7 +1,7 @@
 //! What can go wrong with a list.
 
+use crate::base::text::grouped;
 use crate::klaviyo::KlaviyoError;
-use crate::run::report::grouped;
 use crate::state::manifest::StateError;
 
 /// Why profiles are not on the list, or still are.
@@ -139,7 +139,7 @@ pub enum ListError {
 }
 
 fn count_profiles(profiles: u64) -> String {
-    crate::run::report::count(profiles, "profile")
+    crate::base::text::count(profiles, "profile")
 }
 
 impl ListError {

@@ -1,7 +1,7 @@
 //! Which list is meant, and whose account it is in.
 
 use super::ListError;
-use crate::job::ListChoice;
+use crate::klaviyo::settings::ListChoice;
 use crate::klaviyo::{Klaviyo, List};
 
 /// Refuses a key of another account than the job names.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::job::file::Mirror;
+use crate::klaviyo::settings::Mirror;
 use crate::state::manifest::StateError;
 
 /// The file's name in a run's folder.

@@ -7,8 +7,8 @@ use super::batch::Accepted;
 use super::journal::{Batch, Entry, Journal};
 use super::rejects::{AttachRejects, Reject};
 use super::{ListError, removal};
-use crate::job::file::Mirror;
 use crate::klaviyo::KlaviyoError;
+use crate::klaviyo::settings::Mirror;
 use crate::state::manifest::StateError;
 
 /// What putting profiles on the list came to.

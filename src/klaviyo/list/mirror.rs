@@ -17,8 +17,8 @@ use super::rows::{Person, PersonFile, each_person};
 use super::tracked::TrackedFile;
 use super::{Desk, ListError};
 use crate::base::meter::ListStep;
-use crate::job::file::{MaxRemovals, Mirror};
-use crate::run::report::{count, grouped};
+use crate::base::text::{count, grouped};
+use crate::klaviyo::settings::{MaxRemovals, Mirror};
 use crate::state::manifest::StateError;
 
 /// The audience, as the mirror sees it.

@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::rows::{Person, unwritable};
-use crate::pipeline::batch::push_cell;
+use crate::base::csv::push_cell;
 use crate::state::manifest::StateError;
 
 /// The file's name in a run's folder.

@@ -10,7 +10,7 @@ use super::ledger::Ledger;
 use super::rows::{each_person, unwritable};
 use super::{Desk, ListError};
 use crate::base::meter::ListStep;
-use crate::job::file::MaxRemovals;
+use crate::klaviyo::settings::MaxRemovals;
 use crate::klaviyo::{Klaviyo, KlaviyoError, MAX_CHANGES};
 use crate::state::manifest::StateError;
 

@@ -1,0 +1,148 @@
+//! Settings of Klaviyo's API and of the list: where the API is, whose key it takes, which list is meant.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::retry::RetryPolicy;
+use crate::base::secret::Secret;
+
+/// How profiles are put on a list.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Attach {
+    /// By bulk import jobs that carry the identifiers and the list.
+    #[default]
+    ImportJob,
+    /// By profile ids, once the profiles exist.
+    Members,
+    /// By a `List ID` column in every row; experimental: from one sample of Klaviyo Labs (facts A3).
+    Column,
+}
+
+/// Who is taken off a list.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mirror {
+    /// Nobody.
+    #[default]
+    Off,
+    /// Those whom an earlier run of this job put there and who are not in the audience any more.
+    Tracked,
+    /// Everybody who is not in the audience.
+    Exact,
+}
+
+/// How many removals are too many: either limit reached removes nobody.
+#[derive(Debug, Clone, Copy, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct MaxRemovals {
+    /// In percent of the list (`exact`), or of those whom this job put there (`tracked`).
+    pub percent: f64,
+    /// In members.
+    pub members: u64,
+}
+
+impl Default for MaxRemovals {
+    fn default() -> Self {
+        Self {
+            percent: 5.0,
+            members: 10_000,
+        }
+    }
+}
+
+/// Which way profiles go.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Deliver {
+    /// As CSV files.
+    #[default]
+    Sftp,
+    /// By bulk import jobs of the API, for audiences too small for SFTP.
+    Api,
+}
+
+/// Which list is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ListChoice {
+    /// The one with this id; it must have this name, if one is given.
+    Id {
+        /// Opaque.
+        id: String,
+        /// Its name.
+        name: Option<String>,
+    },
+    /// The one list of exactly this name.
+    Name(String),
+    /// The one list of exactly this name, or else the one with this id: `send --list` takes either.
+    Either(String),
+}
+
+/// The list of a job.
+#[derive(Debug, Clone)]
+pub struct ListSettings {
+    /// Which list.
+    pub choice: ListChoice,
+    /// Make it if there is none of the name.
+    pub create: bool,
+    /// How profiles are put on it.
+    pub attach: Attach,
+    /// Who is taken off it.
+    pub mirror: Mirror,
+    /// How many removals are too many.
+    pub max_removals: MaxRemovals,
+    /// How long `members` waits for profiles to exist.
+    pub wait: Duration,
+}
+
+/// Where the private API key is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeySource {
+    /// In an environment variable.
+    Variable(String),
+    /// In a file that only its owner may read.
+    File(PathBuf),
+}
+
+impl std::fmt::Display for KeySource {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Variable(name) => write!(out, "the variable {name}"),
+            Self::File(path) => path.display().fmt(out),
+        }
+    }
+}
+
+/// How to reach the API.
+#[derive(Debug, Clone)]
+pub struct KlaviyoSettings {
+    /// `https://a.klaviyo.com`, without a slash at its end.
+    pub base_url: String,
+    /// The revision of the API.
+    pub revision: String,
+    /// Where the key is.
+    pub key_source: KeySource,
+    /// The key, once it was read.
+    pub key: Option<Secret>,
+    /// The account that the key has to belong to.
+    pub account_id: Option<String>,
+    /// How long to try again.
+    pub retry: RetryPolicy,
+    /// True when the API is on this machine.
+    pub is_loopback: bool,
+    /// Refuse every address but this machine's own.
+    pub loopback_only: bool,
+    /// How many times as fast as a clock the windows of limits pass; 1 but for an API on this machine.
+    pub speed: u32,
+}
+
+/// The profile that is sent last of all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SentinelSettings {
+    /// Its e-mail address, as profiles have it.
+    pub email: String,
+    /// How long to wait until Klaviyo shows it; zero: not at all.
+    pub wait: Duration,
+}

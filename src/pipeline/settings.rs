@@ -1,0 +1,146 @@
+//! Settings of the pipeline: how values are checked, which of several rows is kept, and where a part ends.
+
+use serde::{Deserialize, Serialize};
+
+use super::normalize::country::Region;
+use crate::profile::column::ProfileColumn;
+
+/// Which of several rows with one key is kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Duplicates {
+    /// The first.
+    #[default]
+    First,
+    /// The last.
+    Last,
+    /// None: a second row with a key stops the run.
+    Fail,
+}
+
+/// What an invalid identifier does to its row.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnInvalid {
+    /// The cell is blanked, and counted as a repair.
+    #[default]
+    Blank,
+    /// The row is rejected.
+    Reject,
+}
+
+/// How many rejected rows are too many: either limit reached stops the run.
+#[derive(Debug, Clone, Copy, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct MaxRejected {
+    /// In percent of the rows read.
+    pub percent: f64,
+    /// In rows.
+    pub rows: u64,
+}
+
+impl Default for MaxRejected {
+    fn default() -> Self {
+        Self {
+            percent: 5.0,
+            rows: 100_000,
+        }
+    }
+}
+
+/// What becomes of columns that `[columns]` does not name.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unlisted {
+    /// They are not sent.
+    #[default]
+    Drop,
+    /// They are sent under their own names, except those that begin with `_`.
+    Keep,
+}
+
+/// The identifier that makes two rows the same person's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PrimaryKey {
+    /// `Email`.
+    Email,
+    /// `PhoneNumber`.
+    PhoneNumber,
+    /// `ExternalID`.
+    ExternalId,
+}
+
+impl PrimaryKey {
+    /// The keys in the order in which a row's best identifier is chosen.
+    pub const BEST_FIRST: [Self; 3] = [Self::Email, Self::PhoneNumber, Self::ExternalId];
+
+    /// The Klaviyo column that holds it.
+    pub const fn column(self) -> ProfileColumn {
+        match self {
+            Self::Email => ProfileColumn::Email,
+            Self::PhoneNumber => ProfileColumn::PhoneNumber,
+            Self::ExternalId => ProfileColumn::ExternalID,
+        }
+    }
+
+    /// The name as a job file writes it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Email => "email",
+            Self::PhoneNumber => "phone_number",
+            Self::ExternalId => "external_id",
+        }
+    }
+}
+
+/// How values are checked and mended.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules {
+    /// Region of phone numbers that do not begin with `+`.
+    pub default_region: Option<Region>,
+    /// What an invalid e-mail does.
+    pub invalid_email: OnInvalid,
+    /// What an invalid phone number does.
+    pub invalid_phone: OnInvalid,
+    /// Whose row is kept, by which identifier.
+    pub primary_key: PrimaryKey,
+}
+
+/// Where a part ends.
+#[derive(Debug, Clone, Copy)]
+pub struct PartLimits {
+    /// Header included.
+    pub max_bytes: u64,
+    /// Without the header.
+    pub max_rows: u64,
+}
+
+/// The columns of a job: which are sent, under which headers, and what becomes of the others.
+#[derive(Debug, Clone)]
+pub struct ColumnSettings {
+    /// Source column and Klaviyo headers, in the job's order.
+    pub listed: Vec<(String, Vec<String>)>,
+    /// What becomes of columns that are not named.
+    pub unlisted: Unlisted,
+    /// Source column with each row's country.
+    pub country: Option<String>,
+    /// Headers that look like consent and are meant.
+    pub allow_consent: Vec<String>,
+    /// False: identifiers only, whatever else is mapped.
+    pub update_contacts: bool,
+    /// The list that a `List ID` column at the end of every row names; `None`: no such column.
+    pub list_id: Option<String>,
+}
+
+impl ColumnSettings {
+    /// Whether the source column `name` has a part in what is sent.
+    pub fn reads(&self, name: &str) -> bool {
+        self.unlisted == Unlisted::Keep || self.country.as_deref() == Some(name) || self.lists(name)
+    }
+
+    /// Whether the job names the source column `name`.
+    pub fn lists(&self, name: &str) -> bool {
+        self.listed.iter().any(|(source, _)| source == name)
+    }
+}

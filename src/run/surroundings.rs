@@ -1,0 +1,113 @@
+//! The surroundings of a command (variables, console, signals, command line) and the first steps that commands share.
+
+use crate::base::environment::Environment;
+use crate::base::interrupt::Interrupt;
+use crate::cli::StateArgs;
+use crate::cli::command_line::CommandLine;
+use crate::cli::console::{Console, printable};
+use crate::cli::terminal;
+use crate::delivery::sftp::{KeyFacts, SftpSettings};
+use crate::job::Job;
+use crate::run::error::Error;
+use crate::source::audience::{Audience, AudienceError, Source};
+use crate::source::query::{self, QueryError};
+
+/// What surrounds a command: given by `main`, or by a test.
+#[derive(Debug, Clone)]
+pub struct Surroundings {
+    /// The variables.
+    pub environment: Environment,
+    /// The streams.
+    pub console: Console,
+    /// Signals.
+    pub interrupt: Interrupt,
+    /// What was typed.
+    pub command_line: CommandLine,
+}
+
+impl Surroundings {
+    /// What a connection to an engine needs of them.
+    pub(crate) fn of_query(&self) -> query::Surroundings<'_> {
+        query::Surroundings {
+            environment: &self.environment,
+            interrupt: &self.interrupt,
+        }
+    }
+}
+
+/// Opens the job's files, or begins its query after `before`.
+pub(crate) fn open_audience(
+    job: &Job,
+    before: &[String],
+    surroundings: &Surroundings,
+) -> Result<Audience, Error> {
+    let stdin = Box::new(std::io::stdin());
+    let audience = Audience::open_settings(&job.audience, stdin, before, surroundings.of_query());
+    match (audience, surroundings.interrupt.signal()) {
+        (Err(_), Some(signal)) => Err(Error::Interrupted { signal }),
+        (audience, _) => Ok(audience?),
+    }
+}
+
+/// What of a query's answer or of `before` went wrong, as an error of the audience; a signal is told instead.
+pub(crate) fn of_query<T>(
+    result: Result<T, QueryError>,
+    name: &str,
+    surroundings: &Surroundings,
+) -> Result<T, Error> {
+    match (result, surroundings.interrupt.signal()) {
+        (Err(_), Some(signal)) => Err(Error::Interrupted { signal }),
+        (result, _) => result.map_err(|source| {
+            Error::Audience(AudienceError::Query {
+                name: name.to_owned(),
+                record: 0,
+                source,
+            })
+        }),
+    }
+}
+
+/// What the flags of one call change in its job.
+pub(crate) fn apply(accept_new_host_key: bool, state: &StateArgs, job: &mut Job) {
+    job.accept_new_host_key(accept_new_host_key);
+    if let Some(directory) = &state.state_dir {
+        job.state_directory.clone_from(directory);
+    }
+}
+
+/// Makes sure that the key file can be used, before anything else is done. A person at the terminal is asked for a
+/// passphrase that no variable holds.
+pub(crate) fn unlock(
+    sftp: &mut SftpSettings,
+    surroundings: &Surroundings,
+) -> Result<Option<KeyFacts>, Error> {
+    let interrupt = &surroundings.interrupt;
+    let key = sftp.authentication.unlock(|path, wrong| {
+        if !surroundings.console.has_person() {
+            return None;
+        }
+        let again = if wrong > 0 {
+            "That does not open it. "
+        } else {
+            ""
+        };
+        let path = path.display().to_string();
+        let prompt = format!("{again}Passphrase of {}: ", printable(&path));
+        terminal::ask_secret(&prompt, interrupt)
+    });
+    match interrupt.signal() {
+        Some(signal) => Err(Error::Interrupted { signal }),
+        None => Ok(key?),
+    }
+}
+
+/// What is doubtful of how the sources are read.
+pub(crate) fn source_warnings(sources: &[Source]) -> impl Iterator<Item = String> {
+    sources.iter().filter_map(|source| {
+        let likely = source.encoding_hint?;
+        Some(format!(
+            "{}: many bytes are not UTF-8; it is likely {likely}: write encoding = \"{likely}\" under [audience], or --encoding {likely}",
+            source.name
+        ))
+    })
+}
