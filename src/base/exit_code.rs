@@ -1,4 +1,4 @@
-//! What the program ends with. The numbers are a promise: schedulers read them.
+//! Exit codes of the program. The numbers are a promise: schedulers read them.
 
 /// The exit codes, in the order of the stages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,7 +76,7 @@ impl ExitCode {
         }
     }
 
-    /// What it means, as `--help` and the README say it.
+    /// The meaning, as `--help` and the documentation say it.
     pub const fn meaning(self) -> &'static str {
         match self {
             Self::Done => "done",

@@ -2,7 +2,7 @@
 //!
 //! The first SIGINT or SIGTERM asks for an orderly end (no new part is begun; the parts in hand may finish until the
 //! deadline), the second for an end at once. Waiting goes through [`Interrupt::sleep`], which a signal ends early.
-//! What tidies up after that has a handle of its own, [`Interrupt::for_tidying_up`], with a later deadline.
+//! Code that tidies up after that has a handle of its own, [`Interrupt::for_tidying_up`], with a later deadline.
 
 use std::sync::atomic::{AtomicI32, AtomicU8, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};

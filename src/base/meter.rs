@@ -44,7 +44,7 @@ impl Meter {
     }
 }
 
-/// What the list stage does.
+/// The step of the list stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ListStep {
     /// Rows are handed over in import jobs.
@@ -115,12 +115,12 @@ impl ListMeter {
         tracing::debug!(?step, total, "list");
     }
 
-    /// So many are done already.
+    /// Sets the number of units that are done.
     pub fn go_on(&self, done: u64) {
         self.done.set(done);
     }
 
-    /// What is being done, and since when.
+    /// The step that is under way, and its start.
     pub fn step(&self) -> Option<(ListStep, Instant)> {
         *self.step.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -146,7 +146,7 @@ impl Counter {
         self.0.store(amount, Ordering::Relaxed);
     }
 
-    /// What it is now.
+    /// The present value.
     pub fn now(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }

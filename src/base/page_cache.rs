@@ -1,4 +1,4 @@
-//! What the system keeps in memory of a large audience's files and of the parts that are not sent: only the beginning.
+//! Page cache hygiene: of a large audience's files and of parts that are not sent, only the beginning stays in the system's memory.
 //!
 //! An audience of 13 GB and its parts would push all else out of a machine's page cache, and a new page costs more than one
 //! that was just given back: at 100 million rows the kernel's 24 to 39 seconds became 7 to 9 (BENCHMARKS.md, What grows).
@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::num::NonZeroU64;
 
-/// So much of what is read, and as much of what is written, is left to the system: who looks at it again, or runs the same
+/// Bytes read, and as many bytes written, that are left to the system's cache: a person who looks at the file again, or runs the same
 /// job once more, finds it in memory.
 pub(crate) const LEFT_BYTES: u64 = 2 << 30;
 

@@ -12,7 +12,7 @@ impl Secret {
         Self(text)
     }
 
-    /// What a variable holds, if it is set and not empty.
+    /// The value of a variable, if it is set and not empty.
     pub fn of_variable(environment: &Environment, name: &str) -> Option<Self> {
         environment.get(name).map(|text| Self::new(text.to_owned()))
     }

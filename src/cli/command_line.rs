@@ -14,7 +14,7 @@ pub struct CommandLine {
 }
 
 impl CommandLine {
-    /// What this process was started with.
+    /// The command line of this process.
     pub fn of_process() -> Self {
         let words = std::env::args_os().skip(1);
         Self {

@@ -6,7 +6,7 @@ use std::io::{IsTerminal, Write};
 
 use indicatif::MultiProgress;
 
-/// What fits a terminal of the usual width, and a mail.
+/// The width that fits a usual terminal, and a mail.
 pub const COLUMNS: usize = 80;
 
 /// The two streams of a program, and the bars that stderr may hold.

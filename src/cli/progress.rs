@@ -85,7 +85,7 @@ impl Drop for Progress {
     }
 }
 
-/// What the list stage does: `12,000 of 250,000 profiles handed over in import jobs, about 3:10 left`.
+/// The line of the list stage: `12,000 of 250,000 profiles handed over in import jobs, about 3:10 left`.
 fn list_summary(meter: &Meter) -> Option<String> {
     let (step, _) = meter.list.step()?;
     let (done, total) = (meter.list.done.now(), meter.list.total.now());

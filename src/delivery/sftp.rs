@@ -54,7 +54,7 @@ pub struct SftpSettings {
     pub port: u16,
     /// The account.
     pub username: String,
-    /// What proves who we are.
+    /// The proofs of identity.
     pub authentication: Authentication,
     /// All are read; the first is the one that new keys are added to. A missing file counts as empty.
     pub known_hosts: Vec<PathBuf>,
@@ -72,7 +72,7 @@ pub struct SftpSettings {
     pub loopback_only: bool,
 }
 
-/// What proves who we are, tried in this order: agent, or else key file; then password.
+/// The proofs of identity, tried in this order: agent, or else key file; then password.
 #[derive(Debug, Clone, Default)]
 pub struct Authentication {
     /// Key file, readable by its owner only. With an agent, the `.pub` file beside it names the one identity to use.
@@ -89,13 +89,13 @@ pub struct Authentication {
 /// so that the next session begins with it.
 #[derive(Debug, Clone, Default)]
 pub struct AgentIdentities {
-    /// The agent's socket; `SSH_AUTH_SOCK` if none is given.
+    /// The agent's socket; without one no agent can be asked.
     pub socket: Option<PathBuf>,
     accepted: Arc<Mutex<Option<Vec<u8>>>>,
 }
 
 impl AgentIdentities {
-    /// The agent behind `socket`, or behind `SSH_AUTH_SOCK`.
+    /// The agent behind `socket`, which the caller takes from `SSH_AUTH_SOCK` of its own environment.
     pub fn new(socket: Option<PathBuf>) -> Self {
         Self {
             socket,

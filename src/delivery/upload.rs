@@ -23,7 +23,7 @@ const MAX_BAD_SIZES: u32 = 3;
 /// and each broken attempt may have been taken for a whole file.
 const MAX_BREAKS: u32 = 20;
 
-/// Why a part was not delivered.
+/// The failure of a part's delivery.
 #[derive(Debug, thiserror::Error)]
 pub enum UploadError {
     /// No session.
@@ -34,7 +34,7 @@ pub enum UploadError {
     Part {
         /// Which part.
         part: PartNumber,
-        /// What happened.
+        /// The cause.
         source: SftpError,
     },
     /// The part file here cannot be read.
@@ -44,7 +44,7 @@ pub enum UploadError {
         part: PartNumber,
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
     /// The manifest cannot be written.
@@ -72,7 +72,7 @@ pub enum UploadError {
     },
 }
 
-/// What one try came to.
+/// The outcome of one try.
 #[derive(Debug)]
 pub enum Carried {
     /// The server has the part.
@@ -86,7 +86,7 @@ pub enum Carried {
 /// A part on its way, with its attempts so far.
 #[derive(Debug, Clone)]
 pub struct Task {
-    /// What to send.
+    /// The part to send.
     pub part: Part,
     /// Every attempt so far, in order.
     pub attempts: Vec<Attempt>,
@@ -118,7 +118,7 @@ impl Task {
     }
 }
 
-/// What all couriers of a run share.
+/// The things that all couriers of a run share.
 #[derive(Debug, Clone, Copy)]
 pub struct Route<'a> {
     /// Where to, and how.

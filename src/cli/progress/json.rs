@@ -19,7 +19,7 @@ pub(super) struct Objects {
     last: Option<(Stage, Duration, u64)>,
 }
 
-/// What a run does.
+/// The activity of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 enum Stage {

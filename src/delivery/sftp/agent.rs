@@ -47,17 +47,13 @@ impl AgentIdentities {
     /// Connects to the agent and asks for its identities, the one that was accepted before at the head. One that is of no
     /// kind that is known here is left out.
     pub(super) async fn ask(&self) -> Result<(Agent, Vec<Identity>), keys::Error> {
-        let mut stream = if let Some(socket) = &self.socket {
-            UnixStream::connect(socket).await?
-        } else {
-            let socket =
-                std::env::var_os("SSH_AUTH_SOCK").ok_or(keys::Error::EnvVar("SSH_AUTH_SOCK"))?;
-            let connected = UnixStream::connect(socket).await;
-            connected.map_err(|error| match error.kind() {
-                ErrorKind::NotFound => keys::Error::BadAuthSock,
-                _ => error.into(),
-            })?
-        };
+        let socket = self.socket.as_ref();
+        let socket = socket.ok_or(keys::Error::EnvVar("SSH_AUTH_SOCK"))?;
+        let connected = UnixStream::connect(socket).await;
+        let mut stream = connected.map_err(|error| match error.kind() {
+            ErrorKind::NotFound => keys::Error::BadAuthSock,
+            _ => error.into(),
+        })?;
         let mut identities = listed(&mut stream).await?;
         let before = self.lock().clone();
         identities.sort_by_key(|identity| before.as_ref() != Some(&identity.blob));

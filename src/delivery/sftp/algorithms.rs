@@ -1,4 +1,4 @@
-//! What is offered to the server for the greeting: modern algorithms alone, the fastest first.
+//! Algorithms offered to the server in the key exchange: modern ones only, the fastest first.
 
 use std::borrow::Cow;
 
@@ -62,7 +62,7 @@ const HOST_KEYS: [Algorithm; 6] = [
     },
 ];
 
-/// What to offer. Host keys of a type that `is_known` come first, so that a server with several does not look changed;
+/// The algorithms to offer. Host keys of a type that `is_known` come first, so that a server with several does not look changed;
 /// types are named as known_hosts files do.
 pub(super) fn preferred(is_known: impl Fn(&str) -> bool) -> Preferred {
     let (mut host_keys, rest): (Vec<Algorithm>, Vec<Algorithm>) = HOST_KEYS

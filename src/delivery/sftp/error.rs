@@ -1,4 +1,4 @@
-//! What can go wrong between here and the server, and what follows from it.
+//! Errors between this machine and the server, and what follows from each.
 //!
 //! `Display` is one line and never repeats its source; [`SftpError::hint`] says what to do. Texts of the server stand in an
 //! error only with control characters escaped.
@@ -177,7 +177,7 @@ impl SftpError {
         }
     }
 
-    /// What to do about it, where that is known.
+    /// Advice on the error, where there is any.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::HostKey(error) => return error.hint(),

@@ -11,7 +11,7 @@ use super::known_hosts::{HostNames, KnownHosts, Verdict, pattern_has};
 pub const ED25519: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILLUrOrrMQuPDe8m5TzdBDU7jxRVDLML6xdC7RKmFkVV";
 
-/// What a known_hosts file says of [`ED25519`] as the key of `host`.
+/// The verdict of a known_hosts file on [`ED25519`] as the key of `host`.
 pub fn verdict(text: &[u8], host: &str, port: u16) -> &'static str {
     let mut known = KnownHosts::default();
     known.add_file(Path::new("known_hosts"), text, &HostNames::new(host, port));

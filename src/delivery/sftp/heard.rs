@@ -1,4 +1,4 @@
-//! What the server lets us know of itself outside of any answer: its banner, its host key, the cipher, its last words.
+//! Facts that the server sends outside of any answer: its banner, host key, cipher and last message.
 
 use std::io;
 use std::pin::Pin;
@@ -21,18 +21,18 @@ const LONGEST_LINE: usize = 1024;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Heard(Arc<Mutex<Facts>>);
 
-/// What was heard so far.
+/// The facts so far.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Facts {
     /// Such as `SSH-2.0-AWS_SFTP_1.1`, control characters escaped.
     pub(super) banner: String,
     /// In SSH's wire format; it has signed the key exchange, but who it belongs to is not judged yet.
     pub(super) host_key: Vec<u8>,
-    /// What encrypts the way to the server.
+    /// The cipher of the direction to the server.
     pub(super) cipher: String,
-    /// Why it ended the connection, if it said so.
+    /// The server's reason for the end of the connection, if it gave one.
     pub(super) goodbye: Option<Box<str>>,
-    /// What ended it on our side.
+    /// The error that ended it on our side.
     pub(super) failure: Option<Box<str>>,
 }
 
@@ -42,7 +42,7 @@ impl Facts {
         self.goodbye.is_some() || self.failure.is_some()
     }
 
-    /// Why it has ended.
+    /// The reason for its end.
     pub(super) fn end(self) -> SshError {
         let failure = self.failure.map_or(SshError::Closed, SshError::Other);
         self.goodbye.map_or(failure, SshError::Goodbye)
@@ -50,7 +50,7 @@ impl Facts {
 }
 
 impl Heard {
-    /// What was heard so far.
+    /// The facts so far.
     pub(super) fn facts(&self) -> Facts {
         self.lock().clone()
     }

@@ -12,11 +12,11 @@ pub struct HostKeyFacts {
     pub key_type: String,
     /// Its fingerprint.
     pub fingerprint: HostKeyPin,
-    /// Why it was accepted.
+    /// The reason for its acceptance.
     pub trust: Trust,
 }
 
-/// Why a host key was accepted.
+/// The reason for which a host key was accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trust {
     /// It stands in a known_hosts file.
@@ -35,7 +35,7 @@ pub enum Trust {
     },
 }
 
-/// What was read before the connection, to judge the key that the server will show.
+/// The pins and known_hosts entries that were read before the connection, to judge the key that the server will show.
 pub struct HostKeyCheck<'a> {
     settings: &'a SftpSettings,
     names: HostNames,

@@ -1,4 +1,4 @@
-//! Why the key that a server showed was not accepted, and what to do about it.
+//! Reasons for which a server's host key is not accepted, with the advice for each.
 
 use std::path::PathBuf;
 
@@ -14,17 +14,17 @@ pub struct HostKeyError {
     pub key_type: String,
     /// The key that the server showed.
     pub fingerprint: HostKeyPin,
-    /// What is wrong with it.
+    /// The fault of the key.
     pub reason: HostKeyReason,
 }
 
-/// What is wrong with a host key.
+/// The fault of a host key.
 #[derive(Debug, thiserror::Error)]
 pub enum HostKeyReason {
     /// No known_hosts file names the host.
     #[error("is unknown")]
     Unknown {
-        /// What to add to a known_hosts file.
+        /// The line to add to a known_hosts file.
         line: String,
         /// Where to add it.
         file: Option<PathBuf>,
@@ -59,7 +59,7 @@ pub enum HostKeyReason {
 }
 
 impl HostKeyError {
-    /// What to do; for an unknown key the line to add and where.
+    /// Advice; for an unknown key the line to add and the file.
     pub fn hint(&self) -> Option<String> {
         let fingerprint = self.fingerprint;
         match &self.reason {

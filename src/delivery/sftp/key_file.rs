@@ -104,7 +104,7 @@ impl KeyFile {
         })
     }
 
-    /// What can be told of it.
+    /// Its facts.
     pub(super) fn facts(&self) -> KeyFacts {
         KeyFacts {
             path: self.path.clone(),
@@ -115,7 +115,7 @@ impl KeyFile {
     }
 }
 
-/// What can be told of a key, so that a person recognises it.
+/// The facts by which a person recognises a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyFacts {
     /// The key file; with an agent the file of its public half.
@@ -152,7 +152,7 @@ pub(super) fn read_public(path: &Path) -> Result<Vec<u8>, SftpError> {
     Ok(read_public_file(path)?.1)
 }
 
-/// What can be told of the public key beside (or at) `path`.
+/// The facts of the public key at `path`, or at `path` with `.pub`.
 pub(super) fn public_facts(path: &Path) -> Result<KeyFacts, SftpError> {
     let (path, key) = read_public_file(path)?;
     Ok(KeyFacts {
@@ -268,7 +268,7 @@ fn string(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 mod tests {
     use super::*;
 
-    /// What stands in the clear of an OpenSSH key, made up.
+    /// A made-up cleartext part of an OpenSSH key.
     fn openssh(cipher: &str, key_type: &str) -> String {
         let field = |bytes: &[u8]| {
             let length = u32::try_from(bytes.len()).unwrap().to_be_bytes();

@@ -20,7 +20,7 @@ pub(super) use names::pattern_has;
 
 /// A longer line is skipped: the longest real one, an RSA key of 16,384 bits with names, has 3 KB.
 const MAX_LINE_BYTES: usize = 64 * 1024;
-/// What is read of one file, so that a path such as `/dev/zero` ends.
+/// The most bytes that are read of one file, so that a path such as `/dev/zero` ends.
 const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub(super) struct Entry {
     pub(super) place: (PathBuf, usize),
 }
 
-/// What the files say about one host.
+/// The entries of the files for one host.
 #[derive(Debug, Default)]
 pub(super) struct KnownHosts {
     entries: Vec<Entry>,
@@ -53,7 +53,7 @@ pub(super) struct KnownHosts {
     pub(super) certificate_authorities: usize,
 }
 
-/// What the files say about one key of the host.
+/// The verdict of the files on one key of the host.
 #[derive(Debug)]
 pub(super) enum Verdict<'a> {
     /// The key stands there.

@@ -17,7 +17,7 @@ use crate::base::secret::Secret;
 /// Servers cut the connection after some refused keys (OpenSSH: six).
 const MAX_IDENTITIES: usize = 5;
 
-/// What will be tried, read before the connection so that a bad file needs no server to be found.
+/// The proofs that will be tried, read before the connection so that a bad file is found without a server.
 pub struct Credentials<'a> {
     username: &'a str,
     key: Option<(KeyFile, Arc<PrivateKey>)>,
@@ -27,7 +27,7 @@ pub struct Credentials<'a> {
     password: Option<&'a Secret>,
 }
 
-/// What the server did not take, and what it offers instead.
+/// Authentication methods that the server rejected, and those it still accepts.
 struct Refusals {
     tried: Vec<String>,
     offered: Option<String>,
@@ -248,7 +248,7 @@ fn silent_agent() -> SftpError {
     }
 }
 
-/// What the server offers to log in with, such as `publickey,password`. A server that wants nothing lets us in by that.
+/// Authentication methods that the server offers, such as `publickey,password`. A server that wants none accepts the login at this question.
 pub(super) fn offered(
     connection: &mut Connection,
     username: &str,

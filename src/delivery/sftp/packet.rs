@@ -38,7 +38,7 @@ pub(super) struct Reply {
     pub(super) body: ReplyBody,
 }
 
-/// What a reply says.
+/// The content of a reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ReplyBody {
     /// The protocol's version, to INIT.
@@ -47,13 +47,13 @@ pub(super) enum ReplyBody {
     Status(u32),
     /// A file or a directory is open.
     Handle(Vec<u8>),
-    /// What is known of a file.
+    /// The attributes of a file.
     Attributes(Attributes),
     /// The answer to an extension.
     Extended(Vec<u8>),
 }
 
-/// What a server tells of a file.
+/// The attributes of a file, as the server sends them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Attributes {
     /// Bytes.

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct HostKeyPin([u8; 32]);
 
-/// Why a text is no fingerprint.
+/// The reason for which a text is not a fingerprint.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{text:?} is no SHA-256 host key fingerprint (SHA256: and 43 characters, as `ssh-keygen -lf` prints it)"

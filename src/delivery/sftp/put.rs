@@ -13,10 +13,10 @@ use super::window::{self, SourceFault, Window};
 use super::wire::{Fault, Wire, slices};
 use super::{SftpError, SftpStatus, SshError};
 
-/// What asking for the free space may take: the upload has failed already.
+/// Time limit for the question about free space: the upload has failed already.
 const FREE_SPACE_LIMIT: Duration = Duration::from_secs(2);
 
-/// What an upload is and how long it may stand still.
+/// The upload and its stall limit.
 pub(super) struct Task<'a> {
     pub(super) remote_path: &'a str,
     pub(super) size: u64,

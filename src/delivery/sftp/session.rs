@@ -27,18 +27,18 @@ struct Live {
     connection: Connection,
 }
 
-/// Who answered, for `check`.
+/// Facts of the server, for `check`.
 #[derive(Debug, Clone)]
 pub struct ServerFacts {
     /// The greeting, such as `SSH-2.0-AWS_SFTP_1.1`, control characters escaped.
     pub banner: String,
     /// The key that was accepted.
     pub host_key: HostKeyPin,
-    /// What encrypts the way to the server.
+    /// The cipher of the direction to the server.
     pub cipher: String,
 }
 
-/// What the server says about the size of a file.
+/// The server's answer to the question for a file's size.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RemoteSize {
     /// The file is there with so many bytes.
@@ -49,7 +49,7 @@ pub enum RemoteSize {
     Unreadable(String),
 }
 
-/// What the server says about a directory.
+/// The server's answer to the question for a directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RemoteDirectory {
     /// It is there.
@@ -98,7 +98,7 @@ impl SftpSession {
             .is_none_or(|live| live.connection.is_lost())
     }
 
-    /// Who answered.
+    /// Facts of the server.
     pub fn server(&self) -> &ServerFacts {
         &self.facts
     }

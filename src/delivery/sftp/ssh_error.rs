@@ -1,4 +1,4 @@
-//! What can go wrong with an SSH connection itself, in words for a person.
+//! Errors of an SSH connection itself, in words for a person.
 
 use std::io::ErrorKind;
 
@@ -6,7 +6,7 @@ use russh::AlgorithmKind;
 
 use super::error::printable;
 
-/// Why an SSH connection ended, or never came to be.
+/// The reason for which an SSH connection ended or was never opened.
 #[derive(Debug, thiserror::Error)]
 pub enum SshError {
     /// The server said goodbye in the protocol's own way.
@@ -20,7 +20,7 @@ pub enum SshError {
     NothingInCommon {
         /// Such as `key exchange`.
         kind: &'static str,
-        /// What the server has.
+        /// The algorithms of the server.
         offered: Box<str>,
     },
     /// The server does not do what was asked for.
@@ -34,7 +34,7 @@ pub enum SshError {
     Other(Box<str>),
 }
 
-/// What names an extension and not an algorithm is left out: it stands in the same list.
+/// Names of extensions are left out: they share the list with the algorithms.
 fn algorithms(names: &[String]) -> Vec<&str> {
     let is_extension =
         |name: &&str| name.starts_with("ext-info-") || name.starts_with("kex-strict-");

@@ -26,7 +26,7 @@ pub struct Reached<'a> {
     settings: &'a SftpSettings,
     wire: Wire,
     limit: Limit,
-    /// Who took the connection.
+    /// The address that accepted the connection.
     pub address: SocketAddr,
 }
 
@@ -37,7 +37,7 @@ pub struct Greeted<'a> {
     limit: Limit,
     /// The greeting, such as `SSH-2.0-AWS_SFTP_1.1`, control characters escaped.
     pub banner: String,
-    /// What encrypts the way to the server.
+    /// The cipher of the direction to the server.
     pub cipher: String,
 }
 
@@ -106,7 +106,7 @@ impl<'a> Greeted<'a> {
 }
 
 impl Trusted<'_> {
-    /// What the server offers to log in with, such as `publickey,password`. One that wants nothing lets us in by that.
+    /// Authentication methods that the server offers, such as `publickey,password`. A server that wants none accepts the login at this question.
     pub fn methods(&mut self) -> Result<String, SftpError> {
         let Greeted {
             settings,

@@ -25,7 +25,7 @@ pub(super) struct Subsystem {
     next_id: u32,
 }
 
-/// What [`Subsystem::turn`] came to.
+/// The outcome of [`Subsystem::turn`].
 pub(super) enum Turn {
     /// The connection has taken the request.
     Sent,

@@ -8,7 +8,7 @@ use super::key_file::{self, KeyFile};
 use super::{Authentication, KeyFacts, SftpError};
 use crate::base::secret::Secret;
 
-/// So often a person may mistype the passphrase, as with OpenSSH's `NumberOfPasswordPrompts`.
+/// Number of passphrase prompts, as OpenSSH's `NumberOfPasswordPrompts`.
 const TRIES: u32 = 3;
 
 impl Authentication {

@@ -21,7 +21,7 @@ pub(super) struct Window {
     size: u64,
 }
 
-/// Why the next request could not be made.
+/// The reason for which the next request could not be made.
 #[derive(Debug)]
 pub(super) enum SourceFault {
     /// The source failed.

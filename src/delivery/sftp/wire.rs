@@ -57,7 +57,7 @@ impl From<Duration> for Limit {
     }
 }
 
-/// Why a request got no good answer.
+/// The reason for which a request got no good answer.
 #[derive(Debug)]
 pub(super) enum Fault {
     /// The connection failed.

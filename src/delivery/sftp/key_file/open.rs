@@ -19,7 +19,7 @@ const CIPHER: &str = "DEK-Info: ";
 /// The next command to type for a key that is encrypted in a way which is not known here.
 pub(super) const CONVERT: &str = "convert it: ssh-keygen -p -f KEY";
 
-/// Why there is no key.
+/// The reason for which no key could be read.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Unopened {
     /// The passphrase is another.
@@ -86,7 +86,7 @@ pub(super) fn is_old_pem(text: &str) -> bool {
     text.contains(ENCRYPTED)
 }
 
-/// What such a text is encrypted with, such as `AES-128-CBC`, if that can be undone here.
+/// The cipher of such a text, such as `AES-128-CBC`, if it can be decrypted here.
 pub(super) fn old_cipher(text: &str) -> Result<OldCipher<'_>, &str> {
     let info = text.lines().find_map(|line| line.strip_prefix(CIPHER));
     let (name, iv) = info
@@ -108,7 +108,7 @@ pub(super) struct OldCipher<'a> {
     iv: &'a str,
 }
 
-/// What is encrypted of such a text.
+/// The encrypted bytes of such a text.
 struct OldBody<'a> {
     /// The line that begins the file.
     begin: &'a str,
