@@ -48,6 +48,7 @@ fn put(bencher: Bencher<'_, '_>, window_bytes: usize) {
         window_bytes,
         connect_timeout: Duration::from_secs(10),
         stall_timeout: Duration::from_secs(10),
+        commit_timeout: Duration::from_secs(10),
         loopback_only: true,
     };
     let mut session = SftpSession::connect(&settings, &Interrupt::new()).unwrap();

@@ -41,7 +41,7 @@ pub use host_key_error::{HostKeyError, HostKeyReason};
 pub use key_file::KeyFacts;
 pub use login::Credentials;
 pub use pin::{HostKeyPin, HostKeyPinError};
-pub use session::{RemoteDirectory, RemoteSize, ServerFacts, SftpSession};
+pub use session::{RemoteDirectory, RemoteSize, Removal, ServerFacts, SftpSession};
 pub use ssh_error::SshError;
 pub use steps::{Greeted, Reached, Trusted, resolve};
 
@@ -68,6 +68,8 @@ pub struct SftpSettings {
     pub connect_timeout: Duration,
     /// An upload without one acknowledged byte for this long, or a request without an answer, is given up.
     pub stall_timeout: Duration,
+    /// Limit for the answer to CLOSE, which is the commit: a server on object storage may store the file only then.
+    pub commit_timeout: Duration,
     /// Refuses to dial anything but this machine (tests).
     pub loopback_only: bool,
 }

@@ -6,13 +6,14 @@
 
 use std::fs::File;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use crate::base::interrupt::Interrupt;
 use crate::base::meter::Meter;
 use crate::base::retry::Trouble;
 use crate::base::text::megabytes;
 use crate::delivery::settings::Delivery;
-use crate::delivery::sftp::{RemoteSize, Retry, SftpError, SftpSession};
+use crate::delivery::sftp::{RemoteSize, Removal, Retry, SftpError, SftpSession};
 use crate::delivery::verify;
 use crate::state::manifest::{Attempt, AttemptState, ManifestFile, PartState, StateError};
 use crate::state::part::{Part, PartNumber, UploadedPart, Verification, VerifiedPart};
@@ -22,6 +23,12 @@ const MAX_BAD_SIZES: u32 = 3;
 /// A part whose upload broke so often is given up. Each time bytes were acknowledged, so that `give-up-after` never comes,
 /// and each broken attempt may have been taken for a whole file.
 const MAX_BREAKS: u32 = 20;
+/// A part whose CLOSE was not answered in time so often is given up: each time a whole copy may have reached the server.
+const MAX_UNCONFIRMED: u32 = 3;
+/// The longest look at the files of attempts whose CLOSE was not answered, before the part is sent again.
+const LONGEST_LOOK: Duration = Duration::from_secs(60);
+/// The first wait between two such looks; each next one is twice as long.
+const FIRST_LOOK: Duration = Duration::from_millis(250);
 
 /// The failure of a part's delivery.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +69,16 @@ pub enum UploadError {
         /// The last failure.
         source: SftpError,
     },
+    /// The server has got every byte several times, and never confirmed the file.
+    #[error("part {part} was sent {times} times, and the server never confirmed it")]
+    Unconfirmed {
+        /// Which part.
+        part: PartNumber,
+        /// The number of whole uploads.
+        times: u32,
+        /// The last failure.
+        source: SftpError,
+    },
     /// Nothing moved for too long.
     #[error("gave up after {} without one acknowledged byte", humantime::format_duration(*after))]
     GaveUp {
@@ -93,6 +110,9 @@ pub struct Task {
     bad_sizes: u32,
     refusals: u32,
     breaks: u32,
+    unconfirmed: u32,
+    /// The last CLOSE was not answered: its file may appear yet.
+    may_appear: bool,
 }
 
 impl Task {
@@ -103,12 +123,17 @@ impl Task {
 
     /// A part that an earlier process began to send.
     pub fn resumed(part: Part, attempts: Vec<Attempt>) -> Self {
+        let may_appear = attempts
+            .iter()
+            .any(|attempt| attempt.state == AttemptState::Unconfirmed);
         Self {
             part,
             attempts,
             bad_sizes: 0,
             refusals: 0,
             breaks: 0,
+            unconfirmed: 0,
+            may_appear,
         }
     }
 
@@ -178,10 +203,15 @@ impl<'a> Courier<'a> {
         }
     }
 
-    /// Removes the remote files of broken attempts of `task`; what cannot be removed stays `Broken` in the manifest.
-    /// This goes on after a first signal: a cut file must not stay where it may be taken for a whole one.
+    /// Removes the remote files of broken and unconfirmed attempts of `task`; what cannot be removed keeps its state in the
+    /// manifest. This goes on after a first signal: a cut file must not stay where it may be taken for a whole one.
     pub fn clean_up(&mut self, task: &mut Task) -> Result<(), UploadError> {
-        self.remove(task, |attempt| attempt.state == AttemptState::Broken)
+        self.remove(task, |attempt| {
+            matches!(
+                attempt.state,
+                AttemptState::Broken | AttemptState::Unconfirmed
+            )
+        })
     }
 
     /// Removes whatever the broken attempts of a delivered part left, also where nothing was found before: a server may
@@ -207,7 +237,12 @@ impl<'a> Courier<'a> {
                 .connect_until(&unhurried)
                 .and_then(|session| session.remove(&path))
             {
-                Ok(()) => self.note_attempt(task, index, AttemptState::Removed)?,
+                // The file of a CLOSE that was not answered may appear later: that it is not there says nothing.
+                Ok(Removal::NotThere)
+                    if task.attempts[index].state == AttemptState::Unconfirmed => {}
+                Ok(Removal::Removed | Removal::NotThere) => {
+                    self.note_attempt(task, index, AttemptState::Removed)?;
+                }
                 Err(error) => {
                     tracing::warn!(part = %task.part.number, "cannot remove a broken attempt: {error}");
                     if !matches!(error, SftpError::Refused { .. }) {
@@ -241,34 +276,56 @@ impl<'a> Courier<'a> {
         left
     }
 
-    /// Looks after the last attempt of an earlier try or an earlier process. `Some` when it turns out to be whole.
+    /// Looks after the attempts of earlier tries or of an earlier process. `Some` when one turns out to be whole.
     fn settle(&mut self, task: &mut Task) -> Result<Option<UploadedPart>, SftpError> {
-        let Some(last) = task.attempts.last().cloned() else {
-            self.connect()?;
-            return Ok(None);
-        };
-        let index = task.attempts.len() - 1;
-        let session = self.connect()?;
-        let whole = match last.state {
-            AttemptState::Closed => true,
-            AttemptState::Begun => {
-                session.size_of(&last.remote_path)? == RemoteSize::Bytes(task.part.bytes)
-            }
-            AttemptState::Broken | AttemptState::Removed => false,
-        };
-        if whole {
+        self.connect()?;
+        if let Some(index) = self.look_for_whole(task)? {
             task.attempts[index].state = AttemptState::Closed;
-            return Ok(Some(uploaded(task, &last)));
+            task.may_appear = false;
+            return Ok(Some(uploaded(task, &task.attempts[index])));
         }
-        if last.state == AttemptState::Begun {
-            task.attempts[index].state = AttemptState::Broken;
-        }
-        match self.clean_up(task) {
-            Ok(()) => Ok(None),
-            Err(error) => {
-                tracing::warn!("{error}");
-                Ok(None)
+        task.may_appear = false;
+        for attempt in &mut task.attempts {
+            if attempt.state == AttemptState::Begun {
+                attempt.state = AttemptState::Broken;
             }
+        }
+        if let Err(error) = self.clean_up(task) {
+            tracing::warn!("{error}");
+        }
+        Ok(None)
+    }
+
+    /// The index of an attempt whose file is whole. Where the last CLOSE was not answered the file may appear a while later,
+    /// so this looks again for as long as the answer might have taken, [`LONGEST_LOOK`] at most.
+    fn look_for_whole(&mut self, task: &Task) -> Result<Option<usize>, SftpError> {
+        let limit = self.route.delivery.sftp.commit_timeout.min(LONGEST_LOOK);
+        let begun = Instant::now();
+        let mut wait = FIRST_LOOK;
+        loop {
+            let mut may_look = true;
+            for (index, attempt) in task.attempts.iter().enumerate().rev() {
+                let is_open = match attempt.state {
+                    AttemptState::Closed => return Ok(Some(index)),
+                    AttemptState::Begun | AttemptState::Unconfirmed => true,
+                    AttemptState::Broken | AttemptState::Removed => false,
+                };
+                if !is_open {
+                    continue;
+                }
+                match self.connect()?.size_of(&attempt.remote_path)? {
+                    RemoteSize::Bytes(bytes) if bytes == task.part.bytes => return Ok(Some(index)),
+                    RemoteSize::Bytes(_) | RemoteSize::Gone => {}
+                    RemoteSize::Unreadable(_) => may_look = false,
+                }
+            }
+            if !task.may_appear || !may_look || begun.elapsed() >= limit {
+                return Ok(None);
+            }
+            if !self.route.interrupt.sleep(wait.min(limit)) {
+                return Ok(None);
+            }
+            wait *= 2;
         }
     }
 
@@ -303,10 +360,15 @@ impl<'a> Courier<'a> {
         if let Err(error) = sent {
             meter.bytes_acknowledged.take_back(acknowledged);
             self.session = None;
-            task.breaks += 1;
-            match error {
-                // The file may be whole: the attempt stays `Begun`, to be looked at.
-                SftpError::CommitUnknown { .. } => {}
+            // A break before the first acknowledged byte is trouble, and `give-up-after` ends it.
+            task.breaks += u32::from(acknowledged > 0);
+            match &error {
+                SftpError::CommitUnknown { source, .. } => {
+                    let in_vain = matches!(**source, SftpError::TimedOut { .. });
+                    task.unconfirmed += u32::from(in_vain);
+                    task.may_appear = true;
+                    self.note_attempt(task, index, AttemptState::Unconfirmed)?;
+                }
                 SftpError::OpenRefused { .. } => {
                     self.note_attempt(task, index, AttemptState::Removed)?;
                 }
@@ -345,8 +407,10 @@ impl<'a> Courier<'a> {
             .meter
             .bytes_acknowledged
             .take_back(task.part.bytes);
-        let index = task.attempts.len() - 1;
-        self.note_attempt(task, index, AttemptState::Broken)?;
+        let of_this = |attempt: &Attempt| attempt.number == uploaded.attempt;
+        if let Some(index) = task.attempts.iter().position(of_this) {
+            self.note_attempt(task, index, AttemptState::Broken)?;
+        }
         task.bad_sizes += 1;
         if task.bad_sizes < MAX_BAD_SIZES {
             return self.carry(task);
@@ -361,7 +425,7 @@ impl<'a> Courier<'a> {
     /// Sorts a failure: worth another try, or not.
     fn failed(&mut self, task: &mut Task, error: SftpError) -> Result<Carried, UploadError> {
         let again = match error.retry() {
-            Retry::UntilGivenUp => task.breaks < MAX_BREAKS,
+            Retry::UntilGivenUp => task.breaks < MAX_BREAKS && task.unconfirmed < MAX_UNCONFIRMED,
             Retry::Once => {
                 task.refusals += 1;
                 task.refusals == 1
@@ -374,6 +438,13 @@ impl<'a> Courier<'a> {
         }
         let part = task.part.number;
         Err(match error.retry() {
+            Retry::UntilGivenUp if task.unconfirmed >= MAX_UNCONFIRMED => {
+                UploadError::Unconfirmed {
+                    part,
+                    times: task.unconfirmed,
+                    source: error,
+                }
+            }
             Retry::UntilGivenUp => UploadError::Broke {
                 part,
                 bytes: task.part.bytes,

@@ -63,6 +63,7 @@ pub(super) fn delivery(
         window_bytes: usize::try_from(section.window.0).unwrap_or(usize::MAX),
         connect_timeout: section.connect_timeout.0,
         stall_timeout: section.stall_timeout.0,
+        commit_timeout: section.commit_timeout.0,
         loopback_only: environment.loopback_only(),
     };
     let retry = retry_policy(file);

@@ -249,6 +249,8 @@ pub struct SftpSection {
     pub connect_timeout: Span,
     /// The longest time without an acknowledged byte.
     pub stall_timeout: Span,
+    /// Limit for the answer to CLOSE.
+    pub commit_timeout: Span,
 }
 
 impl Default for SftpSection {
@@ -271,6 +273,7 @@ impl Default for SftpSection {
             window: ByteCount(4_000_000),
             connect_timeout: Span::from_secs(15),
             stall_timeout: Span::from_secs(60),
+            commit_timeout: Span::from_secs(300),
         }
     }
 }

@@ -72,9 +72,7 @@ pub(super) fn begin(
     match resume::beginning(state, &identity)? {
         Beginning::New(last) => {
             let mut begun = new_run(job, identity, options, state)?;
-            begun.leftovers = last
-                .map(|last| resume::leftovers(&last))
-                .unwrap_or_default();
+            begun.leftovers = last.map(|last| last.leftovers()).unwrap_or_default();
             Ok(begun)
         }
         Beginning::Instead { of, because } => {
@@ -245,7 +243,7 @@ impl Begun {
             of.run_id,
             count(delivered, "part")
         ));
-        self.leftovers = resume::leftovers(&of);
+        self.leftovers = of.leftovers();
         Ok(resume::supersede(state, of)?)
     }
 }

@@ -38,7 +38,10 @@ fn leaves_a_server(error: &UploadError) -> bool {
     match error {
         UploadError::Connect(_) | UploadError::GaveUp { .. } => false,
         UploadError::Part { source, .. } => !source.is_authentication(),
-        UploadError::Broke { .. } | UploadError::LocalPart { .. } | UploadError::State(_) => true,
+        UploadError::Broke { .. }
+        | UploadError::Unconfirmed { .. }
+        | UploadError::LocalPart { .. }
+        | UploadError::State(_) => true,
     }
 }
 

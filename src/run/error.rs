@@ -215,7 +215,9 @@ fn upload_exit_code(error: &UploadError) -> ExitCode {
         UploadError::Connect(error) | UploadError::Part { source: error, .. } => {
             sftp_exit_code(error)
         }
-        UploadError::Broke { .. } | UploadError::GaveUp { .. } => ExitCode::Transfer,
+        UploadError::Broke { .. }
+        | UploadError::Unconfirmed { .. }
+        | UploadError::GaveUp { .. } => ExitCode::Transfer,
     }
 }
 

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::state::codes::{RejectionReason, RepairCode};
 use crate::state::directory::RunDirectory;
-use crate::state::manifest::{AttemptState, ListRecord, RunManifest, RunStatus};
+use crate::state::manifest::{ListRecord, RunManifest, RunStatus};
 use crate::state::part::{PartNumber, Verification};
 use crate::state::shard::RunGroup;
 
@@ -163,7 +163,7 @@ impl RunReport {
                 run_group: shard.run_group.clone(),
                 files: shard.files.clone(),
             }),
-            leftovers: leftovers(manifest),
+            leftovers: manifest.leftovers(),
             warnings: circumstances.warnings,
             seconds: circumstances.seconds,
         }
@@ -183,8 +183,7 @@ fn parts(manifest: &RunManifest) -> Vec<PartReport> {
     let part = |part: &crate::state::manifest::PartRecord| PartReport {
         number: part.number,
         remote_path: part
-            .attempts
-            .last()
+            .decisive_attempt()
             .map(|attempt| attempt.remote_path.clone()),
         rows: part.rows,
         bytes: part.bytes,
@@ -193,14 +192,6 @@ fn parts(manifest: &RunManifest) -> Vec<PartReport> {
         verification: part.verification,
     };
     manifest.parts.iter().map(part).collect()
-}
-
-fn leftovers(manifest: &RunManifest) -> Vec<String> {
-    let attempts = manifest.parts.iter().flat_map(|part| &part.attempts);
-    attempts
-        .filter(|attempt| attempt.state == AttemptState::Broken)
-        .map(|attempt| attempt.remote_path.clone())
-        .collect()
 }
 
 pub use crate::base::text::{count, grouped, megabytes};

@@ -11,8 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::source::audience::SourceFingerprint;
 use crate::state::directory::{JobDirectory, RunDirectory};
 use crate::state::manifest::{
-    Attempt, AttemptState, PartRecord, RunManifest, RunStatus, StateError, read_manifest,
-    replace_file, to_json,
+    Attempt, PartRecord, RunManifest, RunStatus, StateError, read_manifest, replace_file, to_json,
 };
 use crate::state::part::{Part, hex};
 use crate::state::shard::ShardRecord;
@@ -240,15 +239,6 @@ pub fn supersede(state: &JobDirectory, mut manifest: RunManifest) -> Result<(), 
         }
     }
     Ok(())
-}
-
-/// The remote files of attempts that were begun and never ended well: a later run tries again to remove them.
-pub fn leftovers(manifest: &RunManifest) -> Vec<String> {
-    let attempts = manifest.parts.iter().flat_map(|part| &part.attempts);
-    attempts
-        .filter(|attempt| matches!(attempt.state, AttemptState::Begun | AttemptState::Broken))
-        .map(|attempt| attempt.remote_path.clone())
-        .collect()
 }
 
 #[cfg(test)]

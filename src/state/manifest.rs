@@ -101,6 +101,18 @@ pub enum AttemptState {
     Broken,
     /// It broke, and its file is not there any more.
     Removed,
+    /// Every byte was sent, and CLOSE was never answered: the file may be whole, or appear later.
+    Unconfirmed,
+}
+
+impl AttemptState {
+    /// Whether a file that is not wanted may be left of the attempt.
+    pub fn may_be_there(self) -> bool {
+        match self {
+            Self::Begun | Self::Broken | Self::Unconfirmed => true,
+            Self::Closed | Self::Removed => false,
+        }
+    }
 }
 
 /// One attempt to send a part.
@@ -136,6 +148,13 @@ pub struct PartRecord {
 }
 
 impl PartRecord {
+    /// The attempt that the server has closed, or else the last one.
+    pub fn decisive_attempt(&self) -> Option<&Attempt> {
+        let closed = |attempt: &&Attempt| attempt.state == AttemptState::Closed;
+        let last_closed = self.attempts.iter().rev().find(closed);
+        last_closed.or(self.attempts.last())
+    }
+
     /// The record of a part that was just closed.
     pub fn written(part: &Part) -> Self {
         let file_name = part
@@ -238,6 +257,18 @@ pub struct RunManifest {
 }
 
 impl RunManifest {
+    /// The remote files of attempts that did not end well and may still be there, those of the sentinel too. A later run
+    /// tries again to remove them.
+    pub fn leftovers(&self) -> Vec<String> {
+        let sentinel = self.sentinel.as_ref().and_then(|it| it.part.as_ref());
+        let attempts = self.parts.iter().chain(sentinel);
+        attempts
+            .flat_map(|part| &part.attempts)
+            .filter(|attempt| attempt.state.may_be_there())
+            .map(|attempt| attempt.remote_path.clone())
+            .collect()
+    }
+
     /// Whether it is of one of several processes, and the list waits for the others.
     pub fn is_shard(&self) -> bool {
         self.shard.as_ref().is_some_and(|it| it.number.is_some())

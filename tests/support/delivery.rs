@@ -47,6 +47,7 @@ pub struct JobOptions {
     pub give_up_after: &'static str,
     pub first: &'static str,
     pub stall_timeout: &'static str,
+    pub commit_timeout: &'static str,
     /// More lines of `[sftp]`.
     pub sftp: String,
     /// More lines of `[parts]`.
@@ -63,6 +64,7 @@ impl Default for JobOptions {
             give_up_after: "20s",
             first: "10ms",
             stall_timeout: "2s",
+            commit_timeout: "2s",
             sftp: String::new(),
             parts: "keep-parts = true".into(),
         }
@@ -126,7 +128,7 @@ impl Workspace {
             "name = \"{JOB}\"\n[audience]\nfiles = [\"{}\"]\n[columns]\n{}\n\
              [parts]\nmax-rows = {}\n{}\n\
              [sftp]\nhost = \"127.0.0.1\"\nport = {}\nusername = \"{}\"\nprivate-key = \"{}\"\n{}\n\
-             directory = \"{}\"\nsessions = {}\nstall-timeout = \"{}\"\n{}\n\
+             directory = \"{}\"\nsessions = {}\nstall-timeout = \"{}\"\ncommit-timeout = \"{}\"\n{}\n\
              [retry]\nfirst = \"{}\"\nmax = \"300ms\"\ngive-up-after = \"{}\"\n",
             options.file,
             options.columns,
@@ -139,6 +141,7 @@ impl Workspace {
             target.directory,
             options.sessions,
             options.stall_timeout,
+            options.commit_timeout,
             options.sftp,
             options.first,
             options.give_up_after,

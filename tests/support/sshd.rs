@@ -190,6 +190,7 @@ impl Sshd {
             window_bytes: 4 << 20,
             connect_timeout: Duration::from_secs(10),
             stall_timeout: Duration::from_secs(10),
+            commit_timeout: Duration::from_secs(10),
             loopback_only: true,
         }
     }

@@ -40,6 +40,11 @@ pub enum Fault {
     },
     /// CLOSE: permission denied, and nothing is stored.
     RefuseClose,
+    /// CLOSE takes `time`; the object appears at its end, whether the client still waits or not.
+    SlowClose {
+        /// From the request to the stored object.
+        time: Duration,
+    },
     /// The object is taken away right after CLOSE, before the answer ([`Sandbox::collected`](super::Sandbox::collected)).
     Collect,
     /// STAT or LSTAT of an object: permission denied, as with a write-only role.
@@ -266,7 +271,7 @@ fn fits(fault: Fault, chance: Chance, written: u64) -> bool {
         (Fault::RefuseConnection, Chance::Connection)
         | (Fault::RefuseLogin, Chance::Login)
         | (Fault::RefuseOpen, Chance::Open)
-        | (Fault::RefuseClose, Chance::Close)
+        | (Fault::RefuseClose | Fault::SlowClose { .. }, Chance::Close)
         | (Fault::CutAtClose | Fault::Collect, Chance::Stored)
         | (Fault::DenyStat | Fault::WrongSize { .. }, Chance::Stat)
         | (Fault::DenyRemove, Chance::Remove) => true,

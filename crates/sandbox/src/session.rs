@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::fs::ReadDir;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use russh_sftp::protocol::{FileAttributes, Handle, StatusCode};
 use russh_sftp::server::StatusReply;
@@ -157,10 +158,14 @@ impl Session {
         }
     }
 
-    fn close_upload(&mut self, upload: Upload) -> Result<(), StatusReply> {
-        if self.shared.strike(Chance::Close).is_some() {
-            upload.discard();
-            return Err(self.refuse("close", StatusCode::PermissionDenied, "a fault"));
+    async fn close_upload(&mut self, upload: Upload) -> Result<(), StatusReply> {
+        match self.shared.strike(Chance::Close) {
+            None => {}
+            Some(Fault::SlowClose { time }) => return commit_later(upload, time).await,
+            Some(_) => {
+                upload.discard();
+                return Err(self.refuse("close", StatusCode::PermissionDenied, "a fault"));
+            }
         }
         if upload.is_refused() {
             drop(upload);
@@ -181,6 +186,18 @@ impl Session {
             None => {}
         }
         Ok(())
+    }
+}
+
+/// Stores the object after `time`, also when the client does not wait for it.
+async fn commit_later(upload: Upload, time: Duration) -> Result<(), StatusReply> {
+    let stored = tokio::spawn(async move {
+        tokio::time::sleep(time).await;
+        upload.commit()
+    });
+    match stored.await {
+        Ok(stored) => stored.map(drop).map_err(io_status),
+        Err(_) => Err(StatusCode::Failure.into()),
     }
 }
 

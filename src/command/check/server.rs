@@ -223,7 +223,7 @@ fn put_and_remove(path: &str, session: &mut SftpSession, findings: &mut Findings
         Name::Probe,
         removed.map_err(Error::from),
         |removed| match removed {
-            Ok(()) => format!("{path} was put there and removed").into(),
+            Ok(_) => format!("{path} was put there and removed").into(),
             Err(error) => Outcome {
                 detail: format!("{path} was put there"),
                 notes: vec![format!("it stays there, empty: {error}")],

@@ -16,12 +16,13 @@ use super::{SftpError, SftpStatus, SshError};
 /// Time limit for the question about free space: the upload has failed already.
 const FREE_SPACE_LIMIT: Duration = Duration::from_secs(2);
 
-/// The upload and its stall limit.
+/// The upload and its limits.
 pub(super) struct Task<'a> {
     pub(super) remote_path: &'a str,
     pub(super) size: u64,
     pub(super) window_bytes: usize,
     pub(super) stall_timeout: Duration,
+    pub(super) commit_timeout: Duration,
 }
 
 /// Sends `source` and commits it. After an error nothing more may be asked of the connection.
@@ -188,7 +189,7 @@ impl<'a> Upload<'a> {
             ..
         } = self;
         let asked = subsystem.ask(|id| packet::close(id, &handle));
-        let fault = match wire.drive(task.stall_timeout, asked) {
+        let fault = match wire.drive(task.commit_timeout, asked) {
             Ok(ReplyBody::Status(0)) => return Ok(()),
             Ok(ReplyBody::Status(status)) => {
                 return Err(SftpError::Refused {

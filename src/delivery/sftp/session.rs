@@ -20,6 +20,7 @@ pub struct SftpSession {
     server: String,
     window_bytes: usize,
     stall_timeout: Duration,
+    commit_timeout: Duration,
 }
 
 struct Live {
@@ -47,6 +48,15 @@ pub enum RemoteSize {
     Gone,
     /// The server does not tell, and why.
     Unreadable(String),
+}
+
+/// The outcome of removing a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Removal {
+    /// The server has removed it.
+    Removed,
+    /// There is no such file: never was, was collected, or is not visible yet.
+    NotThere,
 }
 
 /// The server's answer to the question for a directory.
@@ -88,6 +98,7 @@ impl SftpSession {
             }),
             window_bytes: settings.window_bytes,
             stall_timeout: settings.stall_timeout,
+            commit_timeout: settings.commit_timeout,
         }
     }
 
@@ -119,6 +130,7 @@ impl SftpSession {
             size,
             window_bytes: self.window_bytes,
             stall_timeout: self.stall_timeout,
+            commit_timeout: self.commit_timeout,
         };
         put::put(
             &live.connection.wire,
@@ -144,11 +156,11 @@ impl SftpSession {
         })
     }
 
-    /// Removes a file; one that is not there counts as removed.
-    pub fn remove(&mut self, remote_path: &str) -> Result<(), SftpError> {
+    /// Removes a file, and tells whether there was one.
+    pub fn remove(&mut self, remote_path: &str) -> Result<Removal, SftpError> {
         match self.ask("remove", remote_path, |id| packet::remove(id, remote_path))? {
-            ReplyBody::Status(0) => Ok(()),
-            ReplyBody::Status(status) if is_gone(status) => Ok(()),
+            ReplyBody::Status(0) => Ok(Removal::Removed),
+            ReplyBody::Status(status) if is_gone(status) => Ok(Removal::NotThere),
             other => Err(SftpError::Refused {
                 server: self.server.clone(),
                 doing: format!("remove {remote_path}"),

@@ -161,6 +161,10 @@ fn of_upload(error: &UploadError) -> Option<String> {
             "run the same command again to go on; where the link never holds long enough for one part, lower max-bytes in [parts]"
                 .to_owned(),
         ),
+        UploadError::Unconfirmed { .. } => Some(
+            "raise commit-timeout in [sftp]; if the server stays so slow, ask Klaviyo's support whether the files that report.json names under leftovers were imported"
+                .to_owned(),
+        ),
         _ => None,
     }
 }

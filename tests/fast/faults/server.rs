@@ -81,6 +81,56 @@ fn a_part_whose_close_was_not_answered_is_sent_again_when_nobody_may_look() {
     );
 }
 
+/// A CLOSE that takes `seconds`, and the limit for its answer.
+fn slow_close(seconds: u64, times: u32, commit_timeout: &'static str) -> Scene {
+    let options = JobOptions {
+        commit_timeout,
+        stall_timeout: "1s",
+        ..JobOptions::default()
+    };
+    let slow = Fault::SlowClose {
+        time: Duration::from_secs(seconds),
+    };
+    Scene::new(ROWS, &options, Faults::none().times(slow, times))
+}
+
+#[test]
+fn a_close_that_is_slower_than_the_stall_limit_is_waited_for() {
+    let scene = slow_close(3, 1, "20s");
+    let report = scene.assert_delivered(&scene.run());
+    assert_eq!(
+        (attempts(&report), words(&report)),
+        (vec![1], vec!["verified"])
+    );
+    assert_eq!(scene.opened(), 1, "it was sent twice");
+}
+
+#[test]
+fn a_file_that_appears_after_its_close_was_given_up_is_adopted() {
+    let scene = slow_close(4, 1, "3s");
+    let report = scene.assert_delivered(&scene.run());
+    assert_eq!(
+        (attempts(&report), words(&report)),
+        (vec![1], vec!["verified"])
+    );
+    assert_eq!(scene.opened(), 1, "it was sent twice");
+    assert!(report.leftovers.is_empty(), "{:?}", report.leftovers);
+}
+
+#[test]
+fn a_server_that_never_confirms_gets_three_copies_and_each_is_named() {
+    let scene = slow_close(60, u32::MAX, "1s");
+    let outcome = scene.run();
+    outcome.assert_code(14);
+    outcome.assert_says(&[
+        "part 0001 was sent 3 times, and the server never confirmed it",
+        "raise commit-timeout",
+    ]);
+    assert_eq!(scene.opened(), 3);
+    let left = outcome.report().leftovers;
+    assert_eq!(left.len(), 3, "{left:?}");
+}
+
 #[test]
 fn a_server_that_stalls_is_left_after_the_limit() {
     let stall = Fault::StallAfter {

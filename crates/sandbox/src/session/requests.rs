@@ -113,7 +113,7 @@ impl Handler for Session {
     async fn close(&mut self, id: u32, handle: String) -> Result<Status, StatusReply> {
         self.check_line()?;
         match self.handles.remove(&handle) {
-            Some(Open::Upload(upload)) => self.close_upload(upload)?,
+            Some(Open::Upload(upload)) => self.close_upload(upload).await?,
             Some(Open::Root(_) | Open::Folder(_)) => {}
             None => return Err(self.refuse("close", StatusCode::Failure, "no such handle")),
         }
