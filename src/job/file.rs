@@ -12,7 +12,7 @@ pub use crate::klaviyo::settings::{Attach, Deliver, MaxRemovals, Mirror};
 pub use crate::pipeline::settings::{Duplicates, MaxRejected, OnInvalid, Unlisted};
 use crate::source::query::Parameter;
 
-/// A whole job file. Every field's default is the one in the README's table of keys.
+/// A whole job file. Every field's default is the one in the tables of docs/job-file.md.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct JobFile {

@@ -377,9 +377,9 @@ fn a_job_file_that_is_none_is_an_error_as_anywhere() {
 }
 
 #[test]
-fn the_example_of_the_readme_is_what_is_printed() {
-    let readme = include_str!("../../README.md");
-    let block = readme.split("$ klaviyo-export check vip.toml\n").nth(1);
+fn the_example_of_the_documentation_is_what_is_printed() {
+    let commands = include_str!("../../docs/commands.md");
+    let block = commands.split("$ klaviyo-export check vip.toml\n").nth(1);
     let told = block.unwrap().split("```").next().unwrap();
     let rows = include_str!("../../fixtures/audiences/customers.csv");
     let workspace = Workspace::with(&[("customers.csv", rows)]);

@@ -1,4 +1,4 @@
-//! The README says what the program does: codes, keys and their defaults, flags, messages and examples.
+//! README.md and the pages of docs/ agree with the program: codes, keys and their defaults, flags, messages, examples, links.
 #![expect(
     clippy::unwrap_used,
     reason = "in a test crate, a panic is the failure"
@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
 
 use clap::{CommandFactory as _, Parser as _};
 use klaviyo_export::base::exit_code::ExitCode;
@@ -18,7 +19,22 @@ use klaviyo_export::state::codes::{RejectionReason, RepairCode};
 use klaviyo_export::state::part::Verification;
 use serde_json::Value;
 
-const README: &str = include_str!("../../README.md");
+/// Every page for users, by its path in the repository: README.md and docs/*.md.
+static PAGES: LazyLock<BTreeMap<String, String>> = LazyLock::new(|| {
+    let mut paths = vec!["README.md".to_owned()];
+    for entry in fs::read_dir(root().join("docs")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        if name.ends_with(".md") {
+            paths.push(format!("docs/{name}"));
+        }
+    }
+    let with_text = |path: String| {
+        let text = fs::read_to_string(root().join(&path)).unwrap();
+        (path, text)
+    };
+    paths.into_iter().map(with_text).collect()
+});
+
 const SERVICE: &str = include_str!("../../packaging/klaviyo-export@.service");
 const TIMER: &str = include_str!("../../packaging/klaviyo-export@.timer");
 const CRON: &str = include_str!("../../packaging/klaviyo-export.cron");
@@ -33,12 +49,21 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The text below a heading, up to the next one of its level or above.
-fn section(heading: &str) -> &'static str {
-    let start = README
+/// The text of one page of docs/.
+fn page(name: &str) -> &'static str {
+    let path = format!("docs/{name}.md");
+    PAGES
+        .get(&path)
+        .unwrap_or_else(|| panic!("there is no {path}"))
+}
+
+/// The text of a page below a heading, up to the next one of its level or above.
+fn section(name: &str, heading: &str) -> &'static str {
+    let page = page(name);
+    let start = page
         .find(&format!("\n{heading}\n"))
-        .unwrap_or_else(|| panic!("the README has no heading {heading}"));
-    let text = &README[start + heading.len() + 2..];
+        .unwrap_or_else(|| panic!("docs/{name}.md has no heading {heading}"));
+    let text = &page[start + heading.len() + 2..];
     let level = heading.chars().take_while(|c| *c == '#').count();
     let ends = (1..=level).filter_map(|level| text.find(&format!("\n{} ", "#".repeat(level))));
     &text[..ends.min().unwrap_or(text.len())]
@@ -72,10 +97,17 @@ fn first_cells(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// The fenced blocks in `language`, each with the line before it.
+/// The fenced blocks in `language` of every page, each with the line before it.
 fn blocks(language: &str) -> Vec<(&'static str, String)> {
+    PAGES
+        .values()
+        .flat_map(|page| blocks_of(page, language))
+        .collect()
+}
+
+fn blocks_of<'a>(page: &'a str, language: &str) -> Vec<(&'a str, String)> {
     let mut blocks = Vec::new();
-    let mut lines = README.lines();
+    let mut lines = page.lines();
     let mut before = "";
     while let Some(line) = lines.next() {
         if let Some(found) = line.trim_start().strip_prefix("```") {
@@ -109,7 +141,7 @@ fn parse_job(fragment: &str) -> JobFile {
 
 #[test]
 fn exit_codes_are_those_of_the_program() {
-    let told: Vec<_> = rows(section("## Exit codes"))
+    let told: Vec<_> = rows(section("operations", "## Exit codes"))
         .into_iter()
         .map(|row| (row[0].parse::<u8>().unwrap(), row[1].clone()))
         .collect();
@@ -118,10 +150,9 @@ fn exit_codes_are_those_of_the_program() {
         .map(|code| (code.number(), code.meaning().to_owned()))
         .collect();
     assert_eq!(told, known);
-    let troubles = section("## When something goes wrong");
-    let headings: String = troubles
+    let headings: String = page("messages")
         .lines()
-        .filter(|line| line.starts_with("###"))
+        .filter(|line| line.starts_with("##"))
         .collect();
     for (number, _) in known.iter().filter(|(number, _)| *number > 1) {
         let mut words = headings.split(|c: char| !c.is_ascii_digit());
@@ -171,10 +202,10 @@ fn keys_and_defaults_are_those_of_a_job_file() {
         "state",
     ] {
         let heading = match name {
-            "" => "### Top level".to_owned(),
-            name => format!("### `[{name}]`"),
+            "" => "## Top level".to_owned(),
+            name => format!("## `[{name}]`"),
         };
-        for row in rows(section(&heading)) {
+        for row in rows(section("job-file", &heading)) {
             let place = (name.to_owned(), row[0].trim_matches('`').to_owned());
             let default = known
                 .get(&place)
@@ -185,7 +216,7 @@ fn keys_and_defaults_are_those_of_a_job_file() {
     }
     let all: BTreeSet<_> = known.into_keys().collect();
     assert_eq!(told, all);
-    assert!(README.contains("### `[columns]`"));
+    assert!(page("job-file").contains("\n## `[columns]`\n"));
 }
 
 /// A default in backticks is what the program takes when the key is left out; one in words stands for none.
@@ -223,7 +254,8 @@ fn job_files_in_it_are_job_files() {
 
 #[test]
 fn every_command_and_flag_is_told() {
-    let told: BTreeSet<&str> = README
+    let commands = page("commands");
+    let told: BTreeSet<&str> = commands
         .split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'))
         .collect();
     for command in Cli::command().get_subcommands() {
@@ -239,8 +271,10 @@ fn every_command_and_flag_is_told() {
         .filter_map(clap::Arg::get_long)
         .map(str::to_owned)
         .collect();
-    let tables = section("## Send a file: `send`");
-    for row in rows(tables).iter().filter(|row| row[0].starts_with("`--")) {
+    for row in rows(commands)
+        .iter()
+        .filter(|row| row[0].starts_with("`--"))
+    {
         let flag = quoted(&row[0])[0].trim_start_matches('-');
         let flag = flag.split(' ').next().unwrap_or_default();
         assert!(flags.contains(flag), "--{flag} is no flag");
@@ -249,12 +283,12 @@ fn every_command_and_flag_is_told() {
 
 #[test]
 fn codes_of_rejections_repairs_and_verification_are_told() {
-    let codes = first_cells(section("## Rejections and repairs"));
+    let codes = first_cells(section("columns-and-values", "## Rejections and repairs"));
     let rejections = RejectionReason::ALL.iter().map(|reason| reason.code());
     let repairs = RepairCode::ALL.iter().map(|code| code.code());
     let known: Vec<&str> = rejections.chain(repairs).collect();
     assert_eq!(codes, known);
-    let told = first_cells(section("## Parts and delivery"));
+    let told = first_cells(section("delivery", "## Parts and uploads"));
     let known = [
         Verification::Verified,
         Verification::Collected,
@@ -266,7 +300,7 @@ fn codes_of_rejections_repairs_and_verification_are_told() {
 
 #[test]
 fn headers_are_klaviyo_s_with_how_sure_they_are() {
-    let told: BTreeMap<String, String> = rows(section("## Columns"))
+    let told: BTreeMap<String, String> = rows(section("columns-and-values", "## Columns"))
         .into_iter()
         .map(|row| (row[0].trim_matches('`').to_owned(), row[2].clone()))
         .collect();
@@ -307,7 +341,7 @@ fn source_text() -> String {
 #[test]
 fn messages_are_those_of_the_program() {
     let source = source_text();
-    let messages = first_cells(section("## When something goes wrong"));
+    let messages = first_cells(page("messages"));
     assert!(messages.len() > 60);
     for message in messages {
         for piece in message.split('…').map(str::trim) {
@@ -363,8 +397,8 @@ fn without_braces(text: &str) -> String {
 
 #[test]
 fn every_message_is_told() {
-    let rows = first_cells(section("## When something goes wrong"));
-    let details = section("## Rejections and repairs").replace("\n  ", " ");
+    let rows = first_cells(page("messages"));
+    let details = section("columns-and-values", "## Rejections and repairs").replace("\n  ", " ");
     let told = |text: &str| {
         let row_fits = |row: &String| {
             let mut rest = text;
@@ -386,40 +420,109 @@ fn every_message_is_told() {
         .collect();
     assert!(
         missing.is_empty(),
-        "README.md does not tell what to do about {missing:#?}"
+        "docs/messages.md does not tell what to do about {missing:#?}"
     );
+}
+
+/// The lines of a page that are no part of a fenced block.
+fn prose(page: &str) -> impl Iterator<Item = &str> {
+    let mut is_code = false;
+    page.lines().filter(move |line| {
+        let is_fence = line.trim_start().starts_with("```");
+        is_code ^= is_fence;
+        !is_code && !is_fence
+    })
+}
+
+/// The anchors of a page's headings, as forges and mdBook make them.
+fn anchors(page: &str) -> BTreeSet<String> {
+    let mut anchors = BTreeSet::new();
+    for line in prose(page).filter(|line| line.starts_with('#')) {
+        let text = line.trim_start_matches('#').trim().to_lowercase();
+        let kept = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
+        let anchor = text.chars().filter(kept).collect::<String>();
+        let is_new = anchors.insert(anchor.replace(' ', "-"));
+        assert!(is_new, "two headings with the anchor of {line}");
+    }
+    anchors
+}
+
+/// The targets of a page's links and pictures.
+fn links(page: &str) -> Vec<&str> {
+    let targets = prose(page).flat_map(|line| line.split("](").skip(1));
+    targets
+        .map(|rest| rest.split(')').next().unwrap_or_default())
+        .collect()
 }
 
 #[test]
 fn links_lead_somewhere() {
-    let anchors: BTreeSet<String> = README
-        .lines()
-        .filter(|line| line.starts_with('#'))
-        .map(|line| {
-            let text = line.trim_start_matches('#').trim().to_lowercase();
-            let kept = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
-            text.chars()
-                .filter(kept)
-                .collect::<String>()
-                .replace(' ', "-")
-        })
-        .collect();
-    for link in README.split("](").skip(1) {
-        let target = link.split(')').next().unwrap_or_default();
-        match target.strip_prefix('#') {
-            Some(anchor) => assert!(anchors.contains(anchor), "#{anchor}"),
-            None if target.starts_with("https://") => {}
-            None => assert!(root().join(target).exists(), "{target}"),
+    let mut relative = 0;
+    for (path, text) in &*PAGES {
+        let folder = Path::new(path).parent().unwrap();
+        for link in links(text) {
+            if link.starts_with("https://") {
+                continue;
+            }
+            relative += 1;
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = match file {
+                "" => PathBuf::from(path),
+                file => folder.join(file),
+            };
+            let found = root().join(&target);
+            assert!(found.exists(), "{path}: {link}");
+            let is_page = file.is_empty() || file.ends_with(".md");
+            let is_in_docs = found
+                .canonicalize()
+                .unwrap()
+                .starts_with(root().join("docs"));
+            assert!(
+                folder == Path::new("") || !is_page || is_in_docs,
+                "{path}: {link}: mdBook turns it into a page that is not in the book"
+            );
+            if !anchor.is_empty() {
+                let anchors = anchors(&fs::read_to_string(found).unwrap());
+                assert!(anchors.contains(anchor), "{path}: {link}");
+            }
         }
     }
-    for row in rows(section("## Development")) {
+    assert!(relative > 60, "{relative}");
+}
+
+#[test]
+fn the_summary_has_every_page_of_the_book_once() {
+    let told: Vec<String> = links(page("SUMMARY"))
+        .iter()
+        .map(|link| format!("docs/{link}"))
+        .collect();
+    let distinct: BTreeSet<&String> = told.iter().collect();
+    let pages: BTreeSet<&String> = PAGES
+        .keys()
+        .filter(|path| path.starts_with("docs/") && !path.ends_with("/SUMMARY.md"))
+        .collect();
+    assert_eq!(distinct, pages);
+    assert_eq!(told.len(), pages.len(), "{told:?}");
+    let book: toml::Table = toml::from_str(include_str!("../../docs/book.toml")).unwrap();
+    assert_eq!(book["book"]["src"].as_str(), Some("."));
+}
+
+#[test]
+fn the_readme_is_short_and_names_every_page() {
+    let readme = &PAGES["README.md"];
+    assert!(readme.lines().count() <= 250);
+    let links = links(readme);
+    for path in PAGES.keys().filter(|path| path.starts_with("docs/")) {
+        let is_index = ["docs/README.md", "docs/SUMMARY.md"].contains(&path.as_str());
+        assert!(is_index || links.contains(&path.as_str()), "{path}");
+    }
+}
+
+#[test]
+fn the_map_of_the_source_names_what_is_there() {
+    for row in rows(section("development", "## Map of the source")) {
         for path in quoted(&row[0]) {
-            let path = if path.starts_with("command/") {
-                format!("src/{path}")
-            } else {
-                path.to_owned()
-            };
-            assert!(root().join(&path).exists(), "{path}");
+            assert!(root().join(path).exists(), "{path}");
         }
     }
 }
@@ -561,7 +664,7 @@ fn every_field_of_a_report_is_told() {
     let words = ["klaviyo-export", "demo", "--json"].map(str::to_owned);
     let output = Place::new().run(&words);
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let text = section("## The report");
+    let text = section("operations", "## Report");
     let told: BTreeSet<&str> = quoted(text).into_iter().collect();
     let parts = &report["parts"][0];
     for object in [&report, parts, &report["seconds"]] {
@@ -616,7 +719,7 @@ fn units_are_in_order() {
             .any(|(key, _)| key == "OnCalendar")
     );
     let (_, line) = CRON.trim_end().rsplit_once('\n').unwrap();
-    assert!(README.contains(line));
+    assert!(section("operations", "## cron").contains(line));
 }
 
 #[test]

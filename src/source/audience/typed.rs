@@ -1,6 +1,6 @@
 //! The records of a block of columns: typed values as cells.
 //!
-//! The rules for typed values (README, "Files that are read"): booleans are `True` and `False`, numbers plain digits, dates
+//! The rules for typed values (docs/columns-and-values.md): booleans are `True` and `False`, numbers plain digits, dates
 //! and times `YYYY-MM-DD HH:MM:SS` in UTC, lists JSON arrays; what is no number, and a time without an end, is blank.
 
 mod column;

@@ -1,6 +1,6 @@
 //! The import of what lands in `/profiles`: the CSV's rows become profiles, and members of the list in `List ID`.
 //!
-//! How Klaviyo does this is known in parts only (README, "What is known of Klaviyo's import"); where it is not, a row that
+//! How Klaviyo does this is known in parts only (docs/delivery.md, "Klaviyo's import"); where it is not, a row that
 //! is not quite right is skipped. A file that ends inside quotes was cut: its last row is not imported.
 
 use std::fs::File;
