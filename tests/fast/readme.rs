@@ -265,9 +265,11 @@ fn every_command_and_flag_is_told() {
             assert!(told.contains(flag.as_str()), "{flag}");
         }
     }
-    let flags: BTreeSet<String> = Cli::command()
+    let program = Cli::command();
+    let flags: BTreeSet<String> = program
         .get_subcommands()
         .flat_map(clap::Command::get_arguments)
+        .chain(program.get_arguments())
         .filter_map(clap::Arg::get_long)
         .map(str::to_owned)
         .collect();
