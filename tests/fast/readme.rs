@@ -522,10 +522,19 @@ fn the_readme_is_short_and_names_every_page() {
 
 #[test]
 fn the_map_of_the_source_names_what_is_there() {
+    let mut named = BTreeSet::new();
     for row in rows(section("development", "## Map of the source")) {
         for path in quoted(&row[0]) {
             assert!(root().join(path).exists(), "{path}");
+            named.insert(path.trim_end_matches('/').to_owned());
         }
+    }
+    for entry in fs::read_dir(root().join("src")).unwrap() {
+        let path = entry.unwrap().path();
+        let path = path.strip_prefix(root()).unwrap().with_extension("");
+        let path = path.to_str().unwrap().to_owned();
+        let is_named = named.contains(&path) || named.contains(&format!("{path}.rs"));
+        assert!(is_named, "the map does not name {path}");
     }
 }
 
