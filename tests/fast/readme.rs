@@ -28,9 +28,10 @@ use klaviyo_export::state::part::Verification;
 static PAGES: LazyLock<BTreeMap<String, String>> = LazyLock::new(|| {
     let mut paths = vec!["README.md".to_owned()];
     for entry in fs::read_dir(root().join("docs")).unwrap() {
-        let name = entry.unwrap().file_name().into_string().unwrap();
-        if name.ends_with(".md") {
-            paths.push(format!("docs/{name}"));
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|end| end == "md") {
+            let path = path.strip_prefix(root()).unwrap();
+            paths.push(path.to_str().unwrap().to_owned());
         }
     }
     let with_text = |path: String| {

@@ -77,7 +77,7 @@ impl Place {
     }
 }
 
-/// A line without the parts that differ from run to run: run ids, times, ports and folders.
+/// A line without the parts that differ from run to run: run ids, ids of lists, times, ports and folders.
 fn plain(line: &str) -> String {
     let word = |word: &str| -> String {
         let word = match word.rsplit_once('/') {
@@ -87,6 +87,13 @@ fn plain(line: &str) -> String {
             _ => word,
         };
         let word = without_run_id(word);
+        let id = word
+            .strip_prefix('(')
+            .and_then(|rest| rest.strip_suffix("),"));
+        if id.is_some_and(|id| id.len() == 6 && id.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+        {
+            return "(ID),".to_owned();
+        }
         match word.split_once("127.0.0.1:") {
             Some((_, rest)) => rest.trim_start_matches(|c: char| c.is_ascii_digit()).into(),
             None if word.contains('.') && word.parse::<f64>().is_ok() => "0.0".into(),

@@ -54,7 +54,7 @@ fn links_lead_somewhere() {
             };
             let found = root().join(&target);
             assert!(found.exists(), "{path}: {link}");
-            let is_page = file.is_empty() || file.ends_with(".md");
+            let is_page = target.extension().is_some_and(|end| end == "md");
             let is_in_docs = found
                 .canonicalize()
                 .unwrap()
