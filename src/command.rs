@@ -5,6 +5,7 @@ pub mod check;
 pub mod demo;
 pub mod estimate;
 mod flags;
+mod guesses;
 pub mod init;
 pub mod man;
 pub mod preview;

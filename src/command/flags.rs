@@ -1,19 +1,15 @@
-//! Flags that stand for a job file: those of `send`, `preview` and `init` become one, with columns guessed from the header.
+//! Flags that stand for a job file: those of `send`, `preview` and `init` become one.
 
-use std::io::Read;
 use std::path::Path;
 
-use indexmap::IndexMap;
-
 use crate::cli::{ApiArgs, AudienceArgs, QueryArgs, ServerArgs};
-use crate::command::preview::addresses::column_of_addresses;
+use crate::command::guesses::Guesses;
 use crate::job::file::{
     AdbcSection, AudienceSection, Deliver, Duplicates, Headers, JobFile, KlaviyoSection,
     NormalizeSection, SftpSection, Unlisted,
 };
-use crate::job::{JobError, PrimaryKey, audience_files};
+use crate::job::{JobError, PrimaryKey};
 use crate::pipeline::mapping::MappingError;
-use crate::pipeline::mapping::guess::{Guess, guess};
 use crate::run::error::Error;
 use crate::source::audience::Audience;
 use crate::source::query::Parameter;
@@ -187,49 +183,6 @@ fn destination(url: &str) -> Result<SftpSection, Error> {
     })
 }
 
-/// The guessed columns, with what `--map` says in their stead.
-pub(super) fn columns(
-    header: &[String],
-    maps: &[String],
-) -> Result<IndexMap<String, Headers>, Error> {
-    let mut columns: IndexMap<String, Vec<String>> = IndexMap::new();
-    for (source, guess) in header.iter().zip(guess(header)) {
-        if let Guess::Mapped(target) = guess {
-            columns.insert(source.clone(), vec![target.header().to_owned()]);
-        }
-    }
-    let mut named: Vec<&str> = Vec::new();
-    for map in maps {
-        let (source, target) = map
-            .split_once('=')
-            .ok_or_else(|| Error::Usage(format!("--map {map}: write it like SRC=HEADER")))?;
-        columns.retain(|_, headers| {
-            headers.len() > 1 || headers.iter().all(|header| header != target)
-        });
-        if !named.contains(&source) {
-            columns.shift_remove(source);
-            named.push(source);
-        }
-        if !target.is_empty() {
-            columns
-                .entry(source.to_owned())
-                .or_default()
-                .push(target.to_owned());
-        }
-    }
-    let position = |source: &String| {
-        header
-            .iter()
-            .position(|name| name == source)
-            .unwrap_or(usize::MAX)
-    };
-    columns.sort_by(|a, _, b, _| position(a).cmp(&position(b)));
-    Ok(columns
-        .into_iter()
-        .map(|(source, headers)| (source, Headers::Several(headers)))
-        .collect())
-}
-
 /// Lists the columns that `--map SRC=` names, under no header: where unlisted columns are kept, these are not.
 pub(super) fn leave_out(file: &mut JobFile, maps: &[String]) {
     if file.audience.unlisted == Unlisted::Keep {
@@ -246,6 +199,7 @@ pub(super) fn leave_out(file: &mut JobFile, maps: &[String]) {
 pub(super) fn require_identifier(
     file: &JobFile,
     maps: &[String],
+    guesses: &Guesses,
     audience: &Audience,
 ) -> Result<(), MappingError> {
     let mut headers = file.columns.values().flat_map(Headers::names);
@@ -257,18 +211,8 @@ pub(super) fn require_identifier(
     let source = audience.sources().first();
     Err(MappingError::NoneGuessed {
         file: source.map(|source| source.name.clone()).unwrap_or_default(),
-        likely: address_column(file, Box::new(std::io::empty())),
+        likely: guesses.address_column().map(str::to_owned),
     })
-}
-
-/// The column that holds e-mail addresses, by the values of the first rows. The files are opened anew; `stdin` stands for
-/// standard input.
-pub(super) fn address_column(file: &JobFile, stdin: Box<dyn Read + Send>) -> Option<String> {
-    let files = audience_files(file, Path::new("")).ok()?;
-    let audience = Audience::open(&files, stdin).ok()?;
-    let sources = audience.shared_sources();
-    let block = audience.into_blocks().next()?.ok()?;
-    column_of_addresses(sources.first()?, &block).map(str::to_owned)
 }
 
 /// What is wrong with a key of the job that was made of flags, told by the flag.
@@ -345,30 +289,6 @@ mod tests {
                 "{error}"
             );
         }
-    }
-
-    #[test]
-    fn map_flags_win_over_guesses() {
-        let columns = columns(
-            &header(&["mail", "phone", "tier", "alt"]),
-            &header(&["alt=Email", "tier=Loyalty Tier", "phone="]),
-        )
-        .unwrap();
-        let pairs: Vec<_> = columns
-            .iter()
-            .map(|(source, headers)| format!("{source}={headers:?}"))
-            .collect();
-        assert_eq!(
-            pairs,
-            [
-                "tier=Several([\"Loyalty Tier\"])",
-                "alt=Several([\"Email\"])"
-            ]
-        );
-        let error = super::columns(&[], &header(&["x"]))
-            .unwrap_err()
-            .to_string();
-        assert!(error.contains("SRC=HEADER"), "{error}");
     }
 
     #[test]

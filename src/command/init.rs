@@ -5,6 +5,7 @@ use std::path::Path;
 
 pub mod draft;
 
+use super::guesses::Guesses;
 use super::{Surroundings, flags};
 use crate::cli::InitArgs;
 use crate::cli::command_line::{CommandLine, quoted};
@@ -13,7 +14,7 @@ use crate::command::init::draft::{DraftColumn, Fate, draft, property_name};
 use crate::job::file::{Headers, JobFile, Unlisted};
 use crate::job::{Job, audience_files, audience_settings};
 use crate::pipeline::mapping::Mapping;
-use crate::pipeline::mapping::guess::{Guess, Unmapped, guess};
+use crate::pipeline::mapping::guess::{Guess, Unmapped};
 use crate::profile::column::ProfileColumn;
 use crate::run::error::Error;
 use crate::source::audience::{Audience, AudienceError, AudienceSettings, Dialect, Source};
@@ -45,29 +46,33 @@ pub fn init(args: &InitArgs, surroundings: &Surroundings) -> Result<(), Error> {
     }
     let mut found = Vec::new();
     let mut types = Vec::new();
-    let audience = if args.query.is_given() {
+    let mut audience = if args.query.is_given() {
         flags::query(&args.query, &mut file.audience)?;
         types = describe(&file, surroundings)?;
         Audience::described(&types)
     } else {
         open(&mut file, &stdin, &mut found)?
     };
+    let guesses = Guesses::of(&mut audience).without_doubles();
     let Some(source) = audience.sources().first() else {
         return Err(Error::Bug("an audience without a source"));
     };
     found.extend(note_dialect(&mut file, source));
     let mut maps = args.audience.map.clone();
-    let addresses = address_column(&source.header, &maps, &file, stdin)?;
+    let addresses = address_column(&guesses, &maps)?;
     maps.extend(addresses.iter().map(|column| format!("{column}=Email")));
-    let mut columns = columns(&source.header, args, &maps, &mut file)?;
+    let mut columns = columns(&source.header, &guesses, args, &maps, &mut file)?;
     note_types(&mut columns, &types);
-    flags::require_identifier(&file, &maps, &audience)?;
+    flags::require_identifier(&file, &maps, &guesses, &audience)?;
     let text = draft(&file, &columns, &found);
     try_out(&text, &audience, surroundings)?;
     surroundings.console.result(&text);
     if let Some(column) = addresses {
         let column = printable(&column);
         let note = format!("note: `{column}` holds e-mail addresses and becomes Email");
+        surroundings.console.note(&note);
+    }
+    for note in guesses.notes(&file.columns, &maps) {
         surroundings.console.note(&note);
     }
     tell(&columns, &file, args, surroundings);
@@ -138,56 +143,37 @@ fn note_dialect(file: &mut JobFile, source: &Source) -> Option<&'static str> {
 }
 
 /// The column that becomes Email by its values, where none does by its name or a flag.
-fn address_column(
-    header: &[String],
-    maps: &[String],
-    file: &JobFile,
-    stdin: Vec<u8>,
-) -> Result<Option<String>, Error> {
-    let mapped = flags::columns(header, maps)?;
+fn address_column(guesses: &Guesses, maps: &[String]) -> Result<Option<String>, Error> {
+    let mapped = guesses.columns(maps)?;
     let email = ProfileColumn::Email;
     let mut headers = mapped.values().flat_map(Headers::names);
     if headers.any(|header| header == email.header()) {
         return Ok(None);
     }
-    let column = flags::address_column(file, Box::new(Cursor::new(stdin)));
-    // A flag has its say about it, or several columns have the name.
-    let is_free = |column: &String| {
-        let is_named = maps.iter().any(|map| {
-            map.split_once('=')
-                .is_some_and(|(source, _)| source == column)
-        });
-        !is_named && header.iter().filter(|name| *name == column).count() == 1
-    };
-    Ok(column.filter(is_free))
+    // A flag has its say about it.
+    let mut named = maps.iter().filter_map(|map| Some(map.split_once('=')?.0));
+    let column = guesses.address_column();
+    Ok(column
+        .filter(|column| !named.any(|source| source == *column))
+        .map(str::to_owned))
 }
 
 /// What becomes of each column; those that are sent, and the country, are put into `file`.
 fn columns(
     header: &[String],
+    guesses: &Guesses,
     args: &InitArgs,
     maps: &[String],
     file: &mut JobFile,
 ) -> Result<Vec<DraftColumn>, Error> {
     let is_ambiguous = |name: &String| header.iter().filter(|other| *other == name).count() > 1;
-    // A name that several columns have cannot be mapped: another column may get the header.
-    let usable: Vec<String> = header
-        .iter()
-        .map(|name| {
-            if is_ambiguous(name) {
-                String::new()
-            } else {
-                name.clone()
-            }
-        })
-        .collect();
-    let mut mapped = flags::columns(&usable, maps)?;
+    let mut mapped = guesses.columns(maps)?;
     let named: Vec<&str> = maps
         .iter()
         .filter_map(|map| Some(map.split_once('=')?.0))
         .collect();
     let mut columns: Vec<DraftColumn> = Vec::new();
-    for (name, guess) in header.iter().zip(guess(&usable)) {
+    for (name, guess) in header.iter().zip(&guesses.guesses) {
         if columns.iter().any(|column| column.source == *name) {
             continue;
         }
@@ -207,7 +193,7 @@ fn columns(
             (None, guess) => match property_name(name).filter(|_| args.audience.keep_unlisted) {
                 Some(header) => Fate::Sent(vec![header]),
                 None => Fate::Unmapped(match guess {
-                    Guess::Unmapped(reason) => reason,
+                    Guess::Unmapped(reason) => reason.clone(),
                     Guess::Mapped(_) => Unmapped::NoMatch,
                 }),
             },

@@ -1,6 +1,5 @@
 //! `preview`: what a run would send and what it would refuse, told without a server and without a file written.
 
-pub mod addresses;
 mod advice;
 mod dates;
 pub mod findings;
@@ -12,13 +11,14 @@ mod text;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::guesses::Guesses;
 use super::{Surroundings, flags};
 use crate::base::interrupt::Interrupt;
 use crate::cli::{AudienceArgs, PreviewArgs, RowLimit};
-use crate::command::preview::addresses::column_of_addresses;
 use crate::command::preview::findings::{Circumstances, Look, LookOptions, Preview};
 use crate::job::{Job, audience_files};
 use crate::pipeline::mapping::Mapping;
+use crate::pipeline::mapping::guess::{Sample, address_column};
 use crate::pipeline::normalize::Normalizer;
 use crate::profile::column::ProfileColumn;
 use crate::run::error::Error;
@@ -32,6 +32,8 @@ struct Subject {
     audience: Audience,
     /// Columns that a flag names; `None` of a job file.
     mapped_by_flag: Option<Vec<String>>,
+    /// Of files, the guesses for the columns of the first.
+    guesses: Guesses,
 }
 
 /// The text (or JSON) that tells what would be sent.
@@ -71,6 +73,7 @@ fn of_job(path: &Path, args: &PreviewArgs, surroundings: &Surroundings) -> Resul
         job,
         audience,
         mapped_by_flag: None,
+        guesses: Guesses::default(),
     })
 }
 
@@ -82,25 +85,20 @@ fn of_files(
     let mut file = flags::job_file(files, Some("preview"), &args.audience);
     let base = Path::new("");
     let opened = audience_files(&file, base).map_err(flags::of_flag)?;
-    let audience = Audience::open(&opened, Box::new(std::io::stdin()))?;
+    let mut audience = Audience::open(&opened, Box::new(std::io::stdin()))?;
+    let guesses = Guesses::of(&mut audience);
     let maps = &args.audience.map;
-    file.columns = flags::columns(header_of(&audience), maps)?;
+    file.columns = guesses.columns(maps)?;
     flags::leave_out(&mut file, maps);
-    flags::require_identifier(&file, maps, &audience)?;
+    flags::require_identifier(&file, maps, &guesses, &audience)?;
     let job = Job::from_file(file, base, &surroundings.environment).map_err(flags::of_flag)?;
     let named = maps.iter().filter_map(|map| map.split_once('='));
     Ok(Subject {
         job,
         audience,
         mapped_by_flag: Some(named.map(|(source, _)| source.to_owned()).collect()),
+        guesses,
     })
-}
-
-fn header_of(audience: &Audience) -> &[String] {
-    audience
-        .sources()
-        .first()
-        .map_or(&[], |source| source.header.as_slice())
 }
 
 fn look(
@@ -128,15 +126,20 @@ fn look(
         &mut look,
         &surroundings.interrupt,
     )?;
+    let address_column = match subject.mapped_by_flag {
+        Some(_) => subject.guesses.address_column(),
+        None => read.address_column.as_deref(),
+    };
     let advice = Advice {
         job: &subject.job,
         mapping: &mapping,
         sources: &sources,
         look: &look,
-        address_column: read.address_column.as_deref().filter(|_| {
+        address_column: address_column.filter(|_| {
             let mut columns = mapping.columns.iter();
             columns.all(|column| column.target != ProfileColumn::Email)
         }),
+        guesses: &subject.guesses,
         by_flag: subject.mapped_by_flag.as_deref(),
     };
     let circumstances = Circumstances {
@@ -198,5 +201,6 @@ fn read(
 /// The column of the block's source that holds e-mail addresses.
 fn column_in(sources: &[Source], block: &Block) -> Option<String> {
     let source = sources.get(usize::try_from(block.source.0).ok()?)?;
-    column_of_addresses(source, block).map(str::to_owned)
+    let position = address_column(&source.header, &Sample::of(source, block))?;
+    source.header.get(position).cloned()
 }

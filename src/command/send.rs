@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::guesses::Guesses;
 use super::{Surroundings, flags};
 use crate::cli::SendArgs;
 use crate::cli::console::printable;
@@ -20,16 +21,13 @@ pub fn send(
     let mut file = job_file(args)?;
     let base = Path::new("");
     let files = audience_files(&file, base).map_err(flags::of_flag)?;
-    let audience = Audience::open(&files, Box::new(std::io::stdin()))?;
-    let header = audience
-        .sources()
-        .first()
-        .map(|source| source.header.clone())
-        .unwrap_or_default();
-    file.columns = flags::columns(&header, &args.audience.map)?;
-    flags::leave_out(&mut file, &args.audience.map);
-    show_mapping(&header, &file, surroundings);
-    flags::require_identifier(&file, &args.audience.map, &audience)?;
+    let mut audience = Audience::open(&files, Box::new(std::io::stdin()))?;
+    let guesses = Guesses::of(&mut audience);
+    let maps = &args.audience.map;
+    file.columns = guesses.columns(maps)?;
+    flags::leave_out(&mut file, maps);
+    show_mapping(&guesses, &file, maps, surroundings);
+    flags::require_identifier(&file, maps, &guesses, &audience)?;
     let mut job = Job::from_file(file, base, &surroundings.environment).map_err(flags::of_flag)?;
     // A name, or an id: whichever there is.
     if let Some(list) = &mut job.list
@@ -77,7 +75,7 @@ fn job_file(args: &SendArgs) -> Result<JobFile, Error> {
 }
 
 /// Says which column goes where, so that a wrong guess is seen.
-fn show_mapping(header: &[String], file: &JobFile, surroundings: &Surroundings) {
+fn show_mapping(guesses: &Guesses, file: &JobFile, maps: &[String], surroundings: &Surroundings) {
     let console = &surroundings.console;
     let sent = || {
         file.columns
@@ -91,12 +89,17 @@ fn show_mapping(header: &[String], file: &JobFile, surroundings: &Surroundings) 
         let (source, headers) = (printable(source), headers.names().join(", "));
         console.note(&format!("  {source:width$}  ->  {}", printable(&headers)));
     }
+    let header = guesses.header.iter();
     let left: Vec<&str> = header
-        .iter()
         .map(String::as_str)
         .filter(|name| !file.columns.contains_key(*name))
         .collect();
     if !left.is_empty() && file.audience.unlisted == Unlisted::Drop {
         console.note(&format!("  not sent: {}", printable(&left.join(", "))));
+    }
+    if file.audience.unlisted == Unlisted::Drop {
+        for note in guesses.notes(&file.columns, maps) {
+            console.note(&note);
+        }
     }
 }

@@ -3,9 +3,13 @@
 //! [`Mapping::new`] takes the job's columns and the headers of all sources and settles everything that can be refused
 //! before the first row is read. Identifiers come first, then the job's order, so the same job gives the same columns.
 
-#[cfg(test)]
-mod exports;
+mod cells;
+mod choice;
+mod fit;
 pub mod guess;
+mod names;
+mod others;
+mod sample;
 mod spellings;
 
 use crate::pipeline::settings::{ColumnSettings, Unlisted};

@@ -54,7 +54,7 @@ pub(crate) fn is_combining_mark(character: char) -> bool {
 /// The plain letters that people write for an accented Latin lower-case letter.
 pub(crate) fn base_letters(lower: char) -> Option<&'static str> {
     Some(match lower {
-        'à' | 'á' | 'â' | 'ã' | 'ä' | 'å' | 'ā' | 'ă' | 'ą' => "a",
+        'à' | 'á' | 'â' | 'ã' | 'ä' | 'å' | 'ā' | 'ă' | 'ą' | 'ª' => "a",
         'æ' => "ae",
         'ç' | 'ć' | 'č' => "c",
         'ď' | 'đ' | 'ð' => "d",
@@ -63,7 +63,7 @@ pub(crate) fn base_letters(lower: char) -> Option<&'static str> {
         'ì' | 'í' | 'î' | 'ï' | 'ī' | 'į' | 'ı' => "i",
         'ł' | 'ľ' => "l",
         'ñ' | 'ń' | 'ň' => "n",
-        'ò' | 'ó' | 'ô' | 'õ' | 'ö' | 'ø' | 'ő' => "o",
+        'ò' | 'ó' | 'ô' | 'õ' | 'ö' | 'ø' | 'ő' | 'º' => "o",
         'œ' => "oe",
         'ř' => "r",
         'ś' | 'š' | 'ş' | 'ș' => "s",
@@ -92,6 +92,7 @@ mod tests {
             ("STRASSE", "strasse"),
             ("Straße", "strasse"),
             ("Имя", "имя"),
+            ("Nº cliente", "nocliente"),
             (" - ", ""),
         ] {
             assert_eq!(fold(text), folded, "{text}");

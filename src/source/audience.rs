@@ -276,6 +276,19 @@ impl Audience {
         Ok(Some(fingerprints))
     }
 
+    /// The first records of the first source, which are read again with all others. `None` where that cannot be (the result
+    /// of a query is given once), and where they cannot be read: whoever reads them again is told why.
+    pub fn first_block(&mut self) -> Option<Block> {
+        let name = &self.sources.first()?.name;
+        let again = self.origins.first_mut()?.again(name)?;
+        let mut blocks = Blocks::new(
+            Arc::clone(&self.sources),
+            vec![again],
+            BlockLimits::default(),
+        );
+        blocks.next()?.ok()
+    }
+
     /// The blocks of all sources, one source after the other.
     pub fn into_blocks(self) -> Blocks {
         self.into_blocks_with(BlockLimits::default())

@@ -24,6 +24,7 @@ mod exit_codes;
 mod faults;
 #[cfg(feature = "fuzzing")]
 mod fuzz;
+mod headers;
 mod help;
 mod https;
 mod init;

@@ -127,6 +127,7 @@ fn write_columns(out: &mut String, columns: &[DraftColumn], is_query: bool) -> s
                     &format!("another column is {}", taken.header()),
                 )?;
             }
+            Fate::Unmapped(reason) => idle(out, &column.source, &reason.to_string())?,
             Fate::Ambiguous => {
                 writeln!(
                     out,

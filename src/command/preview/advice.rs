@@ -1,11 +1,12 @@
 //! What a preview advises: how columns came to be mapped or left out, what is doubtful, and the command to type next.
 
 use crate::cli::command_line::{CommandLine, quoted};
+use crate::command::guesses::Guesses;
 use crate::command::preview::findings::{LeftOut, Look, Origin};
 use crate::job::Job;
 use crate::job::file::{Duplicates, Unlisted};
 use crate::pipeline::mapping::Mapping;
-use crate::pipeline::mapping::guess::{Guess, Unmapped, guess};
+use crate::pipeline::mapping::guess::{Guess, Sample, Unmapped, guess};
 use crate::profile::column::ProfileColumn;
 use crate::run::report::count;
 use crate::source::audience::Source;
@@ -21,6 +22,8 @@ pub(super) struct Advice<'a> {
     pub(super) address_column: Option<&'a str>,
     /// Columns that a flag names; `None` of a job file.
     pub(super) by_flag: Option<&'a [String]>,
+    /// Of files, the guesses for the columns of the first.
+    pub(super) guesses: &'a Guesses,
 }
 
 impl Advice<'_> {
@@ -109,7 +112,12 @@ impl Advice<'_> {
     pub(super) fn left_out(&self) -> Vec<LeftOut> {
         let mut left_out: Vec<LeftOut> = Vec::new();
         for source in self.sources {
-            for (name, guess) in source.header.iter().zip(guess(&source.header)) {
+            let guesses = if source.header == self.guesses.header {
+                self.guesses.guesses.clone()
+            } else {
+                guess(&source.header, &Sample::default())
+            };
+            for (name, guess) in source.header.iter().zip(guesses) {
                 let mut columns = self.mapping.columns.iter();
                 let is_sent = columns.any(|column| column.source == *name);
                 if !is_sent && !left_out.iter().any(|known| known.source == *name) {
@@ -132,6 +140,10 @@ impl Advice<'_> {
             (Some(_), Guess::Unmapped(Unmapped::Taken { column, by })) => {
                 let better = source.header.get(by).map_or("", String::as_str);
                 format!("`{better}` is {}", column.header())
+            }
+            (Some(_), Guess::Unmapped(Unmapped::Tied { column, with })) => {
+                let other = source.header.get(with).map_or("", String::as_str);
+                format!("`{other}` may be {} as well", column.header())
             }
             (Some(_), Guess::Unmapped(reason)) => reason.to_string(),
             _ => "not in [columns]".to_owned(),

@@ -1,18 +1,20 @@
-//! Guesses a mapping from a header alone, for `init`, for a preview, and for a one-off without a job file.
+//! Guesses a mapping from a header and the first rows, for `init`, for a preview, and for a one-off without a job file.
 //!
-//! Each of Klaviyo's columns is taken once, by the source column with the best spelling and, among equals, the first.
-//! What looks like consent is never guessed, and nothing becomes a custom property by a guess.
+//! Names propose: each header is one of Klaviyo's columns, or nothing. Cells decide between names, and neighbours say whose
+//! row it is. A wrong identifier gives one person's data to another, so that a doubt maps nothing and says so. What looks
+//! like consent is never guessed, and nothing becomes a custom property by a guess.
 
-use crate::pipeline::mapping::spellings::{PREFIXES, Spellings, TABLE};
-use crate::profile::column::ProfileColumn;
-use crate::profile::consent::looks_like_consent;
-use crate::profile::words::fold;
+use super::choice::Choice;
+use super::names::{Meaning, meaning};
+pub use super::sample::Sample;
+use super::spellings::Group;
+use crate::profile::column::ProfileColumn as Column;
 
-/// What was guessed for one source column.
+/// The guess for one source column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Guess {
     /// Its cells go under this header.
-    Mapped(ProfileColumn),
+    Mapped(Column),
     /// Its cells go nowhere unless the job says so.
     Unmapped(Unmapped),
 }
@@ -27,10 +29,45 @@ pub enum Unmapped {
     /// Another source column suits the same header better.
     Taken {
         /// Klaviyo's column that both suit.
-        column: ProfileColumn,
+        column: Column,
         /// Position of the source column that got it.
         by: usize,
     },
+    /// Another source column suits the same header as well.
+    Tied {
+        /// Klaviyo's column that both suit.
+        column: Column,
+        /// Position of the other one.
+        with: usize,
+    },
+    /// It is a field of an owner, an agent, a buyer.
+    OtherPerson,
+    /// It belongs to another address, or another name, than the one that is sent.
+    Apart,
+    /// First and last name in one, for which Klaviyo has no header.
+    WholeName,
+    /// Its name may mean this column, and nothing proves it.
+    Vague(Column),
+    /// It is named like this column, and its cells are something else.
+    Unlike(Column),
+    /// It is named like this column, and several people have the same cell.
+    Shared(Column),
+    /// It is an id of orders, tickets or the like.
+    OfRecords,
+}
+
+impl Unmapped {
+    /// Whether a person should be told of it: a name of its own does not explain it.
+    pub const fn is_told(&self) -> bool {
+        matches!(
+            self,
+            Self::Tied { .. }
+                | Self::WholeName
+                | Self::Unlike(_)
+                | Self::Shared(_)
+                | Self::OfRecords
+        )
+    }
 }
 
 impl std::fmt::Display for Unmapped {
@@ -41,176 +78,64 @@ impl std::fmt::Display for Unmapped {
             Self::Taken { column, .. } => {
                 write!(out, "a better column became {}", column.header())
             }
+            Self::Tied { column, .. } => {
+                write!(out, "another column may be {} as well", column.header())
+            }
+            Self::OtherPerson => out.write_str("may be another person's"),
+            Self::Apart => out.write_str("belongs to another address or name"),
+            Self::WholeName => out.write_str("a whole name; Klaviyo has FirstName and LastName"),
+            Self::Vague(column) => write!(out, "may be {}, or not", column.header()),
+            Self::Unlike(column) => {
+                write!(out, "its values are not like {}", column.header())
+            }
+            Self::Shared(column) => {
+                write!(
+                    out,
+                    "the same value in several people's rows: no {}",
+                    column.header()
+                )
+            }
+            Self::OfRecords => out.write_str("an id of orders or tickets, not of people"),
         }
     }
 }
 
 /// Guesses the target of every source column, in the order of the header.
-pub fn guess(header: &[String]) -> Vec<Guess> {
-    let suits: Vec<Option<Suit>> = header.iter().map(|name| best_suit(name)).collect();
-    let winner = |entry: usize| {
-        let rivals = suits.iter().enumerate();
-        rivals
-            .filter_map(|(position, suit)| Some((suit.as_ref()?, position)))
-            .filter(|(suit, _)| suit.entry == entry)
-            .min_by_key(|(suit, position)| (suit.rank, *position))
-            .map(|(_, position)| position)
-    };
-    let one = |(position, name): (usize, &String)| match &suits[position] {
-        None if looks_like_consent(name) => Guess::Unmapped(Unmapped::Consent),
-        None => Guess::Unmapped(Unmapped::NoMatch),
-        Some(suit) => {
-            let column = TABLE[suit.entry].column.clone();
-            match winner(suit.entry) {
-                Some(by) if by != position => Guess::Unmapped(Unmapped::Taken { column, by }),
-                _ => Guess::Mapped(column),
-            }
+pub fn guess(header: &[String], sample: &Sample) -> Vec<Guess> {
+    Choice::new(header, sample).settle()
+}
+
+/// The column in whose cells e-mail addresses stand, where none is named so: one that nobody shares, and not one of two.
+pub fn address_column(header: &[String], sample: &Sample) -> Option<usize> {
+    let mut columns: Vec<(u64, usize)> = Vec::new();
+    for (position, name) in header.iter().enumerate() {
+        let Some(values) = sample.column(position) else {
+            continue;
+        };
+        let is_named_otherwise = match meaning(name) {
+            Meaning::Consent | Meaning::OtherPerson => true,
+            Meaning::Column(name) => name.group == Group::Shipping,
+            Meaning::WholeName | Meaning::Nothing => name.is_empty(),
+        };
+        let few = values.filled >= FEW_CELLS && values.distinct() * 2 <= values.filled;
+        if !is_named_otherwise && !few && values.addresses > 0 && values.is_half(values.addresses) {
+            columns.push((values.addresses, position));
         }
-    };
-    header.iter().enumerate().map(one).collect()
-}
-
-/// How well a source column suits an entry of the table.
-struct Suit {
-    entry: usize,
-    rank: Rank,
-}
-
-/// The smaller the better: Klaviyo's own header, then a spelling by itself, then one after a prefix.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Rank {
-    Exact,
-    Plain { spelling: usize },
-    Prefixed { prefix: usize, spelling: usize },
-}
-
-fn best_suit(name: &str) -> Option<Suit> {
-    if looks_like_consent(name) {
-        return None;
     }
-    let folded = fold(name);
-    let suits = TABLE.iter().enumerate().filter_map(|(entry, spellings)| {
-        let rank = rank(name.trim(), &folded, spellings)?;
-        Some(Suit { entry, rank })
-    });
-    suits.min_by_key(|suit| suit.rank)
+    columns
+        .sort_unstable_by_key(|(addresses, position)| (std::cmp::Reverse(*addresses), *position));
+    match columns.as_slice() {
+        [(_, first)] => Some(*first),
+        [(most, first), (next, second), ..] => {
+            let equal = sample.column(*first)?.equals(sample.column(*second)?);
+            (equal || *next * 2 <= *most).then_some(*first)
+        }
+        [] => None,
+    }
 }
 
-fn rank(name: &str, folded: &str, entry: &Spellings) -> Option<Rank> {
-    let find = |text: &str| entry.all().position(|spelling| spelling == text);
-    if name == entry.column.header() {
-        return Some(Rank::Exact);
-    }
-    if let Some(spelling) = find(folded) {
-        return Some(Rank::Plain { spelling });
-    }
-    let prefixes = PREFIXES.iter().enumerate().filter(|_| entry.after_prefix);
-    let behind = prefixes.filter_map(|(prefix, text)| {
-        let spelling = find(folded.strip_prefix(text)?)?;
-        Some(Rank::Prefixed { prefix, spelling })
-    });
-    behind.min()
-}
+/// From so many filled cells on, addresses that stand in two rows each are not the people's own.
+const FEW_CELLS: u64 = 3;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::pipeline::mapping::exports::EXPORTS;
-    use std::collections::HashSet;
-
-    /// `source=Target` for every column that is mapped.
-    fn mapped(header: &[&str]) -> String {
-        let header: Vec<String> = header.iter().map(|&name| name.to_owned()).collect();
-        let pairs = header.iter().zip(guess(&header));
-        let mapped = pairs.filter_map(|(name, guess)| match guess {
-            Guess::Mapped(column) => Some(format!("{name}={}", column.header())),
-            Guess::Unmapped(_) => None,
-        });
-        mapped.collect::<Vec<_>>().join(" ")
-    }
-
-    #[test]
-    fn common_exports_are_mapped() {
-        for (header, expected) in EXPORTS {
-            let header: Vec<&str> = header.split(',').collect();
-            assert_eq!(mapped(&header), *expected);
-        }
-    }
-
-    #[test]
-    fn what_is_not_mapped_says_why() {
-        let header = [
-            "Mail",
-            "Email",
-            "email",
-            "Opt-in",
-            "Subscriber Email",
-            "Fax",
-            "Customer Email",
-        ]
-        .map(String::from);
-        let taken = |by| {
-            Guess::Unmapped(Unmapped::Taken {
-                column: ProfileColumn::Email,
-                by,
-            })
-        };
-        let consent = || Guess::Unmapped(Unmapped::Consent);
-        let expected = vec![
-            taken(1),
-            Guess::Mapped(ProfileColumn::Email),
-            taken(1),
-            consent(),
-            consent(),
-            Guess::Unmapped(Unmapped::NoMatch),
-            taken(1),
-        ];
-        assert_eq!(guess(&header), expected);
-    }
-
-    #[test]
-    fn klaviyo_s_own_headers_map_to_themselves_whatever_else_is_there() {
-        let own: Vec<String> = ProfileColumn::known()
-            .map(|column| column.header().to_owned())
-            .collect();
-        let rivals = TABLE.iter().flat_map(|entry| entry.all().map(String::from));
-        let header: Vec<String> = rivals.chain(own.clone()).collect();
-        let guesses = guess(&header);
-        for (name, guess) in header.iter().zip(guesses).rev().take(own.len()) {
-            assert!(
-                matches!(&guess, Guess::Mapped(column) if column.header() == name),
-                "{name}: {guess:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn the_table_is_folded_complete_and_without_doubles() {
-        let mut seen = HashSet::new();
-        for entry in &TABLE {
-            for spelling in entry.all() {
-                assert_eq!(fold(spelling), spelling);
-                assert!(seen.insert(spelling), "{spelling} stands twice");
-                assert!(!looks_like_consent(spelling), "{spelling}");
-            }
-            assert!(
-                entry
-                    .all()
-                    .any(|spelling| spelling == fold(entry.column.header()))
-            );
-        }
-        assert!(PREFIXES.iter().all(|prefix| fold(prefix) == *prefix));
-        let columns: HashSet<_> = TABLE.iter().map(|entry| &entry.column).collect();
-        assert_eq!(columns.len(), ProfileColumn::known().count());
-    }
-
-    #[test]
-    fn look_alikes_are_not_mapped() {
-        let header: Vec<&str> = "Email Domain,Email Status,Phone Type,Name,Username,Company Phone,IP Address,\
-             Product Title,Order ID,Address ID,Zip Plus Four,Country Population,First Order Date,Last Seen,\
-             _reason,_record,,  ,Фамилия"
-            .split(',')
-            .collect();
-        assert_eq!(mapped(&header), "");
-    }
-}
+mod tests;

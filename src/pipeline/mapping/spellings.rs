@@ -1,102 +1,119 @@
-//! How the exports of shops, CRMs and people spell what Klaviyo's columns hold, best first.
+//! The spellings of Klaviyo's columns in exports of shops, CRMs and people, and the words that qualify them.
 //!
-//! Spellings are folded ([`crate::profile::words::fold`]): lower case, no accents, letters and digits only. Klaviyo's own
-//! header is a spelling of its column, and the best one when it is written exactly so.
+//! Spellings are folded ([`crate::profile::words::fold`]): lower case, no accents, letters and digits only. A `/` in a list
+//! begins the next tier: of two spellings in one tier neither is better.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
 
 use crate::profile::column::ProfileColumn as Column;
 
 /// The spellings of one column.
 pub(super) struct Spellings {
-    /// Where they go.
+    /// Klaviyo's column.
     pub(super) column: Column,
-    /// Whether they may follow one of [`PREFIXES`]: a "Billing City" is a city, a "Billing ID" is no customer's id.
-    pub(super) after_prefix: bool,
-    /// The spellings themselves, best first, with blanks between.
+    /// Whether a [`Group`] may qualify them: a "Billing City" is a city, a "Billing ID" is no customer's id.
+    pub(super) qualified: bool,
+    /// The spellings, best first, with blanks between them and `/` between tiers.
     text: &'static str,
 }
 
 const fn spelled(column: Column, text: &'static str) -> Spellings {
     Spellings {
         column,
-        after_prefix: true,
+        qualified: true,
         text,
     }
 }
 
 impl Spellings {
-    /// The spellings, best first.
-    pub(super) fn all(&self) -> impl Iterator<Item = &'static str> {
-        self.text.split_ascii_whitespace()
+    /// Each spelling with its tier, best first.
+    pub(super) fn all(&self) -> impl Iterator<Item = (u8, &'static str)> {
+        let tiers = (0..).zip(self.text.split('/'));
+        tiers.flat_map(|(tier, text)| text.split_ascii_whitespace().map(move |name| (tier, name)))
     }
 }
 
-/// What exports put before a field, best first: the main address before the one for bills, home before work.
-pub(super) const PREFIXES: [&str; 19] = [
-    "primary",
-    "customer",
-    "contact",
-    "client",
-    "user",
-    "member",
-    "profile",
-    "person",
-    "personal",
-    "defaultaddress",
-    "default",
-    "address",
-    "address1",
-    "home",
-    "mailing",
-    "billing",
-    "shipping",
-    "work",
-    "business",
-];
+/// The tier of mobile numbers among the spellings of a phone.
+pub(super) const MOBILE_TIER: u8 = 0;
+
+/// The first tier of `ExternalID` whose names do not say whose id it is.
+pub(super) const GENERIC_ID_TIER: u8 = 4;
+
+/// The tier of a title that may be a form of address, or that of a product.
+pub(super) const PLAIN_TITLE_TIER: u8 = 1;
 
 /// Every column that can be guessed.
 pub(super) static TABLE: [Spellings; 18] = [
     spelled(
         Column::Email,
-        "email emailaddress mail mailaddress emailid email1 email1value emailaddress1 emailadresse mailadresse \
-        adresseemail adressemail adresseelectronique courriel correo correoelectronico direcciondecorreo \
-        indirizzoemail emailadres epost epostadress",
+        "email emailaddress emailadresse adresseemail adressemail adresseelectronique courriel correo correoelectronico \
+        direcciondecorreo direcciondecorreoelectronico direccionemail emailadres epost epostadress epostadresse \
+        indirizzoemail indirizzodipostaelettronica enderecodeemail adresemail adresdecourrier adressedecourrier \
+        adressedemessagerie emailid email1 email1value email1address emailaddress1 emailprimary smtpaddr \
+        メールアドレス eメール eメールアドレス ｅメール 电子邮箱 电子邮件 电子邮件地址 邮箱地址 電子郵件 電郵 / \
+        mail mailaddress mailadresse posta postaelettronica メール 邮箱 郵箱",
     ),
     spelled(
         Column::PhoneNumber,
-        "phonenumber phone mobilephone mobilephonenumber mobilenumber mobile mobileno cellphone cellphonenumber \
-        cellnumber cell telephone telephonenumber tel telno phoneno msisdn contactnumber contactno smsnumber phone1 \
-        phone1value mobilnummer mobiltelefon handynummer handy mobil telefonnummer telefon telefonmobil rufnummer \
-        telephoneportable portable telephonemobile numerodetelephone telefonomovil movil telefono numerodetelefono \
-        celular cellulare telefone telefoonnummer telefoon mobiel",
+        "mobilephone mobilephonenumber mobilephoneno mobilephonenr mobilenumber mobile mobileno mobilenr phonemobile phonenumbermobile cellphone \
+        cellphonenumber cellnumber cell cellular phonecell mobnumber smsnumber smsphonenumber msisdn sms \
+        mobilnummer mobilnr mobiltelefon mobiltelefonnummer mobilestelefon mobilfunk mobilfunknummer mobilfunknr \
+        handynummer handynr handy mobil telefonmobil telmobil telmobile telefonhandy telephoneportable telportable \
+        portable telephonemobile numerodeportable numerodemobile mobilenumero telefonomovil telmovil movil \
+        numerodemovil celular telefonocelular telefonecelular cellulare telefonocellulare numerocellulare \
+         telemovel telemobile mobiel mobielnummer mobieletelefoon mobieltelefoonnummer gsm gsmnummer \
+        mobilnummerr telefonkomorkowy komorka numerkomorkowy komorkowy 携帯電話 携帯電話番号 携帯番号 携帯 手机 手机号 \
+        手机号码 移动电话 手機 手機號碼 / \
+        phonenumber phone phonenumber1 phone1 phone1value phoneprimary telephone telephonenumber tel telno phoneno \
+        telefonnummer telefonnr telefon telnr rufnummer numerodetelephone telefono numerodetelefono numeroditelefono \
+        telefone numerodetelefone telefoonnummer telefoon telefonnumer numertelefonu nrtelefonu telf1 telf \
+        電話番号 電話 tel番号 电话 电话号码 電話號碼 联系电话 / \
+        contactnumber contactno contactphone",
     ),
     Spellings {
         column: Column::ExternalID,
-        after_prefix: false,
-        text: "externalid externalcustomerid externaluserid customerid clientid userid memberid contactid personid crmid \
-        customernumber customerno clientnumber membernumber kundennummer kundennr kundenid numeroclient \
-        numeroduclient idclient idcliente numerodecliente clienteid codigocliente klantnummer recordid uuid guid id \
-        accountid",
+        qualified: false,
+        text: "externalid extid externalcustomerid externaluserid externalcontactid uniqueexternalid attributesexternalid \
+        customerexternalid / \
+        customerid customernumber customerno customernr customercode kundennummer kundennr kundenid kdnr \
+        kundnummer kundnr kundid kundenummer kundenr kundeid numeroclient numeroduclient numerodeclient nclient noclient \
+        idclient clientno clientnumber codeclient refclient referenceclient identifiantclient numerodecliente nodecliente \
+        nocliente ndecliente ncliente idcliente iddecliente iddocliente codigocliente codigodecliente codigodocliente \
+        clienteid codicecliente codcliente numerocliente numerodocliente klantnummer klantnr klantid klantcode \
+        numerklienta nrklienta idklienta idcustomer kunnr 顧客id 顧客番号 お客様番号 客户id 客户编号 客户编码 / \
+        userid memberid memberno membernumber membershipid membershipnumber personid crmid mitgliedsnummer mitgliedsnr \
+        benutzerid numeroadherent idutente idusuario numerosocio 会員id 会員番号 会员id 会员编号 会员卡号 用户id 用户编号 / \
+        contactid leadid referenceid prospectid / \
+        recordid recordidcontact squarecustomerid hsobjectid / \
+        uuid guid id / \
+        clientid",
     },
     spelled(
         Column::FirstName,
-        "firstname fname givenname forename first vorname prenom nombre primernombre nombres nome voornaam fornavn \
-        fornamn imie",
+        "firstname fname givenname forename namefirst vorname vornameadressattypnaturlperson prenom primernombre \
+        nombres voornaam fornavn fornamn imie nombre nome first 名 ファーストネーム 名字",
     ),
     spelled(
         Column::LastName,
-        "lastname lname surname familyname last nachname familienname zuname nomdefamille nom apellidos apellido \
-        primerapellido cognome sobrenome achternaam etternavn efternavn efternamn nazwisko",
+        "lastname lname surname familyname namelast nachname familienname zuname nameadressattypnaturlperson nomdefamille \
+        apellidos apellido primerapellido cognome sobrenome apelido ultimonome achternaam etternavn efternavn efternamn \
+        nazwisko nom last 姓 姓氏 苗字",
     ),
     spelled(
         Column::Organization,
         "organization organisation company companyname organizationname organisationname organization1name employer \
-        businessname accountname firma firmenname unternehmen entreprise societe raisonsociale empresa azienda \
-        bedrijf bedrijfsnaam",
+        businessname accountname firma firmenname firmaname unternehmen entreprise societe nomdelasociete \
+        nomdelentreprise raisonsociale empresa razonsocial nombredelaempresa nomedaempresa razaosocial organizacion \
+        azienda ragionesociale societa nomeazienda bedrijf bedrijfsnaam foretag foretagsnamn virksomhed firmanavn \
+        nazwafirmy nameadressattypunternehmen 会社名 会社 法人名 公司 公司名称 公司名稱",
     ),
     spelled(
         Column::Title,
-        "jobtitle title jobposition organization1title berufsbezeichnung stellenbezeichnung intituleduposte poste \
-        puesto cargo",
+        "jobtitle jobposition organization1title organizationtitle titlejob jobrole berufsbezeichnung \
+        stellenbezeichnung position funktion jobfunction intituleduposte titreduposte poste fonction puesto cargo \
+        posizione ruolo qualifica functie functietitel befattning yrkestitel stilling stillingsbetegnelse stanowisko \
+        役職 职位 職稱 职务 / title",
     ),
     spelled(
         Column::Image,
@@ -105,33 +122,43 @@ pub(super) static TABLE: [Spellings; 18] = [
     spelled(
         Column::Address1,
         "address1 addressline1 streetaddress streetaddress1 streetaddressline1 streetline1 street1 street address \
-        addressstreet strasseundhausnummer strassehausnummer strassehausnr strasse anschrift adresse1 adresse rue \
-        direccion1 direccion calle domicilio indirizzo adres straat endereco morada",
+        addressstreet addresslineone streetname1 strasseundhausnummer strasseundnr strasseundhausnr strassehausnummer \
+        strassehausnr strassenr strassennr strasse stras anschrift adresse1 adresseligne1 adresse rue rueetnumero numeroetrue \
+        direccion1 direccionlinea1 direccion calle calleynumero domicilio indirizzo indirizzo1 via viaenumerocivico \
+        adres adresregel1 straat straatnaam straatenhuisnummer endereco endereco1 morada rua logradouro \
+        gatuadress gata adress adress1 gateadresse vej ulica ulicainumer adreslinia1 ulicainrdomu \
+        住所 住所1 番地 丁目番地 地址 详细地址 地址1",
     ),
     spelled(
         Column::Address2,
-        "address2 addressline2 streetaddress2 streetaddressline2 streetline2 street2 apartment apt suite adresszusatz \
-        adresse2 complementdadresse complementadresse direccion2",
+        "address2 addressline2 streetaddress2 streetaddressline2 streetline2 street2 apartment apt suite \
+        extendedaddress adresszusatz adresse2 adresseligne2 rue2 strasse2 complementdadresse complementadresse \
+        direccion2 calle2 complemento indirizzo2 adresregel2 endereco2 adress2 住所2 建物名 地址2",
     ),
     spelled(
         Column::City,
-        "city cityname town towncity citytown cityortown locality ort stadt wohnort ville ciudad poblacion localidad \
-        citta cidade woonplaats plaats",
+        "city cityname town towncity citytown cityortown citysuburb locality ort stadt wohnort ort01 ville commune ciudad poblacion \
+        localidad municipio citta comune localita cidade woonplaats plaats postort stad poststed by miasto miejscowosc \
+        市区町村 市町村 城市 市",
     ),
     spelled(
         Column::Region,
-        "region state stateprovince stateorprovince province provincestate stateregion statename statecode \
-        provincecode regioncode county bundesland kanton provincia comunidadautonoma provincie",
+        "region state stateprovince stateorprovince stateprovincecounty province provincestate stateregion statename \
+        statecode provincecode regioncode regio county bundesland kanton bundeslandkanton regionkanton depregion \
+        departement provincia comunidadautonoma estadoprovincia provinciaoestado prov regione estado uf provincie \
+        lan fylke wojewodztwo 都道府県 省 省份 州省",
     ),
     spelled(
         Column::Country,
         "country countryname countryregion countryorregion countrycode countryiso countryisocode isocountrycode \
-        isocountry nation land landercode landerkennzeichen pays codepays pais codigopais paese",
+        isocountry nation land land1 landregion landercode landerkennzeichen pays codepays paysregion pais paisregion \
+        paisoregion codigopais codigodepais paese nazione stato kraj landkode landskod countryid 国 国名 国家 国家地区 國家",
     ),
     spelled(
         Column::Zip,
-        "zip zipcode postalcode postcode zippostalcode postalzipcode zippostcode ziporpostalcode postal pincode plz \
-        postleitzahl codepostal cp codigopostal cep postnummer postnr",
+        "zip zipcode postalcode postcode zippostalcode postalzipcode zippostcode ziporpostalcode postalcodezip postal \
+        pincode plz postleitzahl pstlz codepostal cp codigopostal cpostal cap codicepostale cep postnummer postnr \
+        kodpocztowy 郵便番号 〒 邮编 邮政编码 郵遞區號",
     ),
     spelled(
         Column::Latitude,
@@ -143,10 +170,214 @@ pub(super) static TABLE: [Spellings; 18] = [
     ),
     spelled(
         Column::Timezone,
-        "timezone timezonename ianatimezone tz zeitzone fuseauhoraire zonahoraria",
+        "ianatimezone timezone timezonename tz zeitzone fuseauhoraire zonahoraria fusoorario tijdzone 时区 タイムゾーン",
     ),
     spelled(
         Column::Locale,
-        "locale localecode language languagecode preferredlanguage lang sprache langue idioma lingua taal",
+        "locale localecode language languagecode preferredlanguage lang sprache langue idioma lingua taal sprak sprog \
+        jezyk 言語 语言",
     ),
 ];
+
+/// Spellings that say too little: they count where the cells of the sample prove them.
+pub(super) const NEED_PROOF: [&str; 7] = [
+    "contactnumber",
+    "contactno",
+    "contactphone",
+    "clientid",
+    "sms",
+    "countryid",
+    "stato",
+];
+
+/// Spellings of an address that have other meanings: they count with another column of an address in their group.
+pub(super) const NEED_ADDRESS: [&str; 18] = [
+    "state",
+    "estado",
+    "by",
+    "cap",
+    "cp",
+    "uf",
+    "lan",
+    "postal",
+    "via",
+    "land",
+    "commune",
+    "apt",
+    "suite",
+    "complemento",
+    "prov",
+    "municipio",
+    "市",
+    "省",
+];
+
+/// Spellings of one half of a name that elsewhere are the whole of it: they count with the other half.
+pub(super) const NEED_OTHER_HALF: [&str; 8] =
+    ["nombre", "nome", "nom", "first", "last", "名", "姓", "名字"];
+
+/// First names with which a column `Name` or `Naam` is the last name.
+pub(super) const FIRST_NAMES_BESIDE_NAME: [&str; 3] = ["vorname", "voornaam", "fornamn"];
+
+/// Such columns.
+pub(super) const LAST_NAMES_BESIDE: [&str; 3] = ["name", "naam", "namn"];
+
+/// Spellings of a whole name, for which Klaviyo has no header. Those of [`NEED_OTHER_HALF`] are among them.
+pub(super) const WHOLE_NAMES: [&str; 34] = [
+    "name",
+    "fullname",
+    "displayname",
+    "completename",
+    "contactname",
+    "customername",
+    "clientname",
+    "nameofcustomer",
+    "customer",
+    "customerfullname",
+    "kundenname",
+    "kunde",
+    "vollstandigername",
+    "nomcomplet",
+    "nometprenom",
+    "nomprenom",
+    "nomduclient",
+    "nomclient",
+    "nombrecompleto",
+    "nombreyapellidos",
+    "nombrecliente",
+    "nombre",
+    "nome",
+    "nom",
+    "nomecompleto",
+    "nomecognome",
+    "nomecliente",
+    "naam",
+    "namn",
+    "navn",
+    "氏名",
+    "姓名",
+    "お名前",
+    "imieinazwisko",
+];
+
+/// Whose or which of several a column is, best first: a group gives the columns of one address, and of one name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Group {
+    /// No word qualifies it.
+    Plain,
+    /// The first, the main, the default one.
+    Primary,
+    /// The customer's, the member's.
+    Person,
+    /// At home.
+    Home,
+    /// For letters.
+    Mailing,
+    /// For bills.
+    Billing,
+    /// At work.
+    Work,
+    /// For parcels, which go to other people too.
+    Shipping,
+}
+
+/// The words of each group, folded, before or after the name of a column.
+pub(super) const QUALIFIERS: [(Group, &str); 7] = [
+    (
+        Group::Primary,
+        "primary main default defaultaddress primaryaddress address1 addresses addresses0 defaultlocation \
+        principal principale principaux haupt hoofd glowny",
+    ),
+    (
+        Group::Person,
+        "customer contact client user member profile person lead attendee guest registrant participant respondent kunde kunden \
+        cliente delcliente docliente decliente duclient declient klant ",
+    ),
+    (
+        Group::Home,
+        "home personal private privat  prive privee casa abitazione thuis domicile domicilio deldomicilio \
+        dedomicilio particular deresidencia residencia residential personnel personnelle perso homeaddress privatadresse \
+        physical physicaladdress hem hjem domowy",
+    ),
+    (
+        Group::Mailing,
+        "mailing mailingaddress postal postaladdress po correspondence korrespondenz",
+    ),
+    (
+        Group::Billing,
+        "billing billingaddress billto bill rechnung rechnungs rechnungsadresse facturation adressedefacturation \
+        defacturation facturacion defacturacion direcciondefacturacion fatturazione difatturazione \
+        indirizzodifatturazione factuur factuuradres invoice invoiceaddress",
+    ),
+    (
+        Group::Work,
+        "work business office geschaftlich dienstlich beruflich bureau pro professionnel professionnelle trabajo \
+        deltrabajo detrabajo oficina ufficio lavoro zakelijk werk workaddress businessaddress officeaddress arbete jobb \
+        arbejde praca sluzbowy",
+    ),
+    (
+        Group::Shipping,
+        "shipping shippingaddress delivery deliveryaddress shipto ship liefer lieferung lieferadresse livraison \
+        delivraison adressedelivraison envio deenvio direcciondeenvio spedizione dispedizione indirizzodispedizione \
+        bezorg verzend verzendadres leverans levering sa",
+    ),
+];
+
+/// Words before the name of a column that say only where it comes from.
+pub(super) const CONTAINERS: &str = "address location attributes attributeslocation traits contexttraits context properties \
+    userproperties gp";
+
+/// A spelling in [`TABLE`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    /// Its tier.
+    pub(super) tier: u8,
+    /// Its place in the list of its column.
+    pub(super) spelling: usize,
+    /// The column's place.
+    pub(super) entry: usize,
+}
+
+/// Every spelling with its place.
+static PLACES: LazyLock<HashMap<&str, Place>> = LazyLock::new(|| {
+    let entries = TABLE.iter().enumerate();
+    let places = entries.flat_map(|(entry, spellings)| {
+        let all = spellings.all().enumerate();
+        all.map(move |(spelling, (tier, name))| {
+            let place = Place {
+                tier,
+                spelling,
+                entry,
+            };
+            (name, place)
+        })
+    });
+    places.collect()
+});
+
+/// Every qualifier with its group.
+static GROUPS: LazyLock<HashMap<&str, Group>> = LazyLock::new(|| {
+    let groups = QUALIFIERS.iter();
+    let phrases = groups.flat_map(|(group, phrases)| {
+        let phrases = phrases.split_ascii_whitespace();
+        phrases.map(|phrase| (phrase, *group))
+    });
+    phrases.collect()
+});
+
+/// The place of a folded spelling.
+pub(super) fn place_of(spelling: &str) -> Option<Place> {
+    PLACES.get(spelling).copied()
+}
+
+/// The group that a folded phrase names.
+pub(super) fn group_of(phrase: &str) -> Option<Group> {
+    GROUPS.get(phrase).copied()
+}
+
+/// The group that a folded phrase names before the name of a column.
+pub(super) fn group_before(phrase: &str) -> Option<Group> {
+    let mut containers = CONTAINERS.split_ascii_whitespace();
+    let is_container = containers.any(|container| container == phrase);
+    group_of(phrase).or(is_container.then_some(Group::Plain))
+}

@@ -122,6 +122,25 @@ impl Origin {
         })
     }
 
+    /// The same bytes once more, of a stream only its beginning; `None` where there is no second time.
+    pub(super) fn again(&mut self, name: &str) -> Option<Self> {
+        match self {
+            Self::File { path, size_bytes } => Some(Self::File {
+                path: path.clone(),
+                size_bytes: *size_bytes,
+            }),
+            Self::Object(object) => Some(Self::Object(object.clone())),
+            Self::Stream(_) => {
+                let peek = self.peek(name).ok()?;
+                Some(Self::Stream(Unpacked {
+                    bytes: Box::new(Cursor::new(peek.bytes)),
+                    consumed: Arc::default(),
+                }))
+            }
+            Self::Raw(_) | Self::Batches(_) | Self::Taken => None,
+        }
+    }
+
     /// The unpacked bytes from the beginning, after so many packed ones of other sources. A stream gives them once.
     pub(super) fn open(&mut self, name: &str, before: u64) -> Result<Unpacked, AudienceError> {
         match std::mem::replace(self, Self::Taken) {

@@ -1,0 +1,143 @@
+//! The look of one cell: a flag, a form of address, a status, a number, a phone.
+
+use crate::profile::words::fold;
+
+/// Yes and no, which stand in columns about an address or a phone.
+const FLAGS: &str = "yes no true false ja nein nee oui non si sim nao vero falso wahr falsch vrai faux tak nie nej on off y n \
+    1 0 verdadero verdadeiro はい いいえ 是 否";
+
+/// Forms of address, which stand in columns named like a job.
+const SALUTATIONS: &str = "mr mrs ms miss mx dr prof sir madam herr frau divers m mme mlle monsieur madame mademoiselle \
+    sr sra srta senor senora senorita don dona sig sigra sigrra signor signora signore dott dottssa dhr mevr mevrouw deheer heer \
+    fru froken pan pani drmed profdr herrdr fraudr 様 さん 先生 女士 小姐";
+
+/// Statuses of people and accounts.
+const STATUSES: &str = "enabled disabled active inactive invited declined archived deleted new lead verified unverified \
+    confirmed unconfirmed blocked bounced cleaned aktiv inaktiv gesperrt actif inactif bloque activo inactivo attivo \
+    inattivo ativo inativo actief inactief aktywny nieaktywny suspended draft published live";
+
+/// Statuses of orders and tickets.
+const RECORD_STATUSES: &str = "open opened closed pending hold onhold solved resolved paid unpaid partiallypaid shipped unshipped \
+    fulfilled unfulfilled partial refunded partiallyrefunded voided cancelled canceled completed complete processing \
+    delivered authorized returned won lost inprogress waiting failed overdue offen geschlossen bezahlt versendet \
+    storniert abgeschlossen ouvert ferme paye payee expedie expediee annule annulee livre livree enattente enviado \
+    abierto cerrado pagado pendiente cancelado aperto chiuso pagato spedito annullato betaald verzonden geannuleerd \
+    gesloten";
+
+fn is_one_of(list: &str, text: &str) -> bool {
+    let folded = fold(text);
+    list.split_ascii_whitespace().any(|word| word == folded)
+}
+
+/// Whether a cell says yes or no.
+pub(super) fn is_flag(text: &str) -> bool {
+    is_one_of(FLAGS, text)
+}
+
+/// Whether a cell is Mr, Mrs or the like.
+pub(super) fn is_salutation(text: &str) -> bool {
+    is_one_of(SALUTATIONS, text)
+}
+
+/// Whether a cell is a status of anything.
+pub(super) fn is_status(text: &str) -> bool {
+    is_one_of(STATUSES, text) || is_status_of_record(text)
+}
+
+/// Whether a cell is a status of an order or a ticket.
+pub(super) fn is_status_of_record(text: &str) -> bool {
+    is_one_of(RECORD_STATUSES, text)
+}
+
+/// Whether a cell is a web address or the path of a file.
+pub(super) fn is_link(text: &str) -> bool {
+    text.contains("://") || text.starts_with('/') || text.contains('.') && text.contains('/')
+}
+
+/// The number that a cell is.
+pub(super) fn number(text: &str) -> Option<f64> {
+    let number = text.replace(',', ".").parse::<f64>().ok()?;
+    number.is_finite().then_some(number)
+}
+
+/// Fewest digits of a phone number with its area.
+const MIN_PHONE_DIGITS: usize = 6;
+
+/// Most digits of an E.164 number, and a few of an extension.
+const MAX_PHONE_DIGITS: usize = 20;
+
+/// Whether a cell may be a phone number: a look, not a check. One that Excel has made `4.9E+11` is one too; a number that
+/// letters begin, like `CT000123`, is an id.
+pub(super) fn is_like_a_phone(text: &str) -> bool {
+    let digits = text.chars().filter(char::is_ascii_digit).count();
+    if !(MIN_PHONE_DIGITS..=MAX_PHONE_DIGITS).contains(&digits) || text.contains('@') {
+        return number(text).is_some_and(|number| number > 1e6 && text.contains(['E', 'e']));
+    }
+    let has_letters = text.chars().any(char::is_alphabetic);
+    !has_letters || text.contains(['+', '(', ' ']) || number(text).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_are_told_by_their_look() {
+        for text in ["ja", "Nein", "TRUE", "0", "Sí", "いいえ"] {
+            assert!(is_flag(text), "{text}");
+        }
+        for text in ["Mr.", "Mrs", "Frau", "Mme", "Sig.ra", "M."] {
+            assert!(is_salutation(text), "{text}");
+        }
+        for text in [
+            "enabled",
+            "Open",
+            "partially_paid",
+            "On Hold",
+            "geschlossen",
+        ] {
+            assert!(is_status(text), "{text}");
+        }
+        for text in [
+            "",
+            "Ohio",
+            "Jane",
+            "Marketing Manager",
+            "zoe@example.com",
+            "2",
+        ] {
+            assert!(
+                !is_flag(text) && !is_salutation(text) && !is_status(text),
+                "{text}"
+            );
+        }
+        assert!(is_link("https://example.com/a.png") && is_link("/media/a.png"));
+        assert!(!is_link("Jane") && !is_link("a.b"));
+    }
+
+    #[test]
+    fn phones_are_told_from_ids() {
+        for text in [
+            "+1 415-555-0143",
+            "(212) 555-0143",
+            "030 123456",
+            "4.91512E11",
+            "4.9E+11",
+            "4155550143.0",
+            "tel: 030 123456",
+            "2125550143 ext 12",
+        ] {
+            assert!(is_like_a_phone(text), "{text}");
+        }
+        for text in [
+            "CT000123",
+            "17",
+            "ja",
+            "",
+            "a1b2c3d4e5f6",
+            "zoe123456@example.com",
+        ] {
+            assert!(!is_like_a_phone(text), "{text}");
+        }
+    }
+}
