@@ -26,7 +26,7 @@ const MAX_BREAKS: u32 = 20;
 /// A part whose CLOSE was not answered in time so often is given up: each time a whole copy may have reached the server.
 const MAX_UNCONFIRMED: u32 = 3;
 /// The longest look at the files of attempts whose CLOSE was not answered, before the part is sent again.
-const LONGEST_LOOK: Duration = Duration::from_secs(60);
+const LONGEST_LOOK: Duration = Duration::from_mins(1);
 /// The first wait between two such looks; each next one is twice as long.
 const FIRST_LOOK: Duration = Duration::from_millis(250);
 

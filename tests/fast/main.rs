@@ -1,4 +1,10 @@
 //! The fast lane: tests of the built binary and of the library that need nothing but the build tools.
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "the helpers of tests may panic as well, and say what they measured"
+)]
 
 #[path = "../support"]
 mod support {

@@ -1,6 +1,12 @@
 //! Tests against real servers and engines: sshd, PostgreSQL, ADBC drivers, Spark, an S3 stand-in, Google's phone library.
 //!
 //! `tests/run` installs what they need; plain `cargo test` leaves this binary out.
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "the helpers of tests may panic as well, and say what they measured"
+)]
 
 #[path = "../support"]
 mod support {
