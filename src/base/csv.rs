@@ -17,15 +17,31 @@ pub fn push_quoted(out: &mut Vec<u8>, cell: &[u8]) {
 
 /// Appends `cell` as a CSV cell, quoted only when RFC 4180 needs it.
 pub fn push_cell(out: &mut Vec<u8>, cell: &[u8]) {
-    // Short cells are the rule, and a plain loop beats a call of memchr on them.
-    let needs_quotes = cell
-        .iter()
-        .any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r'));
-    if needs_quotes {
+    if needs_quotes(cell) {
         push_quoted(out, cell);
     } else {
         out.extend_from_slice(cell);
     }
+}
+
+/// Appends `guard` and `cell` as one CSV cell; `guard` is nothing that needs quotes.
+pub fn push_guarded_cell(out: &mut Vec<u8>, guard: &[u8], cell: &[u8]) {
+    if needs_quotes(cell) {
+        out.push(b'"');
+        out.extend_from_slice(guard);
+        push_doubling_quotes(out, cell);
+        out.push(b'"');
+    } else {
+        out.extend_from_slice(guard);
+        out.extend_from_slice(cell);
+    }
+}
+
+#[inline]
+fn needs_quotes(cell: &[u8]) -> bool {
+    // Short cells are the rule, and a plain loop beats a call of memchr on them.
+    cell.iter()
+        .any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r'))
 }
 
 fn push_doubling_quotes(out: &mut Vec<u8>, cell: &[u8]) {

@@ -6,6 +6,7 @@
 use crate::base::pool::Pool;
 use crate::source::audience::{Block, SourceId};
 use crate::state::codes::{RejectionReason, RepairCode};
+use crate::state::counts::DoubtKind;
 
 /// One finished CSV row of [`Batch::row_bytes`].
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +32,8 @@ pub struct Rejection {
     pub reason: RejectionReason,
     /// More of why, without a value of the row.
     pub detail: String,
+    /// The digest of its cells, by which a person's change is seen when it is given back; none where they tell nothing.
+    pub digest: Option<u64>,
     /// Where its cells end in [`Batch::reject_bytes`], as CSV in the order of the rejects header.
     pub end: usize,
 }
@@ -46,6 +49,15 @@ pub struct Repair {
     pub code: RepairCode,
     /// Where the cell's old value ends in [`Batch::repair_bytes`].
     pub end: usize,
+}
+
+/// One record that a person should look at, though it is neither rejected nor mended for it.
+#[derive(Debug, Clone, Copy)]
+pub struct Doubt {
+    /// The record in its block, from 0.
+    pub record: u32,
+    /// The kind of doubt.
+    pub kind: DoubtKind,
 }
 
 /// All that a worker makes of one block.
@@ -73,6 +85,8 @@ pub struct Batch {
     pub repairs: Vec<Repair>,
     /// Their old values.
     pub repair_bytes: Vec<u8>,
+    /// Records to look at.
+    pub doubts: Vec<Doubt>,
 }
 
 /// Buffers of batches that are done with, to be filled again. Clones share them.
@@ -139,6 +153,7 @@ impl Batch {
             reject_bytes: Vec::new(),
             repairs: Vec::new(),
             repair_bytes: Vec::new(),
+            doubts: Vec::new(),
         }
     }
 
@@ -149,6 +164,7 @@ impl Batch {
             self.rejections
                 .retain(|rejection| rejection.record < records);
             self.repairs.retain(|repair| repair.record < records);
+            self.doubts.retain(|doubt| doubt.record < records);
             self.records = records;
         }
     }

@@ -15,7 +15,7 @@ mod spellings;
 use crate::pipeline::settings::{ColumnSettings, Unlisted};
 use crate::profile::column::ProfileColumn;
 use crate::profile::target::{ColumnError, RESERVED_HEADERS};
-use crate::source::audience::{Source, SourceFormat, SourceId};
+use crate::source::audience::{GivenBack, Source, SourceFormat, SourceId};
 
 /// Why a mapping cannot be.
 #[derive(Debug, thiserror::Error)]
@@ -109,6 +109,8 @@ pub struct SourcePlan {
     pub country: Option<usize>,
     /// For each column of the rejects file, the index in this source's header.
     pub reject_cells: Vec<Option<usize>>,
+    /// The columns of a `rejects.csv` that is given back.
+    pub given_back: Option<GivenBack>,
 }
 
 /// The columns of the parts, and where each source has them.
@@ -306,13 +308,14 @@ fn plan(
         cells,
         country,
         reject_cells,
+        given_back: GivenBack::of(source),
     })
 }
 
 /// See [`SourcePlan::runs`].
 fn runs(source: &Source, columns: &[MappedColumn], cells: &[Option<usize>]) -> Vec<usize> {
     let mut runs = vec![0; cells.len()];
-    if source.format != SourceFormat::Csv {
+    if source.format != SourceFormat::Csv || source.is_rejects {
         return runs;
     }
     for index in (0..cells.len()).rev() {
@@ -326,9 +329,9 @@ fn runs(source: &Source, columns: &[MappedColumn], cells: &[Option<usize>]) -> V
     runs
 }
 
-/// NDJSON has no header: its first rows may lack a key that later ones have.
+/// NDJSON has no header: its first rows may lack a key that later ones have, and then their rejects lack it too.
 fn may_lack_columns(source: &Source) -> bool {
-    source.format == SourceFormat::Ndjson
+    source.format == SourceFormat::Ndjson || source.is_rejects
 }
 
 fn find(

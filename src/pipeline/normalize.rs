@@ -11,15 +11,19 @@ pub mod phone;
 
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
-use crate::base::csv::{push_between_quotes, push_cell, push_quoted};
-use crate::pipeline::batch::{Batch, Rejection, Repair, Row, Spares};
+use crate::base::csv::{push_between_quotes, push_cell, push_guarded_cell, push_quoted};
+use crate::pipeline::batch::{Batch, Doubt, Rejection, Repair, Row, Spares};
 use crate::pipeline::mapping::{Mapping, SourcePlan};
 use crate::pipeline::settings::{OnInvalid, PrimaryKey, Rules};
 use crate::profile::column::ProfileColumn;
 use crate::profile::limits::MAX_PROFILE_BYTES;
-use crate::source::audience::{AudienceError, Block, RecordReader, Source};
+use crate::source::audience::reject_cell::{self, RowDigest};
+use crate::source::audience::{
+    AudienceError, Block, GivenBack, GivenBackRow, RecordReader, Source, Standing,
+};
 use crate::source::record::{Cell, Record, RecordFault, RecordVisitor};
 use crate::state::codes::{RejectionReason, RepairCode};
+use crate::state::counts::DoubtKind;
 
 /// What a worker keeps from block to block: the rules and its buffers.
 pub struct Normalizer<'a> {
@@ -38,6 +42,10 @@ struct Buffers {
     cleaned: Vec<u8>,
     country: Vec<u8>,
     identifiers: [Vec<u8>; 3],
+    /// A cell of a rejected row as `rejects.csv` has it.
+    escaped: Vec<u8>,
+    /// A row of a `rejects.csv` that is given back.
+    given_back: GivenBackRow,
 }
 
 impl<'a> Normalizer<'a> {
@@ -100,6 +108,28 @@ struct Refusal {
 
 impl RecordVisitor for Visit<'_> {
     fn row(&mut self, row: &impl Record) {
+        match &self.plan.given_back {
+            None => self.judge(row),
+            Some(columns) => self.judge_given_back(columns, row, None),
+        }
+        self.batch.records += 1;
+    }
+
+    fn fault(&mut self, fault: RecordFault, row: &impl Record) {
+        match &self.plan.given_back {
+            None => self.reject_fault(fault, row),
+            Some(columns) => self.judge_given_back(columns, row, Some(fault)),
+        }
+        self.batch.records += 1;
+    }
+
+    fn swallowed(&mut self) {
+        self.doubt(DoubtKind::Swallowed);
+    }
+}
+
+impl<'a> Visit<'a> {
+    fn judge(&mut self, row: &impl Record) {
         let marks = (
             self.batch.row_bytes.len(),
             self.batch.repairs.len(),
@@ -111,22 +141,51 @@ impl RecordVisitor for Visit<'_> {
             self.batch.repair_bytes.truncate(marks.2);
             self.reject(row, refusal);
         }
-        self.batch.records += 1;
     }
 
-    fn fault(&mut self, fault: RecordFault, row: &impl Record) {
-        self.reject(
-            row,
-            Refusal {
-                reason: fault.reason(),
-                detail: fault.to_string(),
-            },
-        );
-        self.batch.records += 1;
+    /// A row of a `rejects.csv`: read again if a person mended it.
+    fn judge_given_back(
+        &mut self,
+        columns: &GivenBack,
+        record: &impl Record,
+        fault: Option<RecordFault>,
+    ) {
+        let mut row = std::mem::take(&mut self.buffers.given_back);
+        match columns.judge(record, fault, &mut row) {
+            Standing::Row => self.judge(&row),
+            Standing::Fault(fault) => self.reject_fault(fault, &row),
+            Standing::AsItWas { reason, detail } => {
+                self.doubt(DoubtKind::AsItWas);
+                self.reject(&row, Refusal { reason, detail });
+            }
+        }
+        self.buffers.given_back = row;
     }
-}
 
-impl<'a> Visit<'a> {
+    fn doubt(&mut self, kind: DoubtKind) {
+        let record = self.batch.records;
+        self.batch.doubts.push(Doubt { record, kind });
+    }
+
+    fn reject_fault(&mut self, fault: RecordFault, row: &impl Record) {
+        let detail = match (fault, row.whole_bytes()) {
+            (RecordFault::TooLong, Some(bytes)) => {
+                format!("{fault}: it has {bytes}, and its beginning is here")
+            }
+            (RecordFault::TooLong, None) => {
+                format!("{fault}: a quote that opens in this line is not closed")
+            }
+            (RecordFault::InvalidEncoding | RecordFault::Nul, _) if !row.is_in_place() => {
+                format!(
+                    "{fault}, and its cells are not as many as the header has: mend both, and empty `_reason`"
+                )
+            }
+            _ => fault.to_string(),
+        };
+        let reason = fault.reason();
+        self.reject(row, Refusal { reason, detail });
+    }
+
     /// Column `index` of the mapping in this block's source.
     fn place(&self, index: usize) -> Place<'a> {
         Place {
@@ -268,6 +327,7 @@ impl<'a> Visit<'a> {
             cleaned,
             country,
             identifiers: [_, phone, _],
+            ..
         } = &mut *self.buffers;
         let text = place.clean(row, unescaped, cleaned, self.batch)?;
         if !text.is_empty() {
@@ -348,20 +408,30 @@ impl<'a> Visit<'a> {
     }
 
     fn reject(&mut self, row: &impl Record, refusal: Refusal) {
+        let Buffers {
+            unescaped, escaped, ..
+        } = &mut *self.buffers;
+        let mut digest = RowDigest::default();
         for (index, place) in self.plan.reject_cells.iter().enumerate() {
             if index > 0 {
                 self.batch.reject_bytes.push(b',');
             }
+            escaped.clear();
             if let Some(at) = place {
-                let (Cell::Text(text) | Cell::Nested(text)) =
-                    row.cell(*at, &mut self.buffers.unescaped);
-                push_cell(&mut self.batch.reject_bytes, text);
+                let (Cell::Text(text) | Cell::Nested(text)) = row.kept_cell(*at, unescaped);
+                reject_cell::push_escaped(text, escaped);
             }
+            digest.cell(escaped);
+            let guard = reject_cell::guard(escaped);
+            push_guarded_cell(&mut self.batch.reject_bytes, guard, escaped);
         }
+        // What is both no text and out of place is not mended by one change.
+        let is_told = refusal.reason != RejectionReason::InvalidEncoding || row.is_in_place();
         self.batch.rejections.push(Rejection {
             record: self.batch.records,
             reason: refusal.reason,
             detail: refusal.detail,
+            digest: is_told.then(|| digest.finish()),
             end: self.batch.reject_bytes.len(),
         });
     }

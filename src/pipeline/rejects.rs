@@ -1,17 +1,19 @@
 //! `rejects.csv` and `repairs.csv`: what was refused and what was mended, for the person who must look at it.
 //!
 //! Both hold personal data and are 0600. Rejected rows stand in the order of the source, with the source's own columns
-//! first, so that the file can be mended and given back as an audience. A file is made with its first line.
+//! first, so that the file can be mended and given back as an audience ([`crate::source::audience::GivenBack`] reads it). Both are
+//! safe to open in a spreadsheet. A file is made with its first line.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::base::csv::push_cell;
+use crate::base::csv::push_guarded_cell;
 use crate::pipeline::batch::{Batch, Rejection, Repair};
 use crate::pipeline::mapping::Mapping;
 use crate::profile::target::RESERVED_HEADERS;
+use crate::source::audience::reject_cell;
 use crate::state::manifest::StateError;
 
 /// The two files of a run.
@@ -19,6 +21,8 @@ pub struct RejectsFiles {
     rejects: LazyFile,
     repairs: LazyFile,
     line: Vec<u8>,
+    /// The digest of the names of the columns.
+    names: u32,
 }
 
 impl RejectsFiles {
@@ -28,13 +32,14 @@ impl RejectsFiles {
         Self {
             rejects: LazyFile::new(
                 run_directory.join("rejects.csv"),
-                own.chain(RESERVED_HEADERS),
+                own.clone().chain(RESERVED_HEADERS),
             ),
             repairs: LazyFile::new(
                 run_directory.join("repairs.csv"),
                 ["_source", "_record", "column", "code", "value"].into_iter(),
             ),
             line: Vec::new(),
+            names: reject_cell::names_digest(own),
         }
     }
 
@@ -47,6 +52,7 @@ impl RejectsFiles {
             record,
             reason,
             detail,
+            digest,
             end,
         } = rejection;
         let start = index
@@ -57,9 +63,10 @@ impl RejectsFiles {
         self.line
             .extend_from_slice(&batch.reject_bytes[start..*end]);
         let record = (batch.first_record + u64::from(*record)).to_string();
-        for cell in [reason.code(), detail.as_str(), source, &record] {
+        let digest = reject_cell::digest_text(self.names, *digest);
+        for cell in [reason.code(), detail.as_str(), source, &record, &digest] {
             self.line.push(b',');
-            push_cell(&mut self.line, cell.as_bytes());
+            push_safe(&mut self.line, cell.as_bytes());
         }
         self.line.push(b'\n');
         self.rejects.write(&self.line)
@@ -93,10 +100,10 @@ impl RejectsFiles {
         let record = (batch.first_record + u64::from(record)).to_string();
         self.line.clear();
         for cell in [source, &record, column, code.code()] {
-            push_cell(&mut self.line, cell.as_bytes());
+            push_safe(&mut self.line, cell.as_bytes());
             self.line.push(b',');
         }
-        push_cell(&mut self.line, &batch.repair_bytes[start..end]);
+        push_safe(&mut self.line, &batch.repair_bytes[start..end]);
         self.line.push(b'\n');
         self.repairs.write(&self.line)
     }
@@ -105,6 +112,11 @@ impl RejectsFiles {
     pub fn finish(self) -> Result<(Option<PathBuf>, Option<PathBuf>), StateError> {
         Ok((self.rejects.finish()?, self.repairs.finish()?))
     }
+}
+
+/// Appends `cell` as a CSV cell that no spreadsheet takes for a formula.
+fn push_safe(line: &mut Vec<u8>, cell: &[u8]) {
+    push_guarded_cell(line, reject_cell::guard(cell), cell);
 }
 
 /// A file that is made when its first line is written.
@@ -121,7 +133,9 @@ impl LazyFile {
             if index > 0 {
                 header.push(b',');
             }
-            push_cell(&mut header, column.as_bytes());
+            let mut name = Vec::new();
+            reject_cell::push_escaped(column.as_bytes(), &mut name);
+            push_safe(&mut header, &name);
         }
         header.push(b'\n');
         Self {

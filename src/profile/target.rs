@@ -13,7 +13,7 @@ use crate::profile::words::fold;
 pub const MAX_HEADER_CHARACTERS: usize = 255;
 
 /// The columns that `rejects.csv` adds, which an audience made from it still has.
-pub const RESERVED_HEADERS: [&str; 4] = ["_reason", "_detail", "_source", "_record"];
+pub const RESERVED_HEADERS: [&str; 5] = ["_reason", "_detail", "_source", "_record", "_digest"];
 
 /// Why a header is refused as a target.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -16,6 +16,7 @@ mod dealt;
 mod error;
 mod files;
 mod format;
+mod given_back;
 mod header;
 mod json;
 mod ndjson;
@@ -25,6 +26,7 @@ mod parquet;
 mod parquet_absent;
 mod reader;
 mod reading;
+pub mod reject_cell;
 mod scan;
 mod stream;
 mod typed;
@@ -41,6 +43,7 @@ pub use crate::state::fingerprint::SourceFingerprint;
 pub use blocks::{Block, BlockLimits, Blocks, Recycler};
 pub use error::{AudienceError, Dialect, LikelyDelimiter, Unreadable};
 pub use format::SourceFormat;
+pub use given_back::{GivenBack, GivenBackRow, Standing};
 pub use reader::RecordReader;
 
 use crate::source::query::{Connection, Query, QueryColumn, Rows, Surroundings};
@@ -107,8 +110,10 @@ pub struct Source {
     /// The names of its columns, trimmed; of NDJSON the keys of the first mebibyte in the order they were first seen.
     /// Empty only for NDJSON without a record.
     pub header: Vec<String>,
-    /// True for a `rejects.csv` of ours that is given back: it is UTF-8 with commas whatever the job says.
+    /// True for a `rejects.csv` of ours that is given back: it is read as it was written, whatever the job says.
     pub is_rejects: bool,
+    /// True of CSV that a program wrote as it was asked for: no quote in it is astray.
+    is_quoted_right: bool,
     /// An encoding that fits better, when the first mebibyte has many bytes that are not UTF-8; something to warn about.
     pub encoding_hint: Option<&'static str>,
     /// Its rows, where it tells without being read.
@@ -177,6 +182,9 @@ impl Audience {
                     encoding: encoding_rs::UTF_8,
                 };
                 audience.add(QUERY.to_owned(), Origin::of_stream(text), &dialect)?;
+                for source in &mut audience.sources {
+                    source.is_quoted_right = true;
+                }
             }
             Rows::Columns(schema, batches) => {
                 let names = schema.fields().iter().map(|field| field.name().clone());
@@ -344,6 +352,7 @@ impl Source {
             columns: header.iter().cloned().zip(0..).collect(),
             header,
             is_rejects: false,
+            is_quoted_right: true,
             encoding_hint: None,
             rows: None,
             size_bytes: None,

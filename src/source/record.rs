@@ -31,6 +31,38 @@ pub trait Record {
     fn bare_cells(&self, _columns: std::ops::Range<usize>) -> Option<&[u8]> {
         None
     }
+
+    /// The cell for `rejects.csv`: like [`Self::cell`], but nothing is lost of a record that is a fault. Each byte that is no
+    /// text is a [`mark`].
+    fn kept_cell<'a>(&'a self, column: usize, scratch: &'a mut Vec<u8>) -> Cell<'a> {
+        self.cell(column, scratch)
+    }
+
+    /// False if the cells may be under the wrong columns: the record has another number of cells than the header, or the line
+    /// is no object.
+    fn is_in_place(&self) -> bool {
+        true
+    }
+
+    /// The length of a record of which only the beginning is there.
+    fn whole_bytes(&self) -> Option<u64> {
+        None
+    }
+}
+
+/// The three bytes in place of `byte`, which is no text, in a [`Record::kept_cell`]. No UTF-8 has a byte 0xFF.
+pub const fn mark(byte: u8) -> [u8; 3] {
+    [0xFF, 0x80 | byte >> 4, 0x80 | byte & 0x0F]
+}
+
+/// The byte whose [`mark`] is at the beginning of `text`.
+pub const fn marked(text: &[u8]) -> Option<u8> {
+    match text {
+        [0xFF, high @ 0x80..=0x8F, low @ 0x80..=0x8F, ..] => {
+            Some((*high & 0x0F) << 4 | *low & 0x0F)
+        }
+        _ => None,
+    }
 }
 
 /// Why a record could not be read as a row.
@@ -90,4 +122,7 @@ pub trait RecordVisitor {
     /// A record that cannot be a row. `row` gives what cells could be read: missing ones are empty, surplus ones are
     /// joined to the last column, invalid bytes are U+FFFD; of a record that is too long only the first line, if at all.
     fn fault(&mut self, fault: RecordFault, row: &impl Record);
+    /// Tells that a cell of the next record holds a line break, the delimiter and an e-mail address. A quote that opens in one
+    /// row and closes in a later one makes such a cell of the rows between.
+    fn swallowed(&mut self) {}
 }

@@ -30,6 +30,7 @@ mod exit_codes;
 mod faults;
 #[cfg(feature = "fuzzing")]
 mod fuzz;
+mod given_back;
 mod headers;
 mod help;
 mod https;

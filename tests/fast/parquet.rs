@@ -429,3 +429,62 @@ fn every_command_takes_parquet() {
         checked.stdout
     );
 }
+
+#[test]
+fn rejects_of_typed_columns_are_rejected_again_as_they_were_and_sent_when_they_are_mended() {
+    let id = ["k1", "k2", "k3"].map(|id| Some(id.to_owned()));
+    let inner: ArrayRef = texts([Some("a".to_owned()), None, None].into_iter());
+    let is_there = arrow_schema::Fields::from(vec![Field::new("first", DataType::Utf8, true)]);
+    let nested: ArrayRef = Arc::new(StructArray::new(
+        is_there,
+        vec![inner],
+        Some(vec![true, false, false].into()),
+    ));
+    let raw = BinaryArray::from_opt_vec(vec![None, Some(&b"M\xfcller"[..]), None]);
+    let long = [None, None, Some("\u{e9}".repeat(500_001))];
+    let table = batch(vec![
+        ("id", texts(id.into_iter())),
+        ("nested", nested),
+        ("raw", Arc::new(raw)),
+        ("long", texts(long.into_iter())),
+    ]);
+    let workspace = Workspace::new();
+    write(
+        &workspace.path("a.parquet"),
+        &table,
+        Compression::UNCOMPRESSED,
+        10,
+    );
+    let job = |file: &str| {
+        let columns = "id = \"ExternalID\"\nnested = \"Nested\"\nraw = \"Raw\"\nlong = \"Long\"\n";
+        let body =
+            format!("[audience]\nfiles = [\"{file}\"]\non-empty = \"skip\"\n[columns]\n{columns}");
+        workspace.job("typed", &body, None)
+    };
+    let (_, rejects, report) = dry_run(&workspace, &job("a.parquet"));
+    let all = json!({"nested-value": 1, "invalid-encoding": 1, "record-too-long": 1});
+    assert_eq!(report["rejections"], all);
+    let kept = rows(&rejects);
+    assert_eq!(kept[0]["nested"], "{first: a}");
+    assert_eq!(kept[1]["raw"], "M\\xFCller");
+    assert_eq!(kept[2]["long"], "\u{e9}".repeat(500));
+    assert_eq!(
+        kept[2]["_detail"],
+        "the record is longer than 1000000 bytes: it has 1000004, and its beginning is here"
+    );
+    workspace.write("back.csv", &rejects);
+    let (parts, again, report) = dry_run(&workspace, &job("back.csv"));
+    assert_eq!((parts.len(), &report["rejections"]), (0, &all));
+    assert_eq!(again.replace("back.csv", "a.parquet"), rejects);
+    let mended = rejects
+        .replace("{first: a}", "a")
+        .replace("M\\xFCller", "M\u{fc}ller")
+        .replace(&"\u{e9}".repeat(500), "short");
+    workspace.write("back.csv", mended);
+    let (parts, _, _) = dry_run(&workspace, &job("back.csv"));
+    let lines: Vec<&str> = parts[0].lines().skip(1).collect();
+    assert_eq!(
+        lines,
+        ["\"k1\",a,,", "\"k2\",,M\u{fc}ller,", "\"k3\",,,short"]
+    );
+}

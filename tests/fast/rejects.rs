@@ -122,7 +122,7 @@ fn each_reason_is_told_with_its_place_and_without_the_value() {
             &long,
             "",
             "record-too-long",
-            "the record is longer than 1000000 bytes",
+            "the record is longer than 1000000 bytes: it has 1000016, and its beginning is here",
         ),
         (
             &large,
@@ -198,10 +198,10 @@ fn rejects_keep_the_columns_and_values_of_their_sources_in_order() {
     workspace.run(&["run", &job, "--dry-run"]).exits(0);
     assert_eq!(
         workspace.of_last_run("vip", "rejects.csv"),
-        "email,phone,name,\"note, old\",extra,_reason,_detail,_source,_record\n\
-         ,,Zoe,\"say \"\"hi\"\"\",,no-identifier,every identifier is blank,in/a.csv,1\n\
-         , ,Yan,\"two\nlines\",,no-identifier,every identifier is blank,in/a.csv,3\n\
-         ,,Wim,,7,no-identifier,every identifier is blank,in/b.csv,1\n"
+        "email,phone,name,\"note, old\",extra,_reason,_detail,_source,_record,_digest\n\
+         ,,Zoe,\"say \"\"hi\"\"\",,no-identifier,every identifier is blank,in/a.csv,1,v1-fb2e1505-e8828f1d3eeaa1de\n\
+         , ,Yan,\"two\nlines\",,no-identifier,every identifier is blank,in/a.csv,3,v1-fb2e1505-c917941c5b76ccb4\n\
+         ,,Wim,,7,no-identifier,every identifier is blank,in/b.csv,1,v1-fb2e1505-fd432599ba8c132a\n"
     );
 }
 

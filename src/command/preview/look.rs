@@ -19,6 +19,7 @@ use crate::pipeline::mapping::Mapping;
 use crate::profile::column::ColumnKind;
 use crate::source::audience::{Source, SourceFormat};
 use crate::state::codes::{RejectionReason, RepairCode};
+use crate::state::counts::Doubts;
 
 /// With `duplicates = "last"`, so many rows more are kept for those that a later one takes the place of.
 const SPARE_ROWS: usize = 1_000;
@@ -48,6 +49,7 @@ pub struct Look<'a> {
     rows_rejected: u64,
     external_id_only: u64,
     national_phones: u64,
+    doubts: Doubts,
     rejections: BTreeMap<RejectionReason, Finding>,
     repairs: BTreeMap<(usize, RepairCode), Finding>,
     duplicates: Finding,
@@ -91,6 +93,7 @@ impl<'a> Look<'a> {
             rows_rejected: 0,
             external_id_only: 0,
             national_phones: 0,
+            doubts: Doubts::default(),
             rejections: BTreeMap::new(),
             repairs: BTreeMap::new(),
             duplicates: Finding::default(),
@@ -154,6 +157,10 @@ impl<'a> Look<'a> {
                 .entry(rejection.reason)
                 .or_default()
                 .note(place);
+        }
+        for doubt in &batch.doubts {
+            let place = self.place(batch, doubt.record);
+            self.doubts.add(doubt.kind, &place.source, place.record);
         }
         let mut start = 0;
         for repair in &batch.repairs {
@@ -287,6 +294,7 @@ impl<'a> Look<'a> {
                 crate::run::report::count(self.external_id_only, "row")
             ));
         }
+        notes.extend(self.doubts.warnings());
         let rows_to_send = self.rows_to_send();
         let columns = self
             .mapping

@@ -40,12 +40,12 @@ impl Default for BlockLimits {
 /// What the records of a block need of their reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum BlockKind {
-    /// Every quote is where RFC 4180 has it.
-    Plain,
+    /// Every quote is where RFC 4180 has it, if there is one.
+    Plain { has_quotes: bool },
     /// Some quote is not, or a `\r` ends a line by itself.
     Odd,
-    /// The first line of one record that is too long; nothing if the line itself is.
-    TooLong,
+    /// The first line of one record that is too long; if the line itself is, its beginning and the length of the line.
+    TooLong { whole_bytes: Option<u64> },
 }
 
 /// Whole records of one source, as UTF-8 (apart from what the file has wrong) and as they stand in the file.

@@ -3,13 +3,16 @@
 //! Both readers are given a line end before the block, because each drops a byte order mark at the very beginning of what
 //! it reads: a block may begin with one that stands in the middle of the file.
 
+use std::cmp::Ordering;
 use std::io::Read;
 use std::ops::Range;
 
-use memchr::memchr;
+use encoding_rs::{Encoding, UTF_8};
+use memchr::{memchr, memchr_iter, memchr2};
 
 use super::Source;
 use super::utf8;
+use crate::profile::target::RESERVED_HEADERS;
 use crate::source::record::{Cell, Record, RecordFault, RecordVisitor};
 
 const LINE_END: &[u8] = b"\n";
@@ -25,6 +28,8 @@ trait Cells {
     fn unquoted(&self, column: usize) -> Option<&[u8]>;
     /// These cells as they stand there, with the delimiters between them.
     fn side_by_side(&self, columns: Range<usize>) -> Option<&[u8]>;
+    /// Whether some cell holds a line break.
+    fn has_break(&self) -> bool;
 }
 
 impl Cells for simd_csv::ZeroCopyByteRecord<'_> {
@@ -64,6 +69,10 @@ impl Cells for simd_csv::ZeroCopyByteRecord<'_> {
         let last = self.get(columns.end.checked_sub(1)?)?;
         record.get(begin..place(last) + last.len())
     }
+
+    fn has_break(&self) -> bool {
+        memchr2(b'\n', b'\r', self.as_slice()).is_some()
+    }
 }
 
 impl Cells for csv::ByteRecord {
@@ -93,6 +102,10 @@ impl Cells for csv::ByteRecord {
 
     fn side_by_side(&self, _: Range<usize>) -> Option<&[u8]> {
         None
+    }
+
+    fn has_break(&self) -> bool {
+        memchr2(b'\n', b'\r', self.as_slice()).is_some()
     }
 }
 
@@ -138,28 +151,75 @@ impl<C: Cells> Record for Row<'_, C> {
 /// A record that is no row: made to fit the header, and to be text.
 struct MendedRow<'a, C> {
     cells: &'a C,
-    columns: usize,
-    delimiter: u8,
+    visit: &'a Visit,
+    /// How long the record is of which this is the beginning.
+    whole_bytes: Option<u64>,
+}
+
+impl<C: Cells> MendedRow<'_, C> {
+    /// The cell with the surplus ones that are joined to it, each taken over by `push`.
+    fn joined(
+        &self,
+        column: usize,
+        scratch: &mut Vec<u8>,
+        push: impl Fn(&[u8], &mut Vec<u8>),
+    ) -> Vec<u8> {
+        let surplus = self.cells.count().saturating_sub(self.visit.columns);
+        let places = match column.cmp(&self.visit.surplus_column) {
+            Ordering::Less => column..=column,
+            Ordering::Equal => column..=column + surplus,
+            Ordering::Greater => column + surplus..=column + surplus,
+        };
+        let mut text = Vec::new();
+        for place in places.clone() {
+            if place > *places.start() {
+                text.push(self.visit.delimiter);
+            }
+            push(self.cells.text(place, scratch), &mut text);
+        }
+        text
+    }
 }
 
 impl<C: Cells> Record for MendedRow<'_, C> {
     fn cell<'a>(&'a self, column: usize, scratch: &'a mut Vec<u8>) -> Cell<'a> {
-        let mut text = Vec::new();
-        utf8::push_lossy(self.cells.text(column, scratch), &mut text);
-        if column + 1 == self.columns {
-            for surplus in self.columns..self.cells.count() {
-                text.push(self.delimiter);
-                utf8::push_lossy(self.cells.text(surplus, scratch), &mut text);
-            }
+        if self.whole_bytes.is_some() {
+            return Cell::Text(b"");
         }
-        *scratch = text;
+        *scratch = self.joined(column, scratch, utf8::push_lossy);
         Cell::Text(scratch)
+    }
+
+    fn kept_cell<'a>(&'a self, column: usize, scratch: &'a mut Vec<u8>) -> Cell<'a> {
+        *scratch = self.joined(column, scratch, |bytes, out| {
+            utf8::push_marked(bytes, self.visit.encoding != UTF_8, out);
+        });
+        Cell::Text(scratch)
+    }
+
+    fn is_in_place(&self) -> bool {
+        self.cells.count() == self.visit.columns
+    }
+
+    fn whole_bytes(&self) -> Option<u64> {
+        self.whole_bytes
     }
 }
 
-/// Visits the records of a block and tells how many there were.
-pub(super) fn visit_plain(source: &Source, bytes: &[u8], visitor: &mut impl RecordVisitor) -> u64 {
-    let visit = Visit::of(source, bytes);
+/// Whether a cell of a block of `records` records may hold a line break: there are more line ends than records.
+pub(super) fn has_breaks(bytes: &[u8], records: u64) -> bool {
+    memchr_iter(b'\n', bytes).count() as u64 > records
+}
+
+/// Visits the records of a block and tells how many there were. Where one may have a cell with a line break, such cells are
+/// looked at.
+pub(super) fn visit_plain(
+    source: &Source,
+    bytes: &[u8],
+    has_breaks: bool,
+    visitor: &mut impl RecordVisitor,
+) -> u64 {
+    let visit = Visit::of(source, bytes, has_breaks);
     let mut reader = simd_csv::ZeroCopyReaderBuilder::with_capacity(BUFFER_BYTES)
         .has_headers(false)
         .flexible(true)
@@ -175,22 +235,26 @@ pub(super) fn visit_plain(source: &Source, bytes: &[u8], visitor: &mut impl Reco
 
 /// As [`visit_plain`], for a block with literal quotes.
 pub(super) fn visit_odd(source: &Source, bytes: &[u8], visitor: &mut impl RecordVisitor) -> u64 {
-    let visit = Visit::of(source, bytes);
+    let visit = Visit::of(source, bytes, true);
     each_odd(source, bytes, |record| visit.record(record, visitor))
 }
 
-/// Visits the one record of a block that holds the first line of a record that is too long.
+/// Visits the one record of a block that holds the first line of a record that is too long, or the beginning of that line
+/// with the length of all of it.
 pub(super) fn visit_too_long(
     source: &Source,
     bytes: &[u8],
+    whole_bytes: Option<u64>,
     visitor: &mut impl RecordVisitor,
 ) -> u64 {
     let mut first = csv::ByteRecord::new();
     each_odd(source, bytes, |record| first.clone_from(record));
-    visitor.fault(
-        RecordFault::TooLong,
-        &Visit::of(source, bytes).mended(&first),
-    );
+    let visit = Visit::of(source, bytes, false);
+    let beginning = MendedRow {
+        whole_bytes,
+        ..visit.mended(&first)
+    };
+    visitor.fault(RecordFault::TooLong, &beginning);
     1
 }
 
@@ -217,29 +281,51 @@ fn each_odd(source: &Source, bytes: &[u8], mut each: impl FnMut(&csv::ByteRecord
 struct Visit {
     columns: usize,
     delimiter: u8,
+    /// The column that surplus cells are joined to.
+    surplus_column: usize,
+    /// Text of another encoding than UTF-8 was decoded, and bytes that are no text are marked in it.
+    encoding: &'static Encoding,
     is_clean: bool,
+    /// Some cell may hold a line break, and what is in it is worth a look.
+    has_breaks: bool,
     /// The delimiter is a comma and there are no control characters but line ends: since quotes and line ends are where
     /// RFC 4180 has them in a plain block, an unquoted cell has none, and no comma.
     is_bare: bool,
 }
 
 impl Visit {
-    fn of(source: &Source, bytes: &[u8]) -> Self {
+    fn of(source: &Source, bytes: &[u8], has_breaks: bool) -> Self {
         let is_clean = utf8::is_clean(bytes);
         Self {
             columns: source.header.len(),
             delimiter: source.delimiter,
+            surplus_column: surplus_column(source),
+            encoding: source.encoding,
             is_clean,
+            has_breaks: has_breaks && !source.is_quoted_right,
             is_bare: is_clean && source.delimiter == b',' && !utf8::has_controls(bytes),
         }
     }
 
-    fn mended<'a, C>(&self, cells: &'a C) -> MendedRow<'a, C> {
+    fn mended<'a, C>(&'a self, cells: &'a C) -> MendedRow<'a, C> {
         MendedRow {
             cells,
-            columns: self.columns,
-            delimiter: self.delimiter,
+            visit: self,
+            whole_bytes: None,
         }
+    }
+
+    /// Whether a cell holds a line break, the delimiter and an e-mail address, as one does that swallowed rows.
+    #[cold]
+    fn has_swallowed(&self, cells: &impl Cells) -> bool {
+        let mut scratch = Vec::new();
+        cells.has_break()
+            && (0..cells.count()).any(|column| {
+                let text = cells.text(column, &mut scratch);
+                memchr2(b'\n', b'\r', text).is_some()
+                    && memchr(self.delimiter, text).is_some()
+                    && utf8::has_address(text)
+            })
     }
 
     #[inline]
@@ -253,6 +339,9 @@ impl Visit {
     #[inline]
     fn record<C: Cells>(&self, cells: &C, visitor: &mut impl RecordVisitor) {
         let found = cells.count();
+        if self.has_breaks && self.has_swallowed(cells) {
+            visitor.swallowed();
+        }
         if self.is_clean && found == self.columns {
             visitor.row(&self.row(cells));
             return;
@@ -267,6 +356,15 @@ impl Visit {
             None => visitor.row(&self.row(cells)),
         }
     }
+}
+
+/// The last column: of a `rejects.csv` that is given back the last one that is not the program's own, for it is there that
+/// a person adds a delimiter.
+fn surplus_column(source: &Source) -> usize {
+    let is_ours = |name: &&String| source.is_rejects && RESERVED_HEADERS.contains(&name.as_str());
+    let ours = source.header.iter().rev().take_while(is_ours).count();
+    let last = source.header.len().saturating_sub(1);
+    last.checked_sub(ours).unwrap_or(last)
 }
 
 #[cfg(test)]
@@ -329,6 +427,10 @@ mod tests {
         seen.records
     }
 
+    fn plain(source: &Source, bytes: &[u8], seen: &mut Seen) -> u64 {
+        visit_plain(source, bytes, true, seen)
+    }
+
     #[test]
     fn faulty_records_are_made_to_fit() {
         let source = source("a,b", b',');
@@ -372,7 +474,7 @@ mod tests {
             )];
             assert_eq!(seen(visit_odd, &source, bytes), expected);
             if !bytes.ends_with(b"\xe9\"") {
-                assert_eq!(seen(visit_plain, &source, bytes), expected);
+                assert_eq!(seen(plain, &source, bytes), expected);
             }
         }
     }
@@ -381,10 +483,7 @@ mod tests {
     fn a_byte_order_mark_in_the_middle_stays() {
         let source = source("a", b',');
         let expected = vec![(None, vec!["\u{feff}x".as_bytes().to_vec()])];
-        assert_eq!(
-            seen(visit_plain, &source, "\u{feff}x\n".as_bytes()),
-            expected
-        );
+        assert_eq!(seen(plain, &source, "\u{feff}x\n".as_bytes()), expected);
         assert_eq!(seen(visit_odd, &source, "\u{feff}x\n".as_bytes()), expected);
     }
 
@@ -405,7 +504,7 @@ mod tests {
             let by_csv = seen(visit_odd, &source, whole);
             prop_assert_eq!(by_csv.len() as u64, scanner.records());
             if !scanner.is_odd() {
-                prop_assert_eq!(seen(visit_plain, &source, whole), by_csv);
+                prop_assert_eq!(seen(plain, &source, whole), by_csv);
             }
         }
     }

@@ -8,12 +8,16 @@ use encoding_rs::{Encoding, UTF_8};
 use super::error::{AudienceError, Dialect, LikelyDelimiter, Unreadable};
 use super::format::{self, SourceFormat};
 use super::scan::{Scan, Scanner, Syntax};
-use super::stream::{Origin, PEEK_BYTES, Peek, own_error};
-use super::{AudienceFiles, Source, json, stream, utf8};
+use super::stream::{Origin, Peek, own_error};
+use super::{AudienceFiles, Source, json, reject_cell, stream, utf8};
+use crate::profile::target::RESERVED_HEADERS;
 use crate::source::record::MAX_RECORD_BYTES;
 
-/// The columns that `rejects.csv` has after those of its source.
-const REJECT_COLUMNS: [&str; 4] = ["_reason", "_detail", "_source", "_record"];
+/// A `rejects.csv` has at least one of these columns, whatever else a person deleted from it.
+const TELLING_COLUMNS: [&str; 2] = ["_reason", "_digest"];
+
+/// The delimiters that a `rejects.csv` may have: a spreadsheet saves it with its own.
+const REJECTS_DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
 
 /// Reads the beginning of `origin` and tells what its records are.
 pub(super) fn inspect(
@@ -35,6 +39,7 @@ pub(super) fn inspect(
         encoding: marked.unwrap_or(files.encoding),
         header: Vec::new(),
         is_rejects: false,
+        is_quoted_right: false,
         encoding_hint: None,
         rows: None,
         size_bytes: origin.size_bytes(),
@@ -42,11 +47,14 @@ pub(super) fn inspect(
         columns: HashMap::new(),
         projection: None,
     };
-    if marked.is_none_or(|encoding| encoding == UTF_8) && is_rejects(&peek.bytes) {
+    if let Some(delimiter) = delimiter_of_rejects(&peek, marked, &source.name)? {
         source.is_rejects = true;
-        source.encoding = UTF_8;
         source.format = SourceFormat::Csv;
-        source.delimiter = b',';
+        source.delimiter = delimiter;
+        // As it was written. A spreadsheet may have saved it in an encoding that only the job can tell.
+        if marked.is_none() && is_utf8(&peek) {
+            source.encoding = UTF_8;
+        }
     }
     let error = peek.error.take();
     let text = Text::of(&peek, source.encoding, &source.name)?;
@@ -151,7 +159,13 @@ fn read_header(
             dialect: dialect_of_bad_header(&text.bytes, files, source),
         });
     }
-    let header = cells_of(bytes, source.delimiter);
+    let mut header = cells_of(bytes, source.delimiter);
+    if source.is_rejects {
+        header = header
+            .iter()
+            .map(|name| reject_cell::read_name(name))
+            .collect();
+    }
     if let ([only], None, b',') = (&header[..], files.delimiter, source.delimiter)
         && let Some(likely) = likely_delimiter(only)
     {
@@ -256,15 +270,37 @@ fn cells_of(record: &[u8], delimiter: u8) -> Vec<String> {
         .collect()
 }
 
-/// True when the first record ends in the columns that only a `rejects.csv` of ours has.
-fn is_rejects(bytes: &[u8]) -> bool {
-    let is_all = bytes.len() < PEEK_BYTES;
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let Ok(Some(end)) = header_end(bytes, is_all, b',', "") else {
-        return false;
+/// The delimiter of the source if it is a `rejects.csv` of this program: its header has two of the columns that only such a
+/// file has, in any place.
+fn delimiter_of_rejects(
+    peek: &Peek,
+    marked: Option<&'static Encoding>,
+    name: &str,
+) -> Result<Option<u8>, AudienceError> {
+    let decoded = match marked {
+        Some(encoding) if encoding != UTF_8 => Some(Text::of(peek, encoding, name)?.bytes),
+        _ => None,
     };
-    let header = cells_of(&bytes[..end], b',');
-    header.len() > REJECT_COLUMNS.len() && header.ends_with(&REJECT_COLUMNS.map(str::to_owned))
+    let bytes = decoded.as_deref().unwrap_or(&peek.bytes);
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let is_ours = |delimiter: &u8| {
+        let Ok(Some(end)) = header_end(bytes, peek.is_all, *delimiter, name) else {
+            return false;
+        };
+        let header = cells_of(&bytes[..end], *delimiter);
+        let is_there = |column: &str| header.iter().any(|cell| cell == column);
+        let ours = RESERVED_HEADERS.into_iter().filter(|name| is_there(name));
+        ours.count() > 1 && TELLING_COLUMNS.into_iter().any(is_there)
+    };
+    Ok(REJECTS_DELIMITERS.into_iter().find(is_ours))
+}
+
+/// Whether the beginning is UTF-8.
+fn is_utf8(peek: &Peek) -> bool {
+    match std::str::from_utf8(&peek.bytes) {
+        Ok(_) => true,
+        Err(error) => error.error_len().is_none() && !peek.is_all,
+    }
 }
 
 /// True for what can only be a person's e-mail address or phone number: a file without a header must not have its first
@@ -426,10 +462,28 @@ mod tests {
         assert!(source.is_rejects);
         assert_eq!((source.format, source.delimiter), (SourceFormat::Csv, b','));
         assert_eq!(source.header.len(), 6);
-        assert!(
-            !inspected("a.csv", b"_reason,_detail,_source,_record,x\n")
-                .unwrap()
-                .is_rejects
+        // As spreadsheets write it, with columns added and deleted.
+        for (bytes, delimiter) in [
+            (&b"mail,_reason,_detail,_source,_record,note\n"[..], b','),
+            (b"_digest;mail;_reason\n", b';'),
+            (b"\xef\xbb\xbfmail\t_detail\t_digest\n", b'\t'),
+        ] {
+            let source = inspected("a.csv", bytes).unwrap();
+            assert!(source.is_rejects);
+            assert_eq!(source.delimiter, delimiter);
+        }
+        for bytes in [&b"mail,_source,_record\n"[..], b"mail,_reason\n"] {
+            assert!(!inspected("a.csv", bytes).unwrap().is_rejects);
+        }
+    }
+
+    #[test]
+    fn names_of_our_rejects_are_read_as_they_were() {
+        let bytes = b"'@mail,''-x,a\\x5Cx41,_reason,_digest\n";
+        let source = inspected("a.csv", bytes).unwrap();
+        assert_eq!(
+            source.header,
+            ["@mail", "'-x", "a\\x41", "_reason", "_digest"]
         );
     }
 

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use memchr::{memchr, memchr_iter};
 
 use super::scan;
-use crate::source::record::{Cell, RecordFault};
+use crate::source::record::{Cell, RecordFault, mark};
 
 /// Objects and lists nested deeper than this are refused, so that no line can exhaust a thread's stack.
 const MAX_DEPTH: usize = 128;
@@ -164,7 +164,8 @@ fn list_cell<'a>(list: &'a [u8], scratch: &'a mut Vec<u8>) -> Cell<'a> {
     Cell::Text(scratch)
 }
 
-/// The text of a JSON string, quotes and all, into `out`. A half of a surrogate pair is U+FFFD there.
+/// The text of a JSON string, quotes and all, into `out`. A NUL, and each byte of a half of a surrogate pair, is there as a
+/// [`mark`].
 fn unescape(string: &str, out: &mut Vec<u8>) -> Result<(), RecordFault> {
     out.clear();
     let mut fault = Ok(());
@@ -191,31 +192,52 @@ fn unescape(string: &str, out: &mut Vec<u8>) -> Result<(), RecordFault> {
                     unicode_escape(&rest[backslash..]).ok_or(RecordFault::NotAnObject)?;
                 length = taken;
                 match sign {
-                    Some('\0') if fault.is_ok() => fault = Err(RecordFault::Nul),
-                    None => fault = Err(RecordFault::InvalidEncoding),
-                    _ => {}
+                    Ok('\0') => {
+                        fault = fault.and(Err(RecordFault::Nul));
+                        out.extend_from_slice(&mark(0));
+                    }
+                    Ok(sign) => push_sign(sign, out),
+                    Err(half) => {
+                        fault = Err(RecordFault::InvalidEncoding);
+                        out.extend(bytes_of_half(half).into_iter().flat_map(mark));
+                    }
                 }
-                sign.unwrap_or(char::REPLACEMENT_CHARACTER)
+                rest = &rest[backslash + length..];
+                continue;
             }
             _ => return Err(RecordFault::NotAnObject),
         };
-        out.extend_from_slice(sign.encode_utf8(&mut [0; 4]).as_bytes());
+        push_sign(sign, out);
         rest = &rest[backslash + length..];
     }
     out.extend_from_slice(rest.as_bytes());
     fault
 }
 
-/// The character that a `\u` escape at the beginning of `text` stands for (none for half a pair), and its length.
-fn unicode_escape(text: &str) -> Option<(Option<char>, usize)> {
+fn push_sign(sign: char, out: &mut Vec<u8>) {
+    out.extend_from_slice(sign.encode_utf8(&mut [0; 4]).as_bytes());
+}
+
+/// Half a surrogate pair as the three bytes that UTF-8 would have for it, if it had any.
+fn bytes_of_half(half: u16) -> [u8; 3] {
+    let [high, low] = half.to_be_bytes();
+    [
+        0xE0 | high >> 4,
+        0x80 | (high & 0x0F) << 2 | low >> 6,
+        0x80 | low & 0x3F,
+    ]
+}
+
+/// The character of a `\u` escape at the beginning of `text` (or half a pair), and the length of the escape.
+fn unicode_escape(text: &str) -> Option<(Result<char, u16>, usize)> {
     let first = code_unit(text)?;
     if (0xd800..0xdc00).contains(&first)
         && let Some(second) = text.get(6..).and_then(code_unit)
         && let Some(Ok(sign)) = char::decode_utf16([first, second]).next()
     {
-        return Some((Some(sign), 12));
+        return Some((Ok(sign), 12));
     }
-    Some((char::from_u32(u32::from(first)), 6))
+    Some((char::from_u32(u32::from(first)).ok_or(first), 6))
 }
 
 fn code_unit(text: &str) -> Option<u16> {
@@ -272,9 +294,13 @@ mod tests {
             (r#"["\u12g4"]"#, RecordFault::NotAnObject),
         ] {
             assert_eq!(fault_of(value), Some(fault), "{value}");
-            text(value);
+            cell_of(value, &mut Vec::new());
         }
-        assert_eq!(text(r#""\ud800x""#), "\u{fffd}x");
+        let half = [0xed, 0xa0, 0x80].map(mark).concat();
+        assert_eq!(
+            cell_of(r#""\ud800x""#, &mut Vec::new()),
+            Cell::Text(&[&half[..], b"x"].concat())
+        );
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The records of an NDJSON block: one JSON object per line, its keys the columns.
 
+use std::borrow::Cow;
+
 use super::{Source, json, scan, utf8};
 use crate::source::record::{Cell, Record, RecordFault, RecordVisitor};
 
@@ -17,11 +19,130 @@ impl Record for Object<'_, '_> {
 }
 
 /// A line that is none: all of it is the first column's cell.
-struct Line<'a>(&'a str);
+struct Line<'a> {
+    /// The bytes in the file.
+    bytes: &'a [u8],
+    is_decoded: bool,
+    /// How long the line is of which this is the beginning.
+    whole_bytes: Option<u64>,
+}
+
+impl<'a> Line<'a> {
+    fn of(source: &Source, bytes: &'a [u8]) -> Self {
+        Self {
+            bytes,
+            is_decoded: is_decoded(source),
+            whole_bytes: None,
+        }
+    }
+}
 
 impl Record for Line<'_> {
-    fn cell<'a>(&'a self, column: usize, _: &'a mut Vec<u8>) -> Cell<'a> {
-        Cell::Text(if column == 0 { self.0.as_bytes() } else { b"" })
+    fn cell<'a>(&'a self, column: usize, scratch: &'a mut Vec<u8>) -> Cell<'a> {
+        scratch.clear();
+        if column == 0 && self.whole_bytes.is_none() {
+            utf8::push_lossy(self.bytes, scratch);
+        }
+        Cell::Text(scratch)
+    }
+
+    fn kept_cell<'a>(&'a self, column: usize, scratch: &'a mut Vec<u8>) -> Cell<'a> {
+        scratch.clear();
+        if column == 0 {
+            utf8::push_marked(self.bytes, self.is_decoded, scratch);
+        }
+        Cell::Text(scratch)
+    }
+
+    fn is_in_place(&self) -> bool {
+        false
+    }
+
+    fn whole_bytes(&self) -> Option<u64> {
+        self.whole_bytes
+    }
+}
+
+/// An object in whose line some bytes are no text: they are disguised there, so that the line can be read.
+struct Doubtful<'a, 'b>(Object<'a, 'b>);
+
+impl Record for Doubtful<'_, '_> {
+    fn cell<'a>(&'a self, column: usize, scratch: &'a mut Vec<u8>) -> Cell<'a> {
+        revealed(
+            self.0.cell(column, &mut Vec::new()),
+            scratch,
+            |text, out| {
+                utf8::push_lossy(text, out);
+            },
+        )
+    }
+
+    fn kept_cell<'a>(&'a self, column: usize, scratch: &'a mut Vec<u8>) -> Cell<'a> {
+        revealed(
+            self.0.cell(column, &mut Vec::new()),
+            scratch,
+            |text, out| {
+                out.extend_from_slice(text);
+            },
+        )
+    }
+}
+
+/// The cell with marks for disguised bytes, taken over by `push`.
+fn revealed<'a>(
+    cell: Cell<'_>,
+    scratch: &'a mut Vec<u8>,
+    push: impl Fn(&[u8], &mut Vec<u8>),
+) -> Cell<'a> {
+    scratch.clear();
+    let (Cell::Text(text) | Cell::Nested(text)) = cell;
+    push(&disguise::revealed(text), scratch);
+    match cell {
+        Cell::Text(_) => Cell::Text(scratch),
+        Cell::Nested(_) => Cell::Nested(scratch),
+    }
+}
+
+fn is_decoded(source: &Source) -> bool {
+    source.encoding != encoding_rs::UTF_8
+}
+
+/// Private characters in place of bytes that are no text, so that the JSON around them can be read.
+mod disguise {
+    use crate::source::record::{mark, marked};
+
+    /// The last plane of Unicode is for private use (The Unicode Standard, 23.5): no file means these by anything.
+    const FIRST: u32 = 0x10_FE00;
+
+    /// The line with a private character for each marked byte.
+    pub(super) fn disguised(marked_line: &[u8]) -> String {
+        let mut text = String::new();
+        let mut rest = marked_line;
+        while let Some(at) = memchr::memchr(mark(0)[0], rest) {
+            text.push_str(&String::from_utf8_lossy(&rest[..at]));
+            rest = &rest[at..];
+            let byte = marked(rest);
+            let sign = byte.and_then(|byte| char::from_u32(FIRST + u32::from(byte)));
+            text.push(sign.unwrap_or(char::REPLACEMENT_CHARACTER));
+            rest = &rest[byte.map_or(1, |byte| mark(byte).len())..];
+        }
+        text.push_str(&String::from_utf8_lossy(rest));
+        text
+    }
+
+    /// The text with a mark for each private character.
+    pub(super) fn revealed(text: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        for chunk in text.utf8_chunks() {
+            for sign in chunk.valid().chars() {
+                match u8::try_from(u32::from(sign).wrapping_sub(FIRST)) {
+                    Ok(byte) => out.extend_from_slice(&mark(byte)),
+                    Err(_) => out.extend_from_slice(sign.encode_utf8(&mut [0; 4]).as_bytes()),
+                }
+            }
+            out.extend_from_slice(chunk.invalid());
+        }
+        out
     }
 }
 
@@ -51,9 +172,18 @@ pub(super) fn visit(source: &Source, bytes: &[u8], visitor: &mut impl RecordVisi
     visited
 }
 
-/// Visits the one record of a block that holds nothing of a line that is too long.
-pub(super) fn visit_too_long(visitor: &mut impl RecordVisitor) -> u64 {
-    visitor.fault(RecordFault::TooLong, &Line(""));
+/// Visits the one record of a block that holds the beginning of a line that is too long.
+pub(super) fn visit_too_long(
+    source: &Source,
+    bytes: &[u8],
+    whole_bytes: Option<u64>,
+    visitor: &mut impl RecordVisitor,
+) -> u64 {
+    let beginning = Line {
+        whole_bytes,
+        ..Line::of(source, bytes)
+    };
+    visitor.fault(RecordFault::TooLong, &beginning);
     1
 }
 
@@ -63,27 +193,37 @@ fn visit_line<'b>(
     values: &mut [Option<&'b str>],
     visitor: &mut impl RecordVisitor,
 ) {
+    let no_object = || Line::of(source, line.as_bytes());
     if !read_values(source, line, values) {
-        visitor.fault(RecordFault::NotAnObject, &Line(line));
+        visitor.fault(RecordFault::NotAnObject, &no_object());
         return;
     }
     match fault_in(line, values) {
-        Some(RecordFault::NotAnObject) => visitor.fault(RecordFault::NotAnObject, &Line(line)),
-        Some(fault) => visitor.fault(fault, &Object(values)),
+        Some(RecordFault::NotAnObject) => visitor.fault(RecordFault::NotAnObject, &no_object()),
+        Some(fault) => visitor.fault(fault, &Doubtful(Object(values))),
         None => visitor.row(&Object(values)),
     }
 }
 
 /// Visits a line of a block in which some line is not valid.
 fn visit_doubtful_line(source: &Source, line: &[u8], visitor: &mut impl RecordVisitor) {
-    let text = String::from_utf8_lossy(line);
     let mut values = vec![None; source.header.len()];
-    match utf8::fault_of(line) {
-        None => visit_line(source, &text, &mut values, visitor),
-        Some(fault) if read_values(source, &text, &mut values) => {
-            visitor.fault(fault, &Object(&values));
-        }
-        Some(fault) => visitor.fault(fault, &Line(&text)),
+    let Some(fault) = utf8::fault_of(line) else {
+        let text = String::from_utf8_lossy(line);
+        visit_line(source, &text, &mut values, visitor);
+        return;
+    };
+    let mut marked = Vec::new();
+    utf8::push_marked(line, is_decoded(source), &mut marked);
+    // A NUL is no part of JSON, even inside quotes.
+    let text = match fault {
+        RecordFault::Nul => Cow::Borrowed(std::str::from_utf8(line).unwrap_or_default()),
+        _ => Cow::Owned(disguise::disguised(&marked)),
+    };
+    if read_values(source, &text, &mut values) {
+        visitor.fault(fault, &Doubtful(Object(&values)));
+    } else {
+        visitor.fault(fault, &Line::of(source, line));
     }
 }
 

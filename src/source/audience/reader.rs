@@ -27,11 +27,18 @@ impl RecordReader {
         let found = match &block.content {
             Content::Columns(batch) => typed::visit(batch, visitor),
             Content::Text { bytes, kind } => match (source.format, kind) {
-                (SourceFormat::Ndjson, BlockKind::TooLong) => ndjson::visit_too_long(visitor),
+                (SourceFormat::Ndjson, BlockKind::TooLong { whole_bytes }) => {
+                    ndjson::visit_too_long(source, bytes, *whole_bytes, visitor)
+                }
                 (SourceFormat::Ndjson, _) => ndjson::visit(source, bytes, visitor),
-                (_, BlockKind::Plain) => csv::visit_plain(source, bytes, visitor),
+                (_, BlockKind::Plain { has_quotes }) => {
+                    let has_breaks = *has_quotes && csv::has_breaks(bytes, block.records);
+                    csv::visit_plain(source, bytes, has_breaks, visitor)
+                }
                 (_, BlockKind::Odd) => csv::visit_odd(source, bytes, visitor),
-                (_, BlockKind::TooLong) => csv::visit_too_long(source, bytes, visitor),
+                (_, BlockKind::TooLong { whole_bytes }) => {
+                    csv::visit_too_long(source, bytes, *whole_bytes, visitor)
+                }
             },
         };
         if found == block.records {

@@ -1,7 +1,8 @@
 //! One source being read: its text is cut where records end.
 //!
 //! A record longer than the limit gets a block of its own, which holds its first line; if that line is not itself too
-//! long, a quote was left open in it, and reading goes on at the next line.
+//! long, a quote was left open in it, and reading goes on at the next line. Of a line that is too long the block holds the
+//! beginning.
 
 use std::io::{ErrorKind, Read};
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use super::blocks::{BlockKind, BlockLimits, Content, Piece};
 use super::error::AudienceError;
 use super::scan::{Scan, Scanner, Syntax};
 use super::stream::{self, Bytes, Origin};
+use super::utf8;
 use crate::base::pool::Pool;
 
 /// Each quote that is given up costs another pass over as many bytes as a record may have. These many are free, and
@@ -35,8 +37,6 @@ pub(super) struct Reading {
     filled: usize,
     at_end: bool,
     error: Option<std::io::Error>,
-    /// The rest of a line that is too long is thrown away.
-    is_skipping: bool,
     /// Records that were handed out.
     pub(super) records: u64,
     /// Bytes of text that were taken off the buffer.
@@ -77,7 +77,6 @@ impl Reading {
             filled: 0,
             at_end: false,
             error: None,
-            is_skipping: false,
             records: 0,
             taken_bytes: 0,
             give_ups: 0,
@@ -91,9 +90,6 @@ impl Reading {
         spare: &Pool<u8>,
     ) -> Result<Option<Piece>, AudienceError> {
         loop {
-            if self.is_skipping {
-                self.skip_line();
-            }
             let outcome = self
                 .scanner
                 .scan(&self.buffer[..self.filled], self.at_end, u64::MAX);
@@ -163,7 +159,9 @@ impl Reading {
         let kind = if self.scanner.is_odd() {
             BlockKind::Odd
         } else {
-            BlockKind::Plain
+            BlockKind::Plain {
+                has_quotes: self.scanner.has_quotes(),
+            }
         };
         let bytes = std::mem::replace(&mut self.buffer, next);
         let piece = Piece {
@@ -176,11 +174,10 @@ impl Reading {
 
     /// The record at the front of the buffer is too long: its first line is rejected, and what follows read afresh.
     fn give_up_record(&mut self, source: &Source) -> Result<Piece, AudienceError> {
-        let line_end = self
-            .find_line_end()
-            .filter(|&end| end <= self.limits.record_bytes);
-        let bytes = line_end.map_or_else(Vec::new, |end| self.buffer[..end].to_vec());
-        if let Some(end) = line_end {
+        let line_end = self.find_line_end();
+        let is_short = |end: &usize| *end <= self.limits.record_bytes;
+        let (bytes, whole_bytes) = if let Some(end) = line_end.filter(is_short) {
+            let bytes = self.buffer[..end].to_vec();
             // A `\n` after a `\r` is left as a blank line.
             self.take_front(end + 1);
             self.give_ups += 1;
@@ -190,11 +187,14 @@ impl Reading {
                 let (name, record) = (source.name.clone(), self.records + 1);
                 return Err(AudienceError::OpenQuotes { name, record });
             }
+            (bytes, None)
         } else {
-            self.is_skipping = true;
-        }
+            let line = &self.buffer[..line_end.unwrap_or(self.filled)];
+            let bytes = utf8::beginning(line).to_vec();
+            (bytes, Some(self.skip_line()))
+        };
         self.scanner.restart(0);
-        let kind = BlockKind::TooLong;
+        let kind = BlockKind::TooLong { whole_bytes };
         Ok(Piece {
             records: 1,
             content: Content::Text { bytes, kind },
@@ -207,20 +207,21 @@ impl Reading {
         self.taken_bytes += count as u64;
     }
 
-    /// Throws away what is left of the line, reading on until it ends.
-    fn skip_line(&mut self) {
+    /// Throws away the line, reading on until it ends. How long it was.
+    fn skip_line(&mut self) -> u64 {
+        let mut skipped = 0;
         loop {
             if let Some(end) = self.find_line_end() {
                 self.take_front(end + 1);
-                break;
+                return skipped + end as u64;
             }
+            skipped += self.filled as u64;
             self.take_front(self.filled);
             if self.at_end || self.error.is_some() {
-                break;
+                return skipped;
             }
             self.fill();
         }
-        self.is_skipping = false;
     }
 
     fn find_line_end(&self) -> Option<usize> {

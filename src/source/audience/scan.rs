@@ -24,6 +24,15 @@ pub(super) enum Scan {
     TooLong,
 }
 
+/// The quotes of some records.
+#[derive(Debug, Clone, Copy, Default)]
+struct Quotes {
+    /// Some quote is where RFC 4180 has none.
+    are_odd: bool,
+    /// Some cell is quoted.
+    open_cells: bool,
+}
+
 /// The state of the pass. Offsets are into the buffer of the caller, who tells of what was taken off its front.
 #[derive(Debug)]
 pub(super) struct Scanner {
@@ -34,9 +43,10 @@ pub(super) struct Scanner {
     /// The record in hand begins here: the end of the last whole record and of the blank lines after it.
     start: usize,
     inside_quotes: bool,
-    /// The record in hand is not plain.
-    odd_record: bool,
-    odd: bool,
+    /// Those of the record in hand.
+    record_quotes: Quotes,
+    /// Those of the whole records.
+    quotes: Quotes,
     records: u64,
 }
 
@@ -49,8 +59,8 @@ impl Scanner {
             position: 0,
             start: 0,
             inside_quotes: false,
-            odd_record: false,
-            odd: false,
+            record_quotes: Quotes::default(),
+            quotes: Quotes::default(),
             records: 0,
         }
     }
@@ -67,7 +77,12 @@ impl Scanner {
 
     /// True when one of the whole records has a literal quote, or a `\r` that ends a line by itself.
     pub(super) fn is_odd(&self) -> bool {
-        self.odd
+        self.quotes.are_odd
+    }
+
+    /// True when one of the whole records has a quoted cell.
+    pub(super) fn has_quotes(&self) -> bool {
+        self.quotes.open_cells
     }
 
     pub(super) fn is_inside_quotes(&self) -> bool {
@@ -79,7 +94,7 @@ impl Scanner {
         self.position -= self.start;
         self.start = 0;
         self.records = 0;
-        self.odd = false;
+        self.quotes = Quotes::default();
     }
 
     /// Begins afresh at `position`: what was seen of the record in hand is forgotten.
@@ -87,7 +102,7 @@ impl Scanner {
         self.position = position;
         self.start = position;
         self.inside_quotes = false;
-        self.odd_record = false;
+        self.record_quotes = Quotes::default();
     }
 
     /// Looks for the ends of up to `enough` records in all. At the end of the source (`at_end`) the last record needs no
@@ -129,7 +144,7 @@ impl Scanner {
                         self.position = quote + 2 + usize::from(self.inside_quotes);
                     }
                     next => {
-                        self.odd_record |= !matches!(next, None | Some(b'\n' | b'\r'));
+                        self.record_quotes.are_odd |= !matches!(next, None | Some(b'\n' | b'\r'));
                         self.inside_quotes = false;
                         self.position = quote + 1;
                     }
@@ -150,14 +165,15 @@ impl Scanner {
                         return Scan::Exhausted;
                     }
                     _ => {
-                        self.odd = true;
+                        self.quotes.are_odd = true;
                         self.end_record(buffer, at, at + 1)
                     }
                 },
                 _ => {
                     let opens = at == self.start || buffer[at - 1] == delimiter;
                     self.inside_quotes = opens;
-                    self.odd_record |= !opens;
+                    self.record_quotes.open_cells |= opens;
+                    self.record_quotes.are_odd |= !opens;
                     self.position = at + 1;
                     Scan::Exhausted
                 }
@@ -192,8 +208,9 @@ impl Scanner {
             Syntax::Lines => is_blank_line(&buffer[self.start..end]),
         };
         self.records += u64::from(!is_blank);
-        self.odd |= self.odd_record;
-        self.odd_record = false;
+        self.quotes.are_odd |= self.record_quotes.are_odd;
+        self.quotes.open_cells |= self.record_quotes.open_cells;
+        self.record_quotes = Quotes::default();
         self.start = next;
         self.position = next;
         Scan::Exhausted

@@ -18,12 +18,14 @@ use super::format::{self, Compression};
 use super::{Source, parquet};
 use crate::base::page_cache::ReadOnce;
 use crate::source::query::QueryError;
+use crate::source::record::mark;
 
 /// How much of a source is looked at before its records are read.
 pub(super) const PEEK_BYTES: usize = 1 << 20;
 
-/// What stands for a malformed sequence in decoded text: no byte of UTF-8, so that the record is seen to be invalid.
-const MALFORMED: u8 = 0xff;
+/// The longest sequence that a decoder may call malformed, with what it looked at after it (encoding_rs,
+/// `DecoderResult::Malformed`: 4 and 3 bytes).
+const MALFORMED_BYTES: usize = 7;
 
 const BUFFER_BYTES: usize = 1 << 16;
 
@@ -224,7 +226,8 @@ fn unpack(mut raw: Bytes, name: &str) -> Result<Unpacked, AudienceError> {
     Ok(Unpacked { bytes, consumed })
 }
 
-/// The text of unpacked bytes as UTF-8 without a byte order mark; [`MALFORMED`] marks what `encoding` does not know.
+/// The text of unpacked bytes as UTF-8 without a byte order mark; each byte that `encoding` does not know is there as a
+/// [`mark`].
 pub(super) fn decode(mut bytes: Bytes, encoding: &'static Encoding) -> io::Result<Bytes> {
     if encoding != UTF_8 {
         return Ok(Box::new(Decoding::new(bytes, encoding)));
@@ -298,6 +301,8 @@ struct Decoding {
     input: Vec<u8>,
     input_at: usize,
     input_end: usize,
+    /// The last bytes of the input before this one.
+    earlier: Vec<u8>,
     output: Vec<u8>,
     output_at: usize,
     output_end: usize,
@@ -313,6 +318,7 @@ impl Decoding {
             input: vec![0; BUFFER_BYTES],
             input_at: 0,
             input_end: 0,
+            earlier: Vec::new(),
             output: vec![0; 3 * BUFFER_BYTES],
             output_at: 0,
             output_end: 0,
@@ -323,12 +329,13 @@ impl Decoding {
 
     fn decode_more(&mut self) -> io::Result<()> {
         if self.input_at == self.input_end && !self.is_last {
+            self.keep_end();
             self.input_end = self.inner.read(&mut self.input)?;
             self.input_at = 0;
             self.is_last = self.input_end == 0;
         }
-        // The last byte is kept for the mark.
-        let room = self.output.len() - 1;
+        // The last bytes are kept for marks.
+        let room = self.output.len() - MALFORMED_BYTES * mark(0).len();
         let (result, read, written) = self.decoder.decode_to_utf8_without_replacement(
             &self.input[self.input_at..self.input_end],
             &mut self.output[..room],
@@ -338,14 +345,36 @@ impl Decoding {
         self.output_at = 0;
         self.output_end = written;
         match result {
-            DecoderResult::Malformed(..) => {
-                self.output[written] = MALFORMED;
-                self.output_end = written + 1;
+            DecoderResult::Malformed(length, after) => {
+                self.mark_before(usize::from(length), usize::from(after));
             }
             DecoderResult::InputEmpty => self.is_done = self.is_last,
             DecoderResult::OutputFull => {}
         }
         Ok(())
+    }
+
+    /// Remembers the end of the input: a sequence may begin there.
+    fn keep_end(&mut self) {
+        self.earlier
+            .extend_from_slice(&self.input[..self.input_end]);
+        let surplus = self.earlier.len().saturating_sub(MALFORMED_BYTES);
+        self.earlier.drain(..surplus);
+    }
+
+    /// Appends a mark for each of the `length` bytes that were read before the last `after` ones.
+    fn mark_before(&mut self, length: usize, after: usize) {
+        let read = self.earlier.len() + self.input_at;
+        let end = read.saturating_sub(after);
+        for at in end.saturating_sub(length)..end {
+            let byte = match at.checked_sub(self.earlier.len()) {
+                None => self.earlier[at],
+                Some(at) => self.input[at],
+            };
+            let mark = mark(byte);
+            self.output[self.output_end..][..mark.len()].copy_from_slice(&mark);
+            self.output_end += mark.len();
+        }
     }
 }
 
@@ -382,8 +411,44 @@ mod tests {
         assert_eq!(decoded(b"ab", UTF_8), b"ab");
         assert_eq!(decoded(b"Ren\xe9e", WINDOWS_1252), "Renée".as_bytes());
         assert_eq!(decoded(b"\xff\xfea\0\n\0", UTF_16LE), b"a\n");
-        assert_eq!(decoded(b"a\0\x00\xd8b\0c", UTF_16LE), b"a\xffb\xff");
-        assert_eq!(decoded(b"\x81,\n", SHIFT_JIS), b"\xff,\n");
+        let marks = |bytes: &[u8]| -> Vec<u8> { bytes.iter().flat_map(|&b| mark(b)).collect() };
+        assert_eq!(
+            decoded(b"a\0\x00\xd8b\0c", UTF_16LE),
+            [b"a", &marks(b"\x00\xd8")[..], b"b", &marks(b"c")].concat()
+        );
+        assert_eq!(
+            decoded(b"\x81,\n", SHIFT_JIS),
+            [&marks(b"\x81")[..], b",\n"].concat()
+        );
+    }
+
+    #[test]
+    fn a_malformed_sequence_that_lies_across_two_reads_is_marked_whole() {
+        struct Single(Vec<u8>);
+        impl Read for Single {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                if self.0.is_empty() {
+                    return Ok(0);
+                }
+                buffer[0] = self.0.remove(0);
+                Ok(1)
+            }
+        }
+        for (bytes, encoding) in [
+            (&b"a\0\x00\xd8b\0c"[..], UTF_16LE),
+            (b"x\x81,\x82\n\xfd\xff", SHIFT_JIS),
+            (
+                b"\x81\x30\x81a\xff\x84\x31\xa4\x37\xe3\x32",
+                encoding_rs::GB18030,
+            ),
+        ] {
+            let mut text = Vec::new();
+            decode(Box::new(Single(bytes.to_vec())), encoding)
+                .unwrap()
+                .read_to_end(&mut text)
+                .unwrap();
+            assert_eq!(text, decoded(bytes, encoding));
+        }
     }
 
     #[test]

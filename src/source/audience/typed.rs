@@ -10,6 +10,7 @@ mod value;
 
 use arrow_array::RecordBatch;
 
+use super::utf8;
 use crate::source::record::{Cell, MAX_RECORD_BYTES, Record, RecordFault, RecordVisitor};
 use column::Column;
 
@@ -34,7 +35,7 @@ impl Record for Row<'_> {
     }
 }
 
-/// A row with bytes that are no UTF-8: these are shown as U+FFFD.
+/// A row with bytes that are no UTF-8: these are shown as U+FFFD, and kept with a mark.
 struct Mended<'a>(Row<'a>);
 
 impl Record for Mended<'_> {
@@ -45,14 +46,37 @@ impl Record for Mended<'_> {
         *scratch = mended.into_bytes();
         Cell::Text(scratch)
     }
+
+    fn kept_cell<'a>(&'a self, column: usize, scratch: &'a mut Vec<u8>) -> Cell<'a> {
+        let mut kept = Vec::new();
+        let (Cell::Text(text) | Cell::Nested(text)) = self.0.cell(column, scratch);
+        utf8::push_marked(text, false, &mut kept);
+        *scratch = kept;
+        Cell::Text(scratch)
+    }
 }
 
-/// A record of which nothing is shown.
-struct Nothing;
+/// A record that is too long: nothing of it is shown, and of each cell the beginning is kept.
+struct Long<'a> {
+    row: Row<'a>,
+    bytes: usize,
+}
 
-impl Record for Nothing {
+impl Record for Long<'_> {
     fn cell<'a>(&'a self, _: usize, _: &'a mut Vec<u8>) -> Cell<'a> {
         Cell::Text(b"")
+    }
+
+    fn kept_cell<'a>(&'a self, column: usize, scratch: &'a mut Vec<u8>) -> Cell<'a> {
+        let mut kept = Vec::new();
+        let (Cell::Text(text) | Cell::Nested(text)) = self.row.cell(column, scratch);
+        utf8::push_marked(utf8::beginning(text), false, &mut kept);
+        *scratch = kept;
+        Cell::Text(scratch)
+    }
+
+    fn whole_bytes(&self) -> Option<u64> {
+        Some(self.bytes as u64)
     }
 }
 
@@ -74,8 +98,13 @@ pub(super) fn visit(batch: &RecordBatch, visitor: &mut impl RecordVisitor) -> u6
             columns: &columns,
             index,
         };
-        if may_be_long && record_bytes(&columns, index, &mut scratch) > MAX_RECORD_BYTES {
-            visitor.fault(RecordFault::TooLong, &Nothing);
+        let bytes = if may_be_long {
+            record_bytes(&columns, index, &mut scratch)
+        } else {
+            0
+        };
+        if bytes > MAX_RECORD_BYTES {
+            visitor.fault(RecordFault::TooLong, &Long { row, bytes });
         } else if let Some(fault) = is_doubtful.then(|| fault_of(&columns, index)).flatten() {
             visitor.fault(fault, &Mended(row));
         } else {
