@@ -158,6 +158,9 @@ pub struct RunArgs {
     /// Take off the list exactly whom RUN has stored because they were too many; reads no audience
     #[arg(long, value_name = "RUN", conflicts_with_all = ["dry_run", "fresh", "limit"])]
     pub approve_removals: Option<String>,
+    /// Create the list if no list has its name, even if an earlier run found one
+    #[arg(long, conflicts_with_all = ["approve_removals", "before_only", "dry_run", "shard"])]
+    pub create_list: bool,
     /// Send every N-th of the job's files, from the I-th: one of N processes
     #[arg(long, value_name = "I/N", requires = "run_group", conflicts_with_all = ["approve_removals", "before_only", "limit"])]
     pub shard: Option<Shard>,
@@ -181,6 +184,9 @@ pub struct ListArgs {
     /// The run group of the shards
     #[arg(long, value_name = "GROUP")]
     pub run_group: RunGroup,
+    /// Create the list if no list has its name, even if an earlier run found one
+    #[arg(long)]
+    pub create_list: bool,
     /// Print the report as JSON
     #[arg(long)]
     pub json: bool,

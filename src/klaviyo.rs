@@ -16,6 +16,11 @@ mod request;
 pub mod settings;
 mod transport;
 
+/// The revision of the API that this version is made for: the newest stable one (Klaviyo's changelog, read 2026-11-28).
+///
+/// The operations that are called are those of 2026-07-15, whose OpenAPI document was read whole, with the same limits.
+pub const REVISION: &str = "2026-10-15";
+
 pub use client::Klaviyo;
 pub use error::{KlaviyoError, Problem};
 pub use import_jobs::{

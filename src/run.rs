@@ -31,6 +31,7 @@ use crate::cli::progress::{Progress, ProgressStyle};
 use crate::job::file::Deliver;
 use crate::job::{Delivery, Job, JobError};
 use crate::pipeline::mapping::Mapping;
+use crate::pipeline::normalize::identity::StoredIdentifiers;
 use crate::run::error::Error;
 use crate::run::report::{Circumstances, RunReport, Seconds, count};
 use crate::run::surroundings::Surroundings;
@@ -101,6 +102,9 @@ pub fn run(
         &args.common.state,
         &mut job,
     );
+    if args.create_list {
+        list::create_list(&mut job)?;
+    }
     if let Some(run_id) = &args.approve_removals {
         return approve::approve(&job, run_id, options, surroundings);
     }
@@ -160,6 +164,9 @@ fn execute_at(
         surroundings::unlock(&mut delivery.sftp, surroundings)?;
     }
     let delivery = delivery.as_ref();
+    if let Some(delivery) = delivery {
+        deliver::meet(&delivery.sftp, &surroundings.interrupt)?;
+    }
     let Place { state, lock, shard } = place;
     let is_shard = shard.is_some();
     let looked = if is_shard {
@@ -198,6 +205,7 @@ fn execute_at(
         options,
         meter: &meter,
         surroundings,
+        forms: StoredIdentifiers::new(job.rules.default_region),
     };
     if !options.dry_run && outcome.is_good() && !is_shard {
         let since = Instant::now();

@@ -24,6 +24,10 @@ pub struct RetryPolicy {
     pub give_up_after: Duration,
 }
 
+/// A host name that has no address before anything was ever reached is tried no longer than this: it is more likely mistyped
+/// than in trouble.
+pub const UNKNOWN_NAME: Duration = Duration::from_secs(30);
+
 /// How long the run has been in trouble; shared by its sessions.
 #[derive(Debug, Default)]
 pub struct Trouble {

@@ -18,6 +18,7 @@ use crate::klaviyo::list::{self, ListError};
 use crate::pipeline::mapping::Mapping;
 use crate::pipeline::normalize::Normalizer;
 use crate::run::error::Error;
+use crate::run::list::known_list;
 use crate::run::report::{PartReport, RunReport};
 use crate::run::{WENT_ON, header_line};
 use crate::source::audience::{Audience, AudienceSettings};
@@ -193,7 +194,7 @@ fn count_members(
     settings.retry.give_up_after = settings.retry.give_up_after.min(PATIENCE);
     let klaviyo = Klaviyo::new(settings, surroundings.interrupt.without_grace());
     list::check_account(&klaviyo)?;
-    let found = list::find(&klaviyo, &wanted.choice, wanted.create)?;
+    let found = list::find(&klaviyo, wanted, known_list(job)?.as_deref())?;
     let count = |id: &str| klaviyo.profile_count(id).map_err(ListError::from);
     match found {
         Some(list) => Ok(count(&list.id)?),

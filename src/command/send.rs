@@ -9,6 +9,7 @@ use crate::cli::console::printable;
 use crate::job::file::{JobFile, ListSection, Unlisted};
 use crate::job::{Job, ListChoice, audience_files};
 use crate::run::error::Error;
+use crate::run::list::create_list;
 use crate::run::{Finished, RunOptions, execute};
 use crate::source::audience::Audience;
 
@@ -34,6 +35,9 @@ pub fn send(
         && let ListChoice::Name(name) = &list.choice
     {
         list.choice = ListChoice::Either(name.clone());
+    }
+    if args.api.create_list {
+        create_list(&mut job)?;
     }
     if !options.dry_run {
         job.read_secrets(&surroundings.environment)

@@ -9,6 +9,7 @@ use crate::cli::progress::Progress;
 use crate::job::Job;
 use crate::klaviyo::Klaviyo;
 use crate::klaviyo::list::{self, Desk, ListError};
+use crate::pipeline::normalize::identity::StoredIdentifiers;
 use crate::run::RunOptions;
 use crate::run::error::Error;
 use crate::run::list::interrupted;
@@ -54,6 +55,7 @@ pub fn undo(
         klaviyo: &klaviyo,
         meter: &meter,
         interrupt: &surroundings.interrupt,
+        forms: &StoredIdentifiers::new(None),
     };
     let undone =
         list::check_account(&klaviyo).and_then(|()| list::undo(desk, directory.path(), &args.run));

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::JobError;
 use super::text::{ByteCount, Span};
+use crate::klaviyo::REVISION;
 pub use crate::klaviyo::settings::{Attach, Deliver, MaxRemovals, Mirror};
 pub use crate::pipeline::settings::{Duplicates, MaxRejected, OnInvalid, Unlisted};
 use crate::source::query::Parameter;
@@ -351,7 +352,7 @@ impl Default for KlaviyoSection {
             api_key_file: None,
             account_id: None,
             base_url: "https://a.klaviyo.com".to_owned(),
-            revision: "2026-07-15".to_owned(),
+            revision: REVISION.to_owned(),
             sentinel: None,
             wait_for_import: None,
         }

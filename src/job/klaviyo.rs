@@ -11,7 +11,8 @@ use super::{JobError, unset, value};
 use crate::base::environment::Environment;
 use crate::base::secret::Secret;
 use crate::klaviyo::settings::{
-    Attach, Deliver, KeySource, KlaviyoSettings, ListChoice, ListSettings, Mirror, SentinelSettings,
+    Attach, Deliver, KeySource, KlaviyoSettings, ListChoice, ListCreation, ListSettings, Mirror,
+    SentinelSettings,
 };
 
 /// The variable that holds the key when the job names none.
@@ -77,7 +78,7 @@ pub(super) fn settings(
     let revision = &section.revision;
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
     if revision.is_empty() || !revision.bytes().all(allowed) {
-        return Err(value("klaviyo.revision", "must look like \"2026-07-15\""));
+        return Err(value("klaviyo.revision", "must look like \"2026-10-15\""));
     }
     let key_source = match (&section.api_key_env, &section.api_key_file) {
         (Some(_), Some(_)) => {
@@ -203,7 +204,11 @@ pub(super) fn list(file: &JobFile) -> Result<Option<ListSettings>, JobError> {
     }
     Ok(Some(ListSettings {
         choice,
-        create: section.create,
+        create: if section.create {
+            ListCreation::First
+        } else {
+            ListCreation::Never
+        },
         attach: section.attach,
         mirror: section.mirror,
         max_removals: section.max_removals,

@@ -1,8 +1,10 @@
 //! Calls: paced, tried again, and read.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{RecvTimeoutError, bounded};
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use ureq::Agent;
@@ -10,15 +12,21 @@ use ureq::Agent;
 use super::error::Problem;
 use super::pace::Pace;
 use super::request::{Page, Request, Resource};
-use super::transport::{Answer, agent, exchange};
+use super::transport::{Answer, agent, exchange, is_unresolved};
 use super::{KlaviyoError, Operation};
 use crate::base::interrupt::Interrupt;
-use crate::base::retry::{Backoff, Trouble};
+use crate::base::retry::{Backoff, Trouble, UNKNOWN_NAME};
 use crate::base::secret::Secret;
 use crate::klaviyo::settings::KlaviyoSettings;
 
+/// The status of a revision that is retired.
+const GONE: u16 = 410;
 /// The media type of bodies (facts B1).
 const JSON_API: &str = "application/vnd.api+json";
+/// Keeps a retired revision from being answered silently as a newer one: Klaviyo answers 410 instead (facts, part 00).
+const NO_FALL_FORWARD: &str = "x-klaviyo-revision-fall-forward-opt-out";
+/// Trouble that lasts longer is told.
+const QUIET: Duration = Duration::from_secs(5);
 /// How often an exchange looks whether a signal came.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -29,6 +37,10 @@ pub struct Klaviyo {
     agent: Agent,
     pace: Pace,
     trouble: Trouble,
+    /// Whether there was an answer, good or bad.
+    reached: AtomicBool,
+    /// Whether the trouble of the moment was told.
+    told: AtomicBool,
     interrupt: Interrupt,
 }
 
@@ -43,6 +55,8 @@ impl Klaviyo {
             agent: agent(&settings),
             pace: Pace::new(settings.speed),
             trouble: Trouble::default(),
+            reached: AtomicBool::new(false),
+            told: AtomicBool::new(false),
             settings,
             interrupt,
         }
@@ -140,15 +154,25 @@ impl Klaviyo {
         backoff: &mut Backoff,
     ) -> Result<(), KlaviyoError> {
         let lasted = self.trouble.note();
-        let limit = self.settings.retry.give_up_after;
+        let was_reached = self.reached.load(Ordering::Relaxed);
+        let limit = limit(self.settings.retry.give_up_after, &error, was_reached);
         let asked = match &error {
             KlaviyoError::Busy { retry_after, .. } => *retry_after,
             _ => None,
         };
         if lasted >= limit {
-            return Err(KlaviyoError::GaveUp {
-                after: limit,
-                source: Box::new(error),
+            return Err(match error {
+                KlaviyoError::Unresolved { host, source } if !was_reached => {
+                    KlaviyoError::UnknownHost {
+                        host,
+                        after: limit,
+                        source,
+                    }
+                }
+                error => KlaviyoError::GaveUp {
+                    after: limit,
+                    source: Box::new(error),
+                },
             });
         }
         if let (Some(wait), KlaviyoError::Busy { operation, .. }) = (asked, &error)
@@ -163,16 +187,33 @@ impl Klaviyo {
         let wait = asked.map_or(own, |asked| {
             self.pace.ours(asked).max(own.min(self.pace.ours(own)))
         });
-        let cause = std::error::Error::source(&error)
-            .map_or_else(String::new, |cause| format!(": {cause}"));
-        tracing::debug!(
-            "{error}{cause}; trying again in {:.1} s",
-            wait.as_secs_f64()
-        );
+        self.tell(&error, wait, limit.saturating_sub(lasted));
         if self.interrupt.sleep(wait) {
             Ok(())
         } else {
             Err(KlaviyoError::Interrupted)
+        }
+    }
+
+    /// Says what is tried again: at once where nothing was ever reached, for a person may be waiting for the first answer;
+    /// else once it has lasted a while. What a limit closed for a moment is for the log alone.
+    fn tell(&self, error: &KlaviyoError, wait: Duration, left: Duration) {
+        let cause =
+            std::error::Error::source(error).map_or_else(String::new, |cause| format!(": {cause}"));
+        let wait = wait.as_secs_f64();
+        let is_throttled =
+            matches!(error, KlaviyoError::Busy { problem, .. } if problem.status == 429);
+        let is_news = !self.reached.load(Ordering::Relaxed) || self.trouble.note() >= QUIET;
+        if !is_throttled && is_news && !self.told.swap(true, Ordering::Relaxed) {
+            let until = Timestamp::now()
+                .saturating_add(left)
+                .unwrap_or(Timestamp::MAX);
+            tracing::warn!(
+                "{error}{cause}; trying again until {} at the latest",
+                until.strftime("%H:%M:%S UTC")
+            );
+        } else {
+            tracing::debug!("{error}{cause}; trying again in {wait:.1} s");
         }
     }
 
@@ -183,9 +224,11 @@ impl Klaviyo {
             return Err(KlaviyoError::Interrupted);
         }
         let answer = self.exchange(request)?;
+        self.reached.store(true, Ordering::Relaxed);
         tracing::trace!(?operation, status = answer.status, "answer");
         if (200..300).contains(&answer.status) {
             self.trouble.end();
+            self.told.store(false, Ordering::Relaxed);
             if let (Some(0), Some(reset)) = (
                 answer.number("ratelimit-remaining"),
                 answer.number("ratelimit-reset"),
@@ -200,6 +243,11 @@ impl Klaviyo {
         if let Some(time) = retry_after.filter(|time| *time <= Duration::from_mins(1)) {
             self.pace.close(operation, time);
         }
+        if answer.status == GONE {
+            return Err(KlaviyoError::Retired {
+                revision: self.settings.revision.clone(),
+            });
+        }
         let problem = Problem::read(answer.status, operation, &answer.body);
         Err(problem.into_error(operation, retry_after))
     }
@@ -212,6 +260,7 @@ impl Klaviyo {
         let mut headers = vec![
             ("authorization", format!("Klaviyo-API-Key {key}")),
             ("revision", self.settings.revision.clone()),
+            (NO_FALL_FORWARD, "1".to_owned()),
             ("accept", JSON_API.to_owned()),
         ];
         if request.body.is_some() {
@@ -231,6 +280,8 @@ impl Klaviyo {
                         // As rustls begins all that is wrong with a certificate.
                         if source.to_string().contains("invalid peer certificate") {
                             KlaviyoError::Untrusted { host, source }
+                        } else if is_unresolved(&source) {
+                            KlaviyoError::Unresolved { host, source }
                         } else {
                             KlaviyoError::Unreachable { host, source }
                         }
@@ -250,10 +301,50 @@ impl Klaviyo {
     }
 }
 
+/// How long an error is tried against: not long where the host's name was never known.
+fn limit(give_up_after: Duration, error: &KlaviyoError, was_reached: bool) -> Duration {
+    match error {
+        KlaviyoError::Unresolved { .. } if !was_reached => give_up_after.min(UNKNOWN_NAME),
+        _ => give_up_after,
+    }
+}
+
 /// What the answer says.
 pub(super) fn understood<T: DeserializeOwned>(
     operation: Operation,
     answer: &Answer,
 ) -> Result<T, KlaviyoError> {
     serde_json::from_slice(&answer.body).map_err(|_| KlaviyoError::Unclear { operation })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_was_never_known_is_not_tried_for_long() {
+        let host = || "a.klaviyo.example".to_owned();
+        let source = || std::io::Error::other("no");
+        let unresolved = || KlaviyoError::Unresolved {
+            host: host(),
+            source: source(),
+        };
+        let unreachable = || KlaviyoError::Unreachable {
+            host: host(),
+            source: source(),
+        };
+        let (minutes, second) = (Duration::from_mins(10), Duration::from_secs(1));
+        for (give_up_after, error, was_reached, expected) in [
+            (minutes, unresolved(), false, UNKNOWN_NAME),
+            (minutes, unresolved(), true, minutes),
+            (minutes, unreachable(), false, minutes),
+            (second, unresolved(), false, second),
+        ] {
+            assert_eq!(
+                limit(give_up_after, &error, was_reached),
+                expected,
+                "{error}"
+            );
+        }
+    }
 }

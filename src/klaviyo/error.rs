@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::Operation;
+use super::{Operation, REVISION};
 
 /// What the server says of a request, reduced to what cannot hold personal data.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +42,24 @@ pub enum KlaviyoError {
     Unreachable {
         /// The API's host.
         host: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The host's name has no address, this time.
+    #[error("find the address of {host}")]
+    Unresolved {
+        /// The API's host.
+        host: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The host's name had no address from the first try on.
+    #[error("{host} has no address, although it was looked for again and again for {}", humantime::format_duration(*after))]
+    UnknownHost {
+        /// The API's host.
+        host: String,
+        /// How long it was tried.
+        after: Duration,
         /// Why.
         source: std::io::Error,
     },
@@ -105,6 +123,14 @@ pub enum KlaviyoError {
         /// What it said.
         problem: Problem,
     },
+    /// The revision is not answered any more.
+    #[error(
+        "Klaviyo has retired revision {revision} of its API, which `klaviyo.revision` names (status 410)"
+    )]
+    Retired {
+        /// The revision.
+        revision: String,
+    },
     /// Anything else that it refuses.
     #[error("Klaviyo refuses to {}: {problem}", operation.facts().does)]
     Refused {
@@ -141,7 +167,10 @@ fn lacking(operation: Operation, scope: Option<&'static str>) -> String {
 impl KlaviyoError {
     /// Whether the same request may succeed later.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::Busy { .. })
+        matches!(
+            self,
+            Self::Unreachable { .. } | Self::Unresolved { .. } | Self::Busy { .. }
+        )
     }
 
     /// Whether trying again was given up, or would take too long: the network's or the server's fault.
@@ -168,6 +197,19 @@ impl KlaviyoError {
             }
             Self::Scope { .. } => {
                 "a key's scopes cannot be changed: make a new private key in Klaviyo under Settings, API keys, with accounts:read, lists:read, lists:write, profiles:read and profiles:write"
+            }
+            Self::UnknownHost { host, .. } => {
+                return Some(format!(
+                    "is base-url in [klaviyo] right, and has this machine a network? try: getent hosts {host}"
+                ));
+            }
+            Self::Retired { revision } if revision != REVISION => {
+                return Some(format!(
+                    "remove revision from [klaviyo], or write revision = \"{REVISION}\"; then run the same command again"
+                ));
+            }
+            Self::Retired { .. } => {
+                "install a newer klaviyo-export; until then, write a newer revision in [klaviyo] of the job file (developers.klaviyo.com lists them), and try it with check first"
             }
             Self::UsedUp {
                 operation: Operation::CreateList,

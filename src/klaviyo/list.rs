@@ -12,6 +12,7 @@
 mod batch;
 mod error;
 mod find;
+mod identity;
 mod import;
 pub mod journal;
 mod ledger;
@@ -26,6 +27,7 @@ mod tracked;
 
 pub use error::ListError;
 pub use find::{check_account, find, find_or_create};
+pub use identity::IdentifierForms;
 pub use import::import;
 pub use ledger::{Attached, Ledger};
 pub use members::attach_members;
@@ -46,4 +48,6 @@ pub struct Desk<'a> {
     pub meter: &'a Meter,
     /// Ends everything.
     pub interrupt: &'a Interrupt,
+    /// The rules by which identifiers of Klaviyo and of the audience are compared.
+    pub forms: &'a dyn IdentifierForms,
 }

@@ -220,3 +220,36 @@ impl Klaviyo {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::request::Page;
+    use super::*;
+
+    #[test]
+    fn keys_that_are_not_known_are_passed_over_wherever_they_are() {
+        let extra = json!({"agent_hints": ["a", {"b": 1}], "new": null});
+        let profile = json!({"type": "profile", "id": "p", "meta": extra, "new": [1],
+            "attributes": {"email": "ana@x.example", "phone_number": null, "new": {"a": 1}},
+            "relationships": {"new": {}}});
+        let page = json!({"data": [profile], "meta": extra, "new": true,
+            "links": {"self": "s", "next": null, "new": 1}, "jsonapi": {"version": "1.0"}});
+        let page: Page<Resource<MemberAttributes>> = serde_json::from_value(page).unwrap();
+        assert_eq!(page.links.next, None);
+        let members: Vec<Member> = page.data.into_iter().map(Member::from).collect();
+        let ana = Member {
+            id: "p".to_owned(),
+            email: "ana@x.example".to_owned(),
+            ..Member::default()
+        };
+        assert_eq!(members, [ana]);
+        let list = json!({"type": "list", "id": "l", "new": 1,
+            "attributes": {"name": "VIP", "profile_count": 3, "new": 1}});
+        let one = json!({"data": list, "meta": extra, "new": 1,
+            "included": [{"type": "flow", "id": "f", "attributes": {"name": "n"}, "new": 1}]});
+        let one: One<Resource<ListAttributes>> = serde_json::from_value(one).unwrap();
+        let list = List::from(one.data);
+        assert_eq!((list.name.as_str(), list.profile_count), ("VIP", Some(3)));
+        assert_eq!(one.included.len(), 1);
+    }
+}

@@ -1,5 +1,5 @@
 //! The operations that are called, with the vendor's limits and scopes (OpenAPI of revision 2026-07-15, `x-klaviyo-ratelimit`
-//! and `x-klaviyo-scopes`).
+//! and `x-klaviyo-scopes`; 2026-10-15 has the same).
 
 /// An operation, by its id in Klaviyo's contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -41,6 +41,9 @@ pub enum Identifier {
 }
 
 impl Identifier {
+    /// All of them, the one that decides first.
+    pub const BEST_FIRST: [Self; 3] = [Self::Email, Self::PhoneNumber, Self::ExternalId];
+
     /// The API's name of it.
     pub const fn name(self) -> &'static str {
         match self {

@@ -80,13 +80,34 @@ pub enum ListChoice {
     Either(String),
 }
 
+impl ListChoice {
+    /// The name by which the list is looked for; `None` where its id is given.
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Self::Id { .. } => None,
+            Self::Name(name) | Self::Either(name) => Some(name),
+        }
+    }
+}
+
+/// When a list is made of which there is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListCreation {
+    /// Never.
+    Never,
+    /// The first time: unless an earlier run of the job knew a list of this name (`create = true`).
+    First,
+    /// Each time: a person has typed `--create-list`.
+    Always,
+}
+
 /// The list of a job.
 #[derive(Debug, Clone)]
 pub struct ListSettings {
     /// Which list.
     pub choice: ListChoice,
-    /// Make it if there is none of the name.
-    pub create: bool,
+    /// When it is made.
+    pub create: ListCreation,
     /// How profiles are put on it.
     pub attach: Attach,
     /// Who is taken off it.

@@ -102,6 +102,16 @@ fn read(mut body: Body) -> io::Result<Vec<u8>> {
         .map_err(ureq::Error::into_io)
 }
 
+/// The error of a host whose address is not found: [`is_unresolved`] tells it from all others.
+fn unresolved(why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ureq::Error {
+    ureq::Error::Io(io::Error::new(io::ErrorKind::NotFound, why))
+}
+
+/// Whether an exchange failed before there was an address to connect to.
+pub(super) fn is_unresolved(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound
+}
+
 /// The usual resolver, which can be kept to this machine.
 #[derive(Debug)]
 struct Addresses {
@@ -121,13 +131,17 @@ impl Resolver for Addresses {
         // Not even a name is asked for elsewhere.
         let is_own = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
         if self.loopback_only && !is_own {
-            return Err(ureq::Error::Io(io::Error::other(
+            return Err(unresolved(
                 "KLAVIYO_EXPORT_LOOPBACK_ONLY is set: only this machine's own addresses may be reached",
-            )));
+            ));
         }
-        let found = self.usual.resolve(uri, config, timeout)?;
+        let found = match self.usual.resolve(uri, config, timeout) {
+            Err(ureq::Error::Io(error)) => return Err(unresolved(error)),
+            Err(ureq::Error::HostNotFound) => return Err(unresolved("the name has no address")),
+            found => found?,
+        };
         if self.loopback_only && found.iter().any(|address| !address.ip().is_loopback()) {
-            return Err(ureq::Error::HostNotFound);
+            return Err(unresolved("only loopback addresses may be reached"));
         }
         Ok(found)
     }

@@ -7,6 +7,7 @@
 pub mod cell;
 pub mod country;
 pub mod email;
+pub mod identity;
 pub mod phone;
 
 use xxhash_rust::xxh3::xxh3_128_with_seed;

@@ -14,6 +14,7 @@ use crate::job::Job;
 use crate::job::file::{Deliver, Mirror};
 use crate::klaviyo::Klaviyo;
 use crate::klaviyo::list::{self, Desk, Guard, Ledger, ListError, TrackedFile};
+use crate::pipeline::normalize::identity::StoredIdentifiers;
 use crate::run::error::Error;
 use crate::run::report::{Circumstances, RunReport, Seconds, count};
 use crate::run::resume::last_run;
@@ -87,6 +88,7 @@ fn remove(
         klaviyo: &klaviyo,
         meter: &meter,
         interrupt: &surroundings.interrupt,
+        forms: &StoredIdentifiers::new(job.rules.default_region),
     };
     let mut ledger = Ledger::open(directory.path())?;
     let list_id = ledger.list().and_then(|(id, _)| id).map(str::to_owned);

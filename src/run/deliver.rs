@@ -11,17 +11,15 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
-use crate::base::retry::{Backoff, Lane, Lanes};
-use crate::delivery::sftp::SftpError;
+use crate::base::interrupt::Interrupt;
+use crate::base::retry::{Backoff, Lane, Lanes, UNKNOWN_NAME};
+use crate::delivery::sftp::{HostKeyCheck, Reached, SftpError, SftpSettings, resolve};
 use crate::delivery::upload::{Carried, Courier, Route, Task, UploadError, remove_local};
 
 /// How often an idle session looks whether a part came back or the run is over.
 const IDLE_LOOK: Duration = Duration::from_millis(50);
 /// Sessions are opened one after the other with this gap: servers drop bursts of handshakes (OpenSSH's `MaxStartups`).
 const CONNECT_GAP: Duration = Duration::from_millis(50);
-
-/// A host name that is not found before the first session is more likely mistyped than in trouble.
-const UNKNOWN_NAME: Duration = Duration::from_mins(1);
 
 /// What the sessions of a run came to.
 #[derive(Debug, Default)]
@@ -30,6 +28,27 @@ pub(super) struct Delivered {
     pub(super) misdelivered: u32,
     /// Remote files of an earlier run's broken attempts that are still there.
     pub(super) left_over: Vec<String>,
+}
+
+/// Asks a server for its host key that neither a pin nor a known_hosts file names, before a row is formatted: a person has to
+/// look at the key. Whatever else may be wrong with the server is met, and tried again, when there is something to send.
+pub(super) fn meet(settings: &SftpSettings, interrupt: &Interrupt) -> Result<(), SftpError> {
+    let known = HostKeyCheck::load(settings)?;
+    if known.knows_host() {
+        return Ok(());
+    }
+    let judged = resolve(settings)
+        .and_then(|addresses| Reached::dial(settings, &addresses, interrupt))
+        .and_then(|reached| reached.greet(&known))
+        .and_then(|greeted| greeted.trust(&known));
+    match judged {
+        Err(error @ (SftpError::HostKey(_) | SftpError::AddHostKey { .. })) => Err(error),
+        Err(error) => {
+            tracing::debug!("the host key is not known yet: {error}");
+            Ok(())
+        }
+        Ok(_) => Ok(()),
+    }
 }
 
 /// Whether broken attempts can be removed after this error: not on a server that is gone, nor by logging in again where

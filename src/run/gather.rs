@@ -16,6 +16,7 @@ use crate::base::meter::Meter;
 use crate::cli::ListArgs;
 use crate::cli::progress::Progress;
 use crate::job::Job;
+use crate::pipeline::normalize::identity::StoredIdentifiers;
 use crate::run::error::Error;
 use crate::run::surroundings::{Surroundings, apply, unlock};
 use crate::state::counts::Counts;
@@ -85,6 +86,7 @@ pub fn gather(
         options,
         meter: &meter,
         surroundings,
+        forms: StoredIdentifiers::new(job.rules.default_region),
     };
     let since = Instant::now();
     let done = match empty(&job, &counts) {
@@ -114,6 +116,9 @@ fn load(args: &ListArgs, surroundings: &Surroundings) -> Result<Job, Error> {
     let environment = &surroundings.environment;
     let mut job = Job::load(&args.job, environment)?;
     apply(false, &args.state, &mut job);
+    if args.create_list {
+        list::create_list(&mut job)?;
+    }
     if job.list.is_none() && job.sentinel.is_none() {
         return Err(Error::Usage(
             "list: the job has neither [list] nor a sentinel; its shards are all there is to do"

@@ -1,5 +1,7 @@
 //! What comes after the parts: profiles by the API, the sentinel, the list.
 
+mod look;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,12 +9,12 @@ use std::time::Duration;
 use super::begin::Begun;
 use super::{RunOptions, sentinel};
 use crate::base::meter::Meter;
-use crate::cli::console::printable;
 use crate::job::file::{Attach, Deliver, Mirror};
 use crate::job::{Delivery, Job, ListChoice, ListSettings};
 use crate::klaviyo::Klaviyo;
 use crate::klaviyo::list::rows::RowFile;
 use crate::klaviyo::list::{self, AudienceRows, Desk, Ledger, TrackedFile};
+use crate::pipeline::normalize::identity::StoredIdentifiers;
 use crate::run::error::Error;
 use crate::run::report::count;
 use crate::run::surroundings::Surroundings;
@@ -20,8 +22,8 @@ use crate::state::directory::{JobDirectory, RunDirectory};
 use crate::state::manifest::{ListRecord, ManifestFile, PartState, RunManifest};
 use crate::state::part::{PartNumber, Verification};
 
-/// A look at the API before anything else tries no longer than this: if it is down now, it may be up by the time it is needed.
-const FIRST_LOOK: Duration = Duration::from_secs(30);
+pub(super) use look::look_first;
+pub(crate) use look::{create_list, flows_warning, known_list};
 
 /// A profile of a complete import job is looked for no longer than this.
 const IMPORTED: Duration = Duration::from_secs(30);
@@ -30,67 +32,6 @@ const IMPORTED: Duration = Duration::from_secs(30);
 pub(super) fn client(job: &Job, surroundings: &Surroundings) -> Option<Klaviyo> {
     job.needs_api()
         .then(|| Klaviyo::new(job.klaviyo.clone(), surroundings.interrupt.clone()))
-}
-
-/// Whose account the key is for, and whether the list is there: before a row is read, so that a wrong key does not cost a
-/// night. What a person should know.
-pub(super) fn look_first(
-    job: &Job,
-    options: RunOptions,
-    surroundings: &Surroundings,
-) -> Result<Vec<String>, Error> {
-    if options.dry_run || !job.needs_api() {
-        return Ok(Vec::new());
-    }
-    let told = look(job, surroundings)?;
-    for warning in &told {
-        let note = format!("note: {warning}");
-        surroundings.console.note(&printable(&note));
-    }
-    Ok(told)
-}
-
-fn look(job: &Job, surroundings: &Surroundings) -> Result<Vec<String>, Error> {
-    let mut settings = job.klaviyo.clone();
-    settings.retry.give_up_after = settings.retry.give_up_after.min(FIRST_LOOK);
-    let klaviyo = Klaviyo::new(settings, surroundings.interrupt.clone());
-    let looked = list::check_account(&klaviyo).and_then(|()| match &job.list {
-        Some(list) if job.calls_for_list() => list::find(&klaviyo, &list.choice, list.create),
-        _ => Ok(None),
-    });
-    match looked {
-        Ok(Some(found)) => Ok(flows_warning(job, &found.name, &found.flows)),
-        Ok(None) => Ok(Vec::new()),
-        Err(error) if error.is_of_the_moment() => Ok(vec![format!(
-            "{} did not answer when the run began: {}",
-            klaviyo.host(),
-            Error::from(error).chain()
-        )]),
-        Err(error) => Err(interrupted(error.into(), surroundings)),
-    }
-}
-
-/// Adding to a list may start flows, and may do so before the attributes are there.
-pub(crate) fn flows_warning(job: &Job, name: &str, flows: &[String]) -> Vec<String> {
-    if flows.is_empty() {
-        return Vec::new();
-    }
-    let mut warning = format!(
-        "adding to the list {name:?} starts {}: {}",
-        count(flows.len() as u64, "flow"),
-        flows.join(", ")
-    );
-    let early = job.deliver == Deliver::Sftp
-        && job
-            .list
-            .as_ref()
-            .is_some_and(|list| list.attach == Attach::ImportJob);
-    if early {
-        warning.push_str(
-            "; with attach = \"import-job\" that may be before the import of the files has brought the attributes: attach = \"members\", or deliver = \"api\", waits for them",
-        );
-    }
-    vec![warning]
 }
 
 /// The error, or the signal that was its cause.
@@ -113,6 +54,7 @@ pub(super) struct After<'a> {
     pub(super) options: RunOptions,
     pub(super) meter: &'a Arc<Meter>,
     pub(super) surroundings: &'a Surroundings,
+    pub(super) forms: StoredIdentifiers,
 }
 
 impl After<'_> {
@@ -207,8 +149,9 @@ impl After<'_> {
         };
         let tracked = TrackedFile::of(self.state.path(), list_id);
         let rules = (list.mirror, list.max_removals, manifest.run_id.as_str());
-        let mirrored = list::mirror(desk, list_id, &audience, rules, (&tracked, ledger))?;
-        warnings.extend(mirrored.err());
+        let mirrored = list::mirror(desk, list_id, &audience, rules, (&tracked, ledger));
+        warnings.extend(unreadable_warning(ledger.unreadable()));
+        warnings.extend(mirrored?.err());
         Ok(())
     }
 
@@ -221,7 +164,8 @@ impl After<'_> {
             ledger.is_about(None, false)?;
             return Ok(None);
         };
-        let (found, created) = list::find_or_create(klaviyo, &list.choice, list.create)?;
+        let known_id = known_list(self.job)?;
+        let (found, created) = list::find_or_create(klaviyo, list, known_id.as_deref())?;
         ledger.is_about(Some(&found.id), created)?;
         self.begun.manifest.update(|manifest| {
             manifest.list = Some(ListRecord {
@@ -249,6 +193,7 @@ impl After<'_> {
             klaviyo,
             meter: self.meter,
             interrupt: &self.surroundings.interrupt,
+            forms: &self.forms,
         }
     }
 
@@ -293,16 +238,28 @@ pub(super) fn remove_files(job: &Job, directory: &RunDirectory, manifest: &RunMa
     }
 }
 
+/// The members whom the mirror leaves alone because it cannot tell who they are.
+fn unreadable_warning(members: u64) -> Option<String> {
+    let verb = if members == 1 { "stays" } else { "stay" };
+    (members > 0).then(|| {
+        format!(
+            "{} {verb} on the list although nobody in the audience matches: the phone number in Klaviyo cannot be read, so it may be anybody's; set default-region in [normalize], or correct the number in Klaviyo",
+            count(members, "member")
+        )
+    })
+}
+
 /// Takes what became of the list from the journal into the manifest.
 pub(super) fn note_list(manifest: &ManifestFile, directory: &RunDirectory) -> Result<(), Error> {
     if manifest.snapshot().list.is_none() {
         return Ok(());
     }
-    let (outcome, removed, created) = {
+    let (outcome, removed, unreadable, created) = {
         let ledger = Ledger::open(directory.path())?;
         (
             ledger.outcome(),
             ledger.removed(),
+            ledger.unreadable(),
             ledger.list().is_some_and(|(_, created)| created),
         )
     };
@@ -313,6 +270,7 @@ pub(super) fn note_list(manifest: &ManifestFile, directory: &RunDirectory) -> Re
             list.unresolved = outcome.unresolved;
             list.rejected = outcome.rejected;
             list.removed = removed;
+            list.kept_unreadable = unreadable;
         }
     })?)
 }

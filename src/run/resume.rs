@@ -125,6 +125,13 @@ pub fn last_run_where(
     Ok(None)
 }
 
+/// The id of the list of this name, as the job's latest run that had one knew it.
+pub fn known_list(state: &JobDirectory, name: &str) -> Result<Option<String>, StateError> {
+    let is_it = |run: &RunManifest| run.list.as_ref().is_some_and(|list| list.name == name);
+    let last = last_run_where(state, is_it)?;
+    Ok(last.and_then(|run| run.list).map(|list| list.id))
+}
+
 fn obstacle(last: &RunManifest, now: &Identity) -> Option<Obstacle> {
     let group = |shard: &Option<ShardRecord>| {
         let shard = shard.as_ref();

@@ -196,6 +196,9 @@ pub struct ListRecord {
     pub unresolved: u64,
     /// Members that were taken off it.
     pub removed: u64,
+    /// Members that stay on it because their phone numbers cannot be read.
+    #[serde(default)]
+    pub kept_unreadable: u64,
     /// Rows that Klaviyo refused.
     pub rejected: u64,
 }

@@ -153,7 +153,7 @@ fn a_certificate_that_the_system_trusts_is_accepted() {
         request.contains(&format!("authorization: klaviyo-api-key {KEY}")),
         "{request}"
     );
-    assert!(request.contains("revision: 2026-07-15"), "{request}");
+    assert!(request.contains("revision: 2026-10-15"), "{request}");
 }
 
 #[test]

@@ -20,3 +20,5 @@ mod messages;
 mod pace;
 mod rejects;
 mod secrets;
+mod stored;
+mod vanished;

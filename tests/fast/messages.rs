@@ -132,6 +132,22 @@ fn change(workspace: &Workspace, job: &str, from: &str, to: &str) {
 }
 
 #[test]
+fn the_key_of_an_unknown_server_is_asked_for_before_a_row_is_formatted() {
+    let (workspace, server, job) = scene(Faults::none(), "");
+    let known = server.0.known_hosts().display().to_string();
+    let mine = workspace.path("home/known_hosts").display().to_string();
+    change(&workspace, &job, &known, &mine);
+    let refused = workspace.run(&["run", &job]).exits(13);
+    assert!(refused.error().starts_with("the host key of "));
+    assert!(!refused.stderr.contains("run begun"), "{}", refused.stderr);
+    // As the hint says; from then on it is known.
+    let accepted = workspace.run(&["run", &job, "--accept-new-host-key"]);
+    accepted.exits(0);
+    assert_eq!(server.received().len(), 1);
+    workspace.run(&["run", &job]).exits(0);
+}
+
+#[test]
 fn of_servers() {
     let mut told = Told::default();
     let always = |fault| Faults::none().always(fault);

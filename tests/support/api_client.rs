@@ -202,6 +202,14 @@ impl Contract {
     fn check(&self, method: &str, path: &str, request: Option<&Value>, reply: &Reply) {
         let what = format!("{method} {path}");
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        if (method, reply.status) == ("DELETE", 204) && self.operation("GET", path).is_some() {
+            // `delete_list`, which the stored cut of the contract leaves out.
+            let (_, id) = path.rsplit_once("/lists/").unwrap_or_default();
+            if !id.is_empty() && !id.contains('/') {
+                assert_eq!(reply.body, Value::Null, "{what}");
+                return;
+            }
+        }
         let Some(operation) = self.operation(method, path) else {
             // Not in the contract: errors have their form all the same.
             assert!(
@@ -225,7 +233,12 @@ impl Contract {
         if response.get("content").is_some() {
             let kind = reply.headers["content-type"].to_str().unwrap();
             assert_eq!(kind, "application/vnd.api+json", "{what}");
-            self.validate(&what, &schema_of(response), &reply.body);
+            // Answers of 2026-10-15 may have hints for programs; the stored contract is older, and knows nothing of them.
+            let mut body = reply.body.clone();
+            if let Some(body) = body.as_object_mut() {
+                body.remove("meta");
+            }
+            self.validate(&what, &schema_of(response), &body);
         } else {
             assert_eq!(reply.body, Value::Null, "{what}");
         }

@@ -78,6 +78,8 @@ pub struct JobText {
     pub give_up_after: &'static str,
     /// Whether the job has a server.
     pub sftp: bool,
+    /// Where the API is; the sandbox's if there is none.
+    pub base_url: Option<String>,
     /// Which key, as a line of `[klaviyo]`; the sandbox's own file if there is none.
     pub key: Option<String>,
 }
@@ -93,6 +95,7 @@ impl Default for JobText {
                 .to_owned(),
             give_up_after: "30s",
             sftp: true,
+            base_url: None,
             key: None,
         }
     }
@@ -233,7 +236,7 @@ impl Stage {
             job.top,
             job.columns,
             job.parts,
-            api.base_url(),
+            job.base_url.as_deref().unwrap_or(api.base_url()),
             job.klaviyo,
             job.give_up_after,
         );
@@ -455,7 +458,13 @@ fn look_at_head(exchange: &Exchange<'_>, must: &mut impl FnMut(bool, &str)) {
         "an operation that is never called",
     );
     let revision = exchange.header("revision");
-    must(revision == Some(REVISION), "the revision");
+    let is_retired = exchange.status == 410;
+    must(is_retired || revision == Some(REVISION), "the revision");
+    let opts_out = exchange.header("x-klaviyo-revision-fall-forward-opt-out");
+    must(
+        opts_out == Some("1"),
+        "a revision is never changed silently",
+    );
     let key = exchange.header("authorization").unwrap_or_default();
     must(key.starts_with("Klaviyo-API-Key pk_"), "the key");
     must(!exchange.target.contains("pk_"), "the key in the address");

@@ -1,4 +1,4 @@
-//! A Klaviyo API beside the SFTP server: accounts, lists, profiles and bulk imports of revision 2026-07-15, on loopback.
+//! A Klaviyo API beside the SFTP server: accounts, lists, profiles and bulk imports of revision 2026-10-15, on loopback.
 //!
 //! It keeps the documented limits, refuses what Klaviyo refuses, imports what lands in `/profiles`, and strikes with
 //! [`ApiFault`]s that a test arms. All of it lives in memory and is gone with the sandbox, except for the API key. Time
@@ -35,8 +35,11 @@ pub use profile::Profile;
 pub(super) use state::{Answer, ApiState};
 pub use view::{Api, ApiCall, ListSummary};
 
-/// The revision of the API that the sandbox speaks (Klaviyo's OpenAPI, `info.version`).
-pub const REVISION: &str = "2026-07-15";
+/// The revision of the API that the sandbox speaks: the newest stable one (Klaviyo's changelog, read 2026-11-28).
+pub const REVISION: &str = "2026-10-15";
+
+/// The oldest revision that the sandbox answers: a revision is stable for a year, deprecated for a year, and then retired.
+pub const OLDEST_REVISION: &str = "2024-10-15";
 
 /// The scopes of a key that may do everything that the sandbox can.
 pub const SCOPES: [&str; 5] = [

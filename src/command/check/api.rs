@@ -9,7 +9,7 @@ use crate::job::{Job, KeySource, ListChoice};
 use crate::klaviyo::list::{self, ListError};
 use crate::klaviyo::{Klaviyo, KlaviyoError, List};
 use crate::run::error::Error;
-use crate::run::list::flows_warning;
+use crate::run::list::{flows_warning, known_list};
 
 /// The API is tried no longer than this: a person waits.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -130,18 +130,15 @@ fn list(klaviyo: &Klaviyo, job: &Job, can_read: bool, findings: &mut Findings) -
         findings.skip(Name::List, "the key must be allowed to read lists first");
         return None;
     }
-    let found = list::find(klaviyo, &wanted.choice, wanted.create);
-    let found = findings.note(
-        Name::List,
-        found.map_err(Error::from),
-        |found| match found {
-            Some(list) => Outcome {
-                detail: format!("{:?} is there, with the id {}", list.name, list.id),
-                notes: flows_warning(job, &list.name, &list.flows),
-            },
-            None => format!("{} is not there yet; a run makes it", named(&wanted.choice)).into(),
+    let found =
+        known_list(job).and_then(|known_id| Ok(list::find(klaviyo, wanted, known_id.as_deref())?));
+    let found = findings.note(Name::List, found, |found| match found {
+        Some(list) => Outcome {
+            detail: format!("{:?} is there, with the id {}", list.name, list.id),
+            notes: flows_warning(job, &list.name, &list.flows),
         },
-    );
+        None => format!("{} is not there yet; a run makes it", named(&wanted.choice)).into(),
+    });
     found.flatten()
 }
 

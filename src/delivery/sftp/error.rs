@@ -218,6 +218,9 @@ impl SftpError {
             Self::NothingInCommon { .. } => {
                 "SHA-1, DSA and 3DES are not supported: the server is too old".into()
             }
+            Self::Resolve { host, .. } => format!(
+                "is the host name right, and has this machine a network? try: getent hosts {host}"
+            ),
             Self::NotLoopback { .. } => "KLAVIYO_EXPORT_LOOPBACK_ONLY is set".into(),
             _ => return None,
         })

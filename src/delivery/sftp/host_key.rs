@@ -61,6 +61,11 @@ impl<'a> HostKeyCheck<'a> {
         })
     }
 
+    /// Whether it is known which key the host has to show: by a pin, or by a known_hosts file.
+    pub fn knows_host(&self) -> bool {
+        !self.settings.host_keys.is_empty() || self.known.has_key()
+    }
+
     /// Whether a key of this type is known for the host.
     pub(super) fn knows(&self, key_type: &str) -> bool {
         self.known.has_type(key_type)

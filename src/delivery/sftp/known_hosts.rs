@@ -131,6 +131,11 @@ impl KnownHosts {
             .any(|entry| entry.marker == Marker::None && entry.exact)
     }
 
+    /// True when a key of the host is known, of whatever type.
+    pub(super) fn has_key(&self) -> bool {
+        self.plain().next().is_some()
+    }
+
     /// True when a key of this type is known, so that it should be asked for.
     pub(super) fn has_type(&self, key_type: &str) -> bool {
         self.plain().any(|entry| entry.key_type == key_type)

@@ -57,6 +57,28 @@ pub enum ListError {
         /// The id.
         id: String,
     },
+    /// The list that earlier runs found by its name is not there any more.
+    #[error(
+        "the list {name:?}, which earlier runs of this job found with the id {id}, is gone: somebody has deleted it in Klaviyo"
+    )]
+    Deleted {
+        /// The name.
+        name: String,
+        /// Its id.
+        id: String,
+    },
+    /// The list that earlier runs found by its name has another one.
+    #[error(
+        "the list {id}, which earlier runs of this job found as {name:?}, is named {found:?} now"
+    )]
+    Renamed {
+        /// The name that the job says.
+        name: String,
+        /// Its id.
+        id: String,
+        /// The name that Klaviyo says.
+        found: String,
+    },
     /// Nobody of a sample has a profile.
     #[error(
         "Klaviyo shows none of {} that were looked up, after {}: it has not imported the files yet",
@@ -154,6 +176,13 @@ impl ListError {
             Self::NoName { .. } => Some(
                 "names are compared letter by letter; with create = true in [list] (--create-list) it is made".to_owned(),
             ),
+            Self::Deleted { .. } => Some(
+                "no other list was made. If an empty one is right, type the same command with --create-list; if the API key belongs to another account than before, use the right one"
+                    .to_owned(),
+            ),
+            Self::Renamed { id, .. } => Some(format!(
+                "give it its name back in Klaviyo, or write id = \"{id}\" in [list] instead of the name; for another list, type the same command with --create-list"
+            )),
             Self::NotFinished { .. } => {
                 Some("run the job until it is done, or start over with --fresh; then undo".to_owned())
             }

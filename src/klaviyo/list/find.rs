@@ -1,7 +1,7 @@
 //! Which list is meant, and whose account it is in.
 
 use super::ListError;
-use crate::klaviyo::settings::ListChoice;
+use crate::klaviyo::settings::{ListChoice, ListCreation, ListSettings};
 use crate::klaviyo::{Klaviyo, List};
 
 /// Refuses a key of another account than the job names.
@@ -19,18 +19,21 @@ pub fn check_account(klaviyo: &Klaviyo) -> Result<(), ListError> {
     })
 }
 
-/// The list, with the flows that it starts; `None` if there is none of the name and `create` would make it.
+/// The list, with the flows that it starts; `None` if there is none of the name and it is to be made.
+///
+/// `known_id` is the id that a list of this name had in an earlier run: where that list is gone, another one of its name
+/// would be a list without its members, its flows and its place in campaigns.
 pub fn find(
     klaviyo: &Klaviyo,
-    choice: &ListChoice,
-    create: bool,
+    wanted: &ListSettings,
+    known_id: Option<&str>,
 ) -> Result<Option<List>, ListError> {
     let by_id = |id: &str| {
         klaviyo
             .list(id)?
             .ok_or_else(|| ListError::NoId { id: id.to_owned() })
     };
-    match choice {
+    match &wanted.choice {
         ListChoice::Id { id, name } => {
             let list = by_id(id)?;
             match name {
@@ -46,10 +49,12 @@ pub fn find(
             let found = klaviyo.lists_named(name)?;
             match &found[..] {
                 [list] => Ok(Some(by_id(&list.id)?)),
-                [] => match by_name_as_id(klaviyo, choice)? {
-                    Some(list) => Ok(Some(list)),
-                    None if create => Ok(None),
-                    None => Err(ListError::NoName { name: name.clone() }),
+                [] => match (by_name_as_id(klaviyo, &wanted.choice)?, known_id) {
+                    (Some(list), _) => Ok(Some(list)),
+                    (None, _) if wanted.create == ListCreation::Always => Ok(None),
+                    (None, Some(id)) => Err(lost(klaviyo, name, id)?),
+                    (None, None) if wanted.create == ListCreation::First => Ok(None),
+                    (None, None) => Err(ListError::NoName { name: name.clone() }),
                 },
                 _ => Err(several(name, &found)),
             }
@@ -60,19 +65,28 @@ pub fn find(
 /// As [`find`], and makes the list that is not there; also whether it was made.
 pub fn find_or_create(
     klaviyo: &Klaviyo,
-    choice: &ListChoice,
-    create: bool,
+    wanted: &ListSettings,
+    known_id: Option<&str>,
 ) -> Result<(List, bool), ListError> {
-    if let Some(list) = find(klaviyo, choice, create)? {
+    if let Some(list) = find(klaviyo, wanted, known_id)? {
         return Ok((list, false));
     }
-    let name = match choice {
+    let name = match &wanted.choice {
         ListChoice::Name(name) | ListChoice::Either(name) => name,
         ListChoice::Id { id, .. } => return Err(ListError::NoId { id: id.clone() }),
     };
     klaviyo
         .list_or_create(name)?
         .map_err(|found| several(name, &found))
+}
+
+/// What became of the list that an earlier run found under `name`.
+fn lost(klaviyo: &Klaviyo, name: &str, id: &str) -> Result<ListError, ListError> {
+    let (name, id) = (name.to_owned(), id.to_owned());
+    Ok(match klaviyo.list(&id)? {
+        Some(List { name: found, .. }) => ListError::Renamed { name, id, found },
+        None => ListError::Deleted { name, id },
+    })
 }
 
 fn several(name: &str, found: &[List]) -> ListError {

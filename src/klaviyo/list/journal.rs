@@ -69,6 +69,9 @@ pub enum Entry {
         removals: u64,
         /// Of how many.
         of: u64,
+        /// How many stay because their phone numbers cannot be read.
+        #[serde(default)]
+        unreadable: u64,
     },
     /// What was planned is not to be done: it was planned by another rule.
     Discarded {
@@ -207,6 +210,7 @@ mod tests {
             mode: Mirror::Exact,
             removals: 3,
             of: 10,
+            unreadable: 0,
         };
         let (mut journal, entries) = Journal::open(directory.path()).unwrap();
         assert!(entries.is_empty());

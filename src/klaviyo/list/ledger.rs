@@ -28,6 +28,8 @@ pub(super) struct Plan {
     pub(super) mode: Mirror,
     pub(super) removals: u64,
     pub(super) of: u64,
+    /// How many stay because their phone numbers cannot be read.
+    pub(super) unreadable: u64,
     /// How many of them are done.
     pub(super) done: u64,
     pub(super) removed_bytes: u64,
@@ -254,11 +256,20 @@ impl Ledger {
         let mut on_record = 0;
         for entry in &self.entries {
             match (entry, &mut plan) {
-                (Entry::Planned { mode, removals, of }, plan) => {
+                (
+                    Entry::Planned {
+                        mode,
+                        removals,
+                        of,
+                        unreadable,
+                    },
+                    plan,
+                ) => {
                     *plan = Some(Plan {
                         mode: *mode,
                         removals: *removals,
                         of: *of,
+                        unreadable: *unreadable,
                         removed_bytes: on_record,
                         ..Plan::default()
                     });
@@ -287,6 +298,11 @@ impl Ledger {
     /// By which rule the removals were planned that wait or were begun.
     pub fn planned_by(&self) -> Option<Mirror> {
         self.plan().map(|plan| plan.mode)
+    }
+
+    /// How many members stay on the list because their phone numbers cannot be read.
+    pub fn unreadable(&self) -> u64 {
+        self.plan().map_or(0, |plan| plan.unreadable)
     }
 
     /// How many members the list had before this run put anybody on it, where that is known.

@@ -7,6 +7,7 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+use super::identity::has_unreadable_phone;
 use super::import::gone;
 use super::journal::Entry;
 use super::ledger::Ledger;
@@ -68,8 +69,12 @@ pub fn mirror(
         };
         because = off(audience, plan.missing, limits);
         if because.is_none() {
-            let (removals, of) = (plan.removals, plan.of);
-            ledger.note(Entry::Planned { mode, removals, of })?;
+            ledger.note(Entry::Planned {
+                mode,
+                removals: plan.stored.removals,
+                of: plan.of,
+                unreadable: plan.stored.unreadable,
+            })?;
         }
     }
     if let Some(because) = because {
@@ -106,7 +111,7 @@ impl AudienceRows<'_> {
 
 /// What a look at the list came to.
 struct Planned {
-    removals: u64,
+    stored: Stored,
     of: u64,
     /// Rows of the audience that nobody on the list seems to be, and that have no profile.
     missing: u64,
@@ -166,14 +171,19 @@ fn plan_exact(
 ) -> Result<Planned, ListError> {
     let members = Scratch::new(ledger.directory(), MEMBERS);
     let read = read_list(desk, list_id, &members.0)?;
-    let present = among(members.paths(), audience.paths)?;
+    let present = among(desk.forms, members.paths(), audience.paths)?;
     let mut kept = Kept::default();
     if present.unset() > 0 {
-        let seen = among_by_best(audience.paths, members.paths())?;
+        let seen = among_by_best(desk.forms, audience.paths, members.paths())?;
         kept = those_unseen(desk, audience.paths, &seen)?;
     }
     Ok(Planned {
-        removals: write_plan(ledger.directory(), members.paths(), &present, &kept.ids)?,
+        stored: write_plan(
+            desk,
+            ledger.directory(),
+            members.paths(),
+            (&present, &kept.ids),
+        )?,
         // Those whom this run has put there are not to be removed: they would make the share look smaller.
         of: ledger.members_before().unwrap_or(read),
         missing: kept.missing,
@@ -217,7 +227,7 @@ fn plan_tracked(
     ledger: &Ledger,
 ) -> Result<Planned, ListError> {
     let before = tracked.all();
-    let present = among(&before, audience.paths)?;
+    let present = among(desk.forms, &before, audience.paths)?;
     let candidates = Scratch::new(ledger.directory(), CANDIDATES);
     let mut file = PersonFile::create(&candidates.0)?;
     let mut kept = Kept::default();
@@ -234,18 +244,18 @@ fn plan_tracked(
             }
             desk.meter.list.done.add(leavers.len() as u64);
         }
-        let seen = among_by_best(audience.paths, &tracked.settled())?;
+        let seen = among_by_best(desk.forms, audience.paths, &tracked.settled())?;
         kept = those_unseen(desk, audience.paths, &seen)?;
     }
     file.finish()?;
     // A profile may have an identifier by now that the audience has too.
-    let present_now = among(candidates.paths(), audience.paths)?;
+    let present_now = among(desk.forms, candidates.paths(), audience.paths)?;
     Ok(Planned {
-        removals: write_plan(
+        stored: write_plan(
+            desk,
             ledger.directory(),
             candidates.paths(),
-            &present_now,
-            &kept.ids,
+            (&present_now, &kept.ids),
         )?,
         // Not those whom this run has put there.
         of: match rows_in(&tracked.settled())? {
@@ -286,17 +296,31 @@ fn those_unseen(desk: Desk<'_>, audience: &[PathBuf], seen: &Flags) -> Result<Ke
     Ok(Kept { ids, missing })
 }
 
-/// Stores who is to be removed: who has no flag, and is not among the kept.
+/// What `removals.csv` came to.
+struct Stored {
+    removals: u64,
+    /// Members who keep their place because their phone number cannot be read: it may be somebody's in the audience.
+    unreadable: u64,
+}
+
+/// Stores who is to be removed: who has no flag, is not among the kept, and has no phone number that cannot be read.
 fn write_plan(
+    desk: Desk<'_>,
     directory: &Path,
     members: &[PathBuf],
-    present: &Flags,
-    kept: &HashSet<String>,
-) -> Result<u64, StateError> {
+    (present, kept): (&Flags, &HashSet<String>),
+) -> Result<Stored, StateError> {
     let mut file = PersonFile::create(&directory.join(PLANNED))?;
-    let mut planned = HashSet::new();
+    let (mut planned, mut unreadable) = (HashSet::new(), HashSet::new());
     without_flag(members, present, |person| {
-        if kept.contains(&person.id) || !planned.insert(person.id.clone()) {
+        if kept.contains(&person.id) {
+            return Ok(());
+        }
+        if has_unreadable_phone(desk.forms, person) {
+            unreadable.insert(person.id.clone());
+            return Ok(());
+        }
+        if !planned.insert(person.id.clone()) {
             return Ok(());
         }
         // The id alone: nobody needs to know more to approve it, or to undo it.
@@ -306,5 +330,8 @@ fn write_plan(
         })
     })?;
     file.finish()?;
-    Ok(planned.len() as u64)
+    Ok(Stored {
+        removals: planned.len() as u64,
+        unreadable: unreadable.len() as u64,
+    })
 }

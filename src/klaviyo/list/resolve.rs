@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use super::identity::{IdentifierForms, compared};
 use super::rows::Person;
 use super::{Desk, ListError};
 use crate::klaviyo::{Identifier, KlaviyoError, Member, in_calls};
@@ -25,42 +26,32 @@ pub(super) struct Resolved {
 pub(super) fn resolve(desk: Desk<'_>, people: &[Person]) -> Result<Resolved, ListError> {
     let mut members: HashMap<String, Member> = HashMap::new();
     let mut missing: BTreeSet<usize> = (0..people.len()).collect();
-    for identifier in [
-        Identifier::Email,
-        Identifier::PhoneNumber,
-        Identifier::ExternalId,
-    ] {
-        let value = |person: &Person| match identifier {
-            Identifier::Email => person.email.to_lowercase(),
-            Identifier::PhoneNumber => person.phone_number.clone(),
-            Identifier::ExternalId => person.external_id.clone(),
-        };
-        let mut asked: HashMap<String, Vec<usize>> = HashMap::new();
-        for place in &missing {
-            let value = value(&people[*place]);
-            if !value.is_empty() {
-                asked.entry(value).or_default().push(*place);
-            }
-        }
+    for identifier in Identifier::BEST_FIRST {
+        let asked = asked_for(desk.forms, identifier, (people, &missing));
         let mut values: Vec<&str> = asked.keys().map(String::as_str).collect();
         values.sort_unstable();
         // Whether a profile has one of the values, and shows another one.
         let mut strangers = false;
         for found in look_up(desk, identifier, &values)? {
-            match asked.get(&value(&found)) {
-                Some(places) => places.iter().for_each(|place| {
-                    missing.remove(place);
-                }),
+            match places_of(desk.forms, identifier, (&asked, &found)) {
+                Some(places) => missing.retain(|place| !places.contains(place)),
                 None => strangers = true,
             }
             members.insert(found.id.clone(), found);
         }
+        let is_missing = |value: &&str| {
+            let mut places = asked.get(*value).into_iter().flatten();
+            places.any(|place| missing.contains(place))
+        };
+        let unseen: Vec<&str> = values.into_iter().filter(is_missing).collect();
+        for found in stored_otherwise(desk, identifier, &unseen)? {
+            // Somebody who is not meant may have the other form: only who reads as the same is.
+            if let Some(places) = places_of(desk.forms, identifier, (&asked, &found)) {
+                missing.retain(|place| !places.contains(place));
+                members.insert(found.id.clone(), found);
+            }
+        }
         if strangers {
-            let is_missing = |value: &&str| {
-                let mut places = asked.get(*value).into_iter().flatten();
-                places.any(|place| missing.contains(place))
-            };
-            let unseen: Vec<&str> = values.into_iter().filter(is_missing).collect();
             for seen in those_of_somebody(desk, identifier, &unseen)? {
                 for place in asked.get(seen).into_iter().flatten() {
                     missing.remove(place);
@@ -74,6 +65,55 @@ pub(super) fn resolve(desk: Desk<'_>, people: &[Person]) -> Result<Resolved, Lis
         members,
         missing: missing.into_iter().collect(),
     })
+}
+
+/// By value, the places of the `missing` people who have it.
+fn asked_for(
+    forms: &dyn IdentifierForms,
+    identifier: Identifier,
+    (people, missing): (&[Person], &BTreeSet<usize>),
+) -> HashMap<String, Vec<usize>> {
+    let mut asked: HashMap<String, Vec<usize>> = HashMap::new();
+    for place in missing {
+        if let Some(value) = compared(forms, identifier, &people[*place]) {
+            asked.entry(value.into_owned()).or_default().push(*place);
+        }
+    }
+    asked
+}
+
+/// The places of the people whose identifier `found` has.
+fn places_of<'a>(
+    forms: &dyn IdentifierForms,
+    identifier: Identifier,
+    (asked, found): (&'a HashMap<String, Vec<usize>>, &Member),
+) -> Option<&'a Vec<usize>> {
+    asked.get(&*compared(forms, identifier, found)?)
+}
+
+/// The profiles that have one of the values in another form: a phone number as people write it, a domain in its script.
+///
+/// Klaviyo does not say whether it takes such a text; one that it refuses is of no profile.
+fn stored_otherwise(
+    desk: Desk<'_>,
+    identifier: Identifier,
+    values: &[&str],
+) -> Result<Vec<Member>, KlaviyoError> {
+    let others = values.iter();
+    let others: Vec<String> = others
+        .filter_map(|value| desk.forms.stored_as(identifier, value))
+        .collect();
+    let others: Vec<&str> = others.iter().map(String::as_str).collect();
+    match look_up(desk, identifier, &others) {
+        Err(KlaviyoError::Refused { problem, .. }) => {
+            tracing::debug!(
+                "another form of {} is refused: {problem}",
+                identifier.name()
+            );
+            Ok(Vec::new())
+        }
+        found => found,
+    }
 }
 
 /// Which of the values, that no profile shows, a profile has all the same: as a second address. Halves tell.

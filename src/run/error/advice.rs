@@ -3,6 +3,7 @@
 use super::Error;
 use crate::base::exit_code::ExitCode;
 use crate::cli::command_line::CommandLine;
+use crate::delivery::sftp::SftpError;
 use crate::delivery::upload::UploadError;
 use crate::job::JobError;
 use crate::klaviyo::list::ListError;
@@ -156,7 +157,12 @@ fn of_shard(error: &ShardError) -> Option<String> {
 
 fn of_upload(error: &UploadError) -> Option<String> {
     match error {
-        UploadError::Connect(error) | UploadError::Part { source: error, .. } => error.hint(),
+        UploadError::Connect(error)
+        | UploadError::Part { source: error, .. }
+        | UploadError::GaveUp {
+            source: error @ SftpError::Resolve { .. },
+            ..
+        } => error.hint(),
         UploadError::Broke { .. } => Some(
             "run the same command again to go on; where the link never holds long enough for one part, lower max-bytes in [parts]"
                 .to_owned(),

@@ -157,6 +157,10 @@ impl RunReport {
                 run_directory.join("removed.csv").display()
             )?;
         }
+        if list.kept_unreadable > 0 {
+            let why = "their phone numbers cannot be read";
+            line(out, "kept", list.kept_unreadable, "member", why)?;
+        }
         let refused = [
             ("refused", list.rejected, "by Klaviyo"),
             ("not found", list.unresolved, "there is no profile"),

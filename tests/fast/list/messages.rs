@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use klaviyo_export_sandbox::api::{ApiFault, ApiFaults, ApiSettings, SCOPES};
+use klaviyo_export_sandbox::api::{ApiFault, ApiFaults, ApiSettings, REVISION, SCOPES};
 
 use super::stage::{FILE, JobText, Stage, people, quick};
 use super::workspace::{LIMIT, Outcome};
@@ -17,7 +17,7 @@ fn prepared(lines: &str) -> Stage {
 }
 
 /// Runs while calls of `operation` fail; once there was one, does `meanwhile` and lets them succeed.
-fn meanwhile(stage: &Stage, operation: &str, meanwhile: impl FnOnce(&Stage)) -> Outcome {
+pub(super) fn meanwhile(stage: &Stage, operation: &str, meanwhile: impl FnOnce(&Stage)) -> Outcome {
     let fails = ApiFaults::none()
         .always(ApiFault::ServerError)
         .only(operation);
@@ -351,4 +351,67 @@ fn an_api_that_stays_down_fails_the_run_and_the_next_one_goes_on() {
     stage.execute_line(&next).exits(0);
     assert_eq!((stage.server.received().len(), sent), (1, 1));
     stage.assert_members(people(1..=3));
+}
+
+#[test]
+fn a_retired_revision_is_named_with_the_key_that_says_it() {
+    let stage = prepared("");
+    stage.job(&JobText::list("").klaviyo("revision = \"2023-02-22\""));
+    let refused = stage.run().exits(16);
+    assert_eq!(
+        refused.error(),
+        "Klaviyo has retired revision 2023-02-22 of its API, which `klaviyo.revision` names (status 410)"
+    );
+    let way = format!("revision = \"{REVISION}\"");
+    assert!(refused.hint().contains(&way), "{}", refused.hint());
+    nothing_was_sent(&stage);
+    let checked = stage.execute(&["check", FILE]).exits(16);
+    assert!(checked.stdout.contains("2023-02-22"), "{}", checked.stdout);
+    // As the hint says.
+    stage.job(&JobText::list("").klaviyo(&way));
+    stage.run().exits(0);
+    stage.job(&JobText::list(""));
+    stage.run().exits(0);
+    stage.assert_members(people(1..=3));
+}
+
+#[test]
+fn an_api_whose_name_has_no_address_ends_the_run_before_a_row_is_sent() {
+    let stage = prepared("");
+    stage.job(&JobText {
+        give_up_after: "300ms",
+        base_url: Some("https://a.klaviyo.example".to_owned()),
+        ..JobText::list("")
+    });
+    let refused = stage.run().exits(16);
+    assert!(
+        refused
+            .error()
+            .starts_with("a.klaviyo.example has no address"),
+        "{}",
+        refused.error()
+    );
+    assert!(
+        refused.hint().contains("getent hosts a.klaviyo.example"),
+        "{}",
+        refused.hint()
+    );
+    nothing_was_sent(&stage);
+}
+
+#[test]
+fn an_api_that_is_down_is_told_after_the_first_try() {
+    let stage = prepared("");
+    stage
+        .api()
+        .set_faults(ApiFaults::none().always(ApiFault::Drop));
+    let child = stage.start(&["run", FILE, "--json"]);
+    // Long before the first look gives up.
+    let twice = stage.api().wait_for(LIMIT, |calls| calls.len() >= 2);
+    assert!(twice);
+    stage.api().set_faults(ApiFaults::none());
+    let outcome = Outcome::of(child).exits(0);
+    let told = outcome.stderr.matches("at the latest").count();
+    assert_eq!(told, 1, "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("no answer"), "{}", outcome.stderr);
 }

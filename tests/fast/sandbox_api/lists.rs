@@ -89,6 +89,25 @@ fn one_list_tells_its_size_and_its_flows() {
 }
 
 #[test]
+fn a_list_is_deleted_and_its_members_stay_profiles() {
+    let scene = scene(quick());
+    let list = scene.api().add_list("a");
+    let other = scene.api().add_list("b");
+    let people = scene.people(&["a@x.example", "b@x.example"]);
+    scene.put_on(&list, &people).has(204);
+    scene.put_on(&other, &people).has(204);
+    let path = format!("/api/lists/{list}");
+    let delete = || scene.send("DELETE", &path, &[], None).unwrap();
+    delete().has(204);
+    scene.get(&path).has(404);
+    delete().has(404);
+    scene.put_on(&list, &people).has(404);
+    assert_eq!(scene.get("/api/lists").has(200).ids(), [other.as_str()]);
+    assert_eq!(scene.api().members(&other).len(), 2);
+    assert_eq!(scene.api().profiles().len(), 2);
+}
+
+#[test]
 fn pages_of_lists_hold_ten() {
     let scene = scene(quick());
     let made: Vec<_> = (0..23)

@@ -119,6 +119,29 @@ fn profile_import_creates_or_updates() {
 }
 
 #[test]
+fn an_old_phone_number_is_told_and_found_as_it_is_stored() {
+    let scene = scene(quick());
+    let stored = "(212) 555-0143";
+    let id = scene.api().add_profile(&[("phone_number", stored)]);
+    let list = scene.api().add_list("a");
+    scene.put_on(&list, std::slice::from_ref(&id)).has(204);
+    let path = format!("/api/lists/{list}/profiles");
+    let told = scene.get(&path).has(200);
+    assert_eq!(
+        told.body["data"][0]["attributes"]["phone_number"],
+        Value::from(stored)
+    );
+    for (number, found) in [(stored, vec![id.clone()]), ("+12125550143", vec![])] {
+        let filter = format!("any(phone_number,[\"{number}\"])");
+        let reply = scene.filtered("/api/profiles", &filter, "").has(200);
+        assert_eq!(reply.ids(), found, "{number}");
+    }
+    // A call cannot make one.
+    let body = profile(&json!({"phone_number": stored}));
+    scene.post("/api/profiles", &body).has(400);
+}
+
+#[test]
 fn profiles_are_found_by_their_identifiers() {
     let scene = scene(quick());
     let people: Vec<_> = (0..120)

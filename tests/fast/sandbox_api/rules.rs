@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
-use klaviyo_export_sandbox::api::{ApiFault, ApiFaults, ApiSettings};
+use klaviyo_export_sandbox::api::{ApiFault, ApiFaults, ApiSettings, OLDEST_REVISION, REVISION};
 use serde_json::json;
 
 use super::{members, profile, quick, scene, wait_for};
@@ -61,6 +61,30 @@ fn calls_without_what_they_need_are_refused() {
     // Nothing personal is kept: no query, no body.
     let journal = format!("{:?}", scene.api().journal());
     assert!(!journal.contains("x.example"), "{journal}");
+}
+
+#[test]
+fn a_retired_revision_is_answered_by_a_newer_one_unless_the_call_opts_out() {
+    let scene = scene(quick());
+    const OPT_OUT: &str = "x-klaviyo-revision-fall-forward-opt-out";
+    for (revision, opt_out, status) in [
+        (REVISION, "1", 200),
+        (OLDEST_REVISION, "1", 200),
+        ("2024-10-14", "1", 410),
+        ("2024-10-14.pre", "1", 410),
+        ("2024-10-14", "", 200),
+        ("2024-10-14", "0", 200),
+    ] {
+        let headers = [("revision", revision), (OPT_OUT, opt_out)];
+        let reply = scene.send("GET", "/api/lists", &headers, None).unwrap();
+        assert_eq!(reply.status, status, "{revision} {opt_out}");
+        if status == 410 {
+            assert_eq!(reply.source(), "revision");
+        } else {
+            let hints = &reply.body["meta"]["agent_hints"];
+            assert!(hints.is_array(), "{}", reply.body);
+        }
+    }
 }
 
 #[test]

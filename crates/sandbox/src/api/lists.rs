@@ -145,6 +145,13 @@ pub(super) fn one(account: &mut Account, request: &Request) -> Result<Reply, Ref
     Ok(request.one(200, data, included))
 }
 
+/// `delete_list`: its members stay profiles of the account.
+pub(super) fn delete(account: &mut Account, request: &Request) -> Result<Reply, Refusal> {
+    find(account, request)?;
+    account.lists.retain(|list| list.id != request.id);
+    Ok(Reply::empty())
+}
+
 /// `get_profiles_for_list`
 pub(super) fn members(account: &mut Account, request: &Request) -> Result<Reply, Refusal> {
     let (page, next) = select(account, request)?;

@@ -40,7 +40,7 @@ impl Operation {
 
     /// True when its requests have a body.
     pub(super) fn has_body(&self) -> bool {
-        self.method != "GET"
+        self.method != "GET" && self.id != "delete_list"
     }
 }
 
@@ -81,7 +81,7 @@ const fn plain(
 }
 
 #[rustfmt::skip] // a table
-static OPERATIONS: [Operation; 22] = [
+static OPERATIONS: [Operation; 23] = [
     plain("get_accounts", "GET", "/api/accounts", SLOW, &["accounts:read"], &["fields[account]"], accounts::all),
     plain("get_account", "GET", "/api/accounts/{id}", SLOW, &["accounts:read"], &["fields[account]"], accounts::one),
     plain("get_lists", "GET", "/api/lists", FAST, &["lists:read"],
@@ -92,6 +92,7 @@ static OPERATIONS: [Operation; 22] = [
         ..plain("get_list", "GET", "/api/lists/{id}", FAST, &["lists:read"],
             &["additional-fields[list]", "fields[flow]", "fields[list]", "fields[tag]", "include"], lists::one)
     },
+    plain("delete_list", "DELETE", "/api/lists/{id}", BULK, &["lists:write"], &[], lists::delete),
     plain("get_profiles_for_list", "GET", "/api/lists/{id}/profiles", FAST, MEMBERS,
         &["fields[profile]", "filter", "page[cursor]", "page[size]", "sort"], lists::members),
     plain("get_profile_ids_for_list", "GET", "/api/lists/{id}/relationships/profiles", FAST, MEMBERS,
@@ -161,6 +162,7 @@ mod tests {
         for (method, path, id, argument) in [
             (Method::GET, "/api/lists/", "get_lists", ""),
             (Method::GET, "/api/lists/a", "get_list", "a"),
+            (Method::DELETE, "/api/lists/a", "delete_list", "a"),
             (
                 Method::DELETE,
                 "/api/lists/a/relationships/profiles",

@@ -86,6 +86,11 @@ impl Refusal {
         refusal
     }
 
+    /// 410: the revision is retired.
+    pub(super) fn retired() -> Self {
+        Self::new(410, "gone", "the revision is retired").at("parameter", "revision")
+    }
+
     /// 413: more bytes than the operation takes.
     pub(super) fn too_large(max_bytes: usize) -> Self {
         Self::new(
@@ -162,6 +167,7 @@ fn title(status: u16) -> &'static str {
         404 => "Not found.",
         405 => "Method not allowed.",
         409 => "Conflict.",
+        410 => "Gone.",
         413 => "Payload too large.",
         415 => "Unsupported media type.",
         429 => "Request was throttled.",

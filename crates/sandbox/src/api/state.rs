@@ -21,8 +21,11 @@ use super::query::Query;
 use super::refusal::Refusal;
 use super::server::MAX_BODY_BYTES;
 use super::view::ApiCall;
-use super::{ApiSettings, job};
+use super::{ApiSettings, OLDEST_REVISION, job};
 use crate::journal::Journal;
+
+/// A call with this header and `1` is not answered by another revision than it names (api-evangelist/klaviyo, lifecycle.yml).
+const NO_FALL_FORWARD: &str = "x-klaviyo-revision-fall-forward-opt-out";
 
 /// The most files of which it is remembered what became of them.
 const MAX_IMPORTS: usize = 10_000;
@@ -233,11 +236,18 @@ impl ApiState {
         let revision = headers
             .get("revision")
             .and_then(|value| value.to_str().ok());
-        if !revision.is_some_and(is_revision) {
+        let Some(revision) = revision.and_then(revision_date) else {
             return Err(Refusal::parameter(
                 "revision",
                 "the header revision is required, as YYYY-MM-DD",
             ));
+        };
+        // Without the header a retired revision is answered as a newer one, without a word.
+        let opts_out = headers
+            .get(NO_FALL_FORWARD)
+            .is_some_and(|value| value == "1");
+        if opts_out && revision_date(OLDEST_REVISION).is_some_and(|oldest| revision < oldest) {
+            return Err(Refusal::retired());
         }
         let lacks = |scope: &&&str| !self.scopes.iter().any(|it| it == **scope);
         match operation.scopes.iter().find(lacks) {
@@ -265,9 +275,10 @@ fn mislead(answer: &mut Answer, fault: Option<ApiFault>, parts: &Parts) {
     }
 }
 
-fn is_revision(text: &str) -> bool {
+/// The date that a revision is; a beta has it too.
+fn revision_date(text: &str) -> Option<jiff::civil::Date> {
     let date = text.strip_suffix(".pre").unwrap_or(text);
-    date.parse::<jiff::civil::Date>().is_ok()
+    date.parse().ok()
 }
 
 /// The document in a body; null where the operation takes none.

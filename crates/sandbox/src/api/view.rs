@@ -120,7 +120,17 @@ impl Api {
         self.state.account().lists.retain(|list| list.id != list_id);
     }
 
+    /// Gives a list another name, as a person does in Klaviyo.
+    pub fn rename_list(&self, list_id: &str, name: &str) {
+        if let Some(list) = self.state.account().list_mut(list_id) {
+            name.clone_into(&mut list.name);
+        }
+    }
+
     /// Makes a profile without a call, and gives its id. An attribute that is an identifier has to be nobody else's.
+    ///
+    /// Nothing is checked: old profiles hold what no call would take today, such as a phone number that is not E.164
+    /// (klaviyo-api-python #48). Calls tell it, and find it, as it is stored.
     pub fn add_profile(&self, attributes: &[(&str, &str)]) -> String {
         let mut account = self.state.account();
         let attributes = attributes
@@ -132,6 +142,17 @@ impl Api {
         profile
             .map(|profile| profile.id.clone())
             .unwrap_or_default()
+    }
+
+    /// Sets one attribute of a profile without a call and without a check; an identifier has to be nobody else's.
+    pub fn set_attribute(&self, profile_id: &str, name: &str, value: &str) {
+        let mut account = self.state.account();
+        if let Some(index) = account.profile(profile_id) {
+            account.change(index, |profile| {
+                let value = Value::from(value);
+                profile.attributes.insert(name.to_owned(), value);
+            });
+        }
     }
 
     /// Puts profiles on a list without a call.
