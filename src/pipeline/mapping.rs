@@ -9,6 +9,7 @@ mod fit;
 pub mod guess;
 mod names;
 mod others;
+mod qualifiers;
 mod sample;
 mod spellings;
 

@@ -1,5 +1,8 @@
 //! The look of one cell: a flag, a form of address, a status, a number, a phone.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use crate::profile::words::fold;
 
 /// Yes and no, which stand in columns about an address or a phone.
@@ -24,29 +27,47 @@ const RECORD_STATUSES: &str = "open opened closed pending hold onhold solved res
     abierto cerrado pagado pendiente cancelado aperto chiuso pagato spedito annullato betaald verzonden geannuleerd \
     gesloten";
 
-fn is_one_of(list: &str, text: &str) -> bool {
-    let folded = fold(text);
-    list.split_ascii_whitespace().any(|word| word == folded)
+/// The longest word of the lists.
+const MAX_WORD_BYTES: usize = 24;
+
+/// The words that a cell is among.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Kinds {
+    /// Yes and no.
+    pub(super) is_flag: bool,
+    /// Mr and Mrs.
+    pub(super) is_salutation: bool,
+    /// A status of anything.
+    pub(super) is_status: bool,
+    /// A status of an order or a ticket.
+    pub(super) is_status_of_record: bool,
 }
 
-/// Whether a cell says yes or no.
-pub(super) fn is_flag(text: &str) -> bool {
-    is_one_of(FLAGS, text)
-}
+static KINDS: LazyLock<HashMap<&str, Kinds>> = LazyLock::new(|| {
+    let mut kinds: HashMap<&str, Kinds> = HashMap::new();
+    for word in FLAGS.split_ascii_whitespace() {
+        kinds.entry(word).or_default().is_flag = true;
+    }
+    for word in SALUTATIONS.split_ascii_whitespace() {
+        kinds.entry(word).or_default().is_salutation = true;
+    }
+    for word in STATUSES.split_ascii_whitespace() {
+        kinds.entry(word).or_default().is_status = true;
+    }
+    for word in RECORD_STATUSES.split_ascii_whitespace() {
+        let kind = kinds.entry(word).or_default();
+        kind.is_status = true;
+        kind.is_status_of_record = true;
+    }
+    kinds
+});
 
-/// Whether a cell is Mr, Mrs or the like.
-pub(super) fn is_salutation(text: &str) -> bool {
-    is_one_of(SALUTATIONS, text)
-}
-
-/// Whether a cell is a status of anything.
-pub(super) fn is_status(text: &str) -> bool {
-    is_one_of(STATUSES, text) || is_status_of_record(text)
-}
-
-/// Whether a cell is a status of an order or a ticket.
-pub(super) fn is_status_of_record(text: &str) -> bool {
-    is_one_of(RECORD_STATUSES, text)
+/// Looks a cell up among the words.
+pub(super) fn kinds(text: &str) -> Kinds {
+    if text.len() > MAX_WORD_BYTES {
+        return Kinds::default();
+    }
+    KINDS.get(fold(text).as_str()).copied().unwrap_or_default()
 }
 
 /// Whether a cell is a web address or the path of a file.
@@ -84,10 +105,10 @@ mod tests {
     #[test]
     fn cells_are_told_by_their_look() {
         for text in ["ja", "Nein", "TRUE", "0", "Sí", "いいえ"] {
-            assert!(is_flag(text), "{text}");
+            assert!(kinds(text).is_flag, "{text}");
         }
         for text in ["Mr.", "Mrs", "Frau", "Mme", "Sig.ra", "M."] {
-            assert!(is_salutation(text), "{text}");
+            assert!(kinds(text).is_salutation, "{text}");
         }
         for text in [
             "enabled",
@@ -96,7 +117,7 @@ mod tests {
             "On Hold",
             "geschlossen",
         ] {
-            assert!(is_status(text), "{text}");
+            assert!(kinds(text).is_status, "{text}");
         }
         for text in [
             "",
@@ -106,11 +127,9 @@ mod tests {
             "zoe@example.com",
             "2",
         ] {
-            assert!(
-                !is_flag(text) && !is_salutation(text) && !is_status(text),
-                "{text}"
-            );
+            assert_eq!(kinds(text), Kinds::default(), "{text}");
         }
+        assert!(kinds("open").is_status_of_record && !kinds("active").is_status_of_record);
         assert!(is_link("https://example.com/a.png") && is_link("/media/a.png"));
         assert!(!is_link("Jane") && !is_link("a.b"));
     }

@@ -1,35 +1,20 @@
 //! The choice among the columns of one header: which candidate gets which of Klaviyo's headers, and why others get none.
 
+mod groups;
+
+use self::groups::{ADDRESS, HALVES};
 use super::fit::{Fit, fit};
 use super::guess::{Guess, Sample, Unmapped};
 use super::names::{Meaning, Name, meaning};
 use super::others::is_of_records;
+use super::qualifiers::Group;
 use super::sample::Values;
-use super::spellings::{FIRST_NAMES_BESIDE_NAME, GENERIC_ID_TIER, Group, LAST_NAMES_BESIDE, TABLE};
+use super::spellings::{FIRST_NAMES_BESIDE_NAME, GENERIC_ID_TIER, LAST_NAMES_BESIDE, TABLE};
 use crate::profile::column::ProfileColumn as Column;
 use crate::profile::words::fold;
 
 /// One id of so many may be shared, or one person of so many may have two: an audience is rarely without a mistake.
 const TOLERANCE: u64 = 10;
-
-/// The columns of one address.
-const ADDRESS: [Column; 6] = [
-    Column::Address1,
-    Column::Address2,
-    Column::City,
-    Column::Region,
-    Column::Country,
-    Column::Zip,
-];
-
-/// The columns of one name.
-const HALVES: [Column; 2] = [Column::FirstName, Column::LastName];
-
-/// The columns of one place.
-const COORDINATES: [Column; 2] = [Column::Latitude, Column::Longitude];
-
-/// Groups that are of the person, whatever the address is for.
-const OWN_GROUPS: [Group; 3] = [Group::Plain, Group::Primary, Group::Person];
 
 /// A source column that may be one of Klaviyo's.
 struct Candidate {
@@ -244,65 +229,6 @@ impl<'a> Choice<'a> {
                 None
             }
         });
-    }
-
-    /// Keeps the best group that has most of these columns, and of the person's own groups those that complete it.
-    fn keep_one_group(&mut self, columns: &[Column], completing: &[Column]) -> Option<Group> {
-        let group = self.best_group(columns)?;
-        self.leave(|choice, candidate| {
-            let column = candidate.name.column();
-            if !columns.contains(column) || candidate.name.group == group {
-                return None;
-            }
-            let mut others = choice.candidates.iter();
-            let is_missing = !others.any(|other| other.is(column) && other.name.group == group);
-            let completes = completing.contains(column)
-                && is_missing
-                && OWN_GROUPS.contains(&candidate.name.group);
-            (!completes).then_some(Unmapped::Apart)
-        });
-        Some(group)
-    }
-
-    /// Keeps coordinates of the address that is sent, or of no address in particular.
-    fn keep_coordinates(&mut self, address: Option<Group>) {
-        let Some(group) = self.keep_one_group(&COORDINATES, &[]) else {
-            return;
-        };
-        if Some(group) != address && !OWN_GROUPS.contains(&group) {
-            self.leave(|_, candidate| {
-                COORDINATES
-                    .contains(candidate.name.column())
-                    .then_some(Unmapped::Apart)
-            });
-        }
-    }
-
-    /// The first group that has more than half of the columns that the fullest group has: filled ones, if any is filled.
-    fn best_group(&self, columns: &[Column]) -> Option<Group> {
-        let count = |group: Group, is_filled: bool| {
-            let has = |column: &&Column| {
-                self.candidates.iter().any(|candidate| {
-                    candidate.is(column)
-                        && candidate.name.group == group
-                        && (!is_filled || candidate.fit == Fit::Proof)
-                })
-            };
-            columns.iter().filter(has).count()
-        };
-        let mut groups: Vec<Group> = self
-            .candidates
-            .iter()
-            .filter(|candidate| columns.contains(candidate.name.column()))
-            .map(|candidate| candidate.name.group)
-            .collect();
-        groups.sort_unstable();
-        groups.dedup();
-        let any_filled = groups.iter().any(|group| count(*group, true) > 0);
-        let most = groups.iter().map(|group| count(*group, any_filled)).max()?;
-        groups
-            .into_iter()
-            .find(|group| count(*group, any_filled) * 2 > most)
     }
 
     /// Maps the best candidate of a column; of two that are as good, none.

@@ -6,8 +6,9 @@
 
 use super::choice::Choice;
 use super::names::{Meaning, meaning};
+use super::qualifiers::Group;
 pub use super::sample::Sample;
-use super::spellings::Group;
+
 use crate::profile::column::ProfileColumn as Column;
 
 /// The guess for one source column.

@@ -1,9 +1,10 @@
 //! The meaning of one header, told by its words alone.
 
 use super::others::is_of_somebody_else;
+use super::qualifiers::{Group, group_before, group_of};
 use super::spellings::{
-    Group, MOBILE_TIER, NEED_ADDRESS, NEED_OTHER_HALF, NEED_PROOF, PLAIN_TITLE_TIER, Place, TABLE,
-    WHOLE_NAMES, group_before, group_of, place_of,
+    MOBILE_TIER, NEED_ADDRESS, NEED_OTHER_HALF, NEED_PROOF, PLAIN_TITLE_TIER, Place, TABLE,
+    WHOLE_NAMES, place_of,
 };
 use crate::profile::column::ProfileColumn;
 use crate::profile::consent::looks_like_consent;

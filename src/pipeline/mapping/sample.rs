@@ -132,10 +132,11 @@ impl Values {
         self.addresses += u64::from(is_address);
         self.ats += u64::from(text.contains('@'));
         self.phones += u64::from(cells::is_like_a_phone(text));
-        self.flags += u64::from(cells::is_flag(text));
-        self.salutations += u64::from(cells::is_salutation(text));
-        self.statuses += u64::from(cells::is_status(text));
-        self.record_statuses += u64::from(cells::is_status_of_record(text));
+        let kinds = cells::kinds(text);
+        self.flags += u64::from(kinds.is_flag);
+        self.salutations += u64::from(kinds.is_salutation);
+        self.statuses += u64::from(kinds.is_status);
+        self.record_statuses += u64::from(kinds.is_status_of_record);
         self.links += u64::from(cells::is_link(text));
         let number = cells::number(text);
         self.numbers += u64::from(number.is_some());

@@ -1,4 +1,4 @@
-//! The spellings of Klaviyo's columns in exports of shops, CRMs and people, and the words that qualify them.
+//! The spellings of Klaviyo's columns in exports of shops, CRMs and people.
 //!
 //! Spellings are folded ([`crate::profile::words::fold`]): lower case, no accents, letters and digits only. A `/` in a list
 //! begins the next tier: of two spellings in one tier neither is better.
@@ -12,7 +12,7 @@ use crate::profile::column::ProfileColumn as Column;
 pub(super) struct Spellings {
     /// Klaviyo's column.
     pub(super) column: Column,
-    /// Whether a [`Group`] may qualify them: a "Billing City" is a city, a "Billing ID" is no customer's id.
+    /// Whether a [`super::qualifiers::Group`] may qualify them: a "Billing City" is a city, a "Billing ID" is no customer's id.
     pub(super) qualified: bool,
     /// The spellings, best first, with blanks between them and `/` between tiers.
     text: &'static str,
@@ -158,7 +158,7 @@ pub(super) static TABLE: [Spellings; 18] = [
         Column::Zip,
         "zip zipcode postalcode postcode zippostalcode postalzipcode zippostcode ziporpostalcode postalcodezip postal \
         pincode plz postleitzahl pstlz codepostal cp codigopostal cpostal cap codicepostale cep postnummer postnr \
-        kodpocztowy 郵便番号 〒 邮编 邮政编码 郵遞區號",
+        kodpocztowy 郵便番号 邮编 邮政编码 郵遞區號",
     ),
     spelled(
         Column::Latitude,
@@ -191,7 +191,7 @@ pub(super) const NEED_PROOF: [&str; 7] = [
 ];
 
 /// Spellings of an address that have other meanings: they count with another column of an address in their group.
-pub(super) const NEED_ADDRESS: [&str; 18] = [
+pub(super) const NEED_ADDRESS: [&str; 17] = [
     "state",
     "estado",
     "by",
@@ -201,7 +201,6 @@ pub(super) const NEED_ADDRESS: [&str; 18] = [
     "lan",
     "postal",
     "via",
-    "land",
     "commune",
     "apt",
     "suite",
@@ -260,73 +259,6 @@ pub(super) const WHOLE_NAMES: [&str; 34] = [
     "imieinazwisko",
 ];
 
-/// Whose or which of several a column is, best first: a group gives the columns of one address, and of one name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Group {
-    /// No word qualifies it.
-    Plain,
-    /// The first, the main, the default one.
-    Primary,
-    /// The customer's, the member's.
-    Person,
-    /// At home.
-    Home,
-    /// For letters.
-    Mailing,
-    /// For bills.
-    Billing,
-    /// At work.
-    Work,
-    /// For parcels, which go to other people too.
-    Shipping,
-}
-
-/// The words of each group, folded, before or after the name of a column.
-pub(super) const QUALIFIERS: [(Group, &str); 7] = [
-    (
-        Group::Primary,
-        "primary main default defaultaddress primaryaddress address1 addresses addresses0 defaultlocation \
-        principal principale principaux haupt hoofd glowny",
-    ),
-    (
-        Group::Person,
-        "customer contact client user member profile person lead attendee guest registrant participant respondent kunde kunden \
-        cliente delcliente docliente decliente duclient declient klant ",
-    ),
-    (
-        Group::Home,
-        "home personal private privat  prive privee casa abitazione thuis domicile domicilio deldomicilio \
-        dedomicilio particular deresidencia residencia residential personnel personnelle perso homeaddress privatadresse \
-        physical physicaladdress hem hjem domowy",
-    ),
-    (
-        Group::Mailing,
-        "mailing mailingaddress postal postaladdress po correspondence korrespondenz",
-    ),
-    (
-        Group::Billing,
-        "billing billingaddress billto bill rechnung rechnungs rechnungsadresse facturation adressedefacturation \
-        defacturation facturacion defacturacion direcciondefacturacion fatturazione difatturazione \
-        indirizzodifatturazione factuur factuuradres invoice invoiceaddress",
-    ),
-    (
-        Group::Work,
-        "work business office geschaftlich dienstlich beruflich bureau pro professionnel professionnelle trabajo \
-        deltrabajo detrabajo oficina ufficio lavoro zakelijk werk workaddress businessaddress officeaddress arbete jobb \
-        arbejde praca sluzbowy",
-    ),
-    (
-        Group::Shipping,
-        "shipping shippingaddress delivery deliveryaddress shipto ship liefer lieferung lieferadresse livraison \
-        delivraison adressedelivraison envio deenvio direcciondeenvio spedizione dispedizione indirizzodispedizione \
-        bezorg verzend verzendadres leverans levering sa",
-    ),
-];
-
-/// Words before the name of a column that say only where it comes from.
-pub(super) const CONTAINERS: &str = "address location attributes attributeslocation traits contexttraits context properties \
-    userproperties gp";
-
 /// A spelling in [`TABLE`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
@@ -355,29 +287,7 @@ static PLACES: LazyLock<HashMap<&str, Place>> = LazyLock::new(|| {
     places.collect()
 });
 
-/// Every qualifier with its group.
-static GROUPS: LazyLock<HashMap<&str, Group>> = LazyLock::new(|| {
-    let groups = QUALIFIERS.iter();
-    let phrases = groups.flat_map(|(group, phrases)| {
-        let phrases = phrases.split_ascii_whitespace();
-        phrases.map(|phrase| (phrase, *group))
-    });
-    phrases.collect()
-});
-
 /// The place of a folded spelling.
 pub(super) fn place_of(spelling: &str) -> Option<Place> {
     PLACES.get(spelling).copied()
-}
-
-/// The group that a folded phrase names.
-pub(super) fn group_of(phrase: &str) -> Option<Group> {
-    GROUPS.get(phrase).copied()
-}
-
-/// The group that a folded phrase names before the name of a column.
-pub(super) fn group_before(phrase: &str) -> Option<Group> {
-    let mut containers = CONTAINERS.split_ascii_whitespace();
-    let is_container = containers.any(|container| container == phrase);
-    group_of(phrase).or(is_container.then_some(Group::Plain))
 }

@@ -1,6 +1,7 @@
 use super::*;
+use crate::pipeline::mapping::qualifiers::QUALIFIERS;
 use crate::pipeline::mapping::sample::tests::sample;
-use crate::pipeline::mapping::spellings::{QUALIFIERS, TABLE};
+use crate::pipeline::mapping::spellings::TABLE;
 use crate::profile::consent::looks_like_consent;
 use crate::profile::words::fold;
 use std::collections::HashSet;
