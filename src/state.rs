@@ -7,4 +7,5 @@ pub mod fingerprint;
 pub mod lock;
 pub mod manifest;
 pub mod part;
+pub mod row_note;
 pub mod shard;

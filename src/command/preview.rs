@@ -6,6 +6,7 @@ pub mod findings;
 pub mod hazard;
 mod look;
 mod mask;
+mod repairs;
 mod text;
 
 use std::path::Path;

@@ -6,7 +6,7 @@
 use crate::base::pool::Pool;
 use crate::source::audience::{Block, SourceId};
 use crate::state::codes::{RejectionReason, RepairCode};
-use crate::state::counts::DoubtKind;
+use crate::state::row_note::{RowNote, RowNotes};
 
 /// One finished CSV row of [`Batch::row_bytes`].
 #[derive(Debug, Clone, Copy)]
@@ -47,17 +47,19 @@ pub struct Repair {
     pub column: usize,
     /// What was mended.
     pub code: RepairCode,
+    /// More of it, in one word; empty where the code says all.
+    pub detail: &'static str,
     /// Where the cell's old value ends in [`Batch::repair_bytes`].
     pub end: usize,
 }
 
-/// One record that a person should look at, though it is neither rejected nor mended for it.
+/// A remark on one record.
 #[derive(Debug, Clone, Copy)]
-pub struct Doubt {
+pub struct NotedRow {
     /// The record in its block, from 0.
     pub record: u32,
-    /// The kind of doubt.
-    pub kind: DoubtKind,
+    /// The remark.
+    pub note: RowNote,
 }
 
 /// All that a worker makes of one block.
@@ -85,8 +87,8 @@ pub struct Batch {
     pub repairs: Vec<Repair>,
     /// Their old values.
     pub repair_bytes: Vec<u8>,
-    /// Records to look at.
-    pub doubts: Vec<Doubt>,
+    /// Remarks on rows and on rejected records.
+    pub notes: Vec<NotedRow>,
 }
 
 /// Buffers of batches that are done with, to be filled again. Clones share them.
@@ -153,8 +155,20 @@ impl Batch {
             reject_bytes: Vec::new(),
             repairs: Vec::new(),
             repair_bytes: Vec::new(),
-            doubts: Vec::new(),
+            notes: Vec::new(),
         }
+    }
+
+    /// Adds the remarks to those on the audience. `source` is the name of the batch's source.
+    pub fn add_notes(&self, notes: &mut RowNotes, source: &str) {
+        for noted in &self.notes {
+            notes.add(
+                noted.note,
+                source,
+                self.first_record + u64::from(noted.record),
+            );
+        }
+        notes.extend_source(source, self.first_record + u64::from(self.records) - 1);
     }
 
     /// Drops what belongs to records beyond the first `records`. The bytes stay: rows say where they end.
@@ -164,7 +178,7 @@ impl Batch {
             self.rejections
                 .retain(|rejection| rejection.record < records);
             self.repairs.retain(|repair| repair.record < records);
-            self.doubts.retain(|doubt| doubt.record < records);
+            self.notes.retain(|noted| noted.record < records);
             self.records = records;
         }
     }

@@ -177,7 +177,8 @@ impl<'a> Commit<'a> {
         self.meter.source_bytes_read.set(batch.consumed_bytes);
         self.note_rejections(&batch)?;
         self.note_repairs(&batch)?;
-        self.note_doubts(&batch);
+        let source = self.name_of(&batch);
+        batch.add_notes(&mut self.counts.notes, source);
         self.rows(&mut batch)?;
         self.spares().give_rows(batch.rows);
         Ok(self.remaining > 0)
@@ -250,14 +251,6 @@ impl<'a> Commit<'a> {
             self.rejects.repair(batch, index, self.mapping, source)?;
         }
         Ok(())
-    }
-
-    fn note_doubts(&mut self, batch: &Batch) {
-        let source = self.name_of(batch);
-        for doubt in &batch.doubts {
-            let record = batch.first_record + u64::from(doubt.record);
-            self.counts.doubts.add(doubt.kind, source, record);
-        }
     }
 
     fn rows(&mut self, batch: &mut Batch) -> Result<(), CommitError> {

@@ -9,11 +9,12 @@ pub mod country;
 pub mod email;
 pub mod identity;
 pub mod phone;
+mod totals;
 
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 use crate::base::csv::{push_between_quotes, push_cell, push_guarded_cell, push_quoted};
-use crate::pipeline::batch::{Batch, Doubt, Rejection, Repair, Row, Spares};
+use crate::pipeline::batch::{Batch, NotedRow, Rejection, Repair, Row, Spares};
 use crate::pipeline::mapping::{Mapping, SourcePlan};
 use crate::pipeline::settings::{OnInvalid, PrimaryKey, Rules};
 use crate::profile::column::ProfileColumn;
@@ -24,7 +25,7 @@ use crate::source::audience::{
 };
 use crate::source::record::{Cell, Record, RecordFault, RecordVisitor};
 use crate::state::codes::{RejectionReason, RepairCode};
-use crate::state::counts::DoubtKind;
+use crate::state::row_note::{RowNote, TRAILING_RECORDS};
 
 /// What a worker keeps from block to block: the rules and its buffers.
 pub struct Normalizer<'a> {
@@ -84,6 +85,7 @@ impl<'a> Normalizer<'a> {
             regions: &mut self.regions,
             buffers: &mut self.buffers,
             batch: &mut batch,
+            trailing_from: block.records.saturating_sub(TRAILING_RECORDS),
         };
         self.reader.visit(source, block, &mut visit)?;
         Ok(batch)
@@ -99,6 +101,14 @@ struct Visit<'a> {
     regions: &'a mut country::RegionCache,
     buffers: &'a mut Buffers,
     batch: &'a mut Batch,
+    /// The first of the records at the end of the block, which may be the end of the source.
+    trailing_from: u64,
+}
+
+/// How a cell was mended.
+struct Mend {
+    code: RepairCode,
+    detail: &'static str,
 }
 
 /// A refusal on its way to the batch.
@@ -125,7 +135,7 @@ impl RecordVisitor for Visit<'_> {
     }
 
     fn swallowed(&mut self) {
-        self.doubt(DoubtKind::Swallowed);
+        note(self.batch, RowNote::Swallowed);
     }
 }
 
@@ -156,16 +166,11 @@ impl<'a> Visit<'a> {
             Standing::Row => self.judge(&row),
             Standing::Fault(fault) => self.reject_fault(fault, &row),
             Standing::AsItWas { reason, detail } => {
-                self.doubt(DoubtKind::AsItWas);
+                note(self.batch, RowNote::AsItWas);
                 self.reject(&row, Refusal { reason, detail });
             }
         }
         self.buffers.given_back = row;
-    }
-
-    fn doubt(&mut self, kind: DoubtKind) {
-        let record = self.batch.records;
-        self.batch.doubts.push(Doubt { record, kind });
     }
 
     fn reject_fault(&mut self, fault: RecordFault, row: &impl Record) {
@@ -193,6 +198,7 @@ impl<'a> Visit<'a> {
             mapping: self.mapping,
             plan: self.plan,
             index,
+            keeps_breaks: false,
         }
     }
 
@@ -228,7 +234,32 @@ impl<'a> Visit<'a> {
             self.batch.row_bytes.extend_from_slice(id.as_bytes());
         }
         self.batch.row_bytes.push(b'\n');
-        self.finish_row(start, identifier_bytes)
+        self.finish_row(start, identifier_bytes)?;
+        if u64::from(self.batch.records) >= self.trailing_from {
+            self.note_total(row);
+        }
+        Ok(())
+    }
+
+    /// Notes a row of totals, which has no e-mail and begins with a word for them, or has one for an external id.
+    fn note_total(&mut self, row: &impl Record) {
+        let Buffers {
+            unescaped,
+            identifiers: [email, _, external_id],
+            ..
+        } = &mut *self.buffers;
+        if !email.is_empty() {
+            return;
+        }
+        let mut columns = self.plan.reject_cells.iter().flatten();
+        let begins_so = columns.find_map(|at| {
+            let (Cell::Text(text) | Cell::Nested(text)) = row.cell(*at, unescaped);
+            let text = text.trim_ascii();
+            (!text.is_empty()).then(|| totals::is_word_for_total(text))
+        });
+        if begins_so == Some(true) || totals::is_word_for_total(external_id) {
+            note(self.batch, RowNote::TotalRow);
+        }
     }
 
     fn finish_row(&mut self, start: usize, identifier_bytes: usize) -> Result<(), Refusal> {
@@ -280,7 +311,9 @@ impl<'a> Visit<'a> {
             .filter(|repair| {
                 matches!(
                     repair.code,
-                    RepairCode::InvalidEmail | RepairCode::InvalidPhone
+                    RepairCode::InvalidEmail
+                        | RepairCode::InvalidPhone
+                        | RepairCode::ScientificNotation
                 )
             })
             .map(|repair| repair.code.code())
@@ -305,7 +338,10 @@ impl<'a> Visit<'a> {
             ..
         } = &mut *self.buffers;
         let text = place.clean(row, unescaped, cleaned, self.batch)?;
-        if !text.is_empty()
+        let unguarded = text.strip_prefix(b"'").unwrap_or(text);
+        if unguarded.len() < text.len() && email::normalize(unguarded, email).is_ok() {
+            repair(self.batch, index, RepairCode::Apostrophe, text);
+        } else if !text.is_empty()
             && let Err(fault) = email::normalize(text, email)
         {
             email.clear();
@@ -330,6 +366,10 @@ impl<'a> Visit<'a> {
             identifiers: [_, phone, _],
             ..
         } = &mut *self.buffers;
+        let place = Place {
+            keeps_breaks: true,
+            ..place
+        };
         let text = place.clean(row, unescaped, cleaned, self.batch)?;
         if !text.is_empty() {
             let cell = self
@@ -342,15 +382,32 @@ impl<'a> Visit<'a> {
                 Cell::Text(text) => self.regions.region_of(text.trim_ascii()),
                 Cell::Nested(_) => None,
             };
-            if let Err(fault) = phone::normalize(text, region, phone) {
-                phone.clear();
-                if self.rules.invalid_phone == OnInvalid::Reject {
-                    return Err(Refusal {
-                        reason: RejectionReason::InvalidPhone,
-                        detail: fault.to_string(),
-                    });
+            match phone::normalize(text, region, phone) {
+                Ok(number) => {
+                    if number.is_one_of_several {
+                        repair(self.batch, index, RepairCode::SeveralPhones, text);
+                    }
+                    if number.has_own_calling_code {
+                        note(self.batch, RowNote::OwnCallingCode);
+                    }
                 }
-                repair(self.batch, index, RepairCode::InvalidPhone, text);
+                Err(fault) => {
+                    phone.clear();
+                    if let Some(about) = fault.row_note() {
+                        note(self.batch, about);
+                    }
+                    if self.rules.invalid_phone == OnInvalid::Reject {
+                        return Err(Refusal {
+                            reason: RejectionReason::InvalidPhone,
+                            detail: fault.to_string(),
+                        });
+                    }
+                    let mend = Mend {
+                        code: fault.repair_code(),
+                        detail: fault.code(),
+                    };
+                    repair_in_detail(self.batch, index, mend, text);
+                }
             }
         }
         push_between_quotes(&mut self.batch.row_bytes, phone);
@@ -366,7 +423,13 @@ impl<'a> Visit<'a> {
             ..
         } = &mut *self.buffers;
         let text = place.clean(row, unescaped, cleaned, self.batch)?;
-        external_id.extend_from_slice(text);
+        if phone::scientific(text).is_some_and(|number| number.is_certain) {
+            // Cut digits are shared by people whose ids begin alike.
+            note(self.batch, RowNote::ScientificNotation);
+            repair(self.batch, index, RepairCode::ScientificNotation, text);
+        } else {
+            external_id.extend_from_slice(text);
+        }
         push_quoted(&mut self.batch.row_bytes, external_id);
         Ok(())
     }
@@ -378,7 +441,7 @@ impl<'a> Visit<'a> {
         if run > 1
             && let Some(first) = self.plan.cells[index]
         {
-            let as_it_is = |at: &usize| row.bare_cell(*at).is_some_and(cell::is_trimmed);
+            let as_it_is = |at: &usize| row.bare_cell(*at).is_some_and(cell::is_plain);
             let together = (first..first + run).take_while(as_it_is).count();
             if together > 1
                 && let Some(text) = row.bare_cells(first..first + together)
@@ -395,8 +458,11 @@ impl<'a> Visit<'a> {
         if let Some(at) = self.plan.cells[index]
             && let Some(text) = row.bare_cell(at)
         {
-            let text = cell::trim_bare(text);
-            self.batch.row_bytes.extend_from_slice(text);
+            let cleaned = cell::clean_bare(text);
+            if cleaned.apostrophe {
+                repair(self.batch, index, RepairCode::Apostrophe, text);
+            }
+            self.batch.row_bytes.extend_from_slice(cleaned.text);
             return Ok(());
         }
         let place = self.place(index);
@@ -443,6 +509,8 @@ struct Place<'a> {
     mapping: &'a Mapping,
     plan: &'a SourcePlan,
     index: usize,
+    /// A line break inside the cell stays: it separates two phone numbers.
+    keeps_breaks: bool,
 }
 
 impl Place<'_> {
@@ -457,37 +525,61 @@ impl Place<'_> {
         let Some(at) = self.plan.cells[self.index] else {
             return Ok(b"");
         };
-        if let Some(text) = row.bare_cell(at) {
-            return Ok(cell::trim_bare(text));
+        let (text, cleaned) = self.text(row, at, unescaped, cleaned)?;
+        for code in cleaned.codes() {
+            repair(batch, self.index, code, text);
         }
-        let text = match row.cell(at, unescaped) {
-            Cell::Text(text) => text,
+        Ok(if self.keeps_breaks && cleaned.line_break {
+            text.trim_ascii()
+        } else {
+            cleaned.text
+        })
+    }
+
+    /// The cell as it is, and cleaned.
+    fn text<'b>(
+        &self,
+        row: &'b impl Record,
+        at: usize,
+        unescaped: &'b mut Vec<u8>,
+        cleaned: &'b mut Vec<u8>,
+    ) -> Result<(&'b [u8], cell::Cleaned<'b>), Refusal> {
+        if let Some(text) = row.bare_cell(at) {
+            return Ok((text, cell::clean_bare(text)));
+        }
+        match row.cell(at, unescaped) {
+            Cell::Text(text) => Ok((text, cell::clean(text, cleaned))),
             Cell::Nested(_) => {
                 let detail = format!(
                     "column `{}` holds a nested object",
                     self.mapping.columns[self.index].source
                 );
-                return Err(Refusal {
+                Err(Refusal {
                     reason: RejectionReason::NestedValue,
                     detail,
-                });
+                })
             }
-        };
-        let cleaned = cell::clean(text, cleaned);
-        for code in cleaned.codes() {
-            repair(batch, self.index, code, text);
         }
-        Ok(cleaned.text)
     }
 }
 
+fn note(batch: &mut Batch, note: RowNote) {
+    let record = batch.records;
+    batch.notes.push(NotedRow { record, note });
+}
+
 fn repair(batch: &mut Batch, column: usize, code: RepairCode, old: &[u8]) {
+    repair_in_detail(batch, column, Mend { code, detail: "" }, old);
+}
+
+fn repair_in_detail(batch: &mut Batch, column: usize, mend: Mend, old: &[u8]) {
     batch.repair_bytes.extend_from_slice(old);
     let end = batch.repair_bytes.len();
     batch.repairs.push(Repair {
         record: batch.records,
         column,
-        code,
+        code: mend.code,
+        detail: mend.detail,
         end,
     });
 }

@@ -36,7 +36,7 @@ impl RejectsFiles {
             ),
             repairs: LazyFile::new(
                 run_directory.join("repairs.csv"),
-                ["_source", "_record", "column", "code", "value"].into_iter(),
+                ["_source", "_record", "column", "code", "value", "detail"].into_iter(),
             ),
             line: Vec::new(),
             names: reject_cell::names_digest(own),
@@ -84,6 +84,7 @@ impl RejectsFiles {
             record,
             column,
             code,
+            detail,
             end,
         }) = batch.repairs.get(index).copied()
         else {
@@ -104,6 +105,8 @@ impl RejectsFiles {
             self.line.push(b',');
         }
         push_safe(&mut self.line, &batch.repair_bytes[start..end]);
+        self.line.push(b',');
+        push_safe(&mut self.line, detail.as_bytes());
         self.line.push(b'\n');
         self.repairs.write(&self.line)
     }

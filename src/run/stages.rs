@@ -416,7 +416,7 @@ fn csv_line<'a>(cells: impl Iterator<Item = &'a str>) -> Vec<u8> {
 const SUSPICIOUS_PHONES_PERCENT: u64 = 20;
 
 pub(super) fn count_warnings(counts: &Counts) -> Vec<String> {
-    let mut warnings: Vec<String> = counts.doubts.warnings().collect();
+    let mut warnings: Vec<String> = counts.notes.messages().collect();
     let phones = counts
         .repairs
         .get(&RepairCode::InvalidPhone)

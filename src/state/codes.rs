@@ -67,15 +67,24 @@ pub enum RepairCode {
     LineBreak,
     /// A control character inside a cell became a space.
     ControlCharacter,
+    /// An identifier in scientific notation was blanked: its digits are cut, so that two people may share it.
+    ScientificNotation,
+    /// A spreadsheet's guard was taken off a value: the apostrophe of `'0012`, or the formula around it of `="0012"`.
+    Apostrophe,
+    /// Of several phone numbers in a cell the first valid one was taken.
+    SeveralPhones,
 }
 
 impl RepairCode {
     /// Every code, in the order of the documentation.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 7] = [
         Self::InvalidEmail,
         Self::InvalidPhone,
         Self::LineBreak,
         Self::ControlCharacter,
+        Self::ScientificNotation,
+        Self::Apostrophe,
+        Self::SeveralPhones,
     ];
 
     /// The code as reports and `repairs.csv` write it.
@@ -85,6 +94,9 @@ impl RepairCode {
             Self::InvalidPhone => "invalid-phone",
             Self::LineBreak => "line-break",
             Self::ControlCharacter => "control-character",
+            Self::ScientificNotation => "scientific-notation",
+            Self::Apostrophe => "apostrophe",
+            Self::SeveralPhones => "several-phones",
         }
     }
 }

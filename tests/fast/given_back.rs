@@ -574,7 +574,7 @@ fn one_mended_row_does_not_take_the_others_with_it() {
     assert_eq!(
         report["warnings"],
         json!([
-            "rejected again, because nobody changed it: back.csv record 1, back.csv record 4, back.csv record 5; change what is wrong in a row of rejects.csv, or empty its `_reason`"
+            "3 rows were rejected again, because nobody changed them; change what is wrong in a row of rejects.csv, or empty its `_reason` (back.csv record 1, 4, 5)"
         ])
     );
 }
@@ -660,7 +660,7 @@ const SWALLOWED: &str = "id,name,email\n1,Ana,ana@example.com\n2,\"Shop,bo@examp
 #[test]
 fn a_cell_that_swallowed_rows_is_told_with_its_record_and_without_a_value() {
     let columns = "[columns]\nid = \"ExternalID\"\nname = \"FirstName\"\nemail = \"Email\"\n";
-    let told = "a cell holds a line break, the delimiter and an e-mail address: a.csv record 2; if a quote is missing there, the cell has swallowed the next rows";
+    let told = "1 cell holds a line break, the delimiter and an e-mail address; if a quote is missing there, the next rows are inside the cell (a.csv record 2)";
     let workspace = Workspace::with(&[("a.csv", SWALLOWED)]);
     let job = workspace.job(
         "vip",

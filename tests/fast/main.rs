@@ -45,6 +45,7 @@ mod newcomer;
 mod packaging;
 mod pages;
 mod parquet;
+mod phone_cells;
 mod preview;
 mod privacy;
 mod progress;

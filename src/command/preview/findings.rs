@@ -147,6 +147,21 @@ pub struct RepairLook {
     /// How many cells, and where.
     #[serde(flatten)]
     pub finding: Finding,
+    /// The same by cause, where there is one; the most frequent first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub details: Vec<DetailLook>,
+}
+
+/// Cells of one column that would be mended in one way for one cause.
+#[derive(Debug, Serialize)]
+pub struct DetailLook {
+    /// The cause in one word, as `repairs.csv` has it.
+    pub detail: &'static str,
+    /// The form of the first cell: `d` for each digit, `a` for each letter.
+    pub form: String,
+    /// How many cells, and where.
+    #[serde(flatten)]
+    pub finding: Finding,
 }
 
 /// Values of one column that Klaviyo may misread in one way.

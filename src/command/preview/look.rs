@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::findings::{
-    ColumnLook, Finding, LeftOut, Origin, Place, Preview, RejectionLook, RepairLook, RowLook,
-    SourceLook, Warning,
+    ColumnLook, Finding, LeftOut, Origin, Place, Preview, RejectionLook, RowLook, SourceLook,
+    Warning,
 };
 use super::hazard::{self, Hazard};
 use super::mask;
+use super::repairs::RepairTally;
 use crate::cli::console::printable;
 use crate::job::file::Duplicates;
 use crate::pipeline::batch::Batch;
@@ -18,8 +19,8 @@ use crate::pipeline::dedupe::LastPlaces;
 use crate::pipeline::mapping::Mapping;
 use crate::profile::column::ColumnKind;
 use crate::source::audience::{Source, SourceFormat};
-use crate::state::codes::{RejectionReason, RepairCode};
-use crate::state::counts::Doubts;
+use crate::state::codes::RejectionReason;
+use crate::state::row_note::RowNotes;
 
 /// With `duplicates = "last"`, so many rows more are kept for those that a later one takes the place of.
 const SPARE_ROWS: usize = 1_000;
@@ -48,10 +49,10 @@ pub struct Look<'a> {
     rows_read: u64,
     rows_rejected: u64,
     external_id_only: u64,
-    national_phones: u64,
-    doubts: Doubts,
     rejections: BTreeMap<RejectionReason, Finding>,
-    repairs: BTreeMap<(usize, RepairCode), Finding>,
+    repairs: RepairTally,
+    notes: RowNotes,
+    last_source: String,
     duplicates: Finding,
     keys: LastPlaces,
     shown: Vec<(u64, RowLook)>,
@@ -92,10 +93,10 @@ impl<'a> Look<'a> {
             rows_read: 0,
             rows_rejected: 0,
             external_id_only: 0,
-            national_phones: 0,
-            doubts: Doubts::default(),
             rejections: BTreeMap::new(),
-            repairs: BTreeMap::new(),
+            repairs: RepairTally::default(),
+            notes: RowNotes::default(),
+            last_source: String::new(),
             duplicates: Finding::default(),
             // With all the memory there is, no key is unknown.
             keys: LastPlaces::new(u64::MAX),
@@ -114,6 +115,8 @@ impl<'a> Look<'a> {
         self.remaining -= u64::from(batch.records);
         self.rows_read += u64::from(batch.records);
         self.note_faults(&batch);
+        self.last_source = self.place(&batch, 0).source;
+        batch.add_notes(&mut self.notes, &self.last_source);
         self.rows(&batch);
         self.remaining > 0
     }
@@ -142,7 +145,7 @@ impl<'a> Look<'a> {
 
     /// How many phone numbers without `+` cannot be read.
     pub fn national_phones(&self) -> u64 {
-        self.national_phones
+        self.repairs.national_phones()
     }
 
     fn place(&self, batch: &Batch, record: u32) -> Place {
@@ -158,10 +161,6 @@ impl<'a> Look<'a> {
                 .or_default()
                 .note(place);
         }
-        for doubt in &batch.doubts {
-            let place = self.place(batch, doubt.record);
-            self.doubts.add(doubt.kind, &place.source, place.record);
-        }
         let mut start = 0;
         for repair in &batch.repairs {
             let old = batch
@@ -169,14 +168,8 @@ impl<'a> Look<'a> {
                 .get(start..repair.end)
                 .unwrap_or_default();
             start = repair.end;
-            if repair.code == RepairCode::InvalidPhone && !old.contains(&b'+') {
-                self.national_phones += 1;
-            }
             let place = || place(&self.sources, number(batch, repair.record));
-            self.repairs
-                .entry((repair.column, repair.code))
-                .or_default()
-                .note(place);
+            self.repairs.add(repair, old, place);
         }
     }
 
@@ -280,7 +273,7 @@ impl<'a> Look<'a> {
     }
 
     /// The preview.
-    pub fn finish(self, circumstances: Circumstances) -> Preview {
+    pub fn finish(mut self, circumstances: Circumstances) -> Preview {
         let Circumstances {
             origins,
             left_out,
@@ -288,13 +281,17 @@ impl<'a> Look<'a> {
             mut notes,
             next,
         } = circumstances;
+        if !whole {
+            // The end of the last source was not seen.
+            self.notes.extend_source(&self.last_source, u64::MAX);
+        }
+        notes.extend(self.notes.messages());
         if self.external_id_only > 0 {
             notes.push(format!(
                 "ExternalID is the only identifier of {}; Klaviyo does not merge profiles by it",
                 crate::run::report::count(self.external_id_only, "row")
             ));
         }
-        notes.extend(self.doubts.warnings());
         let rows_to_send = self.rows_to_send();
         let columns = self
             .mapping
@@ -330,7 +327,7 @@ impl<'a> Look<'a> {
                 .map(|(code, finding)| RejectionLook { code, finding })
                 .collect(),
             duplicates: self.duplicates,
-            repairs: repairs(self.repairs, self.mapping),
+            repairs: self.repairs.into_looks(self.mapping),
             warnings: warnings(self.columns, self.mapping),
             notes,
             next,
@@ -379,21 +376,6 @@ fn source_look(source: &Source, is_query: bool) -> SourceLook {
         encoding: source.encoding.name(),
         columns: source.header.len(),
     }
-}
-
-fn repairs(found: BTreeMap<(usize, RepairCode), Finding>, mapping: &Mapping) -> Vec<RepairLook> {
-    let column = |index: usize| {
-        mapping
-            .columns
-            .get(index)
-            .map_or_else(String::new, |column| column.source.clone())
-    };
-    let look = |((index, code), finding)| RepairLook {
-        code,
-        column: column(index),
-        finding,
-    };
-    found.into_iter().map(look).collect()
 }
 
 fn warnings(columns: Vec<ColumnTally>, mapping: &Mapping) -> Vec<Warning> {

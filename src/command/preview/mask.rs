@@ -49,8 +49,13 @@ fn phone(value: &str) -> String {
     )
 }
 
-/// The first letter or digit stays where there are enough of them, the others become stars; blanks and signs stay.
+/// The first letter or digit stays where there are enough of them, the others become stars; blanks and signs stay. A number
+/// in scientific notation shows that it is one: its digits are cut.
 fn text(value: &str) -> String {
+    let form = form(value);
+    if form.contains('E') && form.bytes().all(|sign| b"dE+-.,".contains(&sign)) {
+        return form;
+    }
     let count = value.chars().filter(|c| c.is_alphanumeric()).count();
     let mut may_show = count > SHORT;
     let hide = |character: char| {
@@ -66,9 +71,46 @@ fn text(value: &str) -> String {
     value.chars().map(hide).collect()
 }
 
+/// The form of a value: `d` for each digit, `a` for each letter, and the signs as they are; the E of a number in scientific
+/// notation stays.
+pub(super) fn form(value: &str) -> String {
+    let mut before = ' ';
+    let mut characters = value.chars().peekable();
+    let mut form = String::with_capacity(value.len());
+    while let Some(character) = characters.next() {
+        let next = characters.peek().copied().unwrap_or(' ');
+        let is_exponent = matches!(character, 'e' | 'E')
+            && before.is_numeric()
+            && (next.is_numeric() || matches!(next, '+' | '-'));
+        form.push(match character {
+            _ if is_exponent => 'E',
+            _ if character.is_numeric() => 'd',
+            _ if character.is_alphanumeric() => 'a',
+            sign => sign,
+        });
+        before = character;
+    }
+    form
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_form_tells_dates_and_cut_digits_from_numbers() {
+        for (value, shown) in [
+            ("4.91512E+11", "d.dddddE+dd"),
+            ("4,9e11", "d,dEdd"),
+            ("03.02.1985", "dd.dd.dddd"),
+            ("kein 030 123456", "aaaa ddd dddddd"),
+            ("Müller", "aaaaaa"),
+            ("030123456.5", "ddddddddd.d"),
+            ("", ""),
+        ] {
+            assert_eq!(form(value), shown, "{value}");
+        }
+    }
 
     #[test]
     fn values_keep_their_shape_and_not_their_sense() {
@@ -112,6 +154,11 @@ mod tests {
                 "[\"gold\",\"new\"]",
                 ProfileColumn::Custom("x".into()),
                 "[\"g***\",\"***\"]",
+            ),
+            (
+                "4.91512E+11",
+                ProfileColumn::Custom("x".into()),
+                "d.dddddE+dd",
             ),
             ("", ProfileColumn::Title, ""),
         ] {

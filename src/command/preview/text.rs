@@ -173,7 +173,19 @@ impl Preview {
         }
         for repair in &self.repairs {
             let what = format!("{} in {}", repair.code.code(), name(&repair.column));
-            rows.push(found("repaired", &repair.finding, what, self));
+            if repair.details.is_empty() {
+                rows.push(found("repaired", &repair.finding, what, self));
+                continue;
+            }
+            for detail in &repair.details {
+                let form = cut(&printable(&detail.form), VALUE_COLUMNS);
+                let what = if detail.detail == repair.code.code() {
+                    format!("{what}, like {form}")
+                } else {
+                    format!("{what}: {}, like {form}", detail.detail)
+                };
+                rows.push(found("repaired", &detail.finding, what, self));
+            }
         }
         out.push_str(&aligned(&rows, &[Side::Left, Side::Right]));
         Ok(())

@@ -1,7 +1,8 @@
-//! The rule for every text cell: no line breaks, no control characters, no blanks around it.
+//! The rule for every text cell: no line breaks, no control characters, no blanks around it, no spreadsheet's guard.
 //!
 //! Takes a cell as valid UTF-8 and gives it back trimmed; only a cell that holds a control character is copied.
-//! A run of control characters inside the text becomes one space. Cleaning twice changes nothing.
+//! A run of control characters inside the text becomes one space. The guard that keeps a spreadsheet from taking a text for
+//! a number or a formula, `'0012` or `="0012"`, comes off. Cleaning twice changes nothing.
 
 use crate::state::codes::RepairCode;
 
@@ -14,16 +15,21 @@ pub struct Cleaned<'a> {
     pub line_break: bool,
     /// Another control character inside the text became a space, or one that is no white space was cut off its ends.
     pub control_character: bool,
+    /// A spreadsheet's guard was taken off.
+    pub apostrophe: bool,
 }
 
 impl Cleaned<'_> {
     /// The codes under which the cell is counted as repaired; none for a cell that was merely trimmed.
     pub fn codes(self) -> impl Iterator<Item = RepairCode> {
-        let line_break = self.line_break.then_some(RepairCode::LineBreak);
-        let control = self
-            .control_character
-            .then_some(RepairCode::ControlCharacter);
-        line_break.into_iter().chain(control)
+        let codes = [
+            (self.line_break, RepairCode::LineBreak),
+            (self.control_character, RepairCode::ControlCharacter),
+            (self.apostrophe, RepairCode::Apostrophe),
+        ];
+        codes
+            .into_iter()
+            .filter_map(|(is_found, code)| is_found.then_some(code))
     }
 }
 
@@ -32,10 +38,12 @@ impl Cleaned<'_> {
 /// Breaks and tabs at the ends are white space: taking them off is trimming, not a repair.
 pub fn clean<'a>(cell: &'a [u8], scratch: &'a mut Vec<u8>) -> Cleaned<'a> {
     let (text, cut_control) = trim(cell);
+    let (text, apostrophe) = without_guards(text);
     let cleaned = Cleaned {
         text,
         line_break: false,
         control_character: cut_control,
+        apostrophe,
     };
     if may_hold_control(text) {
         replace_controls(cleaned, scratch)
@@ -46,16 +54,45 @@ pub fn clean<'a>(cell: &'a [u8], scratch: &'a mut Vec<u8>) -> Cleaned<'a> {
 
 /// Cleans a cell that is known to hold no control characters.
 #[inline]
-pub fn trim_bare(cell: &[u8]) -> &[u8] {
-    if is_trimmed(cell) { cell } else { trim(cell).0 }
+pub fn clean_bare(cell: &[u8]) -> Cleaned<'_> {
+    let text = if is_plain(cell) { cell } else { trim(cell).0 };
+    let (text, apostrophe) = without_guards(text);
+    Cleaned {
+        text,
+        line_break: false,
+        control_character: false,
+        apostrophe,
+    }
 }
 
-/// Whether it is seen at once that a cell has no blanks around it.
+/// Whether it is seen at once that a cell stays as it is: it has no blanks around it, and no guard before it.
 #[inline]
-pub fn is_trimmed(cell: &[u8]) -> bool {
+pub fn is_plain(cell: &[u8]) -> bool {
     match (cell.first(), cell.last()) {
-        (Some(first), Some(last)) => first.is_ascii_graphic() && last.is_ascii_graphic(),
+        (Some(first), Some(last)) => {
+            first.is_ascii_graphic() && last.is_ascii_graphic() && !matches!(first, b'\'' | b'=')
+        }
         _ => true,
+    }
+}
+
+/// The text without the guards of spreadsheets around it, and whether there were any.
+#[inline]
+fn without_guards(text: &[u8]) -> (&[u8], bool) {
+    let mut inner = text;
+    while let Some(unguarded) = without_guard(inner) {
+        inner = trim(unguarded).0;
+    }
+    (inner, inner.len() < text.len())
+}
+
+/// What a guard protects: an apostrophe before a digit, `+` or `=`, or a formula that is a text alone.
+#[inline]
+fn without_guard(text: &[u8]) -> Option<&[u8]> {
+    match text {
+        [b'\'', rest @ ..] if matches!(rest, [b'0'..=b'9' | b'+' | b'=', ..]) => Some(rest),
+        [b'=', b'"', inner @ .., b'"'] if !inner.contains(&b'"') => Some(inner),
+        _ => None,
     }
 }
 
@@ -202,6 +239,43 @@ mod tests {
     }
 
     #[test]
+    fn guards_of_spreadsheets_come_off() {
+        for (cell, text) in [
+            ("'0012", "0012"),
+            ("'+14155550143", "+14155550143"),
+            (" '=1+2 ", "=1+2"),
+            ("=\"00123\"", "00123"),
+            ("'=\"00123\"", "00123"),
+            ("=\" 00123 \"", "00123"),
+            ("=\"\"", ""),
+        ] {
+            assert_eq!(
+                cleaned(cell),
+                (text.to_owned(), vec!["apostrophe"]),
+                "{cell:?}"
+            );
+            assert_eq!(
+                clean_bare(cell.as_bytes()).text,
+                text.as_bytes(),
+                "{cell:?}"
+            );
+        }
+        for cell in [
+            "'",
+            "'s-Gravenhage",
+            "O'Neil",
+            "''12",
+            "'-12",
+            "=12",
+            "=A1&\"x\"",
+            "=\"a\"&\"b\"",
+            "12'",
+        ] {
+            assert_eq!(cleaned(cell), (cell.to_owned(), vec![]), "{cell:?}");
+        }
+    }
+
+    #[test]
     fn blanks_at_the_ends_are_trimmed_and_only_strange_controls_count() {
         for (cell, text, codes) in [
             ("  x ", "x", vec![]),
@@ -241,7 +315,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_clean_cell_stays_as_it_is(cell in "(\\PC|[\\x00-\\x20\\x7f-\\xa0]|\\u{2028}){0,40}") {
+        fn a_clean_cell_stays_as_it_is(cell in "['=\"]{0,3}(\\PC|[\\x00-\\x20\\x7f-\\xa0]|\\u{2028}){0,40}[\"]?") {
             let (once, _) = cleaned(&cell);
             prop_assert!(!once.contains(|character: char| character.is_control()));
             prop_assert_eq!(once.trim(), &once);
@@ -249,10 +323,11 @@ mod tests {
         }
 
         #[test]
-        fn a_bare_cell_is_cleaned_like_any_other(cell in "(\\PC|[ \u{a0}\u{3000}]){0,20}") {
+        fn a_bare_cell_is_cleaned_like_any_other(cell in "['=]{0,2}(\\PC|[ \u{a0}\u{3000}]){0,20}") {
             let is_bare = !cell.contains(|character: char| character.is_control());
-            let trimmed = String::from_utf8(trim_bare(cell.as_bytes()).to_vec()).unwrap();
-            prop_assert!(!is_bare || (trimmed, vec![]) == cleaned(&cell));
+            let bare = clean_bare(cell.as_bytes());
+            prop_assert!(!is_bare || bare == clean(cell.as_bytes(), &mut Vec::new()));
+            prop_assert!(!is_plain(cell.as_bytes()) || bare.text == cell.as_bytes());
         }
 
         #[test]

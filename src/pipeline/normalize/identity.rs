@@ -111,7 +111,7 @@ fn is_e164(text: &str) -> bool {
 /// The text without blanks, control characters and invisible characters around it.
 fn cleaned(text: &str) -> Cow<'_, str> {
     let text = text.trim_matches(is_invisible);
-    if cell::is_trimmed(text.as_bytes()) && !text.bytes().any(|byte| byte.is_ascii_control()) {
+    if cell::is_plain(text.as_bytes()) && !text.bytes().any(|byte| byte.is_ascii_control()) {
         return Cow::Borrowed(text);
     }
     let mut scratch = Vec::new();

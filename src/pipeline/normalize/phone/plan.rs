@@ -63,6 +63,11 @@ impl Plan {
         })
     }
 
+    /// Whether all its numbers have so many digits.
+    pub(super) fn has_only_length(&self, length: u32) -> bool {
+        1_u64.checked_shl(length) == Some(self.lengths)
+    }
+
     /// Whether the region's general pattern matches.
     pub(super) fn is_general(&self, number: &[u8]) -> bool {
         self.general.accepts(number)
@@ -107,8 +112,16 @@ impl Plan {
 pub(super) struct CallingCode {
     /// The plan of its main region.
     pub(super) plan: Plan,
-    /// By the digits: the lengths, as bits, at which they are a valid number.
-    valid: DigitAutomaton<u32>,
+    /// By the digits: the lengths at which they are a valid number.
+    valid: DigitAutomaton<ValidLengths>,
+}
+
+/// The lengths at which some digits are a valid number, as bits.
+#[derive(Debug, Clone, Copy, Default)]
+struct ValidLengths {
+    of_any_type: u32,
+    /// Of a number on which a person or a company is called: no pager, mailbox or number for a company's own use.
+    ordinary: u32,
 }
 
 impl CallingCode {
@@ -123,9 +136,13 @@ impl CallingCode {
         }
         let patterns: Vec<&str> = ranges.iter().flat_map(RegionRanges::patterns).collect();
         let valid = DigitAutomaton::of(&patterns, |matches| {
-            (0..=MAX_NATIONAL_DIGITS)
-                .filter(|length| is_valid(&ranges, matches, *length))
-                .fold(0, |lengths, length| lengths | 1 << length)
+            let mut lengths = ValidLengths::default();
+            for length in 0..=MAX_NATIONAL_DIGITS {
+                let judged = judge(&ranges, matches, length);
+                lengths.of_any_type |= u32::from(judged.is_valid) << length;
+                lengths.ordinary |= u32::from(judged.is_valid && judged.is_ordinary) << length;
+            }
+            lengths
         });
         Some(Self {
             plan,
@@ -135,9 +152,17 @@ impl CallingCode {
 
     /// Whether the number is in use in one of the regions (`is_valid_number`).
     pub(super) fn is_valid(&self, number: &[u8]) -> bool {
-        let lengths = *self.valid.judge(number);
-        lengths.checked_shr(to_u32(number.len())).unwrap_or(0) & 1 == 1
+        has_length(self.valid.judge(number).of_any_type, number)
     }
+
+    /// Whether the number is in use, and by a person or a company.
+    pub(super) fn is_ordinary(&self, number: &[u8]) -> bool {
+        has_length(self.valid.judge(number).ordinary, number)
+    }
+}
+
+fn has_length(lengths: u32, number: &[u8]) -> bool {
+    lengths.checked_shr(to_u32(number.len())).unwrap_or(0) & 1 == 1
 }
 
 /// One region's ranges of numbers.
@@ -152,6 +177,16 @@ struct RegionRanges {
 struct Range {
     pattern: Option<String>,
     lengths: Vec<i32>,
+    is_ordinary: bool,
+}
+
+/// What one region's ranges say of a number.
+#[derive(Default)]
+struct Judgement {
+    /// The leading digits are the region's own.
+    is_own: bool,
+    is_valid: bool,
+    is_ordinary: bool,
 }
 
 impl RegionRanges {
@@ -160,27 +195,30 @@ impl RegionRanges {
             .as_original()
             .get_metadata_for_region_or_calling_code(code, region)?;
         let mut descriptions = vec![
-            &metadata.general_desc,
-            &metadata.premium_rate,
-            &metadata.toll_free,
-            &metadata.shared_cost,
-            &metadata.voip,
-            &metadata.personal_number,
-            &metadata.pager,
-            &metadata.uan,
-            &metadata.voicemail,
-            &metadata.fixed_line,
+            (&metadata.general_desc, false),
+            (&metadata.premium_rate, true),
+            (&metadata.toll_free, true),
+            (&metadata.shared_cost, true),
+            (&metadata.voip, true),
+            (&metadata.personal_number, true),
+            (&metadata.pager, false),
+            (&metadata.uan, false),
+            (&metadata.voicemail, false),
+            (&metadata.fixed_line, true),
         ];
         if !metadata.original.same_mobile_and_fixed_line_pattern() {
-            descriptions.push(&metadata.mobile);
+            descriptions.push((&metadata.mobile, true));
         }
         let mut ranges = Vec::new();
-        for description in descriptions {
+        for (description, is_ordinary) in descriptions {
             let base = description
                 .national_number_pattern()
                 .pattern_base
                 .as_deref();
-            ranges.push(Range::new(base, &description.original)?);
+            ranges.push(Range {
+                is_ordinary,
+                ..Range::new(base, &description.original)?
+            });
         }
         // Whatever follows it: the automaton judges whole numbers.
         let leading = pattern(metadata.leading_digits().pattern_base.as_deref())?
@@ -196,18 +234,26 @@ impl RegionRanges {
             .map(String::as_str)
     }
 
-    /// Takes this region's matches off the front: whether the leading digits are its own, and whether the number, which
-    /// has `length` digits, is of a known type.
-    fn judge(&self, matches: &mut impl Iterator<Item = bool>, length: u32) -> (bool, bool) {
+    /// Takes this region's matches off the front, and judges a number of `length` digits by them.
+    fn judge(&self, matches: &mut impl Iterator<Item = bool>, length: u32) -> Judgement {
         let is_own = self.leading.is_some() && matches.next().unwrap_or(false);
-        let mut counts = self.ranges.iter().map(|range| {
+        let mut judgement = Judgement {
+            is_own,
+            ..Judgement::default()
+        };
+        let mut is_general = false;
+        // All ranges are asked, so that all their matches are taken.
+        for (index, range) in self.ranges.iter().enumerate() {
             let is_match = range.pattern.is_some() && matches.next().unwrap_or(false);
-            is_match && range.has(length)
-        });
-        let is_general = counts.next().unwrap_or(false);
-        // All of them are asked, so that all their matches are taken.
-        let is_typed = counts.fold(false, |any, counts| any | counts);
-        (is_own, is_general && is_typed)
+            let counts = is_match && range.has(length);
+            if index == 0 {
+                is_general = counts;
+            } else {
+                judgement.is_valid |= counts && is_general;
+                judgement.is_ordinary |= counts && is_general && range.is_ordinary;
+            }
+        }
+        judgement
     }
 }
 
@@ -216,6 +262,7 @@ impl Range {
         Some(Self {
             pattern: pattern(base)?.map(str::to_owned),
             lengths: description.possible_length.clone(),
+            is_ordinary: false,
         })
     }
 
@@ -230,15 +277,15 @@ impl Range {
 }
 
 /// A number belongs to the first region whose leading digits it has, or of which it is a valid number.
-fn is_valid(regions: &[RegionRanges], matches: &[bool], length: u32) -> bool {
+fn judge(regions: &[RegionRanges], matches: &[bool], length: u32) -> Judgement {
     let mut matches = matches.iter().copied();
     for region in regions {
-        let (is_own, is_known) = region.judge(&mut matches, length);
-        if is_known || is_own && regions.len() > 1 {
-            return is_known;
+        let judgement = region.judge(&mut matches, length);
+        if judgement.is_valid || judgement.is_own && regions.len() > 1 {
+            return judgement;
         }
     }
-    false
+    Judgement::default()
 }
 
 /// The pattern inside `^(?:…)$`, as the library keeps patterns. `None` for one that it keeps otherwise.

@@ -1,0 +1,90 @@
+//! Repairs of a preview by column, code and cause.
+//!
+//! Nothing of a value is kept but the form of the first cell of each cause, which tells a date from a number.
+
+use std::collections::BTreeMap;
+
+use super::findings::{DetailLook, Finding, Place, RepairLook};
+use super::mask;
+use crate::pipeline::batch::Repair;
+use crate::pipeline::mapping::Mapping;
+use crate::pipeline::normalize::phone::PhoneFault;
+use crate::state::codes::RepairCode;
+
+/// The repairs that were found so far.
+#[derive(Default)]
+pub(super) struct RepairTally {
+    found: BTreeMap<(usize, RepairCode), RepairsOfColumn>,
+    national_phones: u64,
+}
+
+#[derive(Default)]
+struct RepairsOfColumn {
+    finding: Finding,
+    details: BTreeMap<&'static str, RepairsOfCause>,
+}
+
+#[derive(Default)]
+struct RepairsOfCause {
+    form: String,
+    finding: Finding,
+}
+
+impl RepairTally {
+    /// Counts a repair of the cell `old`.
+    pub(super) fn add(&mut self, repair: &Repair, old: &[u8], place: impl Fn() -> Place) {
+        if is_national_phone(repair, old) {
+            self.national_phones += 1;
+        }
+        let of_column = self.found.entry((repair.column, repair.code)).or_default();
+        of_column.finding.note(&place);
+        if !repair.detail.is_empty() {
+            let of_cause = of_column.details.entry(repair.detail).or_default();
+            if of_cause.finding.count == 0 {
+                of_cause.form = mask::form(&String::from_utf8_lossy(old));
+            }
+            of_cause.finding.note(place);
+        }
+    }
+
+    /// How many phone numbers without `+` cannot be read.
+    pub(super) fn national_phones(&self) -> u64 {
+        self.national_phones
+    }
+
+    /// The repairs in the order of the columns.
+    pub(super) fn into_looks(self, mapping: &Mapping) -> Vec<RepairLook> {
+        let column = |index: usize| {
+            mapping
+                .columns
+                .get(index)
+                .map_or_else(String::new, |column| column.source.clone())
+        };
+        let look = |((index, code), repairs): ((usize, RepairCode), RepairsOfColumn)| {
+            let details = repairs.details.into_iter();
+            let mut details: Vec<DetailLook> = details
+                .map(|(detail, RepairsOfCause { form, finding })| DetailLook {
+                    detail,
+                    form,
+                    finding,
+                })
+                .collect();
+            details.sort_by_key(|look| std::cmp::Reverse(look.finding.count));
+            RepairLook {
+                code,
+                column: column(index),
+                finding: repairs.finding,
+                details,
+            }
+        };
+        self.found.into_iter().map(look).collect()
+    }
+}
+
+/// Whether a country would have helped: cells that are no numbers, such as dates, have none.
+fn is_national_phone(repair: &Repair, old: &[u8]) -> bool {
+    let is_no_number = [PhoneFault::Date, PhoneFault::Decimal, PhoneFault::Words]
+        .iter()
+        .any(|fault| fault.code() == repair.detail);
+    repair.code == RepairCode::InvalidPhone && !is_no_number && !old.contains(&b'+')
+}
