@@ -12,7 +12,7 @@ use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
 use klaviyo_export::base::environment::Environment;
 use klaviyo_export::job::file::JobFile;
-use klaviyo_export::job::{Job, PartLimits};
+use klaviyo_export::job::{Job, PartLimits, PrimaryKey};
 use klaviyo_export::pipeline::batch::Row;
 use klaviyo_export::pipeline::dedupe::SeenKeys;
 use klaviyo_export::pipeline::mapping::Mapping;
@@ -130,6 +130,7 @@ fn dedupe_a_million(bencher: Bencher<'_, '_>) {
             end: 0,
             identifier_bytes: 0,
             external_id_only: false,
+            key_kind: PrimaryKey::Email,
             key: key(number),
         })
         .collect();

@@ -291,6 +291,10 @@ pub struct AudienceArgs {
     /// Which of several rows with one key is kept; fail: none, the run stops [default: first]
     #[arg(long, value_name = "WHICH", value_parser = ["first", "last", "fail"])]
     pub duplicates: Option<String>,
+    /// An e-mail, phone or external id that an earlier row of another key has: blank it, send and report it, reject its
+    /// row, or fail [default: blank]
+    #[arg(long, value_name = "WHAT", value_parser = ["blank", "report", "reject", "fail"])]
+    pub shared_identifiers: Option<String>,
     /// Region of phone numbers that do not begin with +, such as US
     #[arg(long, value_name = "REGION")]
     pub default_region: Option<String>,

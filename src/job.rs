@@ -18,6 +18,7 @@ use crate::base::environment::Environment;
 use crate::base::secret::Secret;
 use crate::job::file::{
     Attach, Deliver, Duplicates, JobFile, MaxRejected, NormalizeSection, OnEmpty, OnSourceChange,
+    SharedIdentifiers,
 };
 use crate::pipeline::normalize::country::Region;
 use crate::source::audience::AudienceSettings;
@@ -127,7 +128,9 @@ pub struct Job {
     pub rules: Rules,
     /// Which of several rows with one key is kept.
     pub duplicates: Duplicates,
-    /// The memory that the keys of rows may take, in bytes; those that find no room go to disk.
+    /// The rule for an identifier that an earlier row of another key has.
+    pub shared_identifiers: SharedIdentifiers,
+    /// The memory that the keys and identifiers of rows may take, in bytes; those that find no room go to disk.
     pub dedupe_memory: u64,
     /// How many rejected rows are too many.
     pub max_rejected: MaxRejected,
@@ -260,6 +263,7 @@ impl Job {
             strict: file.strict,
             on_empty: file.audience.on_empty,
             duplicates: file.normalize.duplicates,
+            shared_identifiers: file.normalize.shared_identifiers,
             dedupe_memory: file.normalize.dedupe_memory.0,
             max_rejected: file.normalize.max_rejected,
             keep_parts: file.parts.keep_parts,
@@ -314,6 +318,12 @@ impl Job {
         self.list
             .as_ref()
             .is_some_and(|list| list.attach != Attach::Column)
+    }
+
+    /// Whether a row at the end of the audience can forbid that anything is sent: of two rows with one key, or with another
+    /// identifier in common.
+    pub fn may_fail_at_its_end(&self) -> bool {
+        self.duplicates == Duplicates::Fail || self.shared_identifiers == SharedIdentifiers::Fail
     }
 
     /// Whether the identifiers of rows are kept beside the parts: what puts them on a list reads these.
@@ -409,6 +419,7 @@ fn fingerprint(file: &JobFile) -> String {
         invalid_email,
         invalid_phone,
         duplicates,
+        shared_identifiers,
         ..
     } = &file.normalize;
     let decisive = serde_json::json!([
@@ -418,6 +429,7 @@ fn fingerprint(file: &JobFile) -> String {
         [default_region, country_column],
         [invalid_email, invalid_phone],
         duplicates,
+        shared_identifiers,
         [file.parts.max_bytes.0, file.parts.max_rows],
         [&file.sftp.host, &file.sftp.directory],
         file.sftp.port,

@@ -6,7 +6,7 @@ use crate::cli::{ApiArgs, AudienceArgs, QueryArgs, ServerArgs};
 use crate::command::guesses::Guesses;
 use crate::job::file::{
     AdbcSection, AudienceSection, Deliver, Duplicates, Headers, JobFile, KlaviyoSection,
-    NormalizeSection, SftpSection, Unlisted,
+    NormalizeSection, SftpSection, SharedIdentifiers, Unlisted,
 };
 use crate::job::{JobError, PrimaryKey};
 use crate::pipeline::mapping::MappingError;
@@ -38,6 +38,12 @@ pub(super) fn job_file(files: &[String], name: Option<&str>, args: &AudienceArgs
                 Some("last") => Duplicates::Last,
                 Some("fail") => Duplicates::Fail,
                 _ => Duplicates::First,
+            },
+            shared_identifiers: match args.shared_identifiers.as_deref() {
+                Some("report") => SharedIdentifiers::Report,
+                Some("reject") => SharedIdentifiers::Reject,
+                Some("fail") => SharedIdentifiers::Fail,
+                _ => SharedIdentifiers::Blank,
             },
             allow_consent: args.allow_consent.clone(),
             ..NormalizeSection::default()

@@ -7,6 +7,7 @@ pub mod hazard;
 mod look;
 mod mask;
 mod repairs;
+mod shared;
 mod text;
 
 use std::path::Path;
@@ -117,6 +118,7 @@ fn look(
         },
         show_values: args.show_values,
         duplicates: subject.job.duplicates,
+        shared_identifiers: subject.job.shared_identifiers,
         is_query: subject.job.audience.is_query(),
     };
     let mut look = Look::new(&mapping, Arc::clone(&sources), options);
@@ -127,6 +129,7 @@ fn look(
         &mut look,
         &surroundings.interrupt,
     )?;
+    look.settle();
     let address_column = match subject.mapped_by_flag {
         Some(_) => subject.guesses.address_column(),
         None => read.address_column.as_deref(),

@@ -137,6 +137,14 @@ fn describe(
             grouped(counts.rows_rejected),
             grouped(counts.duplicates)
         )?;
+        let shared: u64 = counts.shared_identifiers.values().sum();
+        if shared > 0 {
+            let cells = count(shared, "cell");
+            writeln!(
+                out,
+                "  shared     {cells} that an earlier row of another key has"
+            )?;
+        }
     } else {
         writeln!(out, "  formatted  not to the end")?;
     }

@@ -10,7 +10,9 @@ use super::JobError;
 use super::text::{ByteCount, Span};
 use crate::klaviyo::REVISION;
 pub use crate::klaviyo::settings::{Attach, Deliver, MaxRemovals, Mirror};
-pub use crate::pipeline::settings::{Duplicates, MaxRejected, OnInvalid, Unlisted};
+pub use crate::pipeline::settings::{
+    Duplicates, MaxRejected, OnInvalid, SharedIdentifiers, Unlisted,
+};
 use crate::source::query::Parameter;
 
 /// A whole job file. Every field's default is the one in the tables of docs/job-file.md.
@@ -169,7 +171,9 @@ pub struct NormalizeSection {
     pub invalid_phone: OnInvalid,
     /// Which of several rows with one key is kept.
     pub duplicates: Duplicates,
-    /// The memory for the keys that find duplicates; beyond it they go to disk.
+    /// The rule for an identifier that an earlier row of another key has.
+    pub shared_identifiers: SharedIdentifiers,
+    /// The memory for the keys that find duplicates, and for shared identifiers; beyond it they go to disk.
     pub dedupe_memory: ByteCount,
     /// How many rejected rows are too many.
     pub max_rejected: MaxRejected,
@@ -185,6 +189,7 @@ impl Default for NormalizeSection {
             invalid_email: OnInvalid::default(),
             invalid_phone: OnInvalid::default(),
             duplicates: Duplicates::default(),
+            shared_identifiers: SharedIdentifiers::default(),
             // Room for 100 million keys (`dedupe::table`).
             dedupe_memory: ByteCount(1_500_000_000),
             max_rejected: MaxRejected::default(),

@@ -4,6 +4,7 @@
 //! their blocks and gives records their absolute numbers.
 
 use crate::base::pool::Pool;
+use crate::pipeline::settings::PrimaryKey;
 use crate::source::audience::{Block, SourceId};
 use crate::state::codes::{RejectionReason, RepairCode};
 use crate::state::row_note::{RowNote, RowNotes};
@@ -19,8 +20,21 @@ pub struct Row {
     pub identifier_bytes: u32,
     /// True when it has neither e-mail nor phone number.
     pub external_id_only: bool,
+    /// The kind of the identifier that is the row's key.
+    pub key_kind: PrimaryKey,
     /// Fingerprint of the row's key.
     pub key: u128,
+}
+
+/// An identifier of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RowIdentifier {
+    /// The row in [`Batch::rows`].
+    pub row: u32,
+    /// Its column.
+    pub kind: PrimaryKey,
+    /// Fingerprint of its value, made as that of a key.
+    pub fingerprint: u128,
 }
 
 /// One refused record.
@@ -79,6 +93,9 @@ pub struct Batch {
     pub rows: Vec<Row>,
     /// Their bytes.
     pub row_bytes: Vec<u8>,
+    /// Their identifiers that are not their keys, in the order of the rows. There are none where only one column is an
+    /// identifier.
+    pub other_identifiers: Vec<RowIdentifier>,
     /// Records that do not.
     pub rejections: Vec<Rejection>,
     /// Their source cells as CSV.
@@ -95,6 +112,7 @@ pub struct Batch {
 #[derive(Debug, Clone)]
 pub struct Spares {
     rows: Pool<Row>,
+    identifiers: Pool<RowIdentifier>,
     texts: Pool<u8>,
 }
 
@@ -103,6 +121,7 @@ impl Spares {
     pub fn new(most: usize) -> Self {
         Self {
             rows: Pool::new(most),
+            identifiers: Pool::new(most),
             texts: Pool::new(most),
         }
     }
@@ -121,6 +140,12 @@ impl Spares {
     pub fn give_rows(&self, mut rows: Vec<Row>) {
         rows.clear();
         self.rows.give(rows);
+    }
+
+    /// Takes back the other identifiers of a batch.
+    pub fn give_identifiers(&self, mut identifiers: Vec<RowIdentifier>) {
+        identifiers.clear();
+        self.identifiers.give(identifiers);
     }
 
     /// Takes back the text of rows.
@@ -151,6 +176,7 @@ impl Batch {
             records: 0,
             rows,
             row_bytes,
+            other_identifiers: spares.identifiers.take(),
             rejections: Vec::new(),
             reject_bytes: Vec::new(),
             repairs: Vec::new(),
@@ -175,6 +201,9 @@ impl Batch {
     pub fn truncate(&mut self, records: u32) {
         if self.records > records {
             self.rows.retain(|row| row.record < records);
+            let rows = self.rows.len();
+            self.other_identifiers
+                .retain(|identifier| (identifier.row as usize) < rows);
             self.rejections
                 .retain(|rejection| rejection.record < records);
             self.repairs.retain(|repair| repair.record < records);
@@ -184,9 +213,16 @@ impl Batch {
     }
 }
 
+/// The text of row `index`, with its line feed, in the text of all rows.
+pub fn row_range(rows: &[Row], index: usize) -> std::ops::Range<usize> {
+    let before = index.checked_sub(1).and_then(|before| rows.get(before));
+    let begin = before.map_or(0, |row| row.end as usize);
+    begin..rows.get(index).map_or(begin, |row| row.end as usize)
+}
+
 #[cfg(test)]
 mod tests {
-    use crate::base::csv::{push_cell, push_quoted};
+    use crate::base::csv::{WrittenCells, push_cell, push_quoted, push_unquoted};
     use proptest::prelude::*;
 
     proptest! {
@@ -202,7 +238,25 @@ mod tests {
             }
             let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_slice());
             let read: Vec<Vec<String>> = reader.records().map(|record| record.unwrap().iter().map(str::to_owned).collect()).collect();
-            prop_assert_eq!(read, rows);
+            prop_assert_eq!(&read, &rows);
+            let mut begin = 0;
+            for row in &rows {
+                let mut line = Vec::new();
+                for (index, cell) in row.iter().enumerate() {
+                    if index > 0 { line.push(b','); }
+                    if index == 0 { push_quoted(&mut line, cell.as_bytes()) } else { push_cell(&mut line, cell.as_bytes()) }
+                }
+                let end = begin + line.len() + 1;
+                let cells: Vec<&[u8]> = WrittenCells::new(&text[begin..end]).collect();
+                prop_assert_eq!(cells.len(), row.len());
+                prop_assert_eq!(cells.join(&b','), line);
+                for (written, cell) in cells.into_iter().zip(row) {
+                    let mut value = Vec::new();
+                    push_unquoted(&mut value, written);
+                    prop_assert_eq!(value, cell.as_bytes());
+                }
+                begin = end;
+            }
         }
     }
 }

@@ -3,6 +3,9 @@
 //! One thread owns all that has an order: which row of a key is first, which part a row belongs to, which number a
 //! record has. The guard on rejections is asked before any part is closed, so that no part leaves once it has struck.
 
+mod keys;
+mod origins;
+mod shared;
 mod waiting;
 
 use std::path::{Path, PathBuf};
@@ -10,15 +13,18 @@ use std::sync::Arc;
 
 use crate::base::meter::Meter;
 use crate::base::text::grouped;
-use crate::pipeline::batch::{Batch, Spares};
-use crate::pipeline::dedupe::{LastPlaces, SeenKeys, Sighting, SpillError, SpilledKeys};
+use crate::pipeline::batch::{Batch, Spares, row_range};
+use crate::pipeline::dedupe::{LastPlaces, Sighting, SpillError, SpilledKeys};
 use crate::pipeline::mapping::Mapping;
 use crate::pipeline::rejects::RejectsFiles;
-use crate::pipeline::settings::{Duplicates, MaxRejected};
+use crate::pipeline::settings::{Duplicates, MaxRejected, SharedIdentifiers};
 use crate::pipeline::spool::{HeldRow, Spool, SpoolError};
 use crate::source::audience::Source;
 use crate::state::counts::Counts;
 use crate::state::manifest::StateError;
+use keys::{Keys, UniqueKeys};
+use origins::Origins;
+use shared::{Change, SharedRules};
 use waiting::{Loser, Waiting, spill};
 
 /// The guard on rejections is not asked before so many rows were read: a small file with one bad row is no disaster.
@@ -67,33 +73,29 @@ pub enum CommitError {
         /// Source and record of the later row.
         second: String,
     },
+    /// Two rows of different keys have one identifier and the job says `shared-identifiers = "fail"`.
+    #[error(
+        "{first} and {second} have different keys and the same {header}, and the job says shared-identifiers = \"fail\"; nothing was sent"
+    )]
+    SharedIdentifier {
+        /// Source and record of the earlier row.
+        first: String,
+        /// Source and record of the later row.
+        second: String,
+        /// The identifier's header.
+        header: String,
+    },
 }
 
-/// Which row of a key is kept, and the memory for finding it.
+/// Rules for duplicates and shared identifiers, and the memory for finding them.
 #[derive(Debug, Clone, Copy)]
 pub struct Deduplication {
-    /// Which row.
+    /// The row of a key that is kept.
     pub duplicates: Duplicates,
-    /// The memory that the keys may take, in bytes; those that find no room go to disk.
+    /// The rule for an identifier that an earlier row of another key has.
+    pub shared: SharedIdentifiers,
+    /// The memory that the keys and identifiers may take, in bytes; those that find no room go to disk.
     pub memory_bytes: u64,
-}
-
-/// How duplicates are found, and where rows wait meanwhile.
-enum Keys {
-    First {
-        seen: SeenKeys,
-        sightings: Vec<Sighting>,
-        /// The rows from the first batch on that found the memory used up.
-        waiting: Option<Waiting>,
-    },
-    Last {
-        places: LastPlaces,
-        waiting: Waiting,
-    },
-    Fail {
-        places: LastPlaces,
-        spilled: Option<SpilledKeys>,
-    },
 }
 
 /// What the committer is given for one run.
@@ -112,6 +114,12 @@ pub struct Commit<'a> {
     remaining: u64,
     /// Whether the index has room for the keys of all rows.
     is_room_made: bool,
+    /// `None` where only one column is an identifier.
+    shared: Option<SharedRules>,
+    origins: Origins,
+    /// The number of the first record of the batch in hand, and that of the next batch.
+    batch_begins: u64,
+    batch_ends: u64,
 }
 
 impl<'a> Commit<'a> {
@@ -124,22 +132,8 @@ impl<'a> Commit<'a> {
         meter: &'a Meter,
     ) -> Result<Self, CommitError> {
         let parts_directory = run_directory.join("parts");
-        let memory = deduplication.memory_bytes;
-        let keys = match deduplication.duplicates {
-            Duplicates::First => Keys::First {
-                seen: SeenKeys::new(memory),
-                sightings: Vec::new(),
-                waiting: None,
-            },
-            Duplicates::Fail => Keys::Fail {
-                places: LastPlaces::new(memory),
-                spilled: None,
-            },
-            Duplicates::Last => Keys::Last {
-                places: LastPlaces::new(memory),
-                waiting: Waiting::create(&parts_directory)?,
-            },
-        };
+        let shared = SharedRules::new(deduplication.shared, mapping);
+        let keys = Keys::new(deduplication, shared.is_some(), &parts_directory)?;
         Ok(Self {
             sources,
             mapping,
@@ -152,6 +146,10 @@ impl<'a> Commit<'a> {
             parts_directory,
             remaining: limit.unwrap_or(u64::MAX),
             is_room_made: false,
+            shared,
+            origins: Origins::default(),
+            batch_begins: 0,
+            batch_ends: 0,
         })
     }
 
@@ -172,15 +170,23 @@ impl<'a> Commit<'a> {
         }
         batch.truncate(u32::try_from(self.remaining).unwrap_or(u32::MAX));
         self.remaining -= u64::from(batch.records);
+        self.batch_begins = self.batch_ends;
+        self.batch_ends += u64::from(batch.records);
+        self.origins.note(&batch, self.batch_begins);
         self.counts.rows_read += u64::from(batch.records);
         self.meter.rows_read.set(self.counts.rows_read);
         self.meter.source_bytes_read.set(batch.consumed_bytes);
-        self.note_rejections(&batch)?;
-        self.note_repairs(&batch)?;
-        let source = self.name_of(&batch);
-        batch.add_notes(&mut self.counts.notes, source);
-        self.rows(&mut batch)?;
+        // Taken out, so that what is kept can be written meanwhile.
+        if let Some(mut keys) = self.keys.take() {
+            let changes = self.settle_identifiers(&mut batch, &mut keys)?;
+            self.note_repairs(&batch)?;
+            let source = self.name_of(&batch);
+            batch.add_notes(&mut self.counts.notes, source);
+            self.rows(&mut batch, &mut keys, &changes)?;
+            self.keys = Some(keys);
+        }
         self.spares().give_rows(batch.rows);
+        self.spares().give_identifiers(batch.other_identifiers);
         Ok(self.remaining > 0)
     }
 
@@ -193,10 +199,9 @@ impl<'a> Commit<'a> {
         };
         self.is_room_made = true;
         let rows = rows.min(self.remaining);
-        match &mut self.keys {
-            None => {}
-            Some(Keys::First { seen, .. }) => seen.make_room(rows),
-            Some(Keys::Last { places, .. } | Keys::Fail { places, .. }) => places.make_room(rows),
+        let identifiers = batch.rows.len() + batch.other_identifiers.len();
+        if let Some(keys) = &mut self.keys {
+            keys.make_room(rows, identifiers as f64 / f64::from(batch.records.max(1)));
         }
     }
 
@@ -234,14 +239,24 @@ impl<'a> Commit<'a> {
             .map_or("", |source| source.name.as_str())
     }
 
-    fn note_rejections(&mut self, batch: &Batch) -> Result<(), CommitError> {
+    /// Notes the rejections of a batch from the one at `from` on, up to that of record `before`. The next one.
+    fn note_rejections(
+        &mut self,
+        batch: &Batch,
+        from: usize,
+        before: u32,
+    ) -> Result<usize, CommitError> {
         let source = self.name_of(batch);
-        for (index, rejection) in batch.rejections.iter().enumerate() {
+        let mut next = from;
+        while let Some(rejection) = batch.rejections.get(next)
+            && rejection.record < before
+        {
             self.counts.rows_rejected += 1;
             *self.counts.rejections.entry(rejection.reason).or_default() += 1;
-            self.rejects.reject(batch, index, source)?;
+            self.rejects.reject(batch, next, source)?;
+            next += 1;
         }
-        Ok(())
+        Ok(next)
     }
 
     fn note_repairs(&mut self, batch: &Batch) -> Result<(), CommitError> {
@@ -253,12 +268,14 @@ impl<'a> Commit<'a> {
         Ok(())
     }
 
-    fn rows(&mut self, batch: &mut Batch) -> Result<(), CommitError> {
-        // Taken out, so that what is kept can be written meanwhile.
-        let Some(mut keys) = self.keys.take() else {
-            return Ok(());
-        };
-        let done = match &mut keys {
+    /// Writes the rows of a batch that are kept, or has them wait. `changes` are of rows whose identifiers are settled.
+    fn rows(
+        &mut self,
+        batch: &mut Batch,
+        keys: &mut Keys,
+        changes: &[Change],
+    ) -> Result<(), CommitError> {
+        match keys {
             Keys::First {
                 seen,
                 sightings,
@@ -269,15 +286,28 @@ impl<'a> Commit<'a> {
                     *waiting = Some(Waiting::create(&self.parts_directory)?);
                 }
                 match waiting {
-                    None => self.write_rows(batch, |index| sightings[index] == Sighting::New),
+                    None => {
+                        self.write_rows(batch, |index| sightings[index] == Sighting::New, changes)
+                    }
                     Some(waiting) => self.hold_rows(batch, sightings, waiting),
                 }
             }
             Keys::Last { places, waiting } => self.hold_all(batch, places, waiting),
-            Keys::Fail { places, spilled } => self.only_rows(batch, places, spilled),
-        };
-        self.keys = Some(keys);
-        done
+            Keys::Fail(unique) => {
+                self.check_unique(batch, unique)?;
+                self.write_rows(batch, |_| true, changes)
+            }
+            Keys::Identifiers { index, waiting, .. } => {
+                let findings = index.findings();
+                match waiting {
+                    None => {
+                        let sightings = &findings.sightings;
+                        self.write_rows(batch, |index| sightings[index] == Sighting::New, changes)
+                    }
+                    Some(waiting) => self.hold_found(batch, findings, waiting),
+                }
+            }
+        }
     }
 
     /// Under `duplicates = "first"`, once the memory is used up.
@@ -288,15 +318,16 @@ impl<'a> Commit<'a> {
         waiting: &mut Waiting,
     ) -> Result<(), CommitError> {
         for (index, (row, sighting)) in batch.rows.iter().zip(sightings).enumerate() {
+            let held = self.held(batch, index);
             match sighting {
                 Sighting::Seen => {
                     self.counts.duplicates += 1;
                     continue;
                 }
-                Sighting::Unknown => waiting.spill(row.key, waiting.next_number())?,
+                Sighting::Unknown => waiting.spill(row.key, held.number)?,
                 Sighting::New => {}
             }
-            waiting.push(held(batch, index))?;
+            waiting.push(held)?;
         }
         Ok(())
     }
@@ -308,8 +339,8 @@ impl<'a> Commit<'a> {
         places: &mut LastPlaces,
         waiting: &mut Waiting,
     ) -> Result<(), CommitError> {
-        let first = waiting.next_number();
-        let place = |index: usize| first + index as u64;
+        let begins = self.batch_begins;
+        let place = |index: usize| begins + u64::from(batch.rows[index].record);
         let mut spilled = Ok(());
         places.note(&batch.rows, place, |index, earlier| match earlier {
             Some(earlier) => {
@@ -322,19 +353,18 @@ impl<'a> Commit<'a> {
             None => {}
         });
         spilled?;
+        if self.shared.is_some() {
+            self.add_identifiers(batch, waiting)?;
+        }
         for index in 0..batch.rows.len() {
-            waiting.push(held(batch, index))?;
+            waiting.push(self.held(batch, index))?;
         }
         Ok(())
     }
 
-    /// Under `duplicates = "fail"`.
-    fn only_rows(
-        &mut self,
-        batch: &mut Batch,
-        places: &mut LastPlaces,
-        spilled: &mut Option<SpilledKeys>,
-    ) -> Result<(), CommitError> {
+    /// Refuses a row of the batch that has the key of another, under `duplicates = "fail"`.
+    fn check_unique(&self, batch: &Batch, unique: &mut UniqueKeys) -> Result<(), CommitError> {
+        let UniqueKeys { places, spilled } = unique;
         let source = u64::from(batch.source.0) << 48;
         let place =
             |index: usize| source | (batch.first_record + u64::from(batch.rows[index].record));
@@ -352,7 +382,7 @@ impl<'a> Commit<'a> {
         if found.is_some() {
             return self.no_repeat(found, spilled);
         }
-        self.write_rows(batch, |_| true)
+        Ok(())
     }
 
     /// An error if there is a row with the key of another: the first such row of the audience.
@@ -373,22 +403,33 @@ impl<'a> Commit<'a> {
 
     /// What can only be said when the audience has ended.
     fn settle(&mut self) -> Result<(), CommitError> {
-        let (mut waiting, loser) = match self.keys.take() {
-            None | Some(Keys::First { waiting: None, .. }) => return Ok(()),
-            Some(Keys::Fail { mut spilled, .. }) => return self.no_repeat(None, &mut spilled),
-            Some(Keys::Last { waiting, .. }) => (waiting, Loser::Earlier),
-            Some(Keys::First {
-                waiting: Some(waiting),
-                ..
-            }) => (waiting, Loser::Later),
+        let (waiting, loser) = match self.keys.take() {
+            None => return Ok(()),
+            Some(Keys::Fail(mut unique)) => return self.no_repeat(None, &mut unique.spilled),
+            Some(Keys::Last { waiting, .. }) => (Some(waiting), Loser::Earlier),
+            Some(Keys::First { waiting, .. }) => (waiting, Loser::Later),
+            Some(Keys::Identifiers {
+                unique, waiting, ..
+            }) => {
+                if let Some(mut unique) = unique {
+                    self.no_repeat(None, &mut unique.spilled)?;
+                }
+                (waiting, Loser::Later)
+            }
         };
+        match waiting {
+            None => Ok(()),
+            Some(waiting) => self.replay(waiting, loser),
+        }
+    }
+
+    /// Writes the rows that waited and are kept.
+    fn replay(&mut self, mut waiting: Waiting, loser: Loser) -> Result<(), CommitError> {
         self.counts.duplicates += waiting.settle(loser)?;
         // Nothing of the rows that waited is sent if the guard strikes: ask before the first of them.
         guard(&self.counts, self.max_rejected)?;
-        waiting.replay(|row| {
-            self.counts.external_id_only += u64::from(row.external_id_only);
-            self.write_row(row.bytes, row.identifier_bytes as usize)
-        })
+        let mut contested = self.contested(&mut waiting)?;
+        waiting.replay(|row| self.replay_row(row, &mut contested))
     }
 
     fn duplicate(&self, first: u64, second: u64) -> CommitError {
@@ -411,22 +452,42 @@ impl<'a> Commit<'a> {
         &mut self,
         batch: &mut Batch,
         kept: impl Fn(usize) -> bool,
+        changes: &[Change],
     ) -> Result<(), CommitError> {
         let text = Arc::new(std::mem::take(&mut batch.row_bytes));
+        let mut changes = changes.iter().peekable();
         let mut begin = 0;
         for (index, row) in batch.rows.iter().enumerate() {
-            let range = begin..row.end as usize;
+            let mut range = begin..row.end as usize;
             begin = range.end;
-            if kept(index) {
-                self.counts.external_id_only += u64::from(row.external_id_only);
-                self.next_row(range.len())?;
-                self.spool
-                    .keep(&text, range, row.identifier_bytes as usize)?;
-            } else {
+            if !kept(index) {
                 self.counts.duplicates += 1;
+                continue;
             }
+            if let Some(change) = changes.next_if(|change| change.row == index) {
+                match change.cut {
+                    Some(bytes) => range.start += bytes,
+                    None => continue,
+                }
+            }
+            self.counts.external_id_only += u64::from(row.external_id_only);
+            self.next_row(range.len())?;
+            self.spool
+                .keep(&text, range, row.identifier_bytes as usize)?;
         }
         Ok(())
+    }
+
+    /// The row at `index` of the batch in hand, which shares nothing as far as is known.
+    fn held<'b>(&self, batch: &'b Batch, index: usize) -> HeldRow<'b> {
+        let row = &batch.rows[index];
+        HeldRow {
+            bytes: &batch.row_bytes[row_range(&batch.rows, index)],
+            identifier_bytes: row.identifier_bytes,
+            external_id_only: row.external_id_only,
+            number: self.batch_begins + u64::from(row.record),
+            shared: [None; 3],
+        }
     }
 
     fn write_row(&mut self, row: &[u8], identifier_bytes: usize) -> Result<(), CommitError> {
@@ -448,22 +509,6 @@ impl<'a> Commit<'a> {
 /// The pair whose later row comes first in the audience.
 fn first_of(known: Option<(u64, u64)>, found: (u64, u64)) -> (u64, u64) {
     known.filter(|known| known.1 <= found.1).unwrap_or(found)
-}
-
-fn held(batch: &Batch, index: usize) -> HeldRow<'_> {
-    let row = &batch.rows[index];
-    HeldRow {
-        bytes: row_bytes(batch, index),
-        identifier_bytes: row.identifier_bytes,
-        external_id_only: row.external_id_only,
-    }
-}
-
-fn row_bytes(batch: &Batch, index: usize) -> &[u8] {
-    let start = index
-        .checked_sub(1)
-        .map_or(0, |before| batch.rows[before].end);
-    &batch.row_bytes[start as usize..batch.rows[index].end as usize]
 }
 
 fn guard(counts: &Counts, limits: MaxRejected) -> Result<(), CommitError> {

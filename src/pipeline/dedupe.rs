@@ -1,14 +1,20 @@
-//! Which rows of one key are kept.
+//! Indexes that find rows with one key, and rows of different keys that share another identifier.
 //!
 //! Keys are 128-bit fingerprints; the tables keep 96 bits of each besides six that choose the sub-table, so that among
 //! 100 million keys the odds of one wrong drop are 1e-15 (64 bits: 1 in 3,700). They are looked up a batch at a time,
 //! sub-table by sub-table, which keeps the memory that is touched small (measured before: 5 to 7 times faster than
 //! row by row). An index has a limit of memory; keys beyond it are [`Sighting::Unknown`], and [`SpilledKeys`] are for them.
 
+mod identifiers;
+mod occurrences;
+mod partitions;
 mod spill;
 mod table;
 
-pub use spill::{SpillError, SpilledKeys};
+pub use identifiers::{Findings, IdentifierIndex, SharedIdentifier};
+pub use occurrences::{Contest, Contests, FirstOccurrence, Occurrences};
+pub use partitions::SpillError;
+pub use spill::SpilledKeys;
 
 use crate::pipeline::batch::Row;
 use table::{Key, Slot, Table};
@@ -34,7 +40,7 @@ pub enum Sighting {
     Unknown,
 }
 
-/// Sorts the rows of a batch by sub-table, keeping their order within each.
+/// Sorts the rows or the identifiers of a batch by sub-table, keeping their order within each.
 #[derive(Debug, Default)]
 struct Sorter {
     starts: Vec<u32>,
@@ -42,24 +48,24 @@ struct Sorter {
 }
 
 impl Sorter {
-    /// The rows' indices: those of the first sub-table first.
+    /// The indices of the fingerprints: those of the first sub-table first.
     #[expect(
         clippy::cast_possible_truncation,
         reason = "a batch has far fewer than 2^32 rows"
     )]
-    fn sort(&mut self, rows: &[Row]) -> &[u32] {
+    fn sort(&mut self, fingerprints: impl ExactSizeIterator<Item = u128> + Clone) -> &[u32] {
         self.starts.clear();
         self.starts.resize(SUB_TABLES + 1, 0);
-        for row in rows {
-            self.starts[sub_table(row.key) + 1] += 1;
+        for fingerprint in fingerprints.clone() {
+            self.starts[sub_table(fingerprint) + 1] += 1;
         }
         for index in 0..SUB_TABLES {
             self.starts[index + 1] += self.starts[index];
         }
         self.order.clear();
-        self.order.resize(rows.len(), 0);
-        for (index, row) in rows.iter().enumerate() {
-            let place = &mut self.starts[sub_table(row.key)];
+        self.order.resize(fingerprints.len(), 0);
+        for (index, fingerprint) in fingerprints.enumerate() {
+            let place = &mut self.starts[sub_table(fingerprint)];
             self.order[*place as usize] = index as u32;
             *place += 1;
         }
@@ -94,10 +100,14 @@ impl SeenKeys {
     pub fn look_up(&mut self, rows: &[Row], sightings: &mut Vec<Sighting>) -> bool {
         sightings.clear();
         sightings.resize(rows.len(), Sighting::Seen);
-        let order = self.sorter.sort(rows);
+        let order = self.sorter.sort(keys(rows));
         for (at, index) in order.iter().enumerate() {
             if at % GROUP == 0 {
-                touch(&self.tables, rows, &order[at..order.len().min(at + GROUP)]);
+                let group = &order[at..order.len().min(at + GROUP)];
+                touch(
+                    &self.tables,
+                    group.iter().map(|index| rows[*index as usize].key),
+                );
             }
             let fingerprint = rows[*index as usize].key;
             let key = Key::of(fingerprint);
@@ -146,10 +156,14 @@ impl LastPlaces {
         place: impl Fn(usize) -> u64,
         mut earlier: impl FnMut(usize, Option<u64>),
     ) {
-        let order = self.sorter.sort(rows);
+        let order = self.sorter.sort(keys(rows));
         for (at, index) in order.iter().enumerate() {
             if at % GROUP == 0 {
-                touch(&self.tables, rows, &order[at..order.len().min(at + GROUP)]);
+                let group = &order[at..order.len().min(at + GROUP)];
+                touch(
+                    &self.tables,
+                    group.iter().map(|index| rows[*index as usize].key),
+                );
             }
             let index = *index as usize;
             let fingerprint = rows[index].key;
@@ -170,11 +184,14 @@ impl LastPlaces {
 }
 
 /// Fetches what the next look-ups will read. One by one they would wait for memory in turn.
-fn touch<const WORDS: usize>(tables: &[Table<WORDS>], rows: &[Row], group: &[u32]) {
-    for index in group {
-        let fingerprint = rows[*index as usize].key;
+fn touch<const WORDS: usize>(tables: &[Table<WORDS>], fingerprints: impl Iterator<Item = u128>) {
+    for fingerprint in fingerprints {
         tables[sub_table(fingerprint)].touch(Key::of(fingerprint));
     }
+}
+
+fn keys(rows: &[Row]) -> impl ExactSizeIterator<Item = u128> + Clone {
+    rows.iter().map(|row| row.key)
 }
 
 fn tables<const WORDS: usize>(most_bytes: u64) -> Vec<Table<WORDS>> {
@@ -204,6 +221,7 @@ fn place_of([.., high, low]: [u32; 5]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pipeline::settings::PrimaryKey;
     use xxhash_rust::xxh3::xxh3_128;
 
     fn rows(keys: &[u32]) -> Vec<Row> {
@@ -212,6 +230,7 @@ mod tests {
             end: 0,
             identifier_bytes: 0,
             external_id_only: false,
+            key_kind: PrimaryKey::Email,
             key: xxh3_128(&key.to_le_bytes()),
         };
         keys.iter().map(row).collect()

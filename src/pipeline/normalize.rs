@@ -14,7 +14,7 @@ mod totals;
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 use crate::base::csv::{push_between_quotes, push_cell, push_guarded_cell, push_quoted};
-use crate::pipeline::batch::{Batch, NotedRow, Rejection, Repair, Row, Spares};
+use crate::pipeline::batch::{Batch, NotedRow, Rejection, Repair, Row, RowIdentifier, Spares};
 use crate::pipeline::mapping::{Mapping, SourcePlan};
 use crate::pipeline::settings::{OnInvalid, PrimaryKey, Rules};
 use crate::profile::column::ProfileColumn;
@@ -272,29 +272,50 @@ impl<'a> Visit<'a> {
             });
         }
         let [email, phone, _] = &self.buffers.identifiers;
+        let external_id_only = email.is_empty() && phone.is_empty();
+        let key_kind = self.key_kind();
+        if self.identifiers > 1 {
+            self.note_other_identifiers(key_kind);
+        }
         self.batch.rows.push(Row {
             record: self.batch.records,
             end: to_u32(self.batch.row_bytes.len()),
             identifier_bytes: to_u32(identifier_bytes),
-            external_id_only: email.is_empty() && phone.is_empty(),
-            key: self.key(),
+            external_id_only,
+            key_kind,
+            key: self.fingerprint(key_kind),
         });
         Ok(())
     }
 
-    /// The fingerprint of the primary key, or of the best identifier where that is blank.
-    fn key(&self) -> u128 {
-        let value = |key: PrimaryKey| &self.buffers.identifiers[key as usize];
-        let best = || {
-            PrimaryKey::BEST_FIRST
-                .into_iter()
-                .find(|key| !value(*key).is_empty())
-        };
-        let key = Some(self.rules.primary_key)
-            .filter(|key| !value(*key).is_empty())
-            .or_else(best);
-        let key = key.unwrap_or(PrimaryKey::Email);
-        xxh3_128_with_seed(value(key), key as u64)
+    /// The primary key, or the best identifier where that is blank.
+    fn key_kind(&self) -> PrimaryKey {
+        let is_there = |key: &PrimaryKey| !self.buffers.identifiers[*key as usize].is_empty();
+        let best = || PrimaryKey::BEST_FIRST.into_iter().find(is_there);
+        Some(self.rules.primary_key)
+            .filter(is_there)
+            .or_else(best)
+            .unwrap_or(PrimaryKey::Email)
+    }
+
+    /// The fingerprint of the identifier of this kind: values of different kinds never have the same.
+    fn fingerprint(&self, kind: PrimaryKey) -> u128 {
+        xxh3_128_with_seed(&self.buffers.identifiers[kind as usize], kind as u64)
+    }
+
+    /// Adds the identifiers beside the key to the batch.
+    fn note_other_identifiers(&mut self, key: PrimaryKey) {
+        let row = to_u32(self.batch.rows.len());
+        for kind in PrimaryKey::BEST_FIRST {
+            if kind != key && !self.buffers.identifiers[kind as usize].is_empty() {
+                let fingerprint = self.fingerprint(kind);
+                self.batch.other_identifiers.push(RowIdentifier {
+                    row,
+                    kind,
+                    fingerprint,
+                });
+            }
+        }
     }
 
     fn check_identified(&self, faults_from: usize) -> Result<(), Refusal> {

@@ -1,25 +1,43 @@
-//! `rejects.csv` and `repairs.csv`: what was refused and what was mended, for the person who must look at it.
+//! `rejects.csv`, `repairs.csv` and `conflicts.csv`: what was refused, what was mended, and which rows share an identifier,
+//! for the person who must look at it.
 //!
-//! Both hold personal data and are 0600. Rejected rows stand in the order of the source, with the source's own columns
-//! first, so that the file can be mended and given back as an audience ([`crate::source::audience::GivenBack`] reads it). Both are
-//! safe to open in a spreadsheet. A file is made with its first line.
+//! The first two hold personal data, and all are 0600. Rejected rows stand in the order of the source, with the source's own
+//! columns first, so that the file can be mended and given back as an audience ([`crate::source::audience::GivenBack`] reads
+//! it). All are safe to open in a spreadsheet. A file is made with its first line.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::base::csv::push_guarded_cell;
+use crate::base::csv::{WrittenCells, push_guarded_cell, push_unquoted};
 use crate::pipeline::batch::{Batch, Rejection, Repair};
 use crate::pipeline::mapping::Mapping;
 use crate::profile::target::RESERVED_HEADERS;
-use crate::source::audience::reject_cell;
+use crate::source::audience::reject_cell::{self, RowDigest};
+use crate::state::codes::{RejectionReason, RepairCode};
 use crate::state::manifest::StateError;
 
-/// The two files of a run.
+/// The place of a row in the audience.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place<'a> {
+    /// The source's name.
+    pub source: &'a str,
+    /// The record, from 1.
+    pub record: u64,
+}
+
+impl std::fmt::Display for Place<'_> {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{} record {}", self.source, self.record)
+    }
+}
+
+/// The three files of a run.
 pub struct RejectsFiles {
     rejects: LazyFile,
     repairs: LazyFile,
+    conflicts: LazyFile,
     line: Vec<u8>,
     /// The digest of the names of the columns.
     names: u32,
@@ -37,6 +55,18 @@ impl RejectsFiles {
             repairs: LazyFile::new(
                 run_directory.join("repairs.csv"),
                 ["_source", "_record", "column", "code", "value", "detail"].into_iter(),
+            ),
+            conflicts: LazyFile::new(
+                run_directory.join("conflicts.csv"),
+                [
+                    "_source",
+                    "_record",
+                    "first_source",
+                    "first_record",
+                    "column",
+                    "code",
+                ]
+                .into_iter(),
             ),
             line: Vec::new(),
             names: reject_cell::names_digest(own),
@@ -111,9 +141,90 @@ impl RejectsFiles {
         self.repairs.write(&self.line)
     }
 
-    /// Writes out what is buffered. The paths of the files that were made: rejects, repairs.
-    pub fn finish(self) -> Result<(Option<PathBuf>, Option<PathBuf>), StateError> {
-        Ok((self.rejects.finish()?, self.repairs.finish()?))
+    /// Writes that a row has an identifier of an earlier one: both places, no value.
+    pub fn conflict(
+        &mut self,
+        place: Place<'_>,
+        first: Place<'_>,
+        column: &str,
+        code: RepairCode,
+    ) -> Result<(), StateError> {
+        let (record, first_record) = (place.record.to_string(), first.record.to_string());
+        let cells = [place.source, &record, first.source, &first_record, column];
+        self.line.clear();
+        for cell in cells {
+            push_safe(&mut self.line, cell.as_bytes());
+            self.line.push(b',');
+        }
+        push_safe(&mut self.line, code.code().as_bytes());
+        self.line.push(b'\n');
+        self.conflicts.write(&self.line)
+    }
+
+    /// Writes a cell of a finished row that is blanked. `cell` is as the row has it, quotes included.
+    pub fn repair_written(
+        &mut self,
+        place: Place<'_>,
+        column: &str,
+        code: RepairCode,
+        cell: &[u8],
+    ) -> Result<(), StateError> {
+        let record = place.record.to_string();
+        self.line.clear();
+        for cell in [place.source, &record, column, code.code()] {
+            push_safe(&mut self.line, cell.as_bytes());
+            self.line.push(b',');
+        }
+        let mut value = Vec::new();
+        push_unquoted(&mut value, cell);
+        push_safe(&mut self.line, &value);
+        self.line.push(b'\n');
+        self.repairs.write(&self.line)
+    }
+
+    /// Writes a finished row that is rejected after all, for a shared identifier. Its source's cells are gone: it has the
+    /// values that would have been sent, under the names of their columns; columns that are not sent are blank.
+    pub fn reject_written(
+        &mut self,
+        row: &[u8],
+        mapping: &Mapping,
+        place: Place<'_>,
+        detail: &str,
+    ) -> Result<(), StateError> {
+        let cells: Vec<&[u8]> = WrittenCells::new(row).collect();
+        let mut digest = RowDigest::default();
+        let (mut value, mut escaped) = (Vec::new(), Vec::new());
+        self.line.clear();
+        for name in &mapping.rejects_header {
+            let mut columns = mapping.columns.iter();
+            let column = columns.position(|column| column.source == *name);
+            value.clear();
+            escaped.clear();
+            if let Some(cell) = column.and_then(|column| cells.get(column)) {
+                push_unquoted(&mut value, cell);
+                reject_cell::push_escaped(&value, &mut escaped);
+            }
+            digest.cell(&escaped);
+            push_safe(&mut self.line, &escaped);
+            self.line.push(b',');
+        }
+        let code = RejectionReason::SharedIdentifier.code();
+        for cell in [code, detail, place.source] {
+            push_safe(&mut self.line, cell.as_bytes());
+            self.line.push(b',');
+        }
+        let digest = reject_cell::digest_text(self.names, Some(digest.finish()));
+        let end = format!("{},{digest}\n", place.record);
+        self.line.extend_from_slice(end.as_bytes());
+        self.rejects.write(&self.line)
+    }
+
+    /// Writes out what is buffered.
+    pub fn finish(self) -> Result<(), StateError> {
+        self.rejects.finish()?;
+        self.repairs.finish()?;
+        self.conflicts.finish()?;
+        Ok(())
     }
 }
 

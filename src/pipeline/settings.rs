@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::normalize::country::Region;
 use crate::profile::column::ProfileColumn;
+use crate::state::codes::RepairCode;
 
 /// Which of several rows with one key is kept.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -15,6 +16,21 @@ pub enum Duplicates {
     /// The last.
     Last,
     /// None: a second row with a key stops the run.
+    Fail,
+}
+
+/// Rule for an identifier that an earlier row of another key has. Klaviyo allows each on one profile only.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SharedIdentifiers {
+    /// It is blanked in the later row, and counted as a repair.
+    #[default]
+    Blank,
+    /// It is sent as it is, and counted.
+    Report,
+    /// The later row is rejected.
+    Reject,
+    /// The run stops, and nothing is sent.
     Fail,
 }
 
@@ -60,7 +76,9 @@ pub enum Unlisted {
 }
 
 /// The identifier that makes two rows the same person's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum PrimaryKey {
     /// `Email`.
@@ -81,6 +99,15 @@ impl PrimaryKey {
             Self::Email => ProfileColumn::Email,
             Self::PhoneNumber => ProfileColumn::PhoneNumber,
             Self::ExternalId => ProfileColumn::ExternalID,
+        }
+    }
+
+    /// The code of such an identifier that an earlier row of another key has.
+    pub const fn shared_code(self) -> RepairCode {
+        match self {
+            Self::Email => RepairCode::SharedEmail,
+            Self::PhoneNumber => RepairCode::SharedPhone,
+            Self::ExternalId => RepairCode::SharedExternalId,
         }
     }
 

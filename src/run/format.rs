@@ -3,7 +3,11 @@
 //! Blocks are numbered by the reader; workers turn them into batches in any order; the committer takes them in the order
 //! of the numbers. The output is the same for any number of workers.
 
+#[cfg(test)]
+mod shared_identifiers;
+
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
@@ -40,14 +44,35 @@ struct Numbered<T> {
     result: Result<T, AudienceError>,
 }
 
+/// The blocks of an audience, and how many threads work on them.
+struct Work {
+    sources: Arc<[Source]>,
+    blocks: Blocks,
+    workers: usize,
+}
+
 /// Formats the whole of `audience` through `commit`. Also gives what was counted when it fails.
 pub(super) fn format(
     audience: Audience,
     (mapping, rules): (&Mapping, Rules),
+    commit: Commit<'_>,
+    (meter, interrupt): (&Meter, &Interrupt),
+) -> (Counts, Result<(), FormatError>) {
+    let work = Work {
+        sources: audience.shared_sources(),
+        blocks: audience.into_blocks(),
+        workers: std::thread::available_parallelism().map_or(2, usize::from),
+    };
+    format_blocks(work, (mapping, rules), commit, (meter, interrupt))
+}
+
+fn format_blocks(
+    work: Work,
+    (mapping, rules): (&Mapping, Rules),
     mut commit: Commit<'_>,
     (meter, interrupt): (&Meter, &Interrupt),
 ) -> (Counts, Result<(), FormatError>) {
-    let result = run_threads(audience, (mapping, rules), &mut commit, (meter, interrupt));
+    let result = run_threads(work, (mapping, rules), &mut commit, (meter, interrupt));
     let counted = commit.counts().clone();
     match result {
         Ok(()) => match commit.finish() {
@@ -62,16 +87,18 @@ pub(super) fn format(
 }
 
 fn run_threads(
-    audience: Audience,
+    audience: Work,
     (mapping, rules): (&Mapping, Rules),
     commit: &mut Commit<'_>,
     (meter, interrupt): (&Meter, &Interrupt),
 ) -> Result<(), FormatError> {
-    let workers = std::thread::available_parallelism().map_or(2, usize::from);
-    let sources = audience.shared_sources();
+    let Work {
+        sources,
+        blocks: blocks_of_audience,
+        workers,
+    } = audience;
     let (to_workers, blocks) = bounded::<Numbered<Block>>(workers * 2);
     let (to_committer, batches) = bounded::<Numbered<Batch>>(workers * 2);
-    let blocks_of_audience = audience.into_blocks();
     let recycler = blocks_of_audience.recycler();
     let spares = commit.spares().clone();
     std::thread::scope(|scope| {

@@ -44,6 +44,9 @@ pub struct RunReport {
     pub rejections: BTreeMap<RejectionReason, u64>,
     /// Mended cells by code.
     pub repairs: BTreeMap<RepairCode, u64>,
+    /// Identifiers of rows that an earlier row of another key has, by code: the lines of `conflicts.csv`.
+    #[serde(default)]
+    pub shared_identifiers: BTreeMap<RepairCode, u64>,
     /// Rows whose key another row has.
     pub duplicates: u64,
     /// Bytes in parts.
@@ -150,6 +153,7 @@ impl RunReport {
             rows_rejected: counts.rows_rejected,
             rejections: counts.rejections,
             repairs: counts.repairs,
+            shared_identifiers: counts.shared_identifiers,
             duplicates: counts.duplicates,
             bytes: manifest.parts.iter().map(|part| part.bytes).sum(),
             parts: parts(manifest),

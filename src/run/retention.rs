@@ -22,7 +22,12 @@ pub fn tidy(state: &JobDirectory, retention: Retention, current: &str) -> Result
         })?;
     }
     for id in kept.iter().filter(|id| *id != current) {
-        for name in ["rejects.csv", "repairs.csv", "attach-rejects.csv"] {
+        for name in [
+            "rejects.csv",
+            "repairs.csv",
+            "conflicts.csv",
+            "attach-rejects.csv",
+        ] {
             let path = state.run(id).path().join(name);
             if is_older(&path, retention.rejects) {
                 std::fs::remove_file(&path).map_err(|source| StateError::Storage {
@@ -86,7 +91,9 @@ mod tests {
         let state = JobDirectory::new(directory.path(), "vip");
         for id in ["1", "2", "3", "4"] {
             state.run(id).create().unwrap();
-            std::fs::write(state.run(id).path().join("rejects.csv"), "x").unwrap();
+            for name in ["rejects.csv", "conflicts.csv"] {
+                std::fs::write(state.run(id).path().join(name), "x").unwrap();
+            }
         }
         let day = Duration::from_hours(24);
         tidy(
@@ -112,7 +119,9 @@ mod tests {
             "4",
         )
         .unwrap();
-        assert!(!state.run("3").path().join("rejects.csv").exists());
+        for name in ["rejects.csv", "conflicts.csv"] {
+            assert!(!state.run("3").path().join(name).exists(), "{name}");
+        }
         assert!(
             state.run("4").path().join("rejects.csv").exists(),
             "the current run keeps its own"

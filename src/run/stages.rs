@@ -12,7 +12,7 @@ use crate::base::csv::push_cell;
 use crate::base::meter::Meter;
 use crate::base::retry::Trouble;
 use crate::delivery::upload::{Route, Task, UploadError, remove_local};
-use crate::job::file::{Deliver, Duplicates, OnEmpty};
+use crate::job::file::{Deliver, OnEmpty};
 use crate::job::{Delivery, Job};
 use crate::pipeline::commit::{Commit, CommitError, Deduplication, GUARD_AFTER_ROWS};
 use crate::pipeline::mapping::Mapping;
@@ -90,7 +90,7 @@ impl<'a> Stages<'a> {
                 self.outcome(formatted, None)
             }
             (Some(delivery), Some(rest)) => self.deliver_rest(delivery, rest),
-            (Some(delivery), None) if self.job.duplicates == Duplicates::Fail => {
+            (Some(delivery), None) if self.job.may_fail_at_its_end() => {
                 self.format_then_deliver(audience, delivery)
             }
             (Some(delivery), None) => self.format_and_deliver(audience, delivery),
@@ -170,12 +170,13 @@ impl<'a> Stages<'a> {
                 .keeps_identifiers()
                 .then(|| identifiers_line(self.mapping)),
             limits: self.job.limits,
-            are_sent: queue.is_some() && self.job.duplicates != Duplicates::Fail,
+            are_sent: queue.is_some() && !self.job.may_fail_at_its_end(),
         };
         let spool = Spool::start(layout, self.release(queue));
         let sources = audience.shared_sources();
         let deduplication = Deduplication {
             duplicates: self.job.duplicates,
+            shared: self.job.shared_identifiers,
             memory_bytes: self.job.dedupe_memory,
         };
         let commit = Commit::new(

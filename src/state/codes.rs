@@ -25,11 +25,13 @@ pub enum RejectionReason {
     ProfileTooLarge,
     /// A mapped column holds a nested object.
     NestedValue,
+    /// An earlier row of another key has an identifier of it, and no other is left or the job says `reject`.
+    SharedIdentifier,
 }
 
 impl RejectionReason {
     /// Every reason, in the order of the documentation.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::NoIdentifier,
         Self::InvalidEmail,
         Self::InvalidPhone,
@@ -38,6 +40,7 @@ impl RejectionReason {
         Self::RecordTooLong,
         Self::ProfileTooLarge,
         Self::NestedValue,
+        Self::SharedIdentifier,
     ];
 
     /// The code as reports and `rejects.csv` write it.
@@ -51,6 +54,7 @@ impl RejectionReason {
             Self::RecordTooLong => "record-too-long",
             Self::ProfileTooLarge => "profile-too-large",
             Self::NestedValue => "nested-value",
+            Self::SharedIdentifier => "shared-identifier",
         }
     }
 }
@@ -73,11 +77,17 @@ pub enum RepairCode {
     Apostrophe,
     /// Of several phone numbers in a cell the first valid one was taken.
     SeveralPhones,
+    /// An e-mail that an earlier row of another key has was blanked.
+    SharedEmail,
+    /// A phone number that an earlier row of another key has was blanked.
+    SharedPhone,
+    /// An external id that an earlier row of another key has was blanked.
+    SharedExternalId,
 }
 
 impl RepairCode {
     /// Every code, in the order of the documentation.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 10] = [
         Self::InvalidEmail,
         Self::InvalidPhone,
         Self::LineBreak,
@@ -85,6 +95,9 @@ impl RepairCode {
         Self::ScientificNotation,
         Self::Apostrophe,
         Self::SeveralPhones,
+        Self::SharedEmail,
+        Self::SharedPhone,
+        Self::SharedExternalId,
     ];
 
     /// The code as reports and `repairs.csv` write it.
@@ -97,6 +110,9 @@ impl RepairCode {
             Self::ScientificNotation => "scientific-notation",
             Self::Apostrophe => "apostrophe",
             Self::SeveralPhones => "several-phones",
+            Self::SharedEmail => "shared-email",
+            Self::SharedPhone => "shared-phone",
+            Self::SharedExternalId => "shared-external-id",
         }
     }
 }

@@ -22,6 +22,9 @@ pub struct Counts {
     pub repairs: BTreeMap<RepairCode, u64>,
     /// Rows whose key another row has.
     pub duplicates: u64,
+    /// Identifiers of later rows that an earlier row of another key has, by code: the lines of `conflicts.csv`.
+    #[serde(default)]
+    pub shared_identifiers: BTreeMap<RepairCode, u64>,
     /// Written rows that have neither e-mail nor phone number.
     pub external_id_only: u64,
     /// Remarks on rows, for the report's warnings.
@@ -49,6 +52,9 @@ impl Counts {
             *self.repairs.entry(*code).or_default() += cells;
         }
         self.notes.merge(&other.notes);
+        for (code, cells) in &other.shared_identifiers {
+            *self.shared_identifiers.entry(*code).or_default() += cells;
+        }
     }
 
     /// Whether every row that was read is written, rejected, or a duplicate.

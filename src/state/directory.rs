@@ -1,7 +1,7 @@
 //! Where a job's runs are on disk.
 //!
-//! `<state directory>/<job>/runs/<run id>/{manifest.json, report.json, rejects.csv, repairs.csv, parts/}`; folders are
-//! 0700. Run ids sort by time. A shard has the same below `<state directory>/<job>/shards/<shard>`.
+//! `<state directory>/<job>/runs/<run id>/{manifest.json, report.json, rejects.csv, repairs.csv, conflicts.csv, parts/}`;
+//! folders are 0700. Run ids sort by time. A shard has the same below `<state directory>/<job>/shards/<shard>`.
 
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};

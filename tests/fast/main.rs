@@ -58,6 +58,7 @@ mod sandbox;
 mod sandbox_api;
 mod send;
 mod shards;
+mod shared_identifiers;
 mod status;
 mod storage;
 mod weather;

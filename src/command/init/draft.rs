@@ -11,7 +11,7 @@ use toml_writer::{TomlKeyBuilder, TomlStringBuilder, WriteTomlKey, WriteTomlValu
 
 use crate::cli::console::is_unprintable;
 use crate::job::PLACEHOLDER;
-use crate::job::file::{Duplicates, JobFile, SftpSection};
+use crate::job::file::{Duplicates, JobFile, SftpSection, SharedIdentifiers};
 use crate::pipeline::mapping::guess::Unmapped;
 use crate::profile::column::ProfileColumn;
 
@@ -181,6 +181,16 @@ fn write_normalize(out: &mut String, job: &JobFile) -> std::fmt::Result {
         )?,
         Duplicates::Last => writeln!(out, "duplicates = \"last\"")?,
         Duplicates::Fail => writeln!(out, "duplicates = \"fail\"")?,
+    }
+    match normalize.shared_identifiers {
+        SharedIdentifiers::Blank => line(
+            out,
+            "# shared-identifiers = \"blank\"",
+            "in the later row; or report, reject, fail",
+        )?,
+        SharedIdentifiers::Report => writeln!(out, "shared-identifiers = \"report\"")?,
+        SharedIdentifiers::Reject => writeln!(out, "shared-identifiers = \"reject\"")?,
+        SharedIdentifiers::Fail => writeln!(out, "shared-identifiers = \"fail\"")?,
     }
     let allowed: Vec<String> = normalize
         .allow_consent

@@ -4,7 +4,7 @@ use crate::cli::command_line::{CommandLine, quoted};
 use crate::command::guesses::Guesses;
 use crate::command::preview::findings::{LeftOut, Look, Origin};
 use crate::job::Job;
-use crate::job::file::{Duplicates, Unlisted};
+use crate::job::file::{Duplicates, SharedIdentifiers, Unlisted};
 use crate::pipeline::mapping::Mapping;
 use crate::pipeline::mapping::guess::{Guess, Sample, Unmapped, guess};
 use crate::profile::column::ProfileColumn;
@@ -36,6 +36,10 @@ impl Advice<'_> {
         notes.extend(self.encoding_note());
         if self.job.duplicates == Duplicates::Fail && self.look.duplicates() > 0 {
             notes.push("duplicates = \"fail\": a run would send nothing".to_owned());
+        }
+        let fails = self.job.shared_identifiers == SharedIdentifiers::Fail;
+        if fails && self.look.shared_identifiers() > 0 {
+            notes.push("shared-identifiers = \"fail\": a run would send nothing".to_owned());
         }
         notes
     }

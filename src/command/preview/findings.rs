@@ -40,6 +40,8 @@ pub struct Preview {
     pub duplicates: Finding,
     /// Cells that would be mended, and where.
     pub repairs: Vec<RepairLook>,
+    /// Identifiers of rows that an earlier row of another key has, and where.
+    pub shared_identifiers: Vec<RepairLook>,
     /// Values of custom properties that Klaviyo may misread.
     pub warnings: Vec<Warning>,
     /// What a person should know besides.

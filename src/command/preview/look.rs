@@ -11,18 +11,21 @@ use super::findings::{
 };
 use super::hazard::{self, Hazard};
 use super::mask;
-use super::repairs::RepairTally;
+use super::repairs::{RepairTally, looks};
+use super::shared::{SharedLook, SharingRow};
 use crate::cli::console::printable;
-use crate::job::file::Duplicates;
+use crate::job::file::{Duplicates, SharedIdentifiers};
 use crate::pipeline::batch::Batch;
 use crate::pipeline::dedupe::LastPlaces;
 use crate::pipeline::mapping::Mapping;
+use crate::pipeline::settings::PrimaryKey;
 use crate::profile::column::ColumnKind;
 use crate::source::audience::{Source, SourceFormat};
-use crate::state::codes::RejectionReason;
+use crate::state::codes::{RejectionReason, RepairCode};
 use crate::state::row_note::RowNotes;
 
-/// With `duplicates = "last"`, so many rows more are kept for those that a later one takes the place of.
+/// Rows that are kept beyond those to be shown. Some are dropped at the end: with `duplicates = "last"` a later row replaces
+/// them, and a row can lose all its identifiers to earlier rows.
 const SPARE_ROWS: usize = 1_000;
 
 /// How a preview is taken.
@@ -36,6 +39,8 @@ pub struct LookOptions {
     pub show_values: bool,
     /// Which of several rows with one key would be sent.
     pub duplicates: Duplicates,
+    /// The rule for an identifier that an earlier row of another key has.
+    pub shared_identifiers: SharedIdentifiers,
     /// Whether the rows are a query's: how they come over the wire is no matter then.
     pub is_query: bool,
 }
@@ -54,6 +59,9 @@ pub struct Look<'a> {
     notes: RowNotes,
     last_source: String,
     duplicates: Finding,
+    /// `None` where only one column is an identifier.
+    identifiers: Option<SharedLook>,
+    shared: BTreeMap<(usize, RepairCode), Finding>,
     keys: LastPlaces,
     shown: Vec<(u64, RowLook)>,
     columns: Vec<ColumnTally>,
@@ -98,6 +106,9 @@ impl<'a> Look<'a> {
             notes: RowNotes::default(),
             last_source: String::new(),
             duplicates: Finding::default(),
+            identifiers: (mapping.identifiers() > 1)
+                .then(|| SharedLook::new(options.shared_identifiers)),
+            shared: BTreeMap::new(),
             // With all the memory there is, no key is unknown.
             keys: LastPlaces::new(u64::MAX),
             shown: Vec::new(),
@@ -129,6 +140,57 @@ impl<'a> Look<'a> {
     /// How many rows have a key that another row has.
     pub fn duplicates(&self) -> u64 {
         self.duplicates.count
+    }
+
+    /// How many identifiers an earlier row of another key has.
+    pub fn shared_identifiers(&self) -> u64 {
+        self.shared.values().map(|finding| finding.count).sum()
+    }
+
+    /// Settles what can be said only when all rows were looked at: which row keeps an identifier that several have.
+    pub fn settle(&mut self) {
+        let Some(identifiers) = self.identifiers.take() else {
+            return;
+        };
+        for row in identifiers.settle() {
+            self.settle_row(&row);
+        }
+    }
+
+    fn settle_row(&mut self, row: &SharingRow) {
+        let place = || place(&self.sources, row.number);
+        let is_blanking = self.options.shared_identifiers == SharedIdentifiers::Blank;
+        let is_blanked = is_blanking && !row.is_rejected;
+        for kind in &row.shared {
+            let mut columns = self.mapping.columns.iter();
+            let Some(column) = columns.position(|column| column.target == kind.column()) else {
+                continue;
+            };
+            let found = (column, kind.shared_code());
+            self.shared.entry(found).or_default().note(place);
+            if is_blanked {
+                self.repairs.add_plain(found.0, found.1, place);
+            }
+        }
+        let only = |kinds: &[PrimaryKey]| kinds == [PrimaryKey::ExternalId];
+        let had_only_external_id = row.own.is_empty() && only(&row.shared);
+        if row.is_rejected {
+            self.rows_rejected += 1;
+            let rejected = self.rejections.entry(RejectionReason::SharedIdentifier);
+            rejected.or_default().note(place);
+            self.shown.retain(|(number, _)| *number != row.number);
+            self.external_id_only -= u64::from(had_only_external_id);
+        } else if is_blanked {
+            self.external_id_only += u64::from(only(&row.own));
+            let shown = self.shown.iter_mut();
+            for (_, shown) in shown.filter(|(number, _)| *number == row.number) {
+                for kind in &row.shared {
+                    if let Some(cell) = shown.cells.get_mut(kind.column().header()) {
+                        cell.clear();
+                    }
+                }
+            }
+        }
     }
 
     /// How many rows would be sent.
@@ -174,6 +236,9 @@ impl<'a> Look<'a> {
     }
 
     fn rows(&mut self, batch: &Batch) {
+        if let Some(identifiers) = &mut self.identifiers {
+            identifiers.note(batch, |record| number(batch, record));
+        }
         let dropped = self.drop_duplicates(batch);
         let mut reader = csv::ReaderBuilder::new()
             .has_headers(false)
@@ -190,8 +255,8 @@ impl<'a> Look<'a> {
             }
             self.external_id_only += u64::from(row.external_id_only);
             let spare = match self.options.duplicates {
-                Duplicates::Last => SPARE_ROWS,
-                Duplicates::First | Duplicates::Fail => 0,
+                Duplicates::First | Duplicates::Fail if self.identifiers.is_none() => 0,
+                Duplicates::First | Duplicates::Fail | Duplicates::Last => SPARE_ROWS,
             };
             if self.shown.len() < self.options.rows.saturating_add(spare) {
                 let row = self.row(
@@ -228,6 +293,9 @@ impl<'a> Look<'a> {
                 place(index)
             };
             self.duplicates.note(|| self::place(&self.sources, loser));
+            if let Some(identifiers) = &mut self.identifiers {
+                identifiers.drop_duplicate(loser);
+            }
         }
         dropped
     }
@@ -328,6 +396,7 @@ impl<'a> Look<'a> {
                 .collect(),
             duplicates: self.duplicates,
             repairs: self.repairs.into_looks(self.mapping),
+            shared_identifiers: looks(self.shared, self.mapping),
             warnings: warnings(self.columns, self.mapping),
             notes,
             next,

@@ -47,6 +47,17 @@ impl RepairTally {
         }
     }
 
+    /// Counts a repair with this code, which has no cause of its own.
+    pub(super) fn add_plain(
+        &mut self,
+        column: usize,
+        code: RepairCode,
+        place: impl FnOnce() -> Place,
+    ) {
+        let of_column = self.found.entry((column, code)).or_default();
+        of_column.finding.note(place);
+    }
+
     /// How many phone numbers without `+` cannot be read.
     pub(super) fn national_phones(&self) -> u64 {
         self.national_phones
@@ -54,12 +65,6 @@ impl RepairTally {
 
     /// The repairs in the order of the columns.
     pub(super) fn into_looks(self, mapping: &Mapping) -> Vec<RepairLook> {
-        let column = |index: usize| {
-            mapping
-                .columns
-                .get(index)
-                .map_or_else(String::new, |column| column.source.clone())
-        };
         let look = |((index, code), repairs): ((usize, RepairCode), RepairsOfColumn)| {
             let details = repairs.details.into_iter();
             let mut details: Vec<DetailLook> = details
@@ -72,13 +77,33 @@ impl RepairTally {
             details.sort_by_key(|look| std::cmp::Reverse(look.finding.count));
             RepairLook {
                 code,
-                column: column(index),
+                column: column_name(mapping, index),
                 finding: repairs.finding,
                 details,
             }
         };
         self.found.into_iter().map(look).collect()
     }
+}
+
+/// Findings in cells without a cause of their own, in the order of the columns.
+pub(super) fn looks(
+    found: BTreeMap<(usize, RepairCode), Finding>,
+    mapping: &Mapping,
+) -> Vec<RepairLook> {
+    let look = |((index, code), finding): ((usize, RepairCode), Finding)| RepairLook {
+        code,
+        column: column_name(mapping, index),
+        finding,
+        details: Vec::new(),
+    };
+    found.into_iter().map(look).collect()
+}
+
+/// The name in the source of a column of the mapping.
+fn column_name(mapping: &Mapping, index: usize) -> String {
+    let column = mapping.columns.get(index);
+    column.map_or_else(String::new, |column| column.source.clone())
 }
 
 /// Whether a country would have helped: cells that are no numbers, such as dates, have none.

@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 
-use super::findings::{Finding, Origin, Place, Preview, SourceLook};
+use super::findings::{Finding, Origin, Place, Preview, RepairLook, SourceLook};
 use crate::cli::console::printable;
 use crate::cli::table::{Side, aligned, cut, folded, width};
 use crate::run::report::{count, grouped};
@@ -186,6 +186,15 @@ impl Preview {
                 };
                 rows.push(found("repaired", &detail.finding, what, self));
             }
+        }
+        // Those that are blanked are among the repairs.
+        let is_repaired = |shared: &RepairLook| {
+            let mut repairs = self.repairs.iter();
+            repairs.any(|it| it.code == shared.code && it.column == shared.column)
+        };
+        for shared in self.shared_identifiers.iter().filter(|it| !is_repaired(it)) {
+            let what = format!("{} in {}", shared.code.code(), name(&shared.column));
+            rows.push(found("shared", &shared.finding, what, self));
         }
         out.push_str(&aligned(&rows, &[Side::Left, Side::Right]));
         Ok(())

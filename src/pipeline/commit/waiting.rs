@@ -1,10 +1,11 @@
-//! Rows that wait on disk until the whole audience was seen, because a later row, or one whose key found no room in
-//! memory, decides whether they are kept.
+//! Rows that wait on disk until the whole audience was seen, because a later row, or one whose key or identifier found no
+//! room in memory, decides whether they are kept and what they keep.
 
 use std::path::{Path, PathBuf};
 
 use super::CommitError;
-use crate::pipeline::dedupe::SpilledKeys;
+use crate::pipeline::batch::RowIdentifier;
+use crate::pipeline::dedupe::{Contests, Occurrences, SpilledKeys};
 use crate::pipeline::spool::{HeldRow, HeldRows};
 
 /// Which of two rows with one key is not kept.
@@ -14,11 +15,12 @@ pub(super) enum Loser {
     Later,
 }
 
-/// Waiting rows, numbered from 0, and what is known of them so far.
+/// Waiting rows, by the numbers of their records in the audience, and what is known of them so far.
 pub(super) struct Waiting {
     rows: HeldRows,
     lost: Vec<u64>,
     spilled: Option<SpilledKeys>,
+    occurrences: Option<Occurrences>,
     directory: PathBuf,
 }
 
@@ -29,13 +31,9 @@ impl Waiting {
             rows: HeldRows::create(directory)?,
             lost: Vec::new(),
             spilled: None,
+            occurrences: None,
             directory: directory.to_owned(),
         })
-    }
-
-    /// The number of the next row.
-    pub(super) fn next_number(&self) -> u64 {
-        self.rows.len()
     }
 
     pub(super) fn push(&mut self, row: HeldRow<'_>) -> Result<(), CommitError> {
@@ -50,6 +48,21 @@ impl Waiting {
             fingerprint,
             number,
         )?)
+    }
+
+    /// An identifier of the row with this number, of which it is unknown whether an earlier row has it.
+    pub(super) fn add_identifier(
+        &mut self,
+        identifier: RowIdentifier,
+        number: u64,
+    ) -> Result<(), CommitError> {
+        let occurrences = match &mut self.occurrences {
+            Some(occurrences) => occurrences,
+            None => self
+                .occurrences
+                .insert(Occurrences::create(&self.directory)?),
+        };
+        Ok(occurrences.push(identifier.fingerprint, identifier.kind, number)?)
     }
 
     /// The row is not kept.
@@ -78,22 +91,40 @@ impl Waiting {
         Ok(lost)
     }
 
+    fn is_lost(&self, number: u64) -> bool {
+        let word = usize::try_from(number / 64).unwrap_or(usize::MAX);
+        let word = self.lost.get(word);
+        word.is_some_and(|word| word >> (number % 64) & 1 == 1)
+    }
+
+    /// Settles the identifiers, once it is known which rows are kept: those that two of them have. All numbers are below
+    /// `numbers`. `with_first`: the first row that has it is told too.
+    pub(super) fn contests(
+        &mut self,
+        numbers: u64,
+        with_first: bool,
+    ) -> Result<Option<Contests>, CommitError> {
+        let Some(occurrences) = self.occurrences.take() else {
+            return Ok(None);
+        };
+        let is_kept = |number| !self.is_lost(number);
+        Ok(Some(occurrences.settle(numbers, is_kept, with_first)?))
+    }
+
     /// Calls `take` with each row that is kept, in order.
     pub(super) fn replay(
-        self,
+        mut self,
         mut take: impl FnMut(HeldRow<'_>) -> Result<(), CommitError>,
     ) -> Result<(), CommitError> {
-        let lost = self.lost;
-        let is_lost = |number: u64| {
-            let word = usize::try_from(number / 64).unwrap_or(usize::MAX);
-            lost.get(word)
-                .is_some_and(|word| word >> (number % 64) & 1 == 1)
-        };
-        self.rows.replay(
-            |number, row| {
-                if is_lost(number) { Ok(()) } else { take(row) }
-            },
-        )
+        let empty = HeldRows::create(&self.directory)?;
+        let rows = std::mem::replace(&mut self.rows, empty);
+        rows.replay(|row| {
+            if self.is_lost(row.number) {
+                Ok(())
+            } else {
+                take(row)
+            }
+        })
     }
 }
 

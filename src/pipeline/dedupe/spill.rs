@@ -1,81 +1,41 @@
 //! Keys for which there is no memory: on disk, in as many partitions as there are sub-tables.
 //!
 //! Equal keys are in one partition, in the order of their rows, so that each partition can be looked through by itself
-//! when the audience has ended. The files have no name: they are gone however the program ends.
+//! when the audience has ended.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, Read, Seek, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use super::partitions::{Partitions, SpillError};
 use super::table::{Key, Slot, Table, key_of};
 use super::{SUB_TABLES, entry, place_of, sub_table};
 
-/// Buffer of each partition; 64 of them take 2 MB.
-const BUFFER_BYTES: usize = 1 << 15;
-/// A key's 96 bits and the place of its row.
-const ENTRY_BYTES: usize = 20;
-
-/// The storage under the index refused.
-#[derive(Debug, thiserror::Error)]
-#[error("{}: cannot {action} what does not fit in `dedupe-memory`", path.display())]
-pub struct SpillError {
-    /// The folder of the files.
-    pub path: PathBuf,
-    /// What was tried.
-    pub action: &'static str,
-    /// What the system said.
-    pub source: std::io::Error,
-}
-
 /// Keys on disk, each with the place of its row.
 pub struct SpilledKeys {
-    partitions: Vec<BufWriter<File>>,
-    directory: PathBuf,
+    partitions: Partitions,
 }
 
 impl SpilledKeys {
     /// No keys yet. The files are made in `directory`.
     pub fn create(directory: &Path) -> Result<Self, SpillError> {
-        let files = (0..SUB_TABLES).map(|_| tempfile::tempfile_in(directory));
-        let partitions = files
-            .map(|file| Ok(BufWriter::with_capacity(BUFFER_BYTES, file?)))
-            .collect::<Result<_, _>>()
-            .map_err(failed(directory, "make files for"))?;
-        Ok(Self {
-            partitions,
-            directory: directory.to_owned(),
-        })
+        let partitions = Partitions::create(directory)?;
+        Ok(Self { partitions })
     }
 
     /// Adds a key, in the order of rows. A place is whatever number the caller gives to a row.
     pub fn push(&mut self, fingerprint: u128, place: u64) -> Result<(), SpillError> {
-        let mut bytes = [0; ENTRY_BYTES];
         let entry = entry(Key::of(fingerprint), place);
-        for (bytes, word) in bytes.chunks_exact_mut(4).zip(entry) {
-            bytes.copy_from_slice(&word.to_le_bytes());
-        }
-        self.partitions[sub_table(fingerprint)]
-            .write_all(&bytes)
-            .map_err(failed(&self.directory, "write"))
+        self.partitions.push(sub_table(fingerprint), entry)
     }
 
     /// Calls `again` for each row whose key an earlier one has, with the place of the last such row and its own.
     pub fn each_repeat(&mut self, mut again: impl FnMut(u64, u64)) -> Result<(), SpillError> {
-        for partition in &mut self.partitions {
-            let failed = || failed(&self.directory, "read back");
-            partition.rewind().map_err(failed())?;
-            let mut file = BufReader::with_capacity(BUFFER_BYTES, partition.get_mut());
+        for partition in 0..SUB_TABLES {
             // A 64th of the keys: this grows as it must.
             let mut table = Table::new(u64::MAX);
-            let mut bytes = [0; ENTRY_BYTES];
-            while !file.fill_buf().map_err(failed())?.is_empty() {
-                file.read_exact(&mut bytes).map_err(failed())?;
-                let mut entry = [0; 5];
-                for (word, bytes) in entry.iter_mut().zip(bytes.as_chunks().0) {
-                    *word = u32::from_le_bytes(*bytes);
-                }
+            self.partitions.read(partition, |entry| {
                 note(&mut table, entry, &mut again);
-            }
+                Ok(())
+            })?;
         }
         Ok(())
     }
@@ -87,15 +47,6 @@ fn note(table: &mut Table<5>, entry: [u32; 5], again: &mut impl FnMut(u64, u64))
             table.insert(at, entry);
         }
         Slot::Taken(at) => again(place_of(table.replace(at, entry)), place_of(entry)),
-    }
-}
-
-fn failed(path: &Path, action: &'static str) -> impl FnOnce(std::io::Error) -> SpillError {
-    let path = path.to_owned();
-    move |source| SpillError {
-        path,
-        action,
-        source,
     }
 }
 

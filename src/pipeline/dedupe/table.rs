@@ -117,6 +117,11 @@ impl<const WORDS: usize> Table<WORDS> {
         true
     }
 
+    /// The entry in a taken slot.
+    pub(super) fn entry(&self, taken: usize) -> [u32; WORDS] {
+        self.slots[taken]
+    }
+
     /// Changes the entry in a taken slot, and gives the one that was there.
     pub(super) fn replace(&mut self, taken: usize, entry: [u32; WORDS]) -> [u32; WORDS] {
         std::mem::replace(&mut self.slots[taken], entry)

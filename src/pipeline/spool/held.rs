@@ -1,12 +1,13 @@
 //! Rows held back on disk until the whole audience was seen, for `duplicates = "last"` and keys that find no memory.
 //!
-//! Each row is written with two lengths and a flag before it; [`HeldRows::replay`] gives them back in their order.
+//! Each row is written with two lengths, its number and flags before it; [`HeldRows::replay`] gives them back in their order.
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use super::SpoolError;
+use crate::pipeline::settings::PrimaryKey;
 
 /// A finished CSV row, held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,10 +18,16 @@ pub struct HeldRow<'a> {
     pub identifier_bytes: u32,
     /// True when it has neither e-mail nor phone number.
     pub external_id_only: bool,
+    /// The number of its record in the audience.
+    pub number: u64,
+    /// For each kind of identifier, the number of an earlier row of another key that has the same value.
+    pub shared: [Option<u64>; PrimaryKey::BEST_FIRST.len()],
 }
 
-/// Bytes before a row: its length, the length of its identifiers, the flag.
-const HEAD_BYTES: usize = 9;
+/// Bytes before a row: its length, the length of its identifiers, its number, the flags. The numbers of earlier rows follow.
+const HEAD_BYTES: usize = 17;
+/// The flag of a row that has neither e-mail nor phone number; the lower ones are of kinds of identifiers.
+const EXTERNAL_ID_ONLY: u8 = 1 << 7;
 
 /// Rows in a file without a name in the run's parts folder: it is gone when this is dropped, however the program ends.
 pub struct HeldRows {
@@ -60,19 +67,29 @@ impl HeldRows {
         let mut head = [0; HEAD_BYTES];
         head[..4].copy_from_slice(&length.to_le_bytes());
         head[4..8].copy_from_slice(&row.identifier_bytes.to_le_bytes());
-        head[8] = u8::from(row.external_id_only);
-        let written = self
-            .writer
-            .write_all(&head)
-            .and_then(|()| self.writer.write_all(row.bytes));
+        head[8..16].copy_from_slice(&row.number.to_le_bytes());
+        head[16] = if row.external_id_only {
+            EXTERNAL_ID_ONLY
+        } else {
+            0
+        };
+        for (kind, first) in row.shared.iter().enumerate() {
+            head[16] |= u8::from(first.is_some()) << kind;
+        }
+        let written = self.writer.write_all(&head).and_then(|()| {
+            for first in row.shared.iter().flatten() {
+                self.writer.write_all(&first.to_le_bytes())?;
+            }
+            self.writer.write_all(row.bytes)
+        });
         self.rows += 1;
         written.map_err(|source| storage(&self.directory, "hold rows in it", source))
     }
 
-    /// Calls `take` with each row's number (from 0) and the row.
+    /// Calls `take` with each row.
     pub fn replay<E: From<SpoolError>>(
         self,
-        mut take: impl FnMut(u64, HeldRow<'_>) -> Result<(), E>,
+        mut take: impl FnMut(HeldRow<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         let failed = |source| storage(&self.directory, "read held rows from it", source);
         let mut file = self
@@ -83,20 +100,30 @@ impl HeldRows {
         let mut reader = BufReader::with_capacity(1 << 20, file);
         let mut head = [0; HEAD_BYTES];
         let mut bytes = Vec::new();
-        for number in 0..self.rows {
+        for _ in 0..self.rows {
             reader.read_exact(&mut head).map_err(failed)?;
             let word = |at: usize| {
                 let bytes = head.iter().skip(at).take(4).rev();
                 bytes.fold(0, |word, byte| word << 8 | u32::from(*byte))
             };
+            let mut shared = [None; 3];
+            for (kind, first) in shared.iter_mut().enumerate() {
+                if head[16] >> kind & 1 == 1 {
+                    let mut number = [0; 8];
+                    reader.read_exact(&mut number).map_err(failed)?;
+                    *first = Some(u64::from_le_bytes(number));
+                }
+            }
             bytes.resize(word(0) as usize, 0);
             reader.read_exact(&mut bytes).map_err(failed)?;
             let row = HeldRow {
                 bytes: &bytes,
                 identifier_bytes: word(4),
-                external_id_only: head[8] != 0,
+                external_id_only: head[16] & EXTERNAL_ID_ONLY != 0,
+                number: u64::from(word(12)) << 32 | u64::from(word(8)),
+                shared,
             };
-            take(number, row)?;
+            take(row)?;
         }
         Ok(())
     }
@@ -122,8 +149,18 @@ mod tests {
             bytes,
             identifier_bytes,
             external_id_only,
+            number: 7,
+            shared: [None; 3],
         };
-        let pushed = [row(&b"\"a\",1\n"[..], 3, false), row(b"\"bb\",\n", 4, true)];
+        let pushed = [
+            row(&b"\"a\",1\n"[..], 3, false),
+            row(b"\"bb\",\n", 4, true),
+            HeldRow {
+                number: 1 << 40 | 9,
+                shared: [Some(u64::MAX), None, Some(3)],
+                ..row(b"\"c\",\n", 3, false)
+            },
+        ];
         for row in pushed {
             held.push(row).unwrap();
         }
@@ -133,15 +170,12 @@ mod tests {
             "the file has no name"
         );
         let mut number = 0;
-        held.replay(|at, row| {
-            assert_eq!(
-                (at, row),
-                (number, pushed[usize::try_from(number).unwrap()])
-            );
+        held.replay(|row| {
+            assert_eq!(row, pushed[number]);
             number += 1;
             Ok::<_, SpoolError>(())
         })
         .unwrap();
-        assert_eq!(number, 2);
+        assert_eq!(number, pushed.len());
     }
 }

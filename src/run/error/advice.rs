@@ -27,6 +27,10 @@ impl Error {
             }),
             Self::List(error) => error.hint().or_else(|| self.of_its_code()),
             Self::Shard(error) => of_shard(error),
+            Self::Commit(CommitError::SharedIdentifier { .. }) => Some(
+                "mend the source, or say what becomes of it: shared-identifiers = \"blank\", \"reject\" or \"report\""
+                    .to_owned(),
+            ),
             Self::Commit(CommitError::Duplicate { .. }) => Some(
                 "mend the source, or say which row to keep: duplicates = \"first\" or \"last\""
                     .to_owned(),

@@ -92,6 +92,7 @@ impl RunReport {
                 run_directory.join("repairs.csv").display()
             )?;
         }
+        self.write_shared_identifiers(out, run_directory)?;
         self.write_delivery(out, run_directory, server)?;
         self.write_list(out, run_directory)?;
         for path in &self.leftovers {
@@ -108,6 +109,21 @@ impl RunReport {
             out.push_str(DELIVERED_MEANS);
         }
         Ok(())
+    }
+
+    fn write_shared_identifiers(&self, out: &mut String, run_directory: &Path) -> std::fmt::Result {
+        let shared: u64 = self.shared_identifiers.values().sum();
+        if shared == 0 {
+            return Ok(());
+        }
+        let counts = self.shared_identifiers.iter();
+        let codes = codes(counts.map(|(code, count)| (code.code(), *count)));
+        line(out, "shared", shared, "cell", &codes)?;
+        writeln!(
+            out,
+            "                 see {}",
+            run_directory.join("conflicts.csv").display()
+        )
     }
 
     fn write_shard(&self, out: &mut String) -> std::fmt::Result {

@@ -97,7 +97,9 @@ impl GivenBack {
     fn is_as_it_was(&self, reason: RejectionReason, digest: &str, row: &GivenBackRow) -> bool {
         let digest = reject_cell::digest_of(digest, self.names_digest);
         match reason {
-            RejectionReason::RaggedRow | RejectionReason::RecordTooLong => {
+            RejectionReason::RaggedRow
+            | RejectionReason::RecordTooLong
+            | RejectionReason::SharedIdentifier => {
                 digest.is_none_or(|digest| digest == row.digest(self))
             }
             // Its marks tell whether it is text now; without a digest its cells may also be out of place.
