@@ -35,7 +35,7 @@ use crate::pipeline::normalize::identity::StoredIdentifiers;
 use crate::run::error::Error;
 use crate::run::report::{Circumstances, RunReport, Seconds, count};
 use crate::run::surroundings::Surroundings;
-use crate::source::audience::Audience;
+use crate::source::audience::{Audience, AudienceSettings};
 use crate::state::directory::{JobDirectory, RunDirectory};
 use crate::state::lock::JobLock;
 use crate::state::manifest::{RunStatus, replace_file, to_json};
@@ -114,7 +114,7 @@ pub fn run(
     if job.audience.is_query() || job.before.is_some() {
         return before::run(&job, options, surroundings);
     }
-    let audience = surroundings::open_audience(&job, &[], surroundings)?;
+    let audience = surroundings::open_audience(&job, surroundings)?;
     execute(&job, audience, options, surroundings)
 }
 
@@ -184,6 +184,9 @@ fn execute_at(
     warnings.extend(looked);
     warnings.extend(mapping.warnings.iter().cloned());
     warnings.extend(surroundings::source_warnings(audience.sources()));
+    if let AudienceSettings::Query(connection, query) = &job.audience {
+        warnings.extend(connection.warning(query));
+    }
 
     let meter = Arc::new(Meter::default());
     let progress = Progress::start(

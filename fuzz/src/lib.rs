@@ -110,7 +110,9 @@ impl Records {
     fn note(&mut self, fault: Option<RecordFault>, record: &impl Record) {
         let mut scratch = Vec::new();
         let cells = (0..COLUMNS).map(|column| match record.cell(column, &mut scratch) {
-            Cell::Text(text) | Cell::Nested(text) => text.to_vec(),
+            Cell::Text(text) | Cell::Nested(text) | Cell::Unrepresentable { text, .. } => {
+                text.to_vec()
+            }
         });
         self.0.push((fault, cells.collect()));
     }

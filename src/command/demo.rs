@@ -58,7 +58,7 @@ pub fn demo(args: &DemoArgs, surroundings: &Surroundings) -> Result<Finished, Er
         directory.join("customers.csv").display()
     ));
     let job = sample_job(&directory, &sandbox, surroundings)?;
-    let audience = super::open_audience(&job, &[], surroundings)?;
+    let audience = super::open_audience(&job, surroundings)?;
     let finished = execute(
         &job,
         audience,

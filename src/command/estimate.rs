@@ -40,7 +40,7 @@ pub fn estimate(args: &EstimateArgs, surroundings: &Surroundings) -> Result<Stri
     let mut job = Job::load_without_server(&args.job, &surroundings.environment)?;
     super::apply(false, &args.state, &mut job);
     let counted = count_rows(&job, args.limit, surroundings)?;
-    let audience = super::open_audience(&job, &[], surroundings)?;
+    let audience = super::open_audience(&job, surroundings)?;
     let is_stream = audience.total_bytes().is_none() && counted.is_none();
     let limit = match args.limit {
         RowLimit::Rows(rows) => rows,

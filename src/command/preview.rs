@@ -70,7 +70,7 @@ fn of_job(path: &Path, args: &PreviewArgs, surroundings: &Surroundings) -> Resul
         )));
     }
     let job = Job::load_without_server(path, &surroundings.environment)?;
-    let audience = super::open_audience(&job, &[], surroundings)?;
+    let audience = super::open_audience(&job, surroundings)?;
     Ok(Subject {
         job,
         audience,
@@ -182,14 +182,14 @@ fn read(
         }
         let block = block?;
         let records = block.records;
-        if look.rows_read() == 0 {
+        if address_column.is_none() && look.rows_read() == 0 {
             address_column = column_in(&sources, &block);
         }
         let batch = normalizer.batch(&sources, &block)?;
         blocks.recycler().give(block);
-        let before = look.rows_read();
+        let before = look.records();
         if !look.batch(batch) {
-            let whole = look.rows_read() - before == records && blocks.next().is_none();
+            let whole = look.records() - before == records && blocks.next().is_none();
             return Ok(Read {
                 whole,
                 address_column,

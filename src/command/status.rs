@@ -131,12 +131,16 @@ fn describe(
     if let Some(counts) = manifest.counts.as_ref().filter(|_| manifest.formatted) {
         let written = grouped(counts.rows_written);
         let read = count(counts.rows_read, "row");
-        writeln!(
+        write!(
             out,
             "  formatted  {written} of {read}, {} rejected, {} duplicate",
             grouped(counts.rows_rejected),
             grouped(counts.duplicates)
         )?;
+        match counts.rows_blank {
+            0 => writeln!(out)?,
+            blank => writeln!(out, "; {} besides", count(blank, "blank record"))?,
+        }
         let shared: u64 = counts.shared_identifiers.values().sum();
         if shared > 0 {
             let cells = count(shared, "cell");

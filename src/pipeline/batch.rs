@@ -87,8 +87,10 @@ pub struct Batch {
     pub first_record: u64,
     /// Bytes on disk that had been read when the block was cut, over all sources.
     pub consumed_bytes: u64,
-    /// Records in the block.
+    /// Records in the block, blank ones included.
     pub records: u32,
+    /// The records that are blank, in their order: they have a place in the source, and are no rows.
+    pub blanks: Vec<u32>,
     /// Rows that stand the rules.
     pub rows: Vec<Row>,
     /// Their bytes.
@@ -174,6 +176,7 @@ impl Batch {
             first_record: block.first_record,
             consumed_bytes: block.consumed_bytes,
             records: 0,
+            blanks: Vec::new(),
             rows,
             row_bytes,
             other_identifiers: spares.identifiers.take(),
@@ -197,9 +200,20 @@ impl Batch {
         notes.extend_source(source, self.first_record + u64::from(self.records) - 1);
     }
 
-    /// Drops what belongs to records beyond the first `records`. The bytes stay: rows say where they end.
-    pub fn truncate(&mut self, records: u32) {
-        if self.records > records {
+    /// Records that are not blank.
+    pub fn rows_read(&self) -> u64 {
+        u64::from(self.records) - self.blanks.len() as u64
+    }
+
+    /// Records that are blank.
+    pub fn rows_blank(&self) -> u64 {
+        self.blanks.len() as u64
+    }
+
+    /// Drops what comes after the first `rows` records that are not blank. The bytes stay: rows say where they end.
+    pub fn truncate(&mut self, rows: u64) {
+        if self.rows_read() > rows {
+            let records = self.records_with(u32::try_from(rows).unwrap_or(u32::MAX));
             self.rows.retain(|row| row.record < records);
             let rows = self.rows.len();
             self.other_identifiers
@@ -208,8 +222,21 @@ impl Batch {
                 .retain(|rejection| rejection.record < records);
             self.repairs.retain(|repair| repair.record < records);
             self.notes.retain(|noted| noted.record < records);
+            self.blanks.retain(|blank| *blank < records);
             self.records = records;
         }
+    }
+
+    /// How many records from the first on have so many that are not blank, and end with one of these.
+    fn records_with(&self, rows: u32) -> u32 {
+        let mut records = rows;
+        for blank in &self.blanks {
+            if *blank >= records {
+                break;
+            }
+            records += 1;
+        }
+        if rows == 0 { 0 } else { records }
     }
 }
 
@@ -222,8 +249,43 @@ pub fn row_range(rows: &[Row], index: usize) -> std::ops::Range<usize> {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::base::csv::{WrittenCells, push_cell, push_quoted, push_unquoted};
     use proptest::prelude::*;
+
+    #[test]
+    fn a_limit_counts_rows_and_not_blank_records() {
+        for (blanks, rows, records, rows_blank) in [
+            (vec![], 2, 2, 0),
+            (vec![1], 2, 3, 1),
+            (vec![0, 1], 1, 3, 2),
+            (vec![2, 3], 2, 2, 0),
+            (vec![0, 3], 3, 5, 2),
+            (vec![0], 0, 0, 0),
+            (vec![4], 4, 5, 1),
+            (vec![1], 9, 5, 1),
+        ] {
+            let mut batch = Batch {
+                sequence: 0,
+                source: SourceId(0),
+                first_record: 1,
+                consumed_bytes: 0,
+                records: 5,
+                blanks,
+                notes: Vec::new(),
+                rows: Vec::new(),
+                row_bytes: Vec::new(),
+                other_identifiers: Vec::new(),
+                rejections: Vec::new(),
+                reject_bytes: Vec::new(),
+                repairs: Vec::new(),
+                repair_bytes: Vec::new(),
+            };
+            batch.truncate(rows);
+            let left = (batch.records, batch.rows_blank());
+            assert_eq!(left, (records, rows_blank), "{rows}");
+        }
+    }
 
     proptest! {
         #[test]

@@ -20,6 +20,7 @@ use crate::pipeline::rejects::RejectsFiles;
 use crate::pipeline::settings::{Duplicates, MaxRejected, SharedIdentifiers};
 use crate::pipeline::spool::{HeldRow, Spool, SpoolError};
 use crate::source::audience::Source;
+use crate::state::codes::RejectionReason;
 use crate::state::counts::Counts;
 use crate::state::manifest::StateError;
 use keys::{Keys, UniqueKeys};
@@ -27,8 +28,13 @@ use origins::Origins;
 use shared::{Change, SharedRules};
 use waiting::{Loser, Waiting, spill};
 
-/// The guard on rejections is not asked before so many rows were read: a small file with one bad row is no disaster.
+/// While rows are read, the guard on rejections is not asked before there are so many: the first of a file say little of
+/// the others.
 pub const GUARD_AFTER_ROWS: u64 = 1_000;
+
+/// At the end of the audience the guard is asked however few rows there were, once so many of them were rejected: a small
+/// file with one bad row is no disaster.
+pub const GUARD_AFTER_REJECTIONS: u64 = 10;
 
 /// How many rows an audience has is not guessed before so many bytes of it were read: a first file of few short rows says
 /// little of the others.
@@ -48,9 +54,10 @@ pub enum CommitError {
     State(#[from] StateError),
     /// More rows were rejected than the job allows.
     #[error(
-        "{} of {} rows are rejected, and `max-rejected` allows {percent} % or {} rows; nothing of the part in hand was sent",
+        "{} of {} rows are rejected, most of them as {}, and `max-rejected` allows {percent} % or {} rows; nothing of the part in hand was sent",
         grouped(*rejected),
         grouped(*read),
+        reason.code(),
         grouped(*rows)
     )]
     TooManyRejected {
@@ -58,6 +65,8 @@ pub enum CommitError {
         rejected: u64,
         /// Rows read so far.
         read: u64,
+        /// Why most of them are rejected.
+        reason: RejectionReason,
         /// The limit in percent.
         percent: f64,
         /// The limit in rows.
@@ -168,12 +177,13 @@ impl<'a> Commit<'a> {
         if !self.is_room_made {
             self.make_room_for_keys(&batch);
         }
-        batch.truncate(u32::try_from(self.remaining).unwrap_or(u32::MAX));
-        self.remaining -= u64::from(batch.records);
+        batch.truncate(self.remaining);
+        self.remaining -= batch.rows_read();
         self.batch_begins = self.batch_ends;
         self.batch_ends += u64::from(batch.records);
         self.origins.note(&batch, self.batch_begins);
-        self.counts.rows_read += u64::from(batch.records);
+        self.counts.rows_read += batch.rows_read();
+        self.counts.rows_blank += batch.rows_blank();
         self.meter.rows_read.set(self.counts.rows_read);
         self.meter.source_bytes_read.set(batch.consumed_bytes);
         // Taken out, so that what is kept can be written meanwhile.
@@ -215,7 +225,7 @@ impl<'a> Commit<'a> {
         if source.format.is_columnar() || read < GUESSED_FROM_BYTES.min(all_bytes) {
             return None;
         }
-        let rows = u128::from(self.counts.rows_read + u64::from(batch.records));
+        let rows = u128::from(self.counts.rows_read + batch.rows_read());
         let rows = (rows * u128::from(all_bytes)).checked_div(read.into())?;
         Some(u64::try_from(rows).unwrap_or(u64::MAX))
     }
@@ -224,7 +234,7 @@ impl<'a> Commit<'a> {
     pub fn finish(mut self) -> Result<Counts, CommitError> {
         self.settle()?;
         self.rejects.finish()?;
-        guard(&self.counts, self.max_rejected)?;
+        guard_at_end(&self.counts, self.max_rejected)?;
         if !self.spool.is_empty() {
             self.spool.close_part()?;
         }
@@ -427,7 +437,7 @@ impl<'a> Commit<'a> {
     fn replay(&mut self, mut waiting: Waiting, loser: Loser) -> Result<(), CommitError> {
         self.counts.duplicates += waiting.settle(loser)?;
         // Nothing of the rows that waited is sent if the guard strikes: ask before the first of them.
-        guard(&self.counts, self.max_rejected)?;
+        guard_at_end(&self.counts, self.max_rejected)?;
         let mut contested = self.contested(&mut waiting)?;
         waiting.replay(|row| self.replay_row(row, &mut contested))
     }
@@ -511,17 +521,36 @@ fn first_of(known: Option<(u64, u64)>, found: (u64, u64)) -> (u64, u64) {
     known.filter(|known| known.1 <= found.1).unwrap_or(found)
 }
 
+/// Asked while rows are read.
 fn guard(counts: &Counts, limits: MaxRejected) -> Result<(), CommitError> {
+    if counts.rows_read < GUARD_AFTER_ROWS {
+        return Ok(());
+    }
+    check_rejected(counts, limits)
+}
+
+/// Asked when the audience has ended.
+fn guard_at_end(counts: &Counts, limits: MaxRejected) -> Result<(), CommitError> {
+    if counts.rows_read < GUARD_AFTER_ROWS && counts.rows_rejected < GUARD_AFTER_REJECTIONS {
+        return Ok(());
+    }
+    check_rejected(counts, limits)
+}
+
+fn check_rejected(counts: &Counts, limits: MaxRejected) -> Result<(), CommitError> {
     let (rejected, read) = (counts.rows_rejected, counts.rows_read);
     let percent = rejected as f64 * 100.0 / read.max(1) as f64;
-    let struck = rejected > 0 && (percent >= limits.percent || rejected >= limits.rows);
-    if struck && read >= GUARD_AFTER_ROWS {
-        return Err(CommitError::TooManyRejected {
-            rejected,
-            read,
-            percent: limits.percent,
-            rows: limits.rows,
-        });
+    let most = counts.rejections.iter().max_by_key(|(_, rows)| **rows);
+    match most {
+        Some((reason, _)) if percent >= limits.percent || rejected >= limits.rows => {
+            Err(CommitError::TooManyRejected {
+                rejected,
+                read,
+                reason: *reason,
+                percent: limits.percent,
+                rows: limits.rows,
+            })
+        }
+        _ => Ok(()),
     }
-    Ok(())
 }

@@ -150,7 +150,7 @@ impl<'a> Visit<'a> {
             self.batch.row_bytes.truncate(marks.0);
             self.batch.repairs.truncate(marks.1);
             self.batch.repair_bytes.truncate(marks.2);
-            self.reject(row, refusal);
+            self.refuse(row, refusal);
         }
     }
 
@@ -189,7 +189,13 @@ impl<'a> Visit<'a> {
             _ => fault.to_string(),
         };
         let reason = fault.reason();
-        self.reject(row, Refusal { reason, detail });
+        let refusal = Refusal { reason, detail };
+        // Of the others, what cannot be read may be more than white space.
+        if matches!(fault, RecordFault::Ragged { .. }) {
+            self.refuse(row, refusal);
+        } else {
+            self.reject(row, refusal);
+        }
     }
 
     /// Column `index` of the mapping in this block's source.
@@ -401,7 +407,7 @@ impl<'a> Visit<'a> {
                 Cell::Text(text) if text.trim_ascii().is_empty() => self.rules.default_region,
                 // A country that is not known is not the default region: only `+` can tell then.
                 Cell::Text(text) => self.regions.region_of(text.trim_ascii()),
-                Cell::Nested(_) => None,
+                Cell::Nested(_) | Cell::Unrepresentable { .. } => None,
             };
             match phone::normalize(text, region, phone) {
                 Ok(number) => {
@@ -495,6 +501,16 @@ impl<'a> Visit<'a> {
         Ok(())
     }
 
+    /// Rejects a record, unless it is blank. Asked of refused records alone: a blank one has no identifier, or too few
+    /// cells, so that rows that are sent cost nothing.
+    fn refuse(&mut self, row: &impl Record, refusal: Refusal) {
+        if row.has_only(cell::is_blank) {
+            self.batch.blanks.push(self.batch.records);
+        } else {
+            self.reject(row, refusal);
+        }
+    }
+
     fn reject(&mut self, row: &impl Record, refusal: Refusal) {
         let Buffers {
             unescaped, escaped, ..
@@ -506,8 +522,8 @@ impl<'a> Visit<'a> {
             }
             escaped.clear();
             if let Some(at) = place {
-                let (Cell::Text(text) | Cell::Nested(text)) = row.kept_cell(*at, unescaped);
-                reject_cell::push_escaped(text, escaped);
+                let cell = row.kept_cell(*at, unescaped);
+                reject_cell::push_escaped(cell.text(), escaped);
             }
             digest.cell(escaped);
             let guard = reject_cell::guard(escaped);
@@ -546,7 +562,7 @@ impl Place<'_> {
         let Some(at) = self.plan.cells[self.index] else {
             return Ok(b"");
         };
-        let (text, cleaned) = self.text(row, at, unescaped, cleaned)?;
+        let (text, cleaned) = self.text(row, at, unescaped, cleaned, batch)?;
         for code in cleaned.codes() {
             repair(batch, self.index, code, text);
         }
@@ -564,12 +580,17 @@ impl Place<'_> {
         at: usize,
         unescaped: &'b mut Vec<u8>,
         cleaned: &'b mut Vec<u8>,
+        batch: &mut Batch,
     ) -> Result<(&'b [u8], cell::Cleaned<'b>), Refusal> {
         if let Some(text) = row.bare_cell(at) {
             return Ok((text, cell::clean_bare(text)));
         }
         match row.cell(at, unescaped) {
             Cell::Text(text) => Ok((text, cell::clean(text, cleaned))),
+            Cell::Unrepresentable { text, value } => {
+                repair(batch, self.index, RepairCode::Unrepresentable, value);
+                Ok((text, cell::clean(text, cleaned)))
+            }
             Cell::Nested(_) => {
                 let detail = format!(
                     "column `{}` holds a nested object",
@@ -688,9 +709,10 @@ mod tests {
         let csv = "email,phone\nAna@Example.com ,12\n@,+16502530000\n@,12\n,\n";
         let (rows, codes) = normalized(job, csv);
         assert_eq!(rows, "\"ana@example.com\",\"\"\n\"\",\"+16502530000\"\n");
-        assert_eq!(codes, ["no-identifier", "no-identifier"]);
+        // The last record is blank: no row.
+        assert_eq!(codes, ["no-identifier"]);
         let strict = format!("{job}[normalize]\ninvalid-phone = \"reject\"\n");
         let (_, codes) = normalized(&strict, csv);
-        assert_eq!(codes, ["invalid-phone", "invalid-phone", "no-identifier"]);
+        assert_eq!(codes, ["invalid-phone", "invalid-phone"]);
     }
 }

@@ -7,8 +7,9 @@ use super::{Finished, Place, RunOptions, execute_at, shard};
 use crate::job::{Before, Job};
 use crate::run::error::Error;
 use crate::run::resume::{self, Beginning};
-use crate::run::surroundings::{Surroundings, of_query, open_audience};
+use crate::run::surroundings::{Surroundings, of_query, open_audience, open_audience_with};
 use crate::source::audience::Audience;
+use crate::source::query::Access;
 use crate::state::directory::JobDirectory;
 use crate::state::lock::JobLock;
 
@@ -23,18 +24,18 @@ pub(super) fn run(
     let state = JobDirectory::new(&job.state_directory, &job.name);
     state.create()?;
     let lock = JobLock::take(state.path())?;
-    let before = job.before.as_ref().filter(|_| !options.dry_run);
-    let audience = match before {
-        None => open_audience(job, &[], surroundings)?,
+    let audience = match &job.before {
+        _ if options.dry_run => open_audience(job, surroundings)?,
+        None => open_audience_with(job, &[], Access::Whole, surroundings)?,
         Some(before) if job.audience.is_query() => {
-            open_audience(job, &before.statements, surroundings)?
+            open_audience_with(job, &before.statements, Access::Whole, surroundings)?
         }
         Some(before) => {
             if let Some(audience) = going_on(job, options, &state)? {
                 audience
             } else {
                 execute(before, surroundings)?;
-                open_audience(job, &[], surroundings)?
+                open_audience(job, surroundings)?
             }
         }
     };

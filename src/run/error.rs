@@ -44,13 +44,16 @@ pub enum Error {
     Audience(#[from] AudienceError),
     /// The audience has no row to write.
     #[error(
-        "the audience has no row to write ({read} read, {rejected} rejected); on-empty = \"skip\" would make that a success"
+        "the audience has no row to write ({read} read, {rejected} rejected{}); on-empty = \"skip\" would make that a success",
+        and_blank(*blank)
     )]
     Empty {
         /// Rows read.
         read: u64,
         /// Rows rejected.
         rejected: u64,
+        /// Blank records.
+        blank: u64,
     },
     /// Committing rows.
     #[error(transparent)]
@@ -166,6 +169,14 @@ impl Error {
             source = cause.source();
         }
         line
+    }
+}
+
+/// The end of a list of counts: nothing where there is no blank record.
+fn and_blank(blank: u64) -> String {
+    match blank {
+        0 => String::new(),
+        blank => format!(", {} besides", count(blank, "blank record")),
     }
 }
 

@@ -34,8 +34,11 @@ pub struct RunReport {
     pub started_at: Timestamp,
     /// When it ended.
     pub finished_at: Timestamp,
-    /// Records of the audience.
+    /// Records of the audience that are not blank.
     pub rows_read: u64,
+    /// Blank records, which are no rows.
+    #[serde(default)]
+    pub rows_blank: u64,
     /// Rows in parts.
     pub rows_written: u64,
     /// Rows in `rejects.csv`.
@@ -149,6 +152,7 @@ impl RunReport {
                 manifest.finished_at.unwrap_or(manifest.started_at),
             ),
             rows_read: counts.rows_read,
+            rows_blank: counts.rows_blank,
             rows_written: counts.rows_written,
             rows_rejected: counts.rows_rejected,
             rejections: counts.rejections,

@@ -333,6 +333,7 @@ pub(super) fn empty(job: &Job, counts: &Counts) -> Option<Error> {
     (counts.rows_written == 0 && job.on_empty == OnEmpty::Fail).then_some(Error::Empty {
         read: counts.rows_read,
         rejected: counts.rows_rejected,
+        blank: counts.rows_blank,
     })
 }
 

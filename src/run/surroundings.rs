@@ -10,7 +10,7 @@ use crate::delivery::sftp::{KeyFacts, SftpSettings};
 use crate::job::Job;
 use crate::run::error::Error;
 use crate::source::audience::{Audience, AudienceError, Source};
-use crate::source::query::{self, QueryError};
+use crate::source::query::{self, Access, QueryError};
 
 /// What surrounds a command: given by `main`, or by a test.
 #[derive(Debug, Clone)]
@@ -35,14 +35,26 @@ impl Surroundings {
     }
 }
 
+/// Opens the job's files, or begins its query, which must only read.
+pub(crate) fn open_audience(job: &Job, surroundings: &Surroundings) -> Result<Audience, Error> {
+    open_audience_with(job, &[], Access::ReadOnly, surroundings)
+}
+
 /// Opens the job's files, or begins its query after `before`.
-pub(crate) fn open_audience(
+pub(crate) fn open_audience_with(
     job: &Job,
     before: &[String],
+    access: Access,
     surroundings: &Surroundings,
 ) -> Result<Audience, Error> {
     let stdin = Box::new(std::io::stdin());
-    let audience = Audience::open_settings(&job.audience, stdin, before, surroundings.of_query());
+    let audience = Audience::open_settings(
+        &job.audience,
+        stdin,
+        before,
+        access,
+        surroundings.of_query(),
+    );
     match (audience, surroundings.interrupt.signal()) {
         (Err(_), Some(signal)) => Err(Error::Interrupted { signal }),
         (audience, _) => Ok(audience?),

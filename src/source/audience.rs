@@ -45,10 +45,13 @@ pub use error::{AudienceError, Dialect, LikelyDelimiter, Unreadable};
 pub use format::SourceFormat;
 pub use given_back::{GivenBack, GivenBackRow, Standing};
 pub use reader::RecordReader;
+#[cfg(feature = "adbc")]
+pub(in crate::source) use typed::foreign_type;
 
-use crate::source::query::{Connection, Query, QueryColumn, Rows, Surroundings};
+use crate::source::query::{Access, Connection, Query, QueryColumn, Rows, Surroundings};
 #[cfg(not(feature = "cloud"))]
 use cloud_absent as cloud;
+use columns::Columns;
 #[cfg(not(feature = "parquet"))]
 use parquet_absent as parquet;
 use stream::Origin;
@@ -141,12 +144,13 @@ impl Audience {
         settings: &AudienceSettings,
         stdin: Box<dyn Read + Send>,
         before: &[String],
+        access: Access,
         surroundings: Surroundings<'_>,
     ) -> Result<Self, AudienceError> {
         match settings {
             AudienceSettings::Files(files) => Self::open(files, stdin),
             AudienceSettings::Query(connection, query) => {
-                let rows = connection.open(before, query, surroundings);
+                let rows = connection.open(before, query, access, surroundings);
                 Self::from_rows(rows.map_err(|source| AudienceError::Query {
                     name: QUERY.to_owned(),
                     record: 0,
@@ -190,11 +194,12 @@ impl Audience {
                 let names = schema.fields().iter().map(|field| field.name().clone());
                 let source = Source::of_columns(QUERY, SourceFormat::Columns, names.collect());
                 let batches = batches.map(|batch| {
-                    batch.map_err(|source| AudienceError::Query {
+                    let batch = batch.map_err(|source| AudienceError::Query {
                         name: QUERY.to_owned(),
                         record: 0,
                         source,
-                    })
+                    });
+                    batch.map(Columns::whole)
                 });
                 audience.sources.push(source);
                 audience.origins.push(Origin::Batches(Box::new(batches)));

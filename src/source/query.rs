@@ -89,6 +89,15 @@ pub enum Rows {
 /// Batches of columns in the order of the rows; nothing comes after an error.
 pub type ColumnBatches = Box<dyn Iterator<Item = Result<RecordBatch, QueryError>> + Send>;
 
+/// What a query may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Read: for whoever looks at an audience without sending it.
+    ReadOnly,
+    /// Whatever the engine allows: for a run.
+    Whole,
+}
+
 /// What a connection needs to know of its surroundings.
 #[derive(Debug, Clone, Copy)]
 pub struct Surroundings<'a> {
@@ -112,17 +121,33 @@ impl Connection {
         }
     }
 
-    /// Runs `before`, then begins `query` on the same connection. Dropping the rows ends the query.
+    /// Runs `before`, then begins `query` on the same connection. Dropping the rows ends the query. PostgreSQL's own
+    /// protocol reads in a read-only transaction whatever the access.
     pub fn open(
         &self,
         before: &[String],
         query: &Query,
+        access: Access,
         surroundings: Surroundings<'_>,
     ) -> Result<Rows, QueryError> {
         match self {
             Self::Postgres(settings) => postgres::open(settings, before, query, surroundings),
             #[cfg(feature = "adbc")]
-            Self::Adbc(settings) => adbc::open(settings, before, query, surroundings),
+            Self::Adbc(settings) => adbc::open(settings, before, query, access, surroundings),
+        }
+    }
+
+    /// What a person should know of a query that a run executes although it may write.
+    pub fn warning(&self, query: &Query) -> Option<String> {
+        match self {
+            Self::Postgres(_) => None,
+            #[cfg(feature = "adbc")]
+            Self::Adbc(settings) => {
+                let doubt = adbc::doubt(settings, query)?;
+                Some(format!(
+                    "the query: {doubt}; each run executes it, while preview, check, estimate and a dry run refuse it"
+                ))
+            }
         }
     }
 

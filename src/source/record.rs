@@ -12,6 +12,22 @@ pub enum Cell<'a> {
     Text(&'a [u8]),
     /// A nested object (or a list that holds one) of a typed source, as JSON text: Klaviyo takes none.
     Nested(&'a [u8]),
+    /// A value of a typed source that no text stands for, such as a date without an end.
+    Unrepresentable {
+        /// What goes in its place: nothing, or a list without it.
+        text: &'a [u8],
+        /// The value as it is shown to a person.
+        value: &'a [u8],
+    },
+}
+
+impl<'a> Cell<'a> {
+    /// What is written of it, whatever it is.
+    pub fn text(self) -> &'a [u8] {
+        match self {
+            Self::Text(text) | Self::Nested(text) | Self::Unrepresentable { text, .. } => text,
+        }
+    }
 }
 
 /// One record of a source.
@@ -25,6 +41,9 @@ pub trait Record {
     fn bare_cell(&self, _column: usize) -> Option<&[u8]> {
         None
     }
+
+    /// Whether `holds` is true of every cell that the source has for this record, also of those that belong to no column.
+    fn has_only(&self, holds: impl Fn(&[u8]) -> bool) -> bool;
 
     /// The cells of these columns and the commas between them, as they stand in the record. Only columns that each have a
     /// [`Self::bare_cell`] are asked for; `None` where they do not stand side by side.

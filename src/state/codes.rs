@@ -83,11 +83,13 @@ pub enum RepairCode {
     SharedPhone,
     /// An external id that an earlier row of another key has was blanked.
     SharedExternalId,
+    /// A typed value that no text stands for was left out.
+    Unrepresentable,
 }
 
 impl RepairCode {
     /// Every code, in the order of the documentation.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::InvalidEmail,
         Self::InvalidPhone,
         Self::LineBreak,
@@ -98,6 +100,7 @@ impl RepairCode {
         Self::SharedEmail,
         Self::SharedPhone,
         Self::SharedExternalId,
+        Self::Unrepresentable,
     ];
 
     /// The code as reports and `repairs.csv` write it.
@@ -113,6 +116,7 @@ impl RepairCode {
             Self::SharedEmail => "shared-email",
             Self::SharedPhone => "shared-phone",
             Self::SharedExternalId => "shared-external-id",
+            Self::Unrepresentable => "unrepresentable",
         }
     }
 }

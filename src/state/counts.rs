@@ -1,4 +1,5 @@
-//! What a run counts. Nothing goes uncounted: `rows_read = rows_written + rows_rejected + duplicates`.
+//! What a run counts. Nothing goes uncounted: `rows_read = rows_written + rows_rejected + duplicates`, and blank records,
+//! which are no rows, have a count of their own.
 
 use std::collections::BTreeMap;
 
@@ -10,8 +11,11 @@ use crate::state::row_note::RowNotes;
 /// The counts of a run's formatting.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
-    /// Records of the audience; of a run that ended early, those whose fate was decided.
+    /// Records of the audience that are not blank; of a run that ended early, those whose fate was decided.
     pub rows_read: u64,
+    /// Blank records: every cell is empty or white space.
+    #[serde(default)]
+    pub rows_blank: u64,
     /// Rows in parts.
     pub rows_written: u64,
     /// Rows in `rejects.csv`.
@@ -41,6 +45,7 @@ impl Counts {
     /// Adds what another process counted of other rows.
     pub fn add(&mut self, other: &Self) {
         self.rows_read += other.rows_read;
+        self.rows_blank += other.rows_blank;
         self.rows_written += other.rows_written;
         self.rows_rejected += other.rows_rejected;
         self.duplicates += other.duplicates;

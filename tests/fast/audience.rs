@@ -29,6 +29,7 @@ impl Seen {
         let cells = (0..self.columns).map(|column| match record.cell(column, &mut scratch) {
             Cell::Text(text) => String::from_utf8(text.to_vec()).unwrap(),
             Cell::Nested(json) => format!("nested {}", String::from_utf8(json.to_vec()).unwrap()),
+            Cell::Unrepresentable { .. } => panic!("JSON has no such value"),
         });
         self.records.push((fault, cells.collect()));
     }

@@ -31,6 +31,7 @@ mod faults;
 #[cfg(feature = "fuzzing")]
 mod fuzz;
 mod given_back;
+mod guards;
 mod headers;
 mod help;
 mod https;

@@ -22,8 +22,12 @@ use arrow_array::{
 use arrow_schema::{DataType, Field};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
+use parquet::data_type::{
+    ByteArray, ByteArrayType, FixedLenByteArray, FixedLenByteArrayType, Int96, Int96Type,
+};
 use parquet::file::properties::WriterProperties;
 use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::file::writer::SerializedFileWriter;
 use serde_json::json;
 use workspace::{Workspace, rows};
 
@@ -138,6 +142,8 @@ fn the_same_rows_as_csv_and_as_parquet_give_the_same_parts() {
         Compression::SNAPPY,
         Compression::GZIP(parquet::basic::GzipLevel::default()),
         Compression::LZ4_RAW,
+        Compression::LZ4,
+        Compression::BROTLI(parquet::basic::BrotliLevel::default()),
         Compression::ZSTD(ZstdLevel::default()),
     ]
     .into_iter()
@@ -487,4 +493,164 @@ fn rejects_of_typed_columns_are_rejected_again_as_they_were_and_sent_when_they_a
         lines,
         ["\"k1\",a,,", "\"k2\",,M\u{fc}ller,", "\"k3\",,,short"]
     );
+}
+
+#[test]
+fn a_row_is_blank_only_if_columns_that_are_not_read_are_too() {
+    // More than one batch of a row group, and more than one group.
+    let count = 20_000;
+    let email = |n: usize| (n % 10 < 7).then(|| format!("p{n}@example.com"));
+    let note = |n: usize| match n % 10 {
+        8 => Some(" \u{a0}".to_owned()),
+        9 => Some("Żółw".to_owned()),
+        _ => None,
+    };
+    let score = |n: usize| (n % 10 == 8).then_some(f64::NAN);
+    let table = batch(vec![
+        ("email", texts((0..count).map(email))),
+        ("note", texts((0..count).map(note))),
+        (
+            "score",
+            Arc::new((0..count).map(score).collect::<Float64Array>()),
+        ),
+    ]);
+    let workspace = Workspace::new();
+    write(
+        &workspace.path("a.parquet"),
+        &table,
+        Compression::SNAPPY,
+        15_000,
+    );
+    for more in ["", "note = \"Note\"\nscore = \"Score\"\n"] {
+        let rules = "[normalize]\nmax-rejected = { percent = 50, rows = 1000000 }\n";
+        let body = format!(
+            "[audience]\nfiles = [\"a.parquet\"]\n[columns]\nemail = \"Email\"\n{more}{rules}"
+        );
+        workspace.job("vip", &body, None);
+        let (_, rejects, report) = dry_run(&workspace, "vip.toml");
+        for (key, value) in [
+            ("rows_read", 16_000),
+            ("rows_blank", 4_000),
+            ("rows_written", 14_000),
+            ("rows_rejected", 2_000),
+        ] {
+            assert_eq!(report[key], value, "{key} with {more:?}");
+        }
+        assert_eq!(rows(&rejects)[0]["_record"], "10");
+        let preview = workspace.run(&["preview", "vip.toml", "--limit", "all", "--json"]);
+        assert_eq!(preview.exits(0).report()["rows_blank"]["count"], 4_000);
+    }
+}
+
+/// A file of one row group with one column of this type, written without Arrow's types.
+fn write_plain<T: parquet::data_type::DataType>(path: &Path, column: &str, values: &[T::T]) {
+    let text = format!("message rows {{ required binary email (UTF8); required {column}; }}");
+    let schema = parquet::schema::parser::parse_message_type(&text).unwrap();
+    let file = File::create(path).unwrap();
+    let mut writer = SerializedFileWriter::new(file, Arc::new(schema), Arc::default()).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    let emails = (0..values.len()).map(|n| format!("p{n}@example.com").into_bytes().into());
+    let emails: Vec<ByteArray> = emails.collect();
+    let mut column = group.next_column().unwrap().unwrap();
+    let typed = column.typed::<ByteArrayType>();
+    typed.write_batch(&emails, None, None).unwrap();
+    column.close().unwrap();
+    let mut column = group.next_column().unwrap().unwrap();
+    column.typed::<T>().write_batch(values, None, None).unwrap();
+    column.close().unwrap();
+    group.close().unwrap();
+    writer.close().unwrap();
+}
+
+/// What leaves of the second column of the file, and the report.
+fn column_of(workspace: &Workspace, name: &str) -> (Vec<String>, serde_json::Value) {
+    let body = format!(
+        "[audience]\nfiles = [\"a.parquet\"]\n[columns]\nemail = \"Email\"\n{name} = \"X\"\n"
+    );
+    workspace.job("vip", &body, None);
+    let (parts, _, report) = dry_run(workspace, "vip.toml");
+    let found = rows(&parts[0]).into_iter().map(|row| row["X"].clone());
+    (found.collect(), report)
+}
+
+/// A time stamp of 96 bits: nanoseconds of the day, and the Julian day.
+fn int96(day: i64, nanos: u64) -> Int96 {
+    let julian = u32::try_from(day + 2_440_588).unwrap();
+    let mut value = Int96::new();
+    let [low, high] = [nanos & 0xffff_ffff, nanos >> 32].map(|half| u32::try_from(half).unwrap());
+    value.set_data(low, high, julian);
+    value
+}
+
+#[test]
+fn time_stamps_of_96_bits_are_whole_from_year_one_to_9999() {
+    let workspace = Workspace::new();
+    let last = 86_399_999_999_999;
+    let days = [
+        (-719_162, 0, "0001-01-01 00:00:00"),
+        (-171_664, 0, "1500-01-01 00:00:00"),
+        (-106_753, last, "1677-09-20 23:59:59"),
+        (0, 1_000_000_000, "1970-01-01 00:00:01"),
+        (106_752, 0, "2262-04-12 00:00:00"),
+        (2_932_896, last, "9999-12-31 23:59:59"),
+        (2_932_897, 0, ""),
+    ];
+    let values: Vec<Int96> = days
+        .iter()
+        .map(|(day, nanos, _)| int96(*day, *nanos))
+        .collect();
+    write_plain::<Int96Type>(&workspace.path("a.parquet"), "int96 seen", &values);
+    let (found, report) = column_of(&workspace, "seen");
+    assert_eq!(found, days.map(|(_, _, text)| text));
+    assert_eq!(report["repairs"], json!({"unrepresentable": 1}));
+    let repairs = workspace.of_last_run("vip", "repairs.csv");
+    assert!(repairs.contains(",seen,unrepresentable,"), "{repairs}");
+}
+
+#[test]
+fn uuids_and_intervals_are_told_by_the_schema() {
+    let workspace = Workspace::new();
+    let fixed = |bytes: &[u8]| FixedLenByteArray::from(bytes.to_vec());
+    let path = workspace.path("a.parquet");
+    let uuid = "fixed_len_byte_array(16) id (UUID)";
+    write_plain::<FixedLenByteArrayType>(&path, uuid, &[fixed(b"abcdefghijklmnop")]);
+    let (found, _) = column_of(&workspace, "id");
+    assert_eq!(found, ["61626364-6566-6768-696a-6b6c6d6e6f70"]);
+    let interval = "fixed_len_byte_array(12) term (INTERVAL)";
+    let bytes = [14_u32, 3, 14_706_700].map(u32::to_le_bytes).concat();
+    write_plain::<FixedLenByteArrayType>(&path, interval, &[fixed(&bytes), fixed(&[0; 12])]);
+    let (found, report) = column_of(&workspace, "term");
+    assert_eq!(found, ["P1Y2M3DT4H5M6.7S", "PT0S"]);
+    assert_eq!(report["repairs"], json!({}));
+}
+
+#[test]
+fn durations_are_told_by_what_the_writer_noted() {
+    let workspace = Workspace::new();
+    let spans = vec![Some(5_000_000), None, Some(-90_061_500_000)];
+    let mut lists = ListBuilder::new(arrow_array::builder::DurationSecondBuilder::new());
+    lists.append_value([Some(5)]);
+    lists.append_null();
+    lists.append_value([None]);
+    let table = batch(vec![
+        (
+            "email",
+            texts((0..3).map(|n| Some(format!("p{n}@example.com")))),
+        ),
+        (
+            "span",
+            Arc::new(arrow_array::DurationMicrosecondArray::from(spans)),
+        ),
+        ("spans", Arc::new(lists.finish())),
+    ]);
+    write(
+        &workspace.path("a.parquet"),
+        &table,
+        Compression::SNAPPY,
+        10,
+    );
+    let (found, _) = column_of(&workspace, "span");
+    assert_eq!(found, ["PT5S", "", "PT-25H-1M-1.5S"]);
+    let (found, _) = column_of(&workspace, "spans");
+    assert_eq!(found, ["[\"PT5S\"]", "", "[null]"]);
 }

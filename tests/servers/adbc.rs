@@ -145,55 +145,87 @@ fn names_whose_places_are_unknown_are_refused() {
 }
 
 /// Every type of DuckDB that may stand in a query, as the rules for typed values have it.
+const TYPES: &[(&str, &str)] = &[
+    (
+        "12345678901234567890.1234567890::DECIMAL(38,10)",
+        "12345678901234567890.1234567890",
+    ),
+    ("(-0.05)::DECIMAL(4,2)", "-0.05"),
+    (
+        "170141183460469231731687303715884105727::HUGEINT",
+        "170141183460469231731687303715884105727",
+    ),
+    ("18446744073709551615::UBIGINT", "18446744073709551615"),
+    ("1e20::DOUBLE", "100000000000000000000"),
+    ("'nan'::DOUBLE", ""),
+    ("0.1::FLOAT", "0.1"),
+    ("true", "True"),
+    ("DATE '2026-02-28'", "2026-02-28 00:00:00"),
+    ("'infinity'::DATE", ""),
+    ("TIMESTAMP '2026-02-28 13:14:15.999'", "2026-02-28 13:14:15"),
+    (
+        "'2026-02-28 13:14:15+02'::TIMESTAMPTZ",
+        "2026-02-28 11:14:15",
+    ),
+    ("'infinity'::TIMESTAMP", ""),
+    ("TIME '13:14:15'", "13:14:15"),
+    ("TIME '24:00:00'", "24:00:00"),
+    ("TIME '13:14:15.5'", "13:14:15.5"),
+    ("'12:34:56+02'::TIMETZ", "12:34:56+02"),
+    ("'12:34:56-05:30'::TIMETZ", "12:34:56-05:30"),
+    ("INTERVAL '14 months 3 days 4 hours'", "P1Y2M3DT4H"),
+    ("DATE '9999-12-31'", "9999-12-31 00:00:00"),
+    ("TIMESTAMP '9999-12-31 23:59:59'", "9999-12-31 23:59:59"),
+    ("DATE '0001-01-01'", "0001-01-01 00:00:00"),
+    (
+        "340282366920938463463374607431768211455::UHUGEINT",
+        "340282366920938463463374607431768211455",
+    ),
+    (
+        "[340282366920938463463374607431768211455::UHUGEINT]",
+        "[340282366920938463463374607431768211455]",
+    ),
+    (
+        "(-170141183460469231731687303715884105728)::HUGEINT",
+        "-170141183460469231731687303715884105728",
+    ),
+    ("'1010110'::BIT", "1010110"),
+    ("['101'::BIT]", "[\"101\"]"),
+    (
+        "['a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'::UUID]",
+        "[\"a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11\"]",
+    ),
+    (
+        "['infinity'::DATE, DATE '2026-02-28']",
+        "[null,\"2026-02-28 00:00:00\"]",
+    ),
+    ("'infinity'::DOUBLE", ""),
+    ("['a', 'b\"c', NULL]", "[\"a\",\"b\\\"c\",null]"),
+    ("[1.50, 2]::DECIMAL(4,2)[]", "[1.50,2.00]"),
+    ("[[1], [2, 3]]", "[[1],[2,3]]"),
+    ("[true, false]", "[true,false]"),
+    ("[DATE '2026-02-28']", "[\"2026-02-28 00:00:00\"]"),
+    ("[1, 2]::INT[2]", "[1,2]"),
+    ("[]::INT[]", "[]"),
+    ("'gold'::ENUM('silver', 'gold')", "gold"),
+    (
+        "'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'::UUID",
+        "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
+    ),
+    ("'text'::BLOB", "text"),
+    ("'{\"a\": 1}'::JSON", "{\"a\": 1}"),
+    ("NULL", ""),
+    ("NULL::DATE", ""),
+];
+
 #[test]
 fn types_of_duckdb_are_text_by_the_rules() {
-    let cases = [
-        (
-            "12345678901234567890.1234567890::DECIMAL(38,10)",
-            "12345678901234567890.1234567890",
-        ),
-        ("(-0.05)::DECIMAL(4,2)", "-0.05"),
-        (
-            "170141183460469231731687303715884105727::HUGEINT",
-            "170141183460469231731687303715884105727",
-        ),
-        ("18446744073709551615::UBIGINT", "18446744073709551615"),
-        ("1e20::DOUBLE", "100000000000000000000"),
-        ("'nan'::DOUBLE", ""),
-        ("0.1::FLOAT", "0.1"),
-        ("true", "True"),
-        ("DATE '2026-02-28'", "2026-02-28 00:00:00"),
-        ("'infinity'::DATE", ""),
-        ("TIMESTAMP '2026-02-28 13:14:15.999'", "2026-02-28 13:14:15"),
-        (
-            "'2026-02-28 13:14:15+02'::TIMESTAMPTZ",
-            "2026-02-28 11:14:15",
-        ),
-        ("'infinity'::TIMESTAMP", ""),
-        ("TIME '13:14:15'", "13:14:15"),
-        ("['a', 'b\"c', NULL]", "[\"a\",\"b\\\"c\",null]"),
-        ("[1.50, 2]::DECIMAL(4,2)[]", "[1.50,2.00]"),
-        ("[[1], [2, 3]]", "[[1],[2,3]]"),
-        ("[true, false]", "[true,false]"),
-        ("[DATE '2026-02-28']", "[\"2026-02-28 00:00:00\"]"),
-        ("[1, 2]::INT[2]", "[1,2]"),
-        ("[]::INT[]", "[]"),
-        ("'gold'::ENUM('silver', 'gold')", "gold"),
-        (
-            "'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'::UUID",
-            "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
-        ),
-        ("'text'::BLOB", "text"),
-        ("'{\"a\": 1}'::JSON", "{\"a\": 1}"),
-        ("NULL", ""),
-        ("NULL::DATE", ""),
-    ];
     let workspace = Workspace::new();
     let (mut query, mut columns) = (
         "SELECT 'ana@example.com' AS email".to_owned(),
         "email = \"Email\"\n".to_owned(),
     );
-    for (index, (sql, _)) in cases.iter().enumerate() {
+    for (index, (sql, _)) in TYPES.iter().enumerate() {
         query.push_str(&[", ", sql, " AS c", &index.to_string()].concat());
         columns.push_str(
             &[
@@ -209,7 +241,7 @@ fn types_of_duckdb_are_text_by_the_rules() {
     workspace.write("vip.sql", query);
     asking(&workspace, "query-file = \"vip.sql\"", &columns);
     let row = workspace::rows(&part(&workspace)).remove(0);
-    for (index, (sql, expected)) in cases.iter().enumerate() {
+    for (index, (sql, expected)) in TYPES.iter().enumerate() {
         assert_eq!(&row[&format!("C{index}")], expected, "{sql}");
     }
 }
@@ -555,4 +587,209 @@ fn ten_million_rows_of_duckdb_need_little_memory() {
     assert_eq!(report["rows_written"], json!(10_000_000));
     println!("peak {} MB, {}", peak * 1024 / 1_000_000, report["seconds"]);
     assert!(peak * 1024 <= 400_000_000, "{peak} kB");
+}
+
+/// A file that DuckDB or SQLite has made, with one person in its table.
+fn shop(workspace: &Workspace, engine: &str) -> String {
+    let name = format!("{engine}.db");
+    let path = workspace.path(&name).display().to_string();
+    let (driver, place) = match engine {
+        "duckdb" => (
+            engines::duckdb(),
+            format!("options = {{ path = \"{path}\" }}"),
+        ),
+        _ => (engines::driver("sqlite"), format!("uri = \"{path}\"")),
+    };
+    let adbc = format!(
+        "[audience.adbc]\ndriver = \"{}\"\n{place}\n",
+        driver.display()
+    );
+    let before = "before = [\"CREATE TABLE people AS SELECT 'ana@example.com' AS email\"]\n";
+    let body = format!(
+        "[audience]\n{before}query = \"SELECT email FROM people\"\n{adbc}[columns]\nemail = \"Email\""
+    );
+    job(workspace, &body);
+    workspace
+        .run(&["run", "vip.toml", "--before-only"])
+        .exits(0);
+    adbc
+}
+
+/// A job that asks `query` of the engine of [`shop`].
+fn asking_shop(workspace: &Workspace, adbc: &str, query: &str) {
+    workspace.write("vip.sql", query);
+    let body = format!("[audience]\nquery-file = \"vip.sql\"\n{adbc}[columns]\nemail = \"Email\"");
+    job(workspace, &body);
+}
+
+/// The names of the files, and what is in the databases.
+fn files(workspace: &Workspace) -> Vec<(String, Vec<u8>)> {
+    let entries = std::fs::read_dir(workspace.path("")).unwrap();
+    let mut files: Vec<_> = entries
+        .map(|entry| entry.unwrap().path())
+        .map(|path| {
+            (
+                path.display().to_string(),
+                std::fs::read(&path).unwrap_or_default(),
+            )
+        })
+        .filter(|(name, _)| !name.contains("vip."))
+        .collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn queries_that_write_are_refused_where_nothing_is_to_change() {
+    let table = include_str!("../../fixtures/queries/writing.sql");
+    let statements: Vec<&str> = table.lines().filter(|it| !it.starts_with("-- ")).collect();
+    for engine in ["duckdb", "sqlite"] {
+        let workspace = Workspace::new();
+        let adbc = shop(&workspace, engine);
+        let before = files(&workspace);
+        for statement in &statements {
+            asking_shop(&workspace, &adbc, statement);
+            for arguments in [
+                &["preview", "vip.toml"][..],
+                &["check", "vip.toml"],
+                &["estimate", "vip.toml"],
+                &["run", "vip.toml", "--dry-run"],
+            ] {
+                let outcome = workspace.run(arguments);
+                let said = format!("{}{}", outcome.stdout, outcome.stderr);
+                assert_eq!(
+                    outcome.code, 12,
+                    "{engine} {arguments:?} {statement}: {said}"
+                );
+                let is_told = said.contains("audience.before") && !said.contains("w@example");
+                assert!(is_told, "{engine} {arguments:?} {statement}: {said}");
+            }
+        }
+        assert!(files(&workspace) == before, "{engine}: a file has changed");
+    }
+}
+
+#[test]
+fn a_run_executes_one_statement_that_writes_and_says_so() {
+    for engine in ["duckdb", "sqlite"] {
+        let workspace = Workspace::new();
+        let server = workspace.server();
+        let adbc = shop(&workspace, engine);
+        let run = |query: &str| {
+            workspace.write("vip.sql", query);
+            let body = format!(
+                "[audience]\nquery-file = \"vip.sql\"\non-empty = \"skip\"\n{adbc}[columns]\nemail = \"Email\""
+            );
+            workspace.job("vip", &body, Some(&server));
+            workspace.set_mode("vip.toml", 0o600);
+            workspace.run(&["run", "vip.toml", "--json"])
+        };
+        let several = run("DELETE FROM people; SELECT email FROM people").exits(12);
+        let advice = "several statements, and a query is one; put those before the last one into audience.before";
+        assert!(several.error().contains(advice), "{}", several.stderr);
+        let warning = "it may write (DELETE); each run executes it";
+        let wrote = run("DELETE FROM people RETURNING email").exits(0).report();
+        assert_eq!(wrote["rows_written"], 1, "{engine}");
+        assert!(wrote["warnings"].to_string().contains(warning), "{wrote}");
+        let left = run("SELECT email FROM people").exits(0).report();
+        assert_eq!(left["rows_read"], 0, "{engine}");
+        assert!(!left["warnings"].to_string().contains("write"), "{left}");
+    }
+}
+
+/// What the text does not show, the engine refuses where it can.
+#[test]
+fn database_files_are_opened_for_reading_alone_by_dry_commands() {
+    let workspace = Workspace::new();
+    let adbc = shop(&workspace, "duckdb");
+    let before = "before = [\"CREATE SEQUENCE ids\"]\n";
+    let body =
+        format!("[audience]\n{before}query = \"SELECT 1\"\n{adbc}[columns]\nemail = \"Email\"");
+    job(&workspace, &body);
+    workspace
+        .run(&["run", "vip.toml", "--before-only"])
+        .exits(0);
+    let before = files(&workspace);
+    asking_shop(
+        &workspace,
+        &adbc,
+        "SELECT email || nextval('ids') AS email FROM people",
+    );
+    workspace.run(&["run", "vip.toml", "--dry-run"]).exits(12);
+    asking_shop(&workspace, &adbc, "SELECT email FROM people");
+    workspace.run(&["run", "vip.toml", "--dry-run"]).exits(0);
+    assert!(files(&workspace) == before, "a file has changed");
+    // A database in the mode that keeps a log beside it is read as well.
+    let workspace = Workspace::new();
+    let adbc = shop(&workspace, "sqlite");
+    let before = "before = [\"PRAGMA journal_mode = WAL\", \"INSERT INTO people VALUES ('bo@example.com')\"]\n";
+    let body =
+        format!("[audience]\n{before}query = \"SELECT 1\"\n{adbc}[columns]\nemail = \"Email\"");
+    job(&workspace, &body);
+    workspace
+        .run(&["run", "vip.toml", "--before-only"])
+        .exits(0);
+    asking_shop(&workspace, &adbc, "SELECT email FROM people");
+    let report = dry_run(&workspace).exits(0).report();
+    assert_eq!(report["rows_written"], 2);
+}
+
+#[test]
+fn records_of_nulls_and_blanks_are_no_rows() {
+    let workspace = Workspace::new();
+    asking(
+        &workspace,
+        "query = \"SELECT * FROM (VALUES (NULL, NULL), ('a@example.com', 1), ('  ', NULL), (NULL, 2), (NULL, 'nan'::DOUBLE)) AS t(email, score)\"",
+        "email = \"Email\"",
+    );
+    let outcome = dry_run(&workspace).exits(0);
+    outcome.reports(&[
+        ("rows_read", json!(2)),
+        ("rows_blank", json!(3)),
+        ("rows_written", json!(1)),
+        ("rows_rejected", json!(1)),
+    ]);
+    let rejects = workspace::rows(&workspace.of_last_run("vip", "rejects.csv"));
+    assert_eq!(rejects[0]["_record"], "4");
+}
+
+#[test]
+fn what_cannot_be_told_is_counted_or_refused_by_name() {
+    let workspace = Workspace::new();
+    let query = "query = \"SELECT 'ana@example.com' AS email, 'infinity'::DATE AS day, ['-infinity'::DOUBLE, 1.5] AS scores\"";
+    let columns = "email = \"Email\"\nday = \"Day\"\nscores = \"Scores\"";
+    asking(&workspace, query, columns);
+    let report = dry_run(&workspace).exits(0).report();
+    assert_eq!(report["repairs"], json!({"unrepresentable": 2}));
+    let repairs = workspace::rows(&workspace.of_last_run("vip", "repairs.csv"));
+    assert_eq!(repairs[0]["column"], "day");
+    assert_eq!(repairs[1]["value"], "-inf");
+    let query = "query = \"SELECT 'ana@example.com' AS email, '1'::BIGNUM AS many\"";
+    asking(&workspace, query, "email = \"Email\"");
+    let refused = dry_run(&workspace).exits(12);
+    let words = "column many is bignum, which the driver hands over as bytes of its own; cast it in the query, such as CAST(many AS VARCHAR)";
+    assert!(refused.error().contains(words), "{}", refused.stderr);
+}
+
+/// Written by `pyarrow`: no writer in Rust has checksums.
+#[test]
+fn a_page_of_parquet_whose_checksum_is_wrong_is_refused() {
+    let workspace = Workspace::new();
+    let path = workspace.path("a.parquet");
+    let program = "import sys, pyarrow, pyarrow.parquet as parquet
+table = pyarrow.table({'email': ['p%d@example.com' % n for n in range(1000)]})
+parquet.write_table(table, sys.argv[1], compression='none', use_dictionary=False, write_statistics=False, write_page_checksum=True)";
+    let mut python = std::process::Command::new(engines::python());
+    let written = python.args(["-c", program]).arg(&path).status().unwrap();
+    assert!(written.success());
+    let audience = "[audience]\nfiles = [\"a.parquet\"]\n[columns]\nemail = \"Email\"\n";
+    workspace.job("vip", audience, None);
+    dry_run(&workspace).exits(0);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let at = bytes.windows(5).position(|it| it == b"p500@").unwrap();
+    bytes[at] = b'q';
+    std::fs::write(&path, bytes).unwrap();
+    let failed = dry_run(&workspace).exits(12);
+    let words = "a.parquet: this Parquet file cannot be read";
+    assert!(failed.error().contains(words), "{}", failed.stderr);
 }

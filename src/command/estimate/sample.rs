@@ -47,6 +47,8 @@ pub struct Sample<'a> {
     header_bytes: u64,
     keys: LastPlaces,
     rows_read: u64,
+    /// Blank records among those that were looked at.
+    rows_blank: u64,
     rows: u64,
     bytes: u64,
     /// The part in hand, and those before it.
@@ -68,6 +70,7 @@ impl<'a> Sample<'a> {
             // With all the memory there is, no key is unknown.
             keys: LastPlaces::new(u64::MAX),
             rows_read: 0,
+            rows_blank: 0,
             rows: 0,
             bytes: 0,
             part: (0, 0),
@@ -91,7 +94,8 @@ impl<'a> Sample<'a> {
 
     /// Measures the next batch. Of several rows with one key the first one counts: the others are about as large.
     pub fn batch(&mut self, batch: &Batch) {
-        self.rows_read += u64::from(batch.records);
+        self.rows_read += batch.rows_read();
+        self.rows_blank += batch.rows_blank();
         self.consumed_bytes = batch.consumed_bytes;
         let mut dropped = vec![false; batch.rows.len()];
         self.keys
@@ -157,7 +161,8 @@ impl<'a> Sample<'a> {
         if let (false, Some(total)) = (is_whole, total) {
             let times = match total {
                 Total::Bytes(bytes) => bytes as f64 / self.consumed_bytes.max(1) as f64,
-                Total::Rows(rows) => rows as f64 / self.rows_read.max(1) as f64,
+                // An engine and a Parquet file count blank records as rows.
+                Total::Rows(rows) => rows as f64 / (self.rows_read + self.rows_blank).max(1) as f64,
             };
             size.rows = scaled(self.rows, times);
             size.bytes = scaled(self.bytes, times);

@@ -28,6 +28,8 @@ pub struct Preview {
     pub rows: Vec<RowLook>,
     /// Rows that were looked at.
     pub rows_read: u64,
+    /// Blank records, which are no rows, and where.
+    pub rows_blank: Finding,
     /// Whether these are all rows of the audience.
     pub whole: bool,
     /// Rows of them that would be sent.

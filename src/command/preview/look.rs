@@ -52,6 +52,7 @@ pub struct Look<'a> {
     options: LookOptions,
     remaining: u64,
     rows_read: u64,
+    blanks: Finding,
     rows_rejected: u64,
     external_id_only: u64,
     rejections: BTreeMap<RejectionReason, Finding>,
@@ -99,6 +100,7 @@ impl<'a> Look<'a> {
             options,
             remaining: options.limit,
             rows_read: 0,
+            blanks: Finding::default(),
             rows_rejected: 0,
             external_id_only: 0,
             rejections: BTreeMap::new(),
@@ -122,9 +124,13 @@ impl<'a> Look<'a> {
 
     /// Looks at the next batch. False when no more is wanted.
     pub fn batch(&mut self, mut batch: Batch) -> bool {
-        batch.truncate(u32::try_from(self.remaining).unwrap_or(u32::MAX));
-        self.remaining -= u64::from(batch.records);
-        self.rows_read += u64::from(batch.records);
+        batch.truncate(self.remaining);
+        self.remaining -= batch.rows_read();
+        self.rows_read += batch.rows_read();
+        for blank in &batch.blanks {
+            let place = || place(&self.sources, number(&batch, *blank));
+            self.blanks.note(place);
+        }
         self.note_faults(&batch);
         self.last_source = self.place(&batch, 0).source;
         batch.add_notes(&mut self.notes, &self.last_source);
@@ -135,6 +141,11 @@ impl<'a> Look<'a> {
     /// How many rows were looked at.
     pub fn rows_read(&self) -> u64 {
         self.rows_read
+    }
+
+    /// How many records were looked at, blank ones included.
+    pub fn records(&self) -> u64 {
+        self.rows_read + self.blanks.count
     }
 
     /// How many rows have a key that another row has.
@@ -386,6 +397,7 @@ impl<'a> Look<'a> {
             masked: !self.options.show_values,
             rows: rows.into_iter().map(|(_, row)| row).collect(),
             rows_read: self.rows_read,
+            rows_blank: self.blanks,
             whole,
             rows_to_send,
             rows_rejected: self.rows_rejected,

@@ -168,6 +168,10 @@ impl Preview {
                 self,
             ));
         }
+        if self.rows_blank.count > 0 {
+            let what = "no rows: every cell is empty".to_owned();
+            rows.push(found("blank", &self.rows_blank, what, self));
+        }
         if self.duplicates.count > 0 {
             rows.push(found("duplicate", &self.duplicates, String::new(), self));
         }

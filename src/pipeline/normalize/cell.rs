@@ -65,6 +65,11 @@ pub fn clean_bare(cell: &[u8]) -> Cleaned<'_> {
     }
 }
 
+/// Whether a cell is empty or holds white space alone.
+pub fn is_blank(cell: &[u8]) -> bool {
+    trim(cell) == (&[], false)
+}
+
 /// Whether it is seen at once that a cell stays as it is: it has no blanks around it, and no guard before it.
 #[inline]
 pub fn is_plain(cell: &[u8]) -> bool {
@@ -289,6 +294,16 @@ mod tests {
             ("\u{feff}x", "\u{feff}x", vec![]),
         ] {
             assert_eq!(cleaned(cell), (text.to_owned(), codes), "{cell:?}");
+        }
+    }
+
+    #[test]
+    fn blank_is_white_space_and_nothing_else() {
+        for cell in ["", " ", "\t\r\n", "\u{a0}\u{3000}\u{2028}"] {
+            assert!(is_blank(cell.as_bytes()), "{cell:?}");
+        }
+        for cell in ["x", " . ", "\u{1}", "\u{1a}", "0"] {
+            assert!(!is_blank(cell.as_bytes()), "{cell:?}");
         }
     }
 

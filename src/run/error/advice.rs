@@ -10,6 +10,7 @@ use crate::klaviyo::list::ListError;
 use crate::pipeline::commit::CommitError;
 use crate::pipeline::mapping::MappingError;
 use crate::profile::target::ColumnError;
+use crate::state::codes::RejectionReason;
 use crate::state::manifest::StateError;
 use crate::state::shard::ShardError;
 
@@ -31,6 +32,10 @@ impl Error {
                 "mend the source, or say what becomes of it: shared-identifiers = \"blank\", \"reject\" or \"report\""
                     .to_owned(),
             ),
+            Self::Commit(CommitError::TooManyRejected { reason, .. }) => Some(format!(
+                "{}; rejects.csv of this run has each of these rows; where they are to be left out, raise max-rejected under [normalize] of the job file (init makes one)",
+                look_for(*reason)
+            )),
             Self::Commit(CommitError::Duplicate { .. }) => Some(
                 "mend the source, or say which row to keep: duplicates = \"first\" or \"last\""
                     .to_owned(),
@@ -118,6 +123,26 @@ impl Error {
             _ => return None,
         };
         Some(hint.to_owned())
+    }
+}
+
+/// Where to look when most rejected rows have this reason.
+fn look_for(reason: RejectionReason) -> &'static str {
+    match reason {
+        RejectionReason::NoIdentifier => {
+            "see by preview whether the right columns go to Email, PhoneNumber, ExternalID"
+        }
+        RejectionReason::InvalidEmail => "see by preview whether the right column goes to Email",
+        RejectionReason::InvalidPhone => {
+            "see by preview whether the right column goes to PhoneNumber, and whether default-region is right"
+        }
+        RejectionReason::RaggedRow => {
+            "see whether the delimiter and the quotes of the file are right"
+        }
+        RejectionReason::InvalidEncoding => "see whether the encoding of the file is right",
+        RejectionReason::RecordTooLong => "look for a quote that is never closed",
+        RejectionReason::ProfileTooLarge => "map fewer columns, or shorter ones",
+        RejectionReason::NestedValue => "leave the column out, or take single values out of it",
     }
 }
 

@@ -51,6 +51,10 @@ impl RunReport {
             "row",
             &rate(self.rows_read, self.seconds.format, " rows/s"),
         )?;
+        if self.rows_blank > 0 {
+            let what = "no rows: every cell is empty";
+            line(out, "blank", self.rows_blank, "record", what)?;
+        }
         let mut parts = format!(
             "in {}, {}",
             count(self.parts.len() as u64, "part"),

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use arrow_array::RecordBatch;
-
-use super::columns::ColumnReading;
+use super::columns::{ColumnReading, Columns};
 use super::error::AudienceError;
 use super::reading::Reading;
 use super::stream::Origin;
@@ -70,7 +68,7 @@ pub(super) enum Content {
     /// As they stand in the file.
     Text { bytes: Vec<u8>, kind: BlockKind },
     /// A row for each record.
-    Columns(RecordBatch),
+    Columns(Columns),
 }
 
 impl Block {
@@ -78,7 +76,9 @@ impl Block {
     pub fn size_bytes(&self) -> usize {
         match &self.content {
             Content::Text { bytes, .. } => bytes.len(),
-            Content::Columns(batch) => batch.num_rows() * batch.num_columns() * CELL_BYTES,
+            Content::Columns(Columns { batch, .. }) => {
+                batch.num_rows() * batch.num_columns() * CELL_BYTES
+            }
         }
     }
 }

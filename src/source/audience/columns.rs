@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use arrow_array::RecordBatch;
+use arrow_array::{BooleanArray, RecordBatch};
 
 use super::Source;
 use super::blocks::{Content, Piece};
@@ -13,15 +13,47 @@ use super::stream::Origin;
 /// The most records in a block: as much text as a block of CSV has, at rows of 128 bytes.
 const BLOCK_ROWS: usize = 8_192;
 
+/// Rows of a source of columns.
+#[derive(Debug, Clone)]
+pub(super) struct Columns {
+    /// The columns that are read.
+    pub(super) batch: RecordBatch,
+    /// Which rows have a value in a column that is not read; `None` where that is of no interest.
+    pub(super) unread: Option<BooleanArray>,
+}
+
+impl Columns {
+    /// Rows of which every column is read.
+    pub(super) fn whole(batch: RecordBatch) -> Self {
+        Self {
+            batch,
+            unread: None,
+        }
+    }
+
+    fn slice(&self, start: usize, rows: usize) -> Self {
+        let unread = self.unread.as_ref();
+        Self {
+            batch: self.batch.slice(start, rows),
+            unread: unread.map(|unread| unread.slice(start, rows)),
+        }
+    }
+
+    /// Whether the row has a value in a column that is not read.
+    pub(super) fn is_more(&self, row: usize) -> bool {
+        self.unread.as_ref().is_some_and(|unread| unread.value(row))
+    }
+}
+
 /// Batches in the order of the rows; nothing comes after an error.
-pub(super) type Batches = Box<dyn Iterator<Item = Result<RecordBatch, AudienceError>> + Send>;
+pub(super) type Batches = Box<dyn Iterator<Item = Result<Columns, AudienceError>> + Send>;
 
 /// One source of columns being read.
 pub(super) struct ColumnReading {
     batches: Batches,
     consumed: Arc<AtomicU64>,
     /// What is left of a batch that is larger than a block.
-    rest: Option<RecordBatch>,
+    rest: Option<Columns>,
     /// Records that were handed out.
     pub(super) records: u64,
 }
@@ -52,12 +84,13 @@ impl ColumnReading {
                     None => return Ok(None),
                 },
             };
-            let rows = batch.num_rows().min(BLOCK_ROWS);
+            let all = batch.batch.num_rows();
+            let rows = all.min(BLOCK_ROWS);
             if rows == 0 {
                 continue;
             }
-            if rows < batch.num_rows() {
-                self.rest = Some(batch.slice(rows, batch.num_rows() - rows));
+            if rows < all {
+                self.rest = Some(batch.slice(rows, all - rows));
             }
             return Ok(Some(Piece {
                 records: rows as u64,

@@ -142,6 +142,10 @@ impl<C: Cells> Record for Row<'_, C> {
         }
     }
 
+    fn has_only(&self, holds: impl Fn(&[u8]) -> bool) -> bool {
+        has_only(self.cells, holds)
+    }
+
     #[inline]
     fn bare_cells(&self, columns: Range<usize>) -> Option<&[u8]> {
         self.cells.side_by_side(columns)
@@ -204,6 +208,15 @@ impl<C: Cells> Record for MendedRow<'_, C> {
     fn whole_bytes(&self) -> Option<u64> {
         self.whole_bytes
     }
+
+    fn has_only(&self, holds: impl Fn(&[u8]) -> bool) -> bool {
+        has_only(self.cells, holds)
+    }
+}
+
+fn has_only(cells: &impl Cells, holds: impl Fn(&[u8]) -> bool) -> bool {
+    let mut scratch = Vec::new();
+    (0..cells.count()).all(|column| holds(cells.text(column, &mut scratch)))
 }
 
 /// Whether a cell of a block of `records` records may hold a line break: there are more line ends than records.
@@ -385,7 +398,9 @@ mod tests {
         fn note(&mut self, fault: Option<RecordFault>, record: &impl Record) {
             let mut scratch = Vec::new();
             let cells = (0..self.columns).map(|column| match record.cell(column, &mut scratch) {
-                Cell::Text(text) | Cell::Nested(text) => text.to_vec(),
+                Cell::Text(text) | Cell::Nested(text) | Cell::Unrepresentable { text, .. } => {
+                    text.to_vec()
+                }
             });
             self.records.push((fault, cells.collect()));
         }

@@ -117,10 +117,10 @@ impl GivenBack {
 fn text(record: &impl Record, column: Option<usize>) -> String {
     let mut scratch = Vec::new();
     let cell = column.map(|column| record.kept_cell(column, &mut scratch));
-    let Some(Cell::Text(text) | Cell::Nested(text)) = cell else {
+    let Some(cell) = cell else {
         return String::new();
     };
-    let text = String::from_utf8_lossy(reject_cell::unguarded(text));
+    let text = String::from_utf8_lossy(reject_cell::unguarded(cell.text()));
     text.trim().to_owned()
 }
 
@@ -148,9 +148,9 @@ impl GivenBackRow {
             } else {
                 record.cell(column, &mut scratch)
             };
-            let (Cell::Text(text) | Cell::Nested(text)) = cell;
             self.cells[column].clear();
-            reject_cell::push_unescaped(reject_cell::unguarded(text), &mut self.cells[column]);
+            let text = reject_cell::unguarded(cell.text());
+            reject_cell::push_unescaped(text, &mut self.cells[column]);
         }
     }
 
@@ -232,8 +232,8 @@ fn values_of(line: &[u8], columns: &GivenBack) -> Option<Vec<(usize, Vec<u8>, bo
         is_text &= json::fault_of(value).is_none();
         let mut scratch = Vec::new();
         values.push(match json::cell_of(value, &mut scratch) {
-            Cell::Text(text) => (column, text.to_vec(), false),
             Cell::Nested(text) => (column, text.to_vec(), true),
+            cell => (column, cell.text().to_vec(), false),
         });
     });
     (is_object && is_text).then_some(values)
@@ -247,6 +247,10 @@ impl Record for GivenBackRow {
         } else {
             Cell::Text(text)
         }
+    }
+
+    fn has_only(&self, holds: impl Fn(&[u8]) -> bool) -> bool {
+        self.cells.iter().all(|cell| holds(cell))
     }
 
     fn is_in_place(&self) -> bool {

@@ -257,6 +257,7 @@ mod tests {
         match cell_of(value, &mut Vec::new()) {
             Cell::Text(text) => String::from_utf8(text.to_vec()).unwrap(),
             Cell::Nested(json) => format!("nested {}", String::from_utf8(json.to_vec()).unwrap()),
+            Cell::Unrepresentable { .. } => panic!("JSON has no such value"),
         }
     }
 

@@ -5,16 +5,30 @@ use std::borrow::Cow;
 use super::{Source, json, scan, utf8};
 use crate::source::record::{Cell, Record, RecordFault, RecordVisitor};
 
-/// A line that is an object: the raw value of each column.
-struct Object<'a, 'b>(&'a [Option<&'b str>]);
+/// A line that is an object, and the raw value of each column.
+struct Object<'a, 'b> {
+    line: &'b str,
+    values: &'a [Option<&'b str>],
+}
 
 impl Record for Object<'_, '_> {
     #[inline]
     fn cell<'a>(&'a self, column: usize, scratch: &'a mut Vec<u8>) -> Cell<'a> {
-        match self.0.get(column) {
+        match self.values.get(column) {
             Some(Some(value)) => json::cell_of(value, scratch),
             _ => Cell::Text(b""),
         }
+    }
+
+    /// Looks at keys that are no columns as well.
+    fn has_only(&self, holds: impl Fn(&[u8]) -> bool) -> bool {
+        let (mut scratch, mut has_only) = (Vec::new(), true);
+        json::each_pair(self.line, |_, value| {
+            has_only &= match json::cell_of(value, &mut scratch) {
+                Cell::Text(text) => holds(text),
+                Cell::Nested(_) | Cell::Unrepresentable { .. } => false,
+            };
+        }) && has_only
     }
 }
 
@@ -61,6 +75,10 @@ impl Record for Line<'_> {
     fn whole_bytes(&self) -> Option<u64> {
         self.whole_bytes
     }
+
+    fn has_only(&self, holds: impl Fn(&[u8]) -> bool) -> bool {
+        holds(self.bytes)
+    }
 }
 
 /// An object in whose line some bytes are no text: they are disguised there, so that the line can be read.
@@ -86,6 +104,10 @@ impl Record for Doubtful<'_, '_> {
             },
         )
     }
+
+    fn has_only(&self, holds: impl Fn(&[u8]) -> bool) -> bool {
+        self.0.has_only(holds)
+    }
 }
 
 /// The cell with marks for disguised bytes, taken over by `push`.
@@ -95,11 +117,10 @@ fn revealed<'a>(
     push: impl Fn(&[u8], &mut Vec<u8>),
 ) -> Cell<'a> {
     scratch.clear();
-    let (Cell::Text(text) | Cell::Nested(text)) = cell;
-    push(&disguise::revealed(text), scratch);
+    push(&disguise::revealed(cell.text()), scratch);
     match cell {
-        Cell::Text(_) => Cell::Text(scratch),
         Cell::Nested(_) => Cell::Nested(scratch),
+        _ => Cell::Text(scratch),
     }
 }
 
@@ -200,8 +221,8 @@ fn visit_line<'b>(
     }
     match fault_in(line, values) {
         Some(RecordFault::NotAnObject) => visitor.fault(RecordFault::NotAnObject, &no_object()),
-        Some(fault) => visitor.fault(fault, &Doubtful(Object(values))),
-        None => visitor.row(&Object(values)),
+        Some(fault) => visitor.fault(fault, &Doubtful(Object { line, values })),
+        None => visitor.row(&Object { line, values }),
     }
 }
 
@@ -221,7 +242,13 @@ fn visit_doubtful_line(source: &Source, line: &[u8], visitor: &mut impl RecordVi
         _ => Cow::Owned(disguise::disguised(&marked)),
     };
     if read_values(source, &text, &mut values) {
-        visitor.fault(fault, &Doubtful(Object(&values)));
+        visitor.fault(
+            fault,
+            &Doubtful(Object {
+                line: &text,
+                values: &values,
+            }),
+        );
     } else {
         visitor.fault(fault, &Line::of(source, line));
     }

@@ -2,16 +2,18 @@
 
 #[cfg(feature = "cloud")]
 mod remote;
+mod schema;
+mod unread;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use arrow_array::RecordBatch;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
+    ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,
 };
 use parquet::errors::ParquetError;
 use parquet::file::reader::ChunkReader;
@@ -19,9 +21,10 @@ use parquet::file::reader::ChunkReader;
 use super::Source;
 #[cfg(feature = "cloud")]
 use super::cloud::Object;
-use super::columns::Batches;
+use super::columns::{Batches, Columns};
 use super::error::{AudienceError, Unreadable};
 use super::stream::{self, Origin};
+use unread::Unread;
 
 /// Records that are decoded at once.
 const BATCH_ROWS: usize = 8_192;
@@ -33,7 +36,7 @@ const WAITING: usize = 4;
 const MOST_IN_HAND: usize = 4;
 
 /// The next batch of a row group, or its end.
-type Decoded = Result<Option<RecordBatch>, AudienceError>;
+type Decoded = Result<Option<Columns>, AudienceError>;
 
 /// Tells whoever waits for a row group that its decoder fell over.
 struct Fall<'a>(&'a Sender<Decoded>, &'a str);
@@ -60,14 +63,20 @@ pub(super) fn header(origin: &Origin, name: &str) -> Result<(Vec<String>, u64), 
 }
 
 fn metadata(place: &Place, name: &str) -> Result<ArrowReaderMetadata, AudienceError> {
-    // What a writer noted of Arrow's types is not needed, and may be wrong.
-    let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
     let loaded = match place {
-        Place::File(path) => ArrowReaderMetadata::load(&stream::open_file(path, name)?, options),
+        Place::File(path) => ArrowReaderMetadata::load(&stream::open_file(path, name)?, options()),
         #[cfg(feature = "cloud")]
-        Place::Object(object) => ArrowReaderMetadata::load(&remote::Whole(object.clone()), options),
+        Place::Object(object) => {
+            ArrowReaderMetadata::load(&remote::Whole(object.clone()), options())
+        }
     };
-    loaded.map_err(|source| broken(name, source))
+    let exact = loaded.and_then(schema::exact);
+    exact.map_err(|source| broken(name, source))
+}
+
+/// What a writer noted of Arrow's types is not needed, and may be wrong.
+fn options() -> ArrowReaderOptions {
+    ArrowReaderOptions::new().with_skip_arrow_metadata(true)
 }
 
 /// Where the file is.
@@ -182,51 +191,78 @@ impl Decoding {
 
     /// Decodes one row group. False when nobody takes it.
     fn group(&self, group: usize, sender: &Sender<Decoded>) -> Result<bool, AudienceError> {
-        let row_group = self.metadata.metadata().row_group(group);
         let schema = self.metadata.metadata().file_metadata().schema_descr();
-        let projection = match &self.projection {
-            Some(columns) => ProjectionMask::roots(schema, columns.iter().copied()),
-            None => ProjectionMask::all(),
+        let roots = schema.root_schema().get_fields().len();
+        let (projection, mut unread) = match &self.projection {
+            Some(columns) => (
+                ProjectionMask::roots(schema, columns.iter().copied()),
+                Unread::of_others(columns, roots),
+            ),
+            None => (ProjectionMask::all(), None),
         };
-        let is_taken = match &self.place {
-            Place::File(path) => {
-                let file = stream::open_file(path, &self.name)?;
-                self.decode(file, group, projection, sender)?
+        for batch in self.reader(group, projection, 0)? {
+            let batch = batch.map_err(|error| broken(&self.name, error.into()))?;
+            let more = match &mut unread {
+                Some(unread) => unread.beside(&batch, self, group)?,
+                None => None,
+            };
+            let columns = Columns {
+                batch,
+                unread: more,
+            };
+            if sender.send(Ok(Some(columns))).is_err() {
+                return Ok(false);
             }
-            #[cfg(feature = "cloud")]
-            Place::Object(object) => {
-                let pieces = remote::Pieces::fetch(object, row_group, &projection)?;
-                self.decode(pieces, group, projection, sender)?
-            }
-        };
-        if !is_taken {
-            return Ok(false);
         }
+        let row_group = self.metadata.metadata().row_group(group);
         let bytes = u64::try_from(row_group.compressed_size()).unwrap_or(0);
         self.consumed.fetch_add(bytes, Ordering::Relaxed);
         Ok(sender.send(Ok(None)).is_ok())
     }
 
-    fn decode(
+    /// The batches of these columns of one row group, after so many of its rows.
+    fn reader(
+        &self,
+        group: usize,
+        projection: ProjectionMask,
+        skipped: usize,
+    ) -> Result<ParquetRecordBatchReader, AudienceError> {
+        match &self.place {
+            Place::File(path) => {
+                let file = stream::open_file(path, &self.name)?;
+                self.reader_of(file, group, projection, skipped)
+            }
+            #[cfg(feature = "cloud")]
+            Place::Object(object) => {
+                let row_group = self.metadata.metadata().row_group(group);
+                let pieces = remote::Pieces::fetch(object, row_group, &projection)?;
+                self.reader_of(pieces, group, projection, skipped)
+            }
+        }
+    }
+
+    fn reader_of(
         &self,
         input: impl ChunkReader + 'static,
         group: usize,
         projection: ProjectionMask,
-        sender: &Sender<Decoded>,
-    ) -> Result<bool, AudienceError> {
-        let failed = |source| broken(&self.name, source);
-        let reader =
+        skipped: usize,
+    ) -> Result<ParquetRecordBatchReader, AudienceError> {
+        let mut reader =
             ParquetRecordBatchReaderBuilder::new_with_metadata(input, self.metadata.clone())
                 .with_batch_size(BATCH_ROWS)
                 .with_row_groups(vec![group])
                 .with_projection(projection);
-        for batch in reader.build().map_err(failed)? {
-            let batch = batch.map_err(|error| failed(error.into()))?;
-            if sender.send(Ok(Some(batch))).is_err() {
-                return Ok(false);
-            }
+        if skipped > 0 {
+            let rows = self.metadata.metadata().row_group(group).num_rows();
+            let rows = usize::try_from(rows).unwrap_or(0);
+            let selected = [
+                RowSelector::skip(skipped),
+                RowSelector::select(rows.saturating_sub(skipped)),
+            ];
+            reader = reader.with_row_selection(RowSelection::from_iter(selected));
         }
-        Ok(true)
+        reader.build().map_err(|source| broken(&self.name, source))
     }
 }
 
@@ -238,7 +274,7 @@ struct InOrder {
 }
 
 impl Iterator for InOrder {
-    type Item = Result<RecordBatch, AudienceError>;
+    type Item = Result<Columns, AudienceError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {

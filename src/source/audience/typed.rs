@@ -1,23 +1,31 @@
 //! The records of a block of columns: typed values as cells.
 //!
-//! The rules for typed values (docs/columns-and-values.md): booleans are `True` and `False`, numbers plain digits, dates
-//! and times `YYYY-MM-DD HH:MM:SS` in UTC, lists JSON arrays; what is no number, and a time without an end, is blank.
+//! The rules for typed values (docs/columns-and-values.md): booleans are `True` and `False`, numbers plain digits,
+//! dates and times `YYYY-MM-DD HH:MM:SS` in UTC, intervals and durations periods of ISO 8601, lists JSON arrays. What is
+//! not a number is blank; a value that no text stands for, such as a time without an end, is left out and counted.
 
 mod column;
+mod foreign;
 #[cfg(test)]
 mod tests;
+mod time;
 mod value;
 
-use arrow_array::RecordBatch;
-
+use super::columns::Columns;
 use super::utf8;
 use crate::source::record::{Cell, MAX_RECORD_BYTES, Record, RecordFault, RecordVisitor};
 use column::Column;
+#[cfg(feature = "adbc")]
+pub(in crate::source) use column::foreign_type;
+#[cfg(feature = "parquet")]
+pub(super) use column::{EXTENSION, PARQUET_INTERVAL};
 
 /// One row of a batch.
 struct Row<'a> {
     columns: &'a [Column],
     index: usize,
+    /// It has a value in a column that is not read.
+    is_more: bool,
 }
 
 impl Record for Row<'_> {
@@ -33,6 +41,16 @@ impl Record for Row<'_> {
     fn bare_cell(&self, column: usize) -> Option<&[u8]> {
         self.columns.get(column)?.bare_cell(self.index)
     }
+
+    fn has_only(&self, holds: impl Fn(&[u8]) -> bool) -> bool {
+        let mut scratch = Vec::new();
+        let mut cells = self.columns.iter();
+        !self.is_more
+            && cells.all(|column| match column.cell(self.index, &mut scratch) {
+                Cell::Text(text) => holds(text),
+                Cell::Nested(_) | Cell::Unrepresentable { .. } => false,
+            })
+    }
 }
 
 /// A row with bytes that are no UTF-8: these are shown as U+FFFD, and kept with a mark.
@@ -40,19 +58,20 @@ struct Mended<'a>(Row<'a>);
 
 impl Record for Mended<'_> {
     fn cell<'a>(&'a self, column: usize, scratch: &'a mut Vec<u8>) -> Cell<'a> {
-        let mended = match self.0.cell(column, scratch) {
-            Cell::Text(text) | Cell::Nested(text) => String::from_utf8_lossy(text).into_owned(),
-        };
+        let mended = String::from_utf8_lossy(self.0.cell(column, scratch).text()).into_owned();
         *scratch = mended.into_bytes();
         Cell::Text(scratch)
     }
 
     fn kept_cell<'a>(&'a self, column: usize, scratch: &'a mut Vec<u8>) -> Cell<'a> {
         let mut kept = Vec::new();
-        let (Cell::Text(text) | Cell::Nested(text)) = self.0.cell(column, scratch);
-        utf8::push_marked(text, false, &mut kept);
+        utf8::push_marked(self.0.cell(column, scratch).text(), false, &mut kept);
         *scratch = kept;
         Cell::Text(scratch)
+    }
+
+    fn has_only(&self, holds: impl Fn(&[u8]) -> bool) -> bool {
+        self.0.has_only(holds)
     }
 }
 
@@ -69,7 +88,7 @@ impl Record for Long<'_> {
 
     fn kept_cell<'a>(&'a self, column: usize, scratch: &'a mut Vec<u8>) -> Cell<'a> {
         let mut kept = Vec::new();
-        let (Cell::Text(text) | Cell::Nested(text)) = self.row.cell(column, scratch);
+        let text = self.row.cell(column, scratch).text();
         utf8::push_marked(utf8::beginning(text), false, &mut kept);
         *scratch = kept;
         Cell::Text(scratch)
@@ -78,10 +97,16 @@ impl Record for Long<'_> {
     fn whole_bytes(&self) -> Option<u64> {
         Some(self.bytes as u64)
     }
+
+    /// What is not shown may be anything.
+    fn has_only(&self, _: impl Fn(&[u8]) -> bool) -> bool {
+        false
+    }
 }
 
 /// Visits the records of a batch and tells how many there were.
-pub(super) fn visit(batch: &RecordBatch, visitor: &mut impl RecordVisitor) -> u64 {
+pub(super) fn visit(rows: &Columns, visitor: &mut impl RecordVisitor) -> u64 {
+    let batch = &rows.batch;
     let schema = batch.schema();
     let columns: Vec<Column> = schema
         .fields()
@@ -97,6 +122,7 @@ pub(super) fn visit(batch: &RecordBatch, visitor: &mut impl RecordVisitor) -> u6
         let row = Row {
             columns: &columns,
             index,
+            is_more: rows.is_more(index),
         };
         let bytes = if may_be_long {
             record_bytes(&columns, index, &mut scratch)
@@ -121,14 +147,12 @@ fn record_bytes(columns: &[Column], index: usize, scratch: &mut Vec<u8>) -> usiz
 
 /// The worst fault of a row's texts.
 fn fault_of(columns: &[Column], index: usize) -> Option<RecordFault> {
-    let mut fault = None;
-    for text in columns.iter().filter_map(|column| column.bytes(index)) {
-        if simdutf8::basic::from_utf8(text).is_err() {
-            return Some(RecordFault::InvalidEncoding);
-        }
-        if memchr::memchr(0, text).is_some() {
-            fault = Some(RecordFault::Nul);
-        }
-    }
-    fault
+    let mut faults = columns.iter().filter_map(|column| column.fault(index));
+    let first = faults.next()?;
+    let is_invalid = |fault| fault == RecordFault::InvalidEncoding;
+    Some(if is_invalid(first) || faults.any(is_invalid) {
+        RecordFault::InvalidEncoding
+    } else {
+        first
+    })
 }

@@ -5,11 +5,14 @@
 
 mod driver;
 mod error;
+mod exact;
 mod hosts;
 mod manifest;
 mod parameters;
+mod read_only;
 mod session;
 mod settings;
+mod statement;
 mod types;
 mod work;
 
@@ -19,10 +22,11 @@ use arrow_array::{Array, RecordBatch};
 use arrow_cast::cast;
 use arrow_schema::{DataType, SchemaRef};
 
-use super::{Query, QueryColumn, QueryError, Rows, Surroundings};
-pub use error::{AdbcError, Refusal, Step};
+use super::{Access, Query, QueryColumn, QueryError, Rows, Surroundings};
+pub use error::{AdbcError, Doubt, Refusal, Step};
 use session::{Plan, Session};
 pub use settings::AdbcSettings;
+use statement::Verdict;
 use work::Work;
 
 /// What the thread of a query tells.
@@ -33,12 +37,39 @@ enum Told {
     End,
 }
 
+/// What is doubtful of a query that a run executes all the same; none of one that only reads.
+pub(super) fn doubt(settings: &AdbcSettings, query: &Query) -> Option<Doubt> {
+    match statement::judge(&query.text, &settings.driver) {
+        Verdict::Reads | Verdict::Several => None,
+        Verdict::Writes(word) => Some(Doubt::Word(word)),
+        Verdict::Unclear => Some(Doubt::Unclear),
+    }
+}
+
+/// Refuses what is more than one statement, and what may write where only reading is allowed.
+fn check(settings: &AdbcSettings, query: &Query, access: Access) -> Result<(), AdbcError> {
+    let what = match statement::judge(&query.text, &settings.driver) {
+        Verdict::Several => {
+            return Err(AdbcError::SeveralStatements {
+                name: settings.name(),
+            });
+        }
+        Verdict::Writes(word) if access == Access::ReadOnly => Doubt::Word(word),
+        Verdict::Unclear if access == Access::ReadOnly => Doubt::Unclear,
+        _ => return Ok(()),
+    };
+    Err(AdbcError::MayWrite {
+        name: settings.name(),
+        what,
+    })
+}
+
 pub(super) fn execute(
     settings: &AdbcSettings,
     statements: &[String],
     surroundings: Surroundings<'_>,
 ) -> Result<(), QueryError> {
-    let plan = Plan::new(settings, surroundings.environment)?;
+    let plan = Plan::new(settings, Access::Whole, surroundings.environment)?;
     let statements = statements.to_vec();
     Work::start(surroundings.interrupt, &plan.name(), move |guard, tell| {
         let result =
@@ -52,9 +83,11 @@ pub(super) fn open(
     settings: &AdbcSettings,
     before: &[String],
     query: &Query,
+    access: Access,
     surroundings: Surroundings<'_>,
 ) -> Result<Rows, QueryError> {
-    let plan = Plan::new(settings, surroundings.environment)?;
+    check(settings, query, access)?;
+    let plan = Plan::new(settings, access, surroundings.environment)?;
     let (before, query) = (before.to_vec(), query.clone());
     let mut work = Work::start(surroundings.interrupt, &plan.name(), move |guard, tell| {
         let streamed = Session::open(plan, guard).and_then(|session| {
@@ -78,7 +111,8 @@ pub(super) fn describe(
     query: &Query,
     surroundings: Surroundings<'_>,
 ) -> Result<Vec<QueryColumn>, QueryError> {
-    let plan = Plan::new(settings, surroundings.environment)?;
+    check(settings, query, Access::ReadOnly)?;
+    let plan = Plan::new(settings, Access::ReadOnly, surroundings.environment)?;
     let query = query.clone();
     let schema = Work::start(surroundings.interrupt, &plan.name(), move |guard, tell| {
         tell(Session::open(plan, guard).and_then(|session| session.schema(&query, guard)));
@@ -86,7 +120,7 @@ pub(super) fn describe(
     .only()?;
     let column = |field: &Arc<arrow_schema::Field>| QueryColumn {
         name: field.name().clone(),
-        type_name: types::name(field.data_type()),
+        type_name: types::of(field),
     };
     Ok(schema.fields().iter().map(column).collect())
 }
@@ -96,7 +130,8 @@ pub(super) fn count(
     query: &Query,
     surroundings: Surroundings<'_>,
 ) -> Result<u64, QueryError> {
-    let plan = Plan::new(settings, surroundings.environment)?;
+    check(settings, query, Access::ReadOnly)?;
+    let plan = Plan::new(settings, Access::ReadOnly, surroundings.environment)?;
     let name = plan.name();
     let counting = Query {
         text: counting(&query.text),

@@ -4,14 +4,14 @@
 //! Where the server is and who asks is found as libpq finds it. The query runs in a read-only transaction; statements that
 //! come before it do not.
 
-mod cast;
+pub(super) mod cast;
 mod dial;
 mod error;
 mod pass_file;
 mod session;
 mod target;
 mod task;
-mod text;
+pub(super) mod text;
 mod tls;
 mod url;
 mod words;

@@ -72,6 +72,31 @@ fn a_refusal_says_what_and_where_in_words_of_our_own() {
 }
 
 #[test]
+fn queries_that_write_are_refused_by_either_way() {
+    let server = Postgres::start();
+    server.shop("CREATE TABLE people AS SELECT 'geheim@example.com' AS email");
+    let workspace = Workspace::new();
+    let table = include_str!("../../../fixtures/queries/writing.sql");
+    for statement in table.lines().filter(|it| !it.starts_with("-- ")) {
+        // No quotes of TOML are in the way of those of SQL.
+        job(&workspace, &server, statement, "", EMAIL);
+        dry(&workspace).exits(12);
+        #[cfg(feature = "adbc")]
+        {
+            super::by_adbc::job(&workspace, &server, statement, "", EMAIL);
+            let outcome = dry(&workspace).exits(12);
+            let is_told = outcome.error().contains("audience.before");
+            assert!(is_told, "{statement}: {}", outcome.stderr);
+        }
+    }
+    assert_eq!(server.shop("SELECT count(*) FROM people").trim(), "1");
+    assert_eq!(
+        server.shop("SELECT to_regclass('written') IS NULL").trim(),
+        "t"
+    );
+}
+
+#[test]
 fn a_statement_has_its_time_and_no_more() {
     let server = Postgres::start();
     let workspace = Workspace::new();

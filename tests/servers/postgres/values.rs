@@ -218,14 +218,14 @@ fn types_become_what_klaviyo_reads() {
 }
 
 #[test]
-fn a_null_in_the_only_column_is_a_row_and_names_that_are_alike_are_refused() {
+fn a_null_in_the_only_column_is_a_blank_record_and_names_that_are_alike_are_refused() {
     let server = Postgres::start();
     let workspace = Workspace::new();
     let query = "SELECT * FROM (VALUES ('a@example.com'), (NULL), ('b@example.com')) AS t (email)";
     job(&workspace, &server, query, "", EMAIL);
     let report = dry(&workspace).exits(0).report();
-    assert_eq!(report["rows_read"], 3);
-    assert_eq!(report["rejections"]["no-identifier"], 1);
+    assert_eq!(report["rows_read"], 2);
+    assert_eq!(report["rows_blank"], 1);
     let variables = [("PGPASSWORD", super::PASSWORD)];
     let preview = workspace.run_with_env(&["preview", "vip.toml"], &variables);
     let preview = preview.exits(0);

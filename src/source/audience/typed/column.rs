@@ -11,11 +11,20 @@ use arrow_array::{
 use arrow_schema::{DataType, Field, TimeUnit};
 
 use super::super::utf8;
-use super::value;
-use crate::source::record::Cell;
+use super::foreign;
+use super::time::{self, Period};
+use super::value::{self, Written};
+use crate::source::record::{Cell, RecordFault};
 
 /// The name under which Arrow's extension types stand in a field's metadata.
-const EXTENSION: &str = "ARROW:extension:name";
+pub(in super::super) const EXTENSION: &str = "ARROW:extension:name";
+
+/// The mark of a Parquet interval that is read as its bytes.
+pub(in super::super) const PARQUET_INTERVAL: &str = "klaviyo-export.parquet-interval";
+
+/// What Arrow's type for foreign values says of them, in a field's metadata: their type and who made it, as JSON
+/// (<https://arrow.apache.org/docs/format/CanonicalExtensions.html#opaque>, read 2026-11-28).
+const EXTENSION_METADATA: &str = "ARROW:extension:metadata";
 
 /// The type's name in the database, in a field's metadata (PostgreSQL's ADBC driver).
 const POSTGRES_TYPE: &str = "ADBC:postgresql:typname";
@@ -47,6 +56,19 @@ pub(super) enum Column {
     /// Decimals that PostgreSQL's driver gives as texts.
     NumberText(BinaryArray),
     Uuid(FixedSizeBinaryArray),
+    /// Times of day, with their parts of a second.
+    Clock(Int64Array, i64),
+    /// Durations, with their parts of a second.
+    Duration(Int64Array, i64),
+    Interval(ArrayRef),
+    /// Months, days and milliseconds.
+    ParquetInterval(FixedSizeBinaryArray),
+    /// DuckDB's strings of bits.
+    Bits(BinaryArray),
+    /// DuckDB's integers of 128 bits, without a sign or with one.
+    Huge(FixedSizeBinaryArray, bool),
+    /// DuckDB's times of day with a zone.
+    ZonedClock(FixedSizeBinaryArray),
     /// Lists, and what has no rule of its own.
     Other(ArrayRef),
 }
@@ -55,8 +77,18 @@ impl Column {
     /// The column of `array`, which is what `field` says.
     pub(super) fn new(field: &Field, array: &ArrayRef) -> Self {
         let extension = |name: &str| field.metadata().get(EXTENSION).is_some_and(|it| it == name);
+        if let Some(foreign) = Self::foreign(field, array) {
+            return foreign;
+        }
         match array.data_type() {
             DataType::Null => Self::Null,
+            // A byte each, as DuckDB has them.
+            DataType::Int8 if extension("arrow.bool8") => {
+                match arrow_cast::cast(array, &DataType::Boolean) {
+                    Ok(array) => Self::Boolean(array.as_boolean().clone()),
+                    Err(_) => Self::Other(Arc::clone(array)),
+                }
+            }
             DataType::Boolean => Self::Boolean(array.as_boolean().clone()),
             DataType::Int8
             | DataType::Int16
@@ -94,6 +126,16 @@ impl Column {
             DataType::FixedSizeBinary(16) if extension("arrow.uuid") => {
                 Self::Uuid(array.as_fixed_size_binary().clone())
             }
+            DataType::FixedSizeBinary(12) if extension(PARQUET_INTERVAL) => {
+                Self::ParquetInterval(array.as_fixed_size_binary().clone())
+            }
+            DataType::Time32(unit) | DataType::Time64(unit) => {
+                Self::counted(array, |it| Self::Clock(it, per_second(*unit)))
+            }
+            DataType::Duration(unit) => {
+                Self::counted(array, |it| Self::Duration(it, per_second(*unit)))
+            }
+            DataType::Interval(_) => Self::Interval(Arc::clone(array)),
             DataType::FixedSizeBinary(_) => {
                 let texts = array.as_fixed_size_binary().clone();
                 let look = Look::of_each(texts.iter());
@@ -103,6 +145,25 @@ impl Column {
             DataType::RunEndEncoded(_, values) => Self::unpacked(field, array, values.data_type()),
             _ => Self::Other(Arc::clone(array)),
         }
+    }
+
+    /// A column of values that only their maker has a type for, where they can be read.
+    fn foreign(field: &Field, array: &ArrayRef) -> Option<Self> {
+        let (type_name, vendor_name) = foreign_type(field)?;
+        if vendor_name != "DuckDB" {
+            return None;
+        }
+        Some(match (&*type_name, array.data_type()) {
+            ("bit", DataType::Binary) => Self::Bits(array.as_binary::<i32>().clone()),
+            ("hugeint" | "uhugeint", DataType::FixedSizeBinary(16)) => {
+                let has_sign = type_name == "hugeint";
+                Self::Huge(array.as_fixed_size_binary().clone(), has_sign)
+            }
+            ("time_tz", DataType::FixedSizeBinary(8)) => {
+                Self::ZonedClock(array.as_fixed_size_binary().clone())
+            }
+            _ => return None,
+        })
     }
 
     /// A column whose values are named by numbers, each value in its place.
@@ -115,25 +176,34 @@ impl Column {
 
     fn seconds(array: &ArrayRef) -> Self {
         // Whole seconds: what Klaviyo reads has no fractions. Times before 1970 round down as well.
-        let unit = match array.data_type() {
-            DataType::Date32 => 0,
-            DataType::Timestamp(TimeUnit::Second, _) => 1,
-            DataType::Date64 | DataType::Timestamp(TimeUnit::Millisecond, _) => 1_000,
-            DataType::Timestamp(TimeUnit::Microsecond, _) => 1_000_000,
-            _ => 1_000_000_000,
-        };
-        let Ok(numbers) = (match array.data_type() {
-            DataType::Date32 => arrow_cast::cast(array, &DataType::Int32)
-                .and_then(|days| arrow_cast::cast(&days, &DataType::Int64)),
-            _ => arrow_cast::cast(array, &DataType::Int64),
-        }) else {
-            return Self::Other(Arc::clone(array));
-        };
-        let numbers = numbers.as_primitive::<Int64Type>();
-        Self::Seconds(match unit {
-            0 => numbers.unary(|days| days.saturating_mul(86_400)),
-            unit => numbers.unary(|number| number.div_euclid(unit)),
+        match array.data_type() {
+            DataType::Date32 => Self::counted(array, |days| {
+                Self::Seconds(days.unary(|days: i64| days.saturating_mul(86_400)))
+            }),
+            DataType::Date64 => Self::whole_seconds(array, TimeUnit::Millisecond),
+            DataType::Timestamp(unit, _) => Self::whole_seconds(array, *unit),
+            _ => Self::Other(Arc::clone(array)),
+        }
+    }
+
+    fn whole_seconds(array: &ArrayRef, unit: TimeUnit) -> Self {
+        let unit = per_second(unit);
+        Self::counted(array, |numbers| {
+            Self::Seconds(numbers.unary(|number: i64| number.div_euclid(unit)))
         })
+    }
+
+    /// The column of the numbers that stand for these dates, times or durations.
+    fn counted(array: &ArrayRef, make: impl FnOnce(Int64Array) -> Self) -> Self {
+        let numbers = match array.data_type() {
+            DataType::Date32 | DataType::Time32(_) => arrow_cast::cast(array, &DataType::Int32)
+                .and_then(|numbers| arrow_cast::cast(&numbers, &DataType::Int64)),
+            _ => arrow_cast::cast(array, &DataType::Int64),
+        };
+        match numbers {
+            Ok(numbers) => make(numbers.as_primitive::<Int64Type>().clone()),
+            Err(_) => Self::Other(Arc::clone(array)),
+        }
     }
 
     fn text(texts: BinaryArray) -> Self {
@@ -165,6 +235,7 @@ impl Column {
     pub(super) fn text_bytes(&self) -> usize {
         match self {
             Self::NumberText(texts) => texts.value_data().len(),
+            Self::Bits(bits) => bits.value_data().len().saturating_mul(8),
             Self::Other(values) if self.is_long() => values.get_buffer_memory_size(),
             _ => self.look().map_or(0, |look| look.bytes),
         }
@@ -173,7 +244,8 @@ impl Column {
     /// Whether a value has no bound, and must be made to be measured.
     fn is_long(&self) -> bool {
         let is_long = |of: &DataType| value::is_list(of) || value::is_nested(of);
-        matches!(self, Self::Other(values) if is_long(values.data_type()))
+        matches!(self, Self::Bits(_))
+            || matches!(self, Self::Other(values) if is_long(values.data_type()))
     }
 
     /// How long a value is as text; 0 of types whose values are short.
@@ -182,13 +254,30 @@ impl Column {
             return self.bytes(index).map_or(0, <[u8]>::len);
         }
         match self.cell(index, scratch) {
-            Cell::Text(text) | Cell::Nested(text) => text.len(),
+            Cell::Text(text) | Cell::Nested(text) | Cell::Unrepresentable { text, .. } => {
+                text.len()
+            }
         }
     }
 
     /// False when some text may be no UTF-8, or hold a NUL.
     pub(super) fn is_clean(&self) -> bool {
-        self.look().is_none_or(|look| look.is_clean)
+        match self {
+            Self::Other(values) => !value::has_bytes(values.data_type()),
+            _ => self.look().is_none_or(|look| look.is_clean),
+        }
+    }
+
+    /// What is wrong with the text, or with one of the list's texts.
+    pub(super) fn fault(&self, index: usize) -> Option<RecordFault> {
+        if let Self::Other(values) = self {
+            return value::fault_in_list(values, index);
+        }
+        let text = self.bytes(index)?;
+        if simdutf8::basic::from_utf8(text).is_err() {
+            return Some(RecordFault::InvalidEncoding);
+        }
+        memchr::memchr(0, text).map(|_| RecordFault::Nul)
     }
 
     /// A text as it is; `None` of a null and of other types.
@@ -218,48 +307,97 @@ impl Column {
         if self.look().is_some() {
             return Cell::Text(self.bytes(index).unwrap_or_default());
         }
+        if let Self::Boolean(values) = self
+            && values.is_valid(index)
+        {
+            return Cell::Text(if values.value(index) {
+                b"True"
+            } else {
+                b"False"
+            });
+        }
         scratch.clear();
-        match self {
-            Self::Boolean(values) if values.is_valid(index) => {
-                return Cell::Text(if values.value(index) {
-                    b"True"
-                } else {
-                    b"False"
-                });
+        match self.write(index, scratch) {
+            Written::Text => Cell::Text(scratch),
+            Written::Nested => Cell::Nested(scratch),
+            Written::Without { value } => {
+                let (text, value) = scratch.split_at(value.min(scratch.len()));
+                Cell::Unrepresentable { text, value }
             }
+        }
+    }
+
+    fn write(&self, index: usize, out: &mut Vec<u8>) -> Written {
+        match self {
             Self::Integer(values) if values.is_valid(index) => {
-                value::push_display(scratch, values.value(index));
+                value::push_display(out, values.value(index));
             }
             Self::Unsigned(values) if values.is_valid(index) => {
-                value::push_display(scratch, values.value(index));
+                value::push_display(out, values.value(index));
             }
             Self::Float32(values) if values.is_valid(index) => {
-                value::push_float32(scratch, values.value(index));
+                return value::push_float32(out, values.value(index));
             }
             Self::Float64(values) if values.is_valid(index) => {
-                value::push_float(scratch, values.value(index));
+                return value::push_float(out, values.value(index));
             }
             Self::Seconds(values) if values.is_valid(index) => {
-                value::push_time(scratch, values.value(index));
+                return time::push_seconds(out, values.value(index));
+            }
+            Self::Clock(values, unit) if values.is_valid(index) => {
+                return time::push_clock(out, values.value(index), *unit);
+            }
+            Self::Duration(values, unit) if values.is_valid(index) => {
+                Period::of_time(values.value(index), *unit).push(out);
+            }
+            Self::Interval(values) if values.is_valid(index) => {
+                Period::of_interval(values, index).push(out);
+            }
+            Self::ParquetInterval(values) if values.is_valid(index) => {
+                Period::of_parquet(values.value(index)).push(out);
             }
             Self::NumberText(values) if values.is_valid(index) => {
-                // NaN and the infinities are no numbers to Klaviyo.
-                let text = values.value(index);
-                if text.iter().any(u8::is_ascii_digit) && text.iter().all(u8::is_ascii_graphic) {
-                    return Cell::Text(text);
-                }
+                return value::push_number_text(out, values.value(index));
             }
             Self::Uuid(values) if values.is_valid(index) => {
-                value::push_uuid(scratch, values.value(index));
+                value::push_uuid(out, values.value(index));
             }
-            Self::Other(values)
-                if values.is_valid(index) && value::push_other(scratch, values, index) =>
-            {
-                return Cell::Nested(scratch);
+            Self::Bits(values) if values.is_valid(index) => {
+                foreign::push_bits(out, values.value(index));
+            }
+            Self::Huge(values, has_sign) if values.is_valid(index) => {
+                foreign::push_huge(out, values.value(index), *has_sign);
+            }
+            Self::ZonedClock(values) if values.is_valid(index) => {
+                return foreign::push_zoned_clock(out, values.value(index));
+            }
+            Self::Other(values) if values.is_valid(index) => {
+                return value::push_other(out, values, index);
             }
             _ => {}
         }
-        Cell::Text(scratch)
+        Written::Text
+    }
+}
+
+/// The type of a field's values and its maker, where Arrow has none for them.
+pub(in crate::source) fn foreign_type(field: &Field) -> Option<(String, String)> {
+    let metadata = field.metadata();
+    if metadata.get(EXTENSION)? != "arrow.opaque" {
+        return None;
+    }
+    let told: serde_json::Value = serde_json::from_str(metadata.get(EXTENSION_METADATA)?).ok()?;
+    let text = |key: &str| told.get(key)?.as_str().map(str::to_owned);
+    Some((text("type_name")?, text("vendor_name")?))
+}
+
+/// How many of the unit are a second.
+fn per_second(unit: TimeUnit) -> i64 {
+    match unit {
+        TimeUnit::Second => 1,
+        TimeUnit::Millisecond => 1_000,
+        TimeUnit::Microsecond => 1_000_000,
+        TimeUnit::Nanosecond => 1_000_000_000,
     }
 }
 

@@ -9,7 +9,7 @@ use arrow_cast::display::{ArrayFormatter, FormatOptions};
 use arrow_schema::{DataType, Field, FieldRef};
 
 use super::column::Column;
-use crate::source::record::Cell;
+use crate::source::record::{Cell, RecordFault};
 
 /// Appends a value as it displays.
 pub(super) fn push_display(out: &mut Vec<u8>, value: impl std::fmt::Display) {
@@ -17,44 +17,52 @@ pub(super) fn push_display(out: &mut Vec<u8>, value: impl std::fmt::Display) {
     let _ = write!(out, "{value}");
 }
 
-/// Appends a number in plain digits, nothing for what is no number.
-pub(super) fn push_float(out: &mut Vec<u8>, value: f64) {
+/// What was appended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Written {
+    /// A text.
+    Text,
+    /// JSON with objects in it.
+    Nested,
+    /// A text that lacks what cannot be told, and from here on how that is shown.
+    Without {
+        /// Where the text ends in the buffer.
+        value: usize,
+    },
+}
+
+/// Appends a number in plain digits, nothing for what is not a number.
+pub(super) fn push_float(out: &mut Vec<u8>, value: f64) -> Written {
+    if value.is_infinite() {
+        push_display(out, value);
+        return Written::Without { value: 0 };
+    }
     if value == 0.0 {
         out.push(b'0');
-    } else if value.is_finite() {
+    } else if !value.is_nan() {
         push_display(out, value);
     }
+    Written::Text
 }
 
 /// As [`push_float`], with the digits that a single-precision number has.
-pub(super) fn push_float32(out: &mut Vec<u8>, value: f32) {
-    if value == 0.0 {
-        out.push(b'0');
-    } else if value.is_finite() {
+pub(super) fn push_float32(out: &mut Vec<u8>, value: f32) -> Written {
+    if value.is_finite() && value != 0.0 {
         push_display(out, value);
+        return Written::Text;
     }
+    push_float(out, value.into())
 }
 
-/// Appends a time in the form that Klaviyo's help names for recognising dates, `YYYY-MM-DD HH:MM:SS` in UTC (help
-/// 115005237648); nothing for years that the calendar has not, such as PostgreSQL's infinity.
-pub(super) fn push_time(out: &mut Vec<u8>, seconds: i64) {
-    let Ok(time) = jiff::Timestamp::from_second(seconds) else {
-        return;
-    };
-    let time = jiff::tz::Offset::UTC.to_datetime(time);
-    if time.year() < 0 {
-        return;
+/// Appends a number that came as text.
+pub(super) fn push_number_text(out: &mut Vec<u8>, text: &[u8]) -> Written {
+    if text.iter().any(u8::is_ascii_digit) && text.iter().all(u8::is_ascii_graphic) {
+        out.extend_from_slice(text);
+    } else if !text.eq_ignore_ascii_case(b"nan") {
+        out.extend_from_slice(text);
+        return Written::Without { value: 0 };
     }
-    let _ = write!(
-        out,
-        "{:04}-{:02}-{:02} {:02}:{:02}:{:02}",
-        time.year(),
-        time.month(),
-        time.day(),
-        time.hour(),
-        time.minute(),
-        time.second()
-    );
+    Written::Text
 }
 
 /// Appends sixteen bytes as a UUID.
@@ -67,15 +75,55 @@ pub(super) fn push_uuid(out: &mut Vec<u8>, bytes: &[u8]) {
     }
 }
 
-/// Appends a value of any type: a list as a JSON array, others as Arrow displays them. True when objects are in it.
-pub(super) fn push_other(out: &mut Vec<u8>, values: &ArrayRef, index: usize) -> bool {
+/// Appends a value of any type: a list as a JSON array, others as Arrow displays them.
+pub(super) fn push_other(out: &mut Vec<u8>, values: &ArrayRef, index: usize) -> Written {
     match values.data_type() {
         data_type if is_list(data_type) => push_list(out, values, index),
-        data_type => {
-            push_displayed(out, values, index);
-            is_nested(data_type)
-        }
+        data_type => match (push_displayed(out, values, index), is_nested(data_type)) {
+            (true, true) => Written::Nested,
+            (true, false) => Written::Text,
+            (false, _) => {
+                push_display(out, data_type);
+                Written::Without { value: 0 }
+            }
+        },
     }
+}
+
+/// Whether a list of the type may hold bytes that are no text.
+pub(super) fn has_bytes(list: &DataType) -> bool {
+    item_type(list).is_some_and(|items| {
+        has_bytes(items)
+            || matches!(
+                items,
+                DataType::Binary
+                    | DataType::LargeBinary
+                    | DataType::BinaryView
+                    | DataType::FixedSizeBinary(_)
+            )
+    })
+}
+
+fn item_type(list: &DataType) -> Option<&DataType> {
+    match list {
+        DataType::List(item)
+        | DataType::LargeList(item)
+        | DataType::FixedSizeList(item, _)
+        | DataType::ListView(item)
+        | DataType::LargeListView(item) => Some(item.data_type()),
+        _ => None,
+    }
+}
+
+/// The fault of the list at `index`: bytes that are no text. JSON has a form for a NUL.
+pub(super) fn fault_in_list(values: &ArrayRef, index: usize) -> Option<RecordFault> {
+    if values.is_null(index) || !has_bytes(values.data_type()) {
+        return None;
+    }
+    let items = list_at(values, index)?;
+    let column = Column::new(&item_field(values.data_type(), &items), &items);
+    let mut faults = (0..items.len()).filter_map(|item| column.fault(item));
+    faults.find(|fault| *fault == RecordFault::InvalidEncoding)
 }
 
 /// Whether a value of the type is a list of others.
@@ -98,13 +146,16 @@ pub(super) fn is_nested(data_type: &DataType) -> bool {
     )
 }
 
-fn push_displayed(out: &mut Vec<u8>, values: &ArrayRef, index: usize) {
+/// False when Arrow cannot display the value.
+fn push_displayed(out: &mut Vec<u8>, values: &ArrayRef, index: usize) -> bool {
     let options = FormatOptions::default();
     if let Ok(formatter) = ArrayFormatter::try_new(values, &options)
         && let Ok(text) = formatter.value(index).try_to_string()
     {
         out.extend_from_slice(text.as_bytes());
+        return true;
     }
+    false
 }
 
 /// The values of the list at `index`.
@@ -131,13 +182,13 @@ fn item_field(list: &DataType, items: &ArrayRef) -> FieldRef {
     }
 }
 
-fn push_list(out: &mut Vec<u8>, values: &ArrayRef, index: usize) -> bool {
+fn push_list(out: &mut Vec<u8>, values: &ArrayRef, index: usize) -> Written {
     let Some(items) = list_at(values, index) else {
-        return false;
+        return Written::Text;
     };
     let column = Column::new(&item_field(values.data_type(), &items), &items);
     let mut is_nested = false;
-    let mut scratch = Vec::new();
+    let (mut scratch, mut left_out) = (Vec::new(), Vec::new());
     out.push(b'[');
     for item in 0..items.len() {
         if item > 0 {
@@ -147,7 +198,14 @@ fn push_list(out: &mut Vec<u8>, values: &ArrayRef, index: usize) -> bool {
             out.extend_from_slice(b"null");
             continue;
         }
-        match (&column, column.cell(item, &mut scratch)) {
+        let cell = column.cell(item, &mut scratch);
+        if let Cell::Unrepresentable { value, .. } = cell {
+            if !left_out.is_empty() {
+                left_out.extend_from_slice(b", ");
+            }
+            left_out.extend_from_slice(value);
+        }
+        match (&column, cell) {
             (Column::Boolean(_), Cell::Text(text)) => {
                 out.extend_from_slice(&text.to_ascii_lowercase());
             }
@@ -159,11 +217,22 @@ fn push_list(out: &mut Vec<u8>, values: &ArrayRef, index: usize) -> bool {
                 let value: &[u8] = if text.is_empty() { b"null" } else { text };
                 out.extend_from_slice(value);
             }
+            // Of a list in the list, the rest of it.
+            (_, Cell::Unrepresentable { text: b"", .. }) => out.extend_from_slice(b"null"),
+            (_, Cell::Unrepresentable { text, .. }) => out.extend_from_slice(text),
             (_, Cell::Text(text)) => push_json_text(out, text),
         }
     }
     out.push(b']');
-    is_nested
+    if is_nested {
+        return Written::Nested;
+    }
+    if left_out.is_empty() {
+        return Written::Text;
+    }
+    let value = out.len();
+    out.extend_from_slice(&left_out);
+    Written::Without { value }
 }
 
 /// Whether the column's cells are JSON as they are: numbers and lists.
@@ -173,13 +242,20 @@ fn is_json(column: &Column, data_type: &DataType) -> bool {
         | Column::Unsigned(_)
         | Column::Float32(_)
         | Column::Float64(_)
+        | Column::Huge(..)
         | Column::NumberText(_) => true,
         Column::Other(_) => data_type.is_decimal() || is_list(data_type),
         _ => false,
     }
 }
 
+/// Appends a text in quotes. Bytes that are no text stay: the row is a fault, and its record is kept with them.
 fn push_json_text(out: &mut Vec<u8>, text: &[u8]) {
-    // Writing into a vector cannot fail.
-    let _ = serde_json::to_writer(out, &String::from_utf8_lossy(text));
+    out.push(b'"');
+    for chunk in text.utf8_chunks() {
+        let quoted = serde_json::Value::from(chunk.valid()).to_string();
+        out.extend_from_slice(&quoted.as_bytes()[1..quoted.len() - 1]);
+        out.extend_from_slice(chunk.invalid());
+    }
+    out.push(b'"');
 }

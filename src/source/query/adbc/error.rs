@@ -91,6 +91,36 @@ pub enum AdbcError {
         /// One that the query names.
         parameter: String,
     },
+    /// A column of bytes that nobody but the engine can read.
+    #[error(
+        "{name}: column {column} is {type_name}, which the driver hands over as bytes of its own; cast it in the query, such as CAST({column} AS VARCHAR)"
+    )]
+    Untold {
+        /// The driver, and the host that it reaches.
+        name: String,
+        /// The column.
+        column: String,
+        /// Its type, in the engine's words.
+        type_name: String,
+    },
+    /// More than one statement where there is room for one.
+    #[error(
+        "{name}: query: these are several statements, and a query is one; put those before the last one into audience.before, which a dry run leaves out"
+    )]
+    SeveralStatements {
+        /// The driver, and the host that it reaches.
+        name: String,
+    },
+    /// A query that may write, where nothing is to be changed.
+    #[error(
+        "{name}: query: {what}, and only a real `run` executes such a query; make it one SELECT, WITH, VALUES, FROM or TABLE statement that only reads, and put what writes into audience.before"
+    )]
+    MayWrite {
+        /// The driver, and the host that it reaches.
+        name: String,
+        /// What is known of it.
+        what: Doubt,
+    },
     /// The driver or its engine refused.
     #[error("{name}: {step}: {refusal}")]
     Refused {
@@ -131,6 +161,24 @@ pub enum AdbcError {
         /// The driver, and the host that it reaches.
         name: String,
     },
+}
+
+/// Why a query is not known to read only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Doubt {
+    /// This word of it stands for a statement that writes, or for one that is no query.
+    Word(String),
+    /// Its text is not understood.
+    Unclear,
+}
+
+impl fmt::Display for Doubt {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Word(word) => write!(out, "it may write ({word})"),
+            Self::Unclear => out.write_str("whether it only reads cannot be told from its text"),
+        }
+    }
 }
 
 /// What a driver was asked.

@@ -1,5 +1,6 @@
 //! One connection: what is settled before the driver is loaded, and what is asked of it then.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use adbc_core::error::{Error, Status};
@@ -12,21 +13,23 @@ use arrow_schema::SchemaRef;
 use super::driver::{self, Library};
 use super::error::{AdbcError, Refusal, Step};
 use super::work::Guard;
-use super::{AdbcSettings, Told, hosts, parameters};
+use super::{AdbcSettings, Told, exact, hosts, parameters, read_only};
 use crate::base::environment::Environment;
-use crate::source::query::{Query, QueryError};
+use crate::source::query::{Access, Query, QueryError};
 
 /// A connection that can be made: the library is found, the secrets are at hand. No `Debug`: it holds them.
 pub(super) struct Plan {
     name: String,
     library: Library,
     entrypoint: Option<String>,
+    driver: String,
     options: Vec<(String, String)>,
 }
 
 impl Plan {
     pub(super) fn new(
         settings: &AdbcSettings,
+        access: Access,
         environment: &Environment,
     ) -> Result<Self, AdbcError> {
         let uri = settings
@@ -47,10 +50,14 @@ impl Plan {
         if environment.loopback_only() {
             refuse_other_machines(&name, &options)?;
         }
+        if access == Access::ReadOnly {
+            read_only::set(&settings.driver, &mut options);
+        }
         Ok(Self {
             name,
             library: driver::find(&settings.driver, environment)?,
             entrypoint: settings.entrypoint.clone(),
+            driver: settings.driver.clone(),
             options,
         })
     }
@@ -81,6 +88,7 @@ fn refuse_other_machines(name: &str, options: &[(String, String)]) -> Result<(),
 /// An open connection. A statement keeps it, its database and the driver alive.
 pub(super) struct Session {
     name: String,
+    driver: String,
     connection: ManagedConnection,
 }
 
@@ -90,6 +98,7 @@ impl Session {
             name,
             library,
             entrypoint,
+            driver: driver_name,
             options,
         } = plan;
         let mut driver = driver::load(&library, entrypoint.as_deref())?;
@@ -105,7 +114,17 @@ impl Session {
             .new_connection()
             .map_err(|error| refused(&name, Step::Connect, &error))?;
         guard.go_on()?;
-        Ok(Self { name, connection })
+        let session = Self {
+            name,
+            driver: driver_name,
+            connection,
+        };
+        if let Some(setting) = exact::setting(&session.driver) {
+            // An engine too old to have the setting has no such values either, or shows by its columns that it has.
+            let _ = session.execute(&[setting.to_owned()], guard);
+            guard.go_on()?;
+        }
+        Ok(session)
     }
 
     /// Runs the statements one after the other.
@@ -141,11 +160,21 @@ impl Session {
         guard: &Guard,
         mut tell: impl FnMut(Told) -> bool,
     ) -> Result<(), QueryError> {
-        let mut statement = self.query(query, guard)?;
+        let query = self.exact(query, guard)?;
+        let mut statement = self.query(&query, guard)?;
         let rows = statement.execute();
         guard.go_on()?;
         let rows = rows.map_err(|error| self.refused(Step::Query, &error))?;
         let schema = rows.schema();
+        if let Some((column, type_name)) = exact::untold(&schema) {
+            let name = self.name.clone();
+            return Err(AdbcError::Untold {
+                name,
+                column,
+                type_name,
+            }
+            .into());
+        }
         if !tell(Told::Schema(Arc::clone(&schema))) {
             return Err(QueryError::Interrupted);
         }
@@ -179,6 +208,26 @@ impl Session {
         };
         guard.go_on()?;
         Ok(schema.map_err(|error| self.refused(Step::Query, &error))?)
+    }
+
+    /// The query, with casts where PostgreSQL's driver would change values.
+    fn exact<'a>(&self, query: &'a Query, guard: &Guard) -> Result<Cow<'a, Query>, QueryError> {
+        if !exact::is_of(&self.driver, "postgres") {
+            return Ok(Cow::Borrowed(query));
+        }
+        let schema = self.query(query, guard)?.execute_schema();
+        guard.go_on()?;
+        // What is wrong with the query, it tells itself.
+        let cast = schema
+            .ok()
+            .and_then(|it| exact::cast_by_server(&query.text, &it));
+        Ok(match cast {
+            Some(text) => Cow::Owned(Query {
+                text,
+                parameters: query.parameters.clone(),
+            }),
+            None => Cow::Borrowed(query),
+        })
     }
 
     fn query(&self, query: &Query, guard: &Guard) -> Result<ManagedStatement, QueryError> {

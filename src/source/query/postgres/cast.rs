@@ -103,6 +103,25 @@ fn in_calendar(value: &str, data_type: &str, cast: &str) -> String {
     )
 }
 
+/// The array `value`, whose elements are of the type of this name, as a JSON array.
+#[cfg(feature = "adbc")]
+pub(in super::super) fn array_of(value: &str, element: &str) -> String {
+    let element = match element {
+        "bool" => Type::BOOL,
+        "int2" => Type::INT2,
+        "int4" => Type::INT4,
+        "int8" => Type::INT8,
+        "float4" => Type::FLOAT4,
+        "float8" => Type::FLOAT8,
+        "numeric" => Type::NUMERIC,
+        "date" => Type::DATE,
+        "timestamp" => Type::TIMESTAMP,
+        "timestamptz" => Type::TIMESTAMPTZ,
+        _ => Type::TEXT,
+    };
+    array(value, &element)
+}
+
 /// A JSON array without blanks: numbers, `true`, `false` and `null` bare, all else as texts.
 fn array(value: &str, element: &Type) -> String {
     match *element {

@@ -34,7 +34,9 @@ impl Session {
     ) -> Result<Self, QueryError> {
         let connected = dial::connect(target, tls, worker)?;
         let mut session = Self { connected, limit };
-        let mut settings = "SET extra_float_digits = 1; SET datestyle = ISO".to_owned();
+        let mut settings =
+            "SET extra_float_digits = 1; SET datestyle = ISO; SET intervalstyle = iso_8601"
+                .to_owned();
         if let Some(limit) = limit {
             // The server counts milliseconds in 31 bits; 0 would be no limit.
             let milliseconds = limit.as_millis().clamp(1, i32::MAX as u128);

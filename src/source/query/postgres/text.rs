@@ -4,7 +4,7 @@ use std::iter::Peekable;
 use std::str::CharIndices;
 
 /// The statement of `text` without semicolons, blanks and comments around it, so that it can be put in parentheses.
-pub(super) fn bare(text: &str) -> &str {
+pub(in super::super) fn bare(text: &str) -> &str {
     let mut scanner = Scanner {
         text,
         letters: text.char_indices().peekable(),

@@ -1,0 +1,155 @@
+//! Values that a driver would hand over changed: how it is told not to, and what is left to refuse.
+//!
+//! PostgreSQL's driver gives bytes of the protocol for types that it does not know, `money` in cents, `oid` as a number
+//! with a sign, and forgets the shape of arrays: such columns are cast by the server, as they are by `COPY`. DuckDB's driver
+//! tells them by Arrow's extension types once it is asked to.
+
+use arrow_schema::{DataType, Field, Schema};
+
+use super::super::postgres::{cast, text};
+
+/// The type's name in a field's metadata, from PostgreSQL's driver.
+const POSTGRES_TYPE: &str = "POSTGRESQL:type";
+
+/// The statement that makes an engine's session hand over values whole; none where there is none.
+pub(super) fn setting(driver: &str) -> Option<&'static str> {
+    if is_of(driver, "duckdb") {
+        Some("SET arrow_lossless_conversion = true")
+    } else if is_of(driver, "postgres") {
+        Some("SET intervalstyle = iso_8601")
+    } else {
+        None
+    }
+}
+
+/// Whether the file of the driver has this word in its name.
+pub(super) fn is_of(driver: &str, word: &str) -> bool {
+    let file = std::path::Path::new(driver).file_name().unwrap_or_default();
+    file.to_string_lossy().to_ascii_lowercase().contains(word)
+}
+
+/// `query` with casts around the columns of PostgreSQL's driver that would come changed; `None` if there are none.
+pub(super) fn cast_by_server(query: &str, schema: &Schema) -> Option<String> {
+    let fields = schema.fields();
+    let casts = fields.iter().enumerate().map(|(index, field)| {
+        let name = format!("c{}", index + 1);
+        cast_of(&name, field)
+    });
+    let casts: Vec<Option<String>> = casts.collect();
+    if casts.iter().all(Option::is_none) {
+        return None;
+    }
+    let names = (1..=fields.len()).map(|number| format!("c{number}"));
+    let names: Vec<String> = names.collect();
+    let cells = casts.into_iter().zip(&names).zip(fields);
+    let cells = cells.map(|((cast, name), field)| {
+        let cast = cast.unwrap_or_else(|| name.clone());
+        format!("{cast} AS \"{}\"", field.name().replace('"', "\"\""))
+    });
+    let cells: Vec<String> = cells.collect();
+    Some(format!(
+        "SELECT {} FROM ({}\n) AS q ({})",
+        cells.join(", "),
+        text::bare(query),
+        names.join(", ")
+    ))
+}
+
+fn cast_of(name: &str, field: &Field) -> Option<String> {
+    let type_name = field.metadata().get(POSTGRES_TYPE)?;
+    if let Some(element) = type_name.strip_prefix('_') {
+        let array = cast::array_of(name, element);
+        return Some(format!("({array})::text"));
+    }
+    let is_changed = ["money", "oid", "int2vector", "oidvector"].contains(&&**type_name);
+    // The type's own output, as COPY has it: a cast of `inet` to text adds the length of its net.
+    (is_changed || foreign(field).is_some()).then(|| format!("format('%s', {name})"))
+}
+
+/// The first column of a type for which nobody but its engine has a text: its name, and its type's.
+pub(super) fn untold(schema: &Schema) -> Option<(String, String)> {
+    let mut fields = schema.fields().iter();
+    fields.find_map(|field| Some((field.name().clone(), foreign(field)?)))
+}
+
+/// The type of a field's values, or of a list's items, if they come as bytes that cannot be read.
+fn foreign(field: &Field) -> Option<String> {
+    match field.data_type() {
+        DataType::List(item)
+        | DataType::LargeList(item)
+        | DataType::FixedSizeList(item, _)
+        | DataType::ListView(item)
+        | DataType::LargeListView(item) => return foreign(item),
+        _ => {}
+    }
+    let (type_name, vendor) = crate::source::audience::foreign_type(field)?;
+    let is_text = matches!(
+        field.data_type(),
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
+    );
+    let is_read =
+        vendor == "DuckDB" && ["bit", "hugeint", "uhugeint", "time_tz"].contains(&&*type_name);
+    (!is_text && !is_read).then_some(type_name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashMap;
+    use std::sync::Arc;
+
+    fn field(name: &str, data_type: DataType, type_name: &str) -> Field {
+        let metadata = HashMap::from([(POSTGRES_TYPE.to_owned(), type_name.to_owned())]);
+        Field::new(name, data_type, true).with_metadata(metadata)
+    }
+
+    fn opaque(name: &str, type_name: &str, vendor: &str) -> Field {
+        let told = format!("{{\"type_name\":\"{type_name}\",\"vendor_name\":\"{vendor}\"}}");
+        let metadata = [
+            ("ARROW:extension:name", "arrow.opaque"),
+            ("ARROW:extension:metadata", &told),
+            (POSTGRES_TYPE, type_name),
+        ];
+        let metadata = metadata.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        Field::new(name, DataType::Binary, true).with_metadata(HashMap::from(metadata))
+    }
+
+    #[test]
+    fn columns_that_would_come_changed_are_cast_and_no_others() {
+        let plain = vec![
+            field("a", DataType::Int32, "int4"),
+            field("b", DataType::Utf8, "text"),
+        ];
+        assert_eq!(
+            cast_by_server("SELECT 1, 'x'", &Schema::new(plain.clone())),
+            None
+        );
+        let item = Arc::new(Field::new("item", DataType::Int32, true));
+        let changed = vec![
+            field("m\"n", DataType::Int64, "money"),
+            opaque("net", "inet", "PostgreSQL"),
+            field("list", DataType::List(item), "_int4"),
+        ];
+        let schema = Schema::new([plain, changed].concat());
+        assert_eq!(
+            cast_by_server("SELECT * FROM t; -- all", &schema).unwrap(),
+            "SELECT c1 AS \"a\", c2 AS \"b\", format('%s', c3) AS \"m\"\"n\", \
+             format('%s', c4) AS \"net\", (array_to_json(c5))::text AS \"list\" FROM (SELECT * FROM t\n) AS q (c1, c2, c3, c4, c5)"
+        );
+    }
+
+    #[test]
+    fn only_bytes_that_nobody_can_read_are_untold() {
+        let of = |field: Field| untold(&Schema::new(vec![field]));
+        let told = Some(("x".to_owned(), "bignum".to_owned()));
+        assert_eq!(of(opaque("x", "bignum", "DuckDB")), told);
+        let item = Arc::new(opaque("item", "bignum", "DuckDB"));
+        assert_eq!(of(Field::new("x", DataType::List(item), true)), told);
+        for name in ["bit", "hugeint", "uhugeint", "time_tz"] {
+            assert_eq!(of(opaque("x", name, "DuckDB")), None);
+        }
+        let number = opaque("x", "numeric", "PostgreSQL").with_data_type(DataType::Utf8);
+        assert_eq!(of(number), None);
+        assert_eq!(of(Field::new("x", DataType::Binary, true)), None);
+    }
+}
