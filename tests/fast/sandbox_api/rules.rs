@@ -63,10 +63,12 @@ fn calls_without_what_they_need_are_refused() {
     assert!(!journal.contains("x.example"), "{journal}");
 }
 
+/// The header that keeps a call from being answered by another revision than it names.
+const OPT_OUT: &str = "x-klaviyo-revision-fall-forward-opt-out";
+
 #[test]
 fn a_retired_revision_is_answered_by_a_newer_one_unless_the_call_opts_out() {
     let scene = scene(quick());
-    const OPT_OUT: &str = "x-klaviyo-revision-fall-forward-opt-out";
     for (revision, opt_out, status) in [
         (REVISION, "1", 200),
         (OLDEST_REVISION, "1", 200),
