@@ -16,7 +16,7 @@ pub(super) struct Guesses {
     /// The names of the columns.
     pub(super) header: Vec<String>,
     /// The guess for each.
-    pub(super) guesses: Vec<Guess>,
+    pub(super) fates: Vec<Guess>,
     sample: Sample,
 }
 
@@ -33,7 +33,7 @@ impl Guesses {
 
     fn new(header: Vec<String>, sample: Sample) -> Self {
         Self {
-            guesses: guess(&header, &sample),
+            fates: guess(&header, &sample),
             header,
             sample,
         }
@@ -65,7 +65,7 @@ impl Guesses {
                     })
             )
         };
-        if self.guesses.iter().any(is_email) {
+        if self.fates.iter().any(is_email) {
             return None;
         }
         let position = address_column(&self.header, &self.sample)?;
@@ -75,7 +75,7 @@ impl Guesses {
     /// The guessed columns, with what `--map` says in their stead.
     pub(super) fn columns(&self, maps: &[String]) -> Result<IndexMap<String, Headers>, Error> {
         let mut columns: IndexMap<String, Vec<String>> = IndexMap::new();
-        for (source, guess) in self.header.iter().zip(&self.guesses) {
+        for (source, guess) in self.header.iter().zip(&self.fates) {
             if let Guess::Mapped(target) = guess {
                 columns.insert(source.clone(), vec![target.header().to_owned()]);
             }
@@ -100,8 +100,8 @@ impl Guesses {
             }
         }
         let position = |source: &String| {
-            let mut names = self.header.iter();
-            names.position(|name| name == source).unwrap_or(usize::MAX)
+            let mut header = self.header.iter();
+            header.position(|name| name == source).unwrap_or(usize::MAX)
         };
         columns.sort_by(|a, _, b, _| position(a).cmp(&position(b)));
         Ok(columns
@@ -126,21 +126,21 @@ impl Guesses {
         };
         let mut tied: Vec<&ProfileColumn> = Vec::new();
         let mut notes = Vec::new();
-        for (name, guess) in self.header.iter().zip(&self.guesses) {
+        for (name, guess) in self.header.iter().zip(&self.fates) {
             let shown = printable(name);
             match guess {
                 _ if is_settled(name) => {}
+                Guess::Unmapped(Unmapped::Tied { column, .. })
+                    if tied.contains(&column) || is_given(column) => {}
                 Guess::Unmapped(Unmapped::Tied { column, with }) => {
-                    if !tied.contains(&column) && !is_given(column) {
-                        tied.push(column);
-                        let other = self.header.get(*with).map_or("", String::as_str);
-                        let header = column.header();
-                        notes.push(format!(
-                            "note: `{shown}` and `{}` may each be {header}, so neither is sent: choose one with --map {}",
-                            printable(other),
-                            printable(&quoted(&format!("{name}={header}"))),
-                        ));
-                    }
+                    tied.push(column);
+                    let other = self.header.get(*with).map_or("", String::as_str);
+                    let header = column.header();
+                    notes.push(format!(
+                        "note: `{shown}` and `{}` may each be {header}, so neither is sent: choose one with --map {}",
+                        printable(other),
+                        printable(&quoted(&format!("{name}={header}"))),
+                    ));
                 }
                 Guess::Unmapped(reason) if reason.is_told() => {
                     notes.push(format!("note: `{shown}` is not sent: {reason}"));

@@ -173,7 +173,7 @@ fn columns(
         .filter_map(|map| Some(map.split_once('=')?.0))
         .collect();
     let mut columns: Vec<DraftColumn> = Vec::new();
-    for (name, guess) in header.iter().zip(&guesses.guesses) {
+    for (name, guess) in header.iter().zip(&guesses.fates) {
         if columns.iter().any(|column| column.source == *name) {
             continue;
         }

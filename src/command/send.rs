@@ -1,4 +1,4 @@
-//! `send`: the one-off. Its flags become a job file, its columns are guessed from the header, and then it is a run.
+//! `send`: the one-off. Its flags become a job file, its columns are guessed, and then it is a run.
 
 use std::path::Path;
 

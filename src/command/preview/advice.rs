@@ -117,7 +117,7 @@ impl Advice<'_> {
         let mut left_out: Vec<LeftOut> = Vec::new();
         for source in self.sources {
             let guesses = if source.header == self.guesses.header {
-                self.guesses.guesses.clone()
+                self.guesses.fates.clone()
             } else {
                 guess(&source.header, &Sample::default())
             };

@@ -30,44 +30,39 @@ const RECORD_STATUSES: &str = "open opened closed pending hold onhold solved res
 /// The longest word of the lists.
 const MAX_WORD_BYTES: usize = 24;
 
-/// The words that a cell is among.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Kinds {
+/// A list of words that a cell is on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
     /// Yes and no.
-    pub(super) is_flag: bool,
+    Flag,
     /// Mr and Mrs.
-    pub(super) is_salutation: bool,
-    /// A status of anything.
-    pub(super) is_status: bool,
-    /// A status of an order or a ticket.
-    pub(super) is_status_of_record: bool,
+    Salutation,
+    /// A status of people and accounts.
+    Status,
+    /// A status of orders and tickets.
+    RecordStatus,
 }
 
-static KINDS: LazyLock<HashMap<&str, Kinds>> = LazyLock::new(|| {
-    let mut kinds: HashMap<&str, Kinds> = HashMap::new();
-    for word in FLAGS.split_ascii_whitespace() {
-        kinds.entry(word).or_default().is_flag = true;
-    }
-    for word in SALUTATIONS.split_ascii_whitespace() {
-        kinds.entry(word).or_default().is_salutation = true;
-    }
-    for word in STATUSES.split_ascii_whitespace() {
-        kinds.entry(word).or_default().is_status = true;
-    }
-    for word in RECORD_STATUSES.split_ascii_whitespace() {
-        let kind = kinds.entry(word).or_default();
-        kind.is_status = true;
-        kind.is_status_of_record = true;
-    }
-    kinds
+static KINDS: LazyLock<HashMap<&str, Kind>> = LazyLock::new(|| {
+    let lists = [
+        (Kind::Flag, FLAGS),
+        (Kind::Salutation, SALUTATIONS),
+        (Kind::Status, STATUSES),
+        (Kind::RecordStatus, RECORD_STATUSES),
+    ];
+    let words = lists.into_iter().flat_map(|(kind, list)| {
+        let words = list.split_ascii_whitespace();
+        words.map(move |word| (word, kind))
+    });
+    words.collect()
 });
 
-/// Looks a cell up among the words.
-pub(super) fn kinds(text: &str) -> Kinds {
+/// The list that a cell is on.
+pub(super) fn kind(text: &str) -> Option<Kind> {
     if text.len() > MAX_WORD_BYTES {
-        return Kinds::default();
+        return None;
     }
-    KINDS.get(fold(text).as_str()).copied().unwrap_or_default()
+    KINDS.get(fold(text).as_str()).copied()
 }
 
 /// Whether a cell is a web address or the path of a file.
@@ -105,19 +100,16 @@ mod tests {
     #[test]
     fn cells_are_told_by_their_look() {
         for text in ["ja", "Nein", "TRUE", "0", "Sí", "いいえ"] {
-            assert!(kinds(text).is_flag, "{text}");
+            assert_eq!(kind(text), Some(Kind::Flag), "{text}");
         }
         for text in ["Mr.", "Mrs", "Frau", "Mme", "Sig.ra", "M."] {
-            assert!(kinds(text).is_salutation, "{text}");
+            assert_eq!(kind(text), Some(Kind::Salutation), "{text}");
         }
-        for text in [
-            "enabled",
-            "Open",
-            "partially_paid",
-            "On Hold",
-            "geschlossen",
-        ] {
-            assert!(kinds(text).is_status, "{text}");
+        for text in ["enabled", "Inaktiv", "archived"] {
+            assert_eq!(kind(text), Some(Kind::Status), "{text}");
+        }
+        for text in ["Open", "partially_paid", "On Hold", "geschlossen"] {
+            assert_eq!(kind(text), Some(Kind::RecordStatus), "{text}");
         }
         for text in [
             "",
@@ -127,9 +119,8 @@ mod tests {
             "zoe@example.com",
             "2",
         ] {
-            assert_eq!(kinds(text), Kinds::default(), "{text}");
+            assert_eq!(kind(text), None, "{text}");
         }
-        assert!(kinds("open").is_status_of_record && !kinds("active").is_status_of_record);
         assert!(is_link("https://example.com/a.png") && is_link("/media/a.png"));
         assert!(!is_link("Jane") && !is_link("a.b"));
     }

@@ -90,11 +90,7 @@ impl std::fmt::Display for Unmapped {
                 write!(out, "its values are not like {}", column.header())
             }
             Self::Shared(column) => {
-                write!(
-                    out,
-                    "the same value in several people's rows: no {}",
-                    column.header()
-                )
+                write!(out, "several people have the same {}", column.header())
             }
             Self::OfRecords => out.write_str("an id of orders or tickets, not of people"),
         }

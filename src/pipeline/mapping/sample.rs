@@ -5,7 +5,7 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 
-use super::cells;
+use super::cells::{self, Kind};
 use crate::pipeline::normalize::email;
 use crate::source::audience::{Block, RecordReader, Source};
 use crate::source::record::{Cell, Record, RecordFault, RecordVisitor};
@@ -132,11 +132,16 @@ impl Values {
         self.addresses += u64::from(is_address);
         self.ats += u64::from(text.contains('@'));
         self.phones += u64::from(cells::is_like_a_phone(text));
-        let kinds = cells::kinds(text);
-        self.flags += u64::from(kinds.is_flag);
-        self.salutations += u64::from(kinds.is_salutation);
-        self.statuses += u64::from(kinds.is_status);
-        self.record_statuses += u64::from(kinds.is_status_of_record);
+        match cells::kind(text) {
+            Some(Kind::Flag) => self.flags += 1,
+            Some(Kind::Salutation) => self.salutations += 1,
+            Some(Kind::Status) => self.statuses += 1,
+            Some(Kind::RecordStatus) => {
+                self.statuses += 1;
+                self.record_statuses += 1;
+            }
+            None => {}
+        }
         self.links += u64::from(cells::is_link(text));
         let number = cells::number(text);
         self.numbers += u64::from(number.is_some());
@@ -163,7 +168,7 @@ impl RecordVisitor for Seen {
         for (index, values) in self.sample.columns.iter_mut().enumerate() {
             let text = match row.cell(index, &mut self.cell) {
                 Cell::Text(text) => text.trim_ascii(),
-                _ => b"",
+                Cell::Nested(_) => b"",
             };
             if text.is_empty() {
                 values.hashes.push(BLANK);

@@ -215,6 +215,14 @@ fn cells_decide_between_names() {
             "email=Email state=Region city=City",
         ),
         ("email,state\nzoe@example.com,OH\n", "email=Email"),
+    ] {
+        assert_eq!(mapped_by_cells(csv), expected, "{csv}");
+    }
+}
+
+#[test]
+fn cells_tell_if_an_id_is_one_person_s() {
+    for (csv, expected) in [
         (
             "id,email,status\n1,zoe@example.com,active\n2,yan@example.com,active\n",
             "id=ExternalID email=Email",
