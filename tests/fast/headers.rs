@@ -109,9 +109,9 @@ fn no_column_of_a_real_export_is_guessed_wrong_and_few_are_missed() {
     let mut text = String::new();
     for (what, pairs) in [("wrong", &wrong), ("missed", &missed)] {
         writeln!(text, "{what}: {}", pairs.len()).unwrap();
-        pairs
-            .iter()
-            .for_each(|pair| writeln!(text, "  {pair}").unwrap());
+        for pair in pairs {
+            writeln!(text, "  {pair}").unwrap();
+        }
     }
     println!("{files} files, {all} columns, {right} right\n{text}");
     assert_eq!(wrong.len(), 0, "{text}");

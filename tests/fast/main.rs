@@ -32,6 +32,7 @@ mod faults;
 mod fuzz;
 mod given_back;
 mod guards;
+mod guesses;
 mod headers;
 mod help;
 mod https;
