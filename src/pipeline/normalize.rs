@@ -541,6 +541,14 @@ impl<'a> Visit<'a> {
     }
 }
 
+/// The text of one cell.
+struct CellText<'a> {
+    text: &'a [u8],
+    cleaned: cell::Cleaned<'a>,
+    /// The value that the text lacks, as it is shown to a person.
+    left_out: Option<&'a [u8]>,
+}
+
 /// One column of the mapping in one source.
 struct Place<'a> {
     mapping: &'a Mapping,
@@ -562,9 +570,16 @@ impl Place<'_> {
         let Some(at) = self.plan.cells[self.index] else {
             return Ok(b"");
         };
-        let (text, cleaned) = self.text(row, at, unescaped, cleaned, batch)?;
+        let CellText {
+            text,
+            cleaned,
+            left_out,
+        } = self.text(row, at, unescaped, cleaned)?;
         for code in cleaned.codes() {
             repair(batch, self.index, code, text);
+        }
+        if let Some(value) = left_out {
+            repair(batch, self.index, RepairCode::Unrepresentable, value);
         }
         Ok(if self.keeps_breaks && cleaned.line_break {
             text.trim_ascii()
@@ -573,24 +588,32 @@ impl Place<'_> {
         })
     }
 
-    /// The cell as it is, and cleaned.
+    /// The cell as it is.
     fn text<'b>(
         &self,
         row: &'b impl Record,
         at: usize,
         unescaped: &'b mut Vec<u8>,
         cleaned: &'b mut Vec<u8>,
-        batch: &mut Batch,
-    ) -> Result<(&'b [u8], cell::Cleaned<'b>), Refusal> {
+    ) -> Result<CellText<'b>, Refusal> {
         if let Some(text) = row.bare_cell(at) {
-            return Ok((text, cell::clean_bare(text)));
+            return Ok(CellText {
+                text,
+                cleaned: cell::clean_bare(text),
+                left_out: None,
+            });
         }
         match row.cell(at, unescaped) {
-            Cell::Text(text) => Ok((text, cell::clean(text, cleaned))),
-            Cell::Unrepresentable { text, value } => {
-                repair(batch, self.index, RepairCode::Unrepresentable, value);
-                Ok((text, cell::clean(text, cleaned)))
-            }
+            Cell::Text(text) => Ok(CellText {
+                text,
+                cleaned: cell::clean(text, cleaned),
+                left_out: None,
+            }),
+            Cell::Unrepresentable { text, value } => Ok(CellText {
+                text,
+                cleaned: cell::clean(text, cleaned),
+                left_out: Some(value),
+            }),
             Cell::Nested(_) => {
                 let detail = format!(
                     "column `{}` holds a nested object",

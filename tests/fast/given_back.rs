@@ -556,8 +556,7 @@ fn a_row_that_is_no_text_and_out_of_place_waits_for_an_empty_reason() {
 fn one_mended_row_does_not_take_the_others_with_it() {
     let case = &forms()[0];
     let workspace = Workspace::new();
-    let rows_of =
-        "cy@x.com,1002,Lima\n,,,\ndi@x.com,1003,Quito\ned@x.com,1004,Lima\nfo@x.com,1005,Lima\n";
+    let rows_of = "cy@x.com,1002,Lima\n,Nobody,,\ndi@x.com,1003,Quito\ned@x.com,1004,Lima\nfo@x.com,1005,Lima\n";
     workspace.write(case.file, customers(rows_of));
     let (_, rejects, _) = case.run(&workspace, case.file);
     workspace.write(
@@ -598,7 +597,7 @@ fn a_column_that_the_first_rows_of_ndjson_lack_may_be_missing_from_their_rejects
     let case = Case {
         columns: "[columns]\nid = \"ExternalID\"\nlate = \"Late\"\n",
         reason: "no-identifier",
-        ..case("late", "a.ndjson", "{\"id\":\"\"}\n")
+        ..case("late", "a.ndjson", "{\"id\":\"\",\"note\":\"x\"}\n")
     };
     let workspace = Workspace::new();
     workspace.write(case.file, &case.bytes);

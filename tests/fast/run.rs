@@ -358,7 +358,7 @@ fn identifiers_stand_beside_each_part_and_are_those_of_its_rows() {
 #[test]
 fn what_a_run_leaves_can_be_read_by_its_user_alone() {
     use std::os::unix::fs::PermissionsExt;
-    let audience = format!("{CUSTOMERS},,,,,,,,,\n");
+    let audience = format!("{CUSTOMERS},,,,,,,,,nobody\n");
     let workspace = Workspace::with(&[("customers.csv", &audience), ("demo.toml", DEMO)]);
     workspace.run(&["run", "demo.toml", "--dry-run"]).exits(0);
     for path in walk(&workspace.path("state/demo")) {

@@ -763,7 +763,7 @@ fn what_cannot_be_told_is_counted_or_refused_by_name() {
     assert_eq!(report["repairs"], json!({"unrepresentable": 2}));
     let repairs = workspace::rows(&workspace.of_last_run("vip", "repairs.csv"));
     assert_eq!(repairs[0]["column"], "day");
-    assert_eq!(repairs[1]["value"], "-inf");
+    assert_eq!(repairs[1]["value"], "'-inf");
     let query = "query = \"SELECT 'ana@example.com' AS email, '1'::BIGNUM AS many\"";
     asking(&workspace, query, "email = \"Email\"");
     let refused = dry_run(&workspace).exits(12);

@@ -142,6 +142,9 @@ fn look_for(reason: RejectionReason) -> &'static str {
         RejectionReason::InvalidEncoding => "see whether the encoding of the file is right",
         RejectionReason::RecordTooLong => "look for a quote that is never closed",
         RejectionReason::ProfileTooLarge => "map fewer columns, or shorter ones",
+        RejectionReason::SharedIdentifier => {
+            "see by conflicts.csv which rows share an identifier with an earlier one"
+        }
         RejectionReason::NestedValue => "leave the column out, or take single values out of it",
     }
 }
