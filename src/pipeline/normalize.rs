@@ -106,6 +106,7 @@ struct Visit<'a> {
 }
 
 /// How a cell was mended.
+#[derive(Clone, Copy)]
 struct Mend {
     code: RepairCode,
     detail: &'static str,

@@ -178,7 +178,8 @@ impl RejectsFiles {
         let mut value = Vec::new();
         push_unquoted(&mut value, cell);
         push_safe(&mut self.line, &value);
-        self.line.push(b'\n');
+        // The code says all: there is no detail.
+        self.line.extend_from_slice(b",\n");
         self.repairs.write(&self.line)
     }
 

@@ -4,6 +4,7 @@
 //! holds a value.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
@@ -178,14 +179,16 @@ impl NotedRecords {
         let mut source = None;
         for example in self.examples.iter().take(EXAMPLES) {
             if source == Some(&example.source) {
-                text.push_str(&format!(", {}", example.record));
+                // Writing to a String cannot fail.
+                let _ = write!(text, ", {}", example.record);
                 continue;
             }
             let separator = if text.is_empty() { "" } else { "; " };
-            text.push_str(&format!(
+            let _ = write!(
+                text,
                 "{separator}{} record {}",
                 example.source, example.record
-            ));
+            );
             source = Some(&example.source);
         }
         if self.count > EXAMPLES as u64 {

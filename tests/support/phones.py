@@ -56,6 +56,8 @@ def is_left_to_the_library(number):
     letters = LETTERS.findall(without_extension)
     if letters and (without_extension != number or len(letters) > 2 or len(STRAY.findall(number)) != len(letters)):
         return False
+    if re.search(r"[ax]{2}", without_extension):
+        return False
     if re.search(r"(\d\D*){7}[/(+]", number) or re.search(r"(\d\D*){7}[ -].*(\d\D*){7}", number):
         return False
     separators = re.findall(r"[./-]", number)

@@ -61,7 +61,7 @@ pub(super) fn read(
     }
     // Behind a label.
     if let Some(begin) = text.find(char::is_numeric)
-        && form::scientific(text[begin..].as_bytes()).is_some()
+        && form::scientific(&text.as_bytes()[begin..]).is_some()
     {
         return Err(PhoneFault::ScientificNotation);
     }
@@ -78,19 +78,22 @@ pub(super) fn read(
     })
 }
 
-/// A letter between digits, as in `650 25x3 0000`: a typing error, or the sign of an extension.
+/// Whether a single letter touches a digit, as in `650 25x3 0000`: a typing error, or the sign of an extension.
 fn has_stray_letter(text: &str) -> bool {
     let mut characters = text.chars().peekable();
     let mut before = ' ';
+    let mut is_found = false;
     while let Some(character) = characters.next() {
-        let is_at_digit =
-            before.is_numeric() || characters.peek().is_some_and(|next| next.is_numeric());
-        if character.is_alphabetic() && is_at_digit {
-            return true;
+        let next = characters.peek().copied().unwrap_or(' ');
+        if character.is_alphabetic() {
+            if next.is_alphabetic() {
+                return false;
+            }
+            is_found |= before.is_numeric() || next.is_numeric();
         }
         before = character;
     }
-    false
+    is_found
 }
 
 /// The texts of a cell that may be numbers, without words and extensions.
