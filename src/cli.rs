@@ -69,7 +69,7 @@ pub enum Command {
     /// Send files once, with flags instead of a job file
     #[command(after_help = SEND_EXAMPLES)]
     Send(Box<SendArgs>),
-    /// Show where the last run of a job stands
+    /// Show the last run of a job, the last attempt, and what to type next
     #[command(after_help = STATUS_EXAMPLES)]
     Status(StatusArgs),
     /// Show what would be sent: the mapping, the first rows, what is wrong; sends nothing
@@ -81,10 +81,10 @@ pub enum Command {
     /// Print a job file for a file of rows, with its columns guessed from the header
     #[command(after_help = INIT_EXAMPLES)]
     Init(Box<InitArgs>),
-    /// Put on the list whom the shards of a run group have sent, once all are done
+    /// Add the profiles that the shards of a run group have sent to the list, once all shards are done
     #[command(after_help = LIST_EXAMPLES)]
     List(ListArgs),
-    /// Put back on the list whom a run has taken off it
+    /// Add the members that a run has removed to the list again
     #[command(after_help = UNDO_EXAMPLES)]
     Undo(UndoArgs),
     /// Show the runs of a job, the newest first
@@ -155,7 +155,7 @@ pub struct RunArgs {
     /// The job file
     #[arg(value_name = "JOB.toml")]
     pub job: PathBuf,
-    /// Take off the list exactly whom RUN has stored because they were too many; reads no audience
+    /// Remove exactly the members from the list that RUN stored because there were too many; reads no audience
     #[arg(long, value_name = "RUN", conflicts_with_all = ["dry_run", "fresh", "limit"])]
     pub approve_removals: Option<String>,
     /// Create the list if no list has its name, even if an earlier run found one
@@ -164,7 +164,7 @@ pub struct RunArgs {
     /// Send every N-th of the job's files, from the I-th: one of N processes
     #[arg(long, value_name = "I/N", requires = "run_group", conflicts_with_all = ["approve_removals", "before_only", "limit"])]
     pub shard: Option<Shard>,
-    /// What the N processes of one night have in common, such as its date
+    /// The name that the N processes of one night share, such as its date
     #[arg(long, value_name = "GROUP", requires = "shard", conflicts_with_all = ["approve_removals", "before_only"])]
     pub run_group: Option<RunGroup>,
     /// Run the job's `before` statements, and nothing else
@@ -327,7 +327,7 @@ pub struct StatusArgs {
     /// Show the last run of this shard
     #[arg(long, value_name = "I/N")]
     pub shard: Option<Shard>,
-    /// Print the manifest as JSON
+    /// Print the manifest of the last run and the last attempt as JSON
     #[arg(long)]
     pub json: bool,
     /// Where state lives
@@ -549,7 +549,7 @@ Examples:
   klaviyo-export undo vip.toml 20261123T020000Z-0123abcd
 
 Everybody in that run's removed.csv is added to the list again, and stays until a run removes
-them anew: mend the audience, or set mirror = \"off\", before the next one.";
+them again: correct the audience, or set mirror = \"off\", before the next one.";
 
 const RUN_EXAMPLES: &str = "\
 Examples:

@@ -22,6 +22,8 @@ use crate::job::file::{
 };
 use crate::pipeline::normalize::country::Region;
 use crate::source::audience::AudienceSettings;
+use crate::state::directory::JobDirectory;
+use crate::state::owner::JobOwner;
 
 pub use crate::base::retry::RetryPolicy;
 pub use crate::delivery::settings::{Delivery, SecretVariables};
@@ -90,6 +92,11 @@ pub enum JobError {
         /// What is wrong and what to write.
         problem: String,
     },
+    /// There is no folder where state could be.
+    #[error(
+        "there is no place for state: HOME is not set and the user has no home directory; name a folder with --state-dir, or directory in [state]"
+    )]
+    NoStateDirectory,
     /// A variable that the job names for a secret is not set.
     #[error("`{key}`: the environment variable {variable} is not set")]
     Unset {
@@ -150,8 +157,10 @@ pub struct Job {
     pub klaviyo: KlaviyoSettings,
     /// The profile that is sent last of all.
     pub sentinel: Option<SentinelSettings>,
-    /// Where state lives.
-    pub state_directory: PathBuf,
+    /// Where state lives; `None` where nothing tells. See [`Job::state`].
+    pub state_directory: Option<PathBuf>,
+    /// The job as its state remembers it.
+    pub owner: JobOwner,
     /// SHA-256 of all that decides which bytes a run makes and where they go.
     pub fingerprint: String,
     /// What becomes of an unfinished run whose sources have changed.
@@ -165,8 +174,10 @@ pub struct Job {
 pub struct JobPlace {
     /// `[A-Za-z0-9._-]+`.
     pub name: String,
-    /// Where state lives.
-    pub state_directory: PathBuf,
+    /// Where state lives; `None` where nothing tells. See [`JobPlace::state`].
+    pub state_directory: Option<PathBuf>,
+    /// The job as its state remembers it.
+    pub owner: JobOwner,
 }
 
 impl JobPlace {
@@ -177,22 +188,73 @@ impl JobPlace {
             let directory = file.state.directory.as_deref();
             Ok(Self {
                 state_directory: environment.state_directory(directory, base),
+                owner: JobOwner::new(Some(path), server_name(&file)),
                 name: file.name,
             })
         })
     }
+
+    /// The job that `send` makes of its flags.
+    pub fn of(file: &JobFile, environment: &Environment) -> Result<Self, JobError> {
+        check_name(&file.name)?;
+        Ok(Self {
+            state_directory: environment.state_directory(None, Path::new("")),
+            owner: JobOwner::new(None, server_name(file)),
+            name: file.name.clone(),
+        })
+    }
+
+    /// The job's folder of state, in the place that the command line has `asked` for, if it has.
+    pub fn state(&self, asked: Option<&Path>) -> Result<JobDirectory, JobError> {
+        folder_of(asked.or(self.state_directory.as_deref()), &self.name)
+    }
+}
+
+fn folder_of(state_directory: Option<&Path>, name: &str) -> Result<JobDirectory, JobError> {
+    let directory = state_directory.ok_or(JobError::NoStateDirectory)?;
+    Ok(JobDirectory::new(directory, name))
+}
+
+/// Where the profiles of a job go, as its state remembers it.
+fn server_name(file: &JobFile) -> String {
+    if file.klaviyo.deliver == Deliver::Api {
+        return file.klaviyo.base_url.clone();
+    }
+    let sftp = &file.sftp;
+    let username = sftp.username.as_deref().unwrap_or_default();
+    format!(
+        "sftp://{username}@{}:{}{}",
+        sftp.host, sftp.port, sftp.directory
+    )
 }
 
 impl Job {
     /// Reads and validates the job file at `path`; relative paths in it count from its folder. Secrets are not read.
     pub fn load(path: &Path, environment: &Environment) -> Result<Self, JobError> {
-        read(path, |file, base| Self::from_file(file, base, environment))
+        read(path, |file, base| Self::at(path, file, base, environment))
+    }
+
+    /// The job of `file`, which is at `path`.
+    fn at(
+        path: &Path,
+        file: JobFile,
+        base: &Path,
+        environment: &Environment,
+    ) -> Result<Self, JobError> {
+        let mut job = Self::from_file(file, base, environment)?;
+        job.owner = JobOwner::new(Some(path), job.owner.server);
+        Ok(job)
+    }
+
+    /// The job's folder of state.
+    pub fn state(&self) -> Result<JobDirectory, JobError> {
+        folder_of(self.state_directory.as_deref(), &self.name)
     }
 
     /// As [`Job::load`], with the secrets that a delivery needs.
     pub fn load_with_secrets(path: &Path, environment: &Environment) -> Result<Self, JobError> {
         read(path, |file, base| {
-            let mut job = Self::from_file(file, base, environment)?;
+            let mut job = Self::at(path, file, base, environment)?;
             job.read_secrets(environment)?;
             Ok(job)
         })
@@ -204,7 +266,7 @@ impl Job {
         environment: &Environment,
     ) -> Result<Self, JobError> {
         read(path, |file, base| {
-            let mut job = Self::from_file(file, base, environment)?;
+            let mut job = Self::at(path, file, base, environment)?;
             job.read_server_secrets(environment)?;
             Ok(job)
         })
@@ -214,7 +276,7 @@ impl Job {
     pub fn load_without_server(path: &Path, environment: &Environment) -> Result<Self, JobError> {
         read(path, |mut file, base| {
             file.sftp.username = None;
-            Self::from_file(file, base, environment)
+            Self::at(path, file, base, environment)
         })
     }
 
@@ -226,6 +288,7 @@ impl Job {
     ) -> Result<Self, JobError> {
         check_name(&file.name)?;
         let fingerprint = fingerprint(&file);
+        let owner = JobOwner::new(None, server_name(&file));
         let columns: Vec<_> = file
             .columns
             .iter()
@@ -269,6 +332,7 @@ impl Job {
             keep_parts: file.parts.keep_parts,
             max_waiting: file.parts.max_waiting,
             state_directory: environment.state_directory(file.state.directory.as_deref(), base),
+            owner,
             fingerprint,
             on_source_change: file.audience.on_source_change,
             retention: Retention {

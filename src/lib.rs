@@ -21,7 +21,10 @@ pub mod run;
 pub mod source;
 pub mod state;
 
+use std::path::Path;
+
 use clap::CommandFactory as _;
+use jiff::Timestamp;
 
 use crate::base::environment::Environment;
 use crate::base::exit_code::ExitCode;
@@ -29,23 +32,26 @@ use crate::base::interrupt::Interrupt;
 use crate::cli::command_line::CommandLine;
 use crate::cli::console::{Console, printable};
 use crate::cli::progress::ProgressStyle;
-use crate::cli::{Cli, Command, CommonRunArgs, ListArgs, LogFormat};
+use crate::cli::{Cli, Command, CommonRunArgs, ListArgs, LogFormat, RunArgs, SendArgs};
 use crate::command::{check, init, man, runs, send, status};
+use crate::job::JobPlace;
 use crate::run::error::Error;
+use crate::run::report::RunReport;
 use crate::run::surroundings::Surroundings;
 use crate::run::{Finished, Gathered, RunOptions};
 use crate::state::manifest::to_json;
 
 /// Does what the command line says. The exit code of the program.
 pub fn run(cli: Cli) -> u8 {
+    let environment = Environment::of_process();
     let surroundings = Surroundings {
-        environment: Environment::of_process(),
+        command_line: CommandLine::of_process(&environment),
+        environment,
         console: match cli.log_format {
             LogFormat::Text => Console::new(cli.quiet),
             LogFormat::Json => Console::new(cli.quiet).as_log_events(),
         },
         interrupt: Interrupt::new(),
-        command_line: CommandLine::of_process(),
     };
     cli::logging::start(&cli, &surroundings.console, &surroundings.environment);
     cli::signals::watch(&surroundings.interrupt);
@@ -62,14 +68,8 @@ fn dispatch(command: Command, surroundings: &Surroundings) -> Result<u8, Error> 
             console.result(&run::before_only(&args, surroundings)?);
             Ok(ExitCode::Done.number())
         }
-        Command::Run(args) => {
-            let finished = run::run(&args, options(&args.common, console), surroundings)?;
-            Ok(conclude(&finished, args.common.json, surroundings))
-        }
-        Command::Send(args) => {
-            let finished = send::send(&args, options(&args.common, console), surroundings)?;
-            Ok(conclude(&finished, args.common.json, surroundings))
-        }
+        Command::Run(args) => run_job(&args, surroundings),
+        Command::Send(args) => send_files(&args, surroundings),
         Command::Status(args) => {
             console.result(&status::status(&args, surroundings)?);
             Ok(ExitCode::Done.number())
@@ -133,13 +133,45 @@ fn dispatch(command: Command, surroundings: &Surroundings) -> Result<u8, Error> 
     }
 }
 
+fn run_job(args: &RunArgs, surroundings: &Surroundings) -> Result<u8, Error> {
+    let console = &surroundings.console;
+    let begun = Timestamp::now();
+    let finished = run::run(args, options(&args.common, console), surroundings);
+    let finished = finished.inspect_err(|error| {
+        if args.common.json {
+            let job = name_in(&args.job, surroundings);
+            console.result(&failure(&job, error, begun));
+        }
+    })?;
+    Ok(conclude(&finished, args.common.json, surroundings))
+}
+
+fn send_files(args: &SendArgs, surroundings: &Surroundings) -> Result<u8, Error> {
+    let console = &surroundings.console;
+    let begun = Timestamp::now();
+    let finished = send::send(args, options(&args.common, console), surroundings);
+    let finished = finished.inspect_err(|error| {
+        if args.common.json {
+            console.result(&failure(&send::job_name(args), error, begun));
+        }
+    })?;
+    Ok(conclude(&finished, args.common.json, surroundings))
+}
+
 fn list_all(args: &ListArgs, surroundings: &Surroundings) -> Result<u8, Error> {
     let console = &surroundings.console;
     let options = RunOptions {
         progress: style(args.progress, console),
         ..RunOptions::default()
     };
-    match run::gather(args, options, surroundings)? {
+    let begun = Timestamp::now();
+    let gathered = run::gather(args, options, surroundings).inspect_err(|error| {
+        if args.json {
+            let job = name_in(&args.job, surroundings);
+            console.result(&failure(&job, error, begun));
+        }
+    });
+    match gathered? {
         Gathered::Finished(finished) => Ok(conclude(&finished, args.json, surroundings)),
         Gathered::Before { job, run_id } => {
             let group = &args.run_group;
@@ -149,6 +181,17 @@ fn list_all(args: &ListArgs, surroundings: &Surroundings) -> Result<u8, Error> {
             Ok(ExitCode::Done.number())
         }
     }
+}
+
+/// The JSON report of an attempt that failed before it had a run.
+fn failure(job: &str, error: &Error, begun: Timestamp) -> String {
+    let report = RunReport::of_failure(job, error, begun);
+    String::from_utf8_lossy(&to_json(&report)).into_owned()
+}
+
+/// The name that the job file at `path` gives its job; blank where it cannot be read.
+fn name_in(path: &Path, surroundings: &Surroundings) -> String {
+    JobPlace::load(path, &surroundings.environment).map_or_else(|_| String::new(), |job| job.name)
 }
 
 /// How progress is shown: as was asked, or as is usual where the output goes.

@@ -4,6 +4,7 @@
 //! wires them, `format` and `deliver` are the two halves that run side by side.
 
 mod approve;
+pub(crate) mod attempt;
 mod before;
 mod begin;
 mod deliver;
@@ -32,6 +33,7 @@ use crate::job::file::Deliver;
 use crate::job::{Delivery, Job, JobError};
 use crate::pipeline::mapping::Mapping;
 use crate::pipeline::normalize::identity::StoredIdentifiers;
+use crate::run::attempt::Attempted;
 use crate::run::error::Error;
 use crate::run::report::{Circumstances, RunReport, Seconds, count};
 use crate::run::surroundings::Surroundings;
@@ -40,7 +42,7 @@ use crate::state::directory::{JobDirectory, RunDirectory};
 use crate::state::lock::JobLock;
 use crate::state::manifest::{RunStatus, replace_file, to_json};
 use crate::state::shard::ShardRecord;
-pub(crate) use begin::WENT_ON;
+pub(crate) use begin::{WENT_ON, future_warning, is_in_future};
 pub use gather::{Gathered, gather};
 pub(crate) use stages::header_line;
 use stages::{Outcome, Stages};
@@ -83,8 +85,31 @@ struct Place {
     shard: Option<ShardRecord>,
 }
 
-/// Runs the job file of `args`.
+/// Runs the job file of `args`, and leaves a record of the attempt.
 pub fn run(
+    args: &RunArgs,
+    options: RunOptions,
+    surroundings: &Surroundings,
+) -> Result<Finished, Error> {
+    if options.dry_run {
+        return run_job(args, options, surroundings);
+    }
+    let attempted = Attempted {
+        command: "run",
+        job: &args.job,
+        state: &args.common.state,
+        shard: args.shard,
+        limit: options.limit,
+    };
+    attempt::recorded(
+        &attempted,
+        &surroundings.environment,
+        Finished::ending,
+        || run_job(args, options, surroundings),
+    )
+}
+
+fn run_job(
     args: &RunArgs,
     options: RunOptions,
     surroundings: &Surroundings,
@@ -118,7 +143,7 @@ pub fn run(
     execute(&job, audience, options, surroundings)
 }
 
-/// Formats `audience` by `job` and delivers it. An error here means that nothing was begun; later ones are in the result.
+/// Formats `audience` by `job` and delivers it. An error here means that no run was begun; later ones are in the result.
 pub fn execute(
     job: &Job,
     audience: Audience,
@@ -126,7 +151,7 @@ pub fn execute(
     surroundings: &Surroundings,
 ) -> Result<Finished, Error> {
     let place = Place {
-        state: JobDirectory::new(&job.state_directory, &job.name),
+        state: job.state()?,
         lock: None,
         shard: None,
     };
@@ -223,7 +248,7 @@ fn execute_at(
         warnings,
         clock,
     };
-    conclude(job, &state, begun, ended, (options, surroundings))
+    Ok(conclude(job, &state, begun, ended, (options, surroundings)))
 }
 
 /// How a run ended, before it is noted.
@@ -233,14 +258,15 @@ struct Ended {
     clock: Instant,
 }
 
-/// Notes how the run ended: in its report, then in its manifest.
+/// Notes how the run ended: in its report, then in its manifest. What cannot be written is the error of a run that has its
+/// report all the same.
 fn conclude(
     job: &Job,
     state: &JobDirectory,
     begun: begin::Begun,
     ended: Ended,
     (options, surroundings): (RunOptions, &Surroundings),
-) -> Result<Finished, Error> {
+) -> Finished {
     let Ended {
         outcome,
         mut warnings,
@@ -249,37 +275,49 @@ fn conclude(
     let mut manifest = begun.manifest.snapshot();
     manifest.status = status(&outcome, options);
     manifest.finished_at = Some(Timestamp::now());
-    manifest.error = outcome.error.as_ref().map(Error::chain);
+    // What was delivered stays so when the tidying fails: the run has its report all the same.
+    let tidied = retention::tidy(state, job.retention, &manifest.run_id).map_err(Error::from);
+    let mut error = outcome.error.or_else(|| tidied.err());
+    manifest.error = error.as_ref().map(Error::chain);
     let next = shard::next(job, &manifest, surroundings);
     if next.is_some() {
         warnings.extend(shard::waits(job, manifest.shard.as_ref()));
     }
     let circumstances = Circumstances {
-        exit_code: outcome
-            .error
-            .as_ref()
-            .map_or(0, |error| error.exit_code().number()),
+        exit_code: number(error.as_ref()),
         warnings,
         seconds: Seconds {
             total: clock.elapsed().as_secs_f64(),
             ..outcome.seconds
         },
     };
-    let report = RunReport::new(&manifest, circumstances);
+    let mut report = RunReport::new(&manifest, circumstances);
     // Before the manifest: a run that is done has a report, wherever it was killed.
-    replace_file(&begun.directory.report(), &to_json(&report))?;
-    begun.manifest.update(|noted| noted.clone_from(&manifest))?;
-    if manifest.status == RunStatus::Done {
-        list::remove_files(job, &begun.directory, &manifest);
+    let noted = replace_file(&begun.directory.report(), &to_json(&report))
+        .and_then(|()| begun.manifest.update(|noted| noted.clone_from(&manifest)));
+    match noted {
+        Ok(()) if manifest.status == RunStatus::Done => {
+            list::remove_files(job, &begun.directory, &manifest);
+        }
+        Ok(()) => {}
+        // The next run looks at what is on the server, and sends nothing twice.
+        Err(unwritten) => {
+            error = error.or_else(|| Some(unwritten.into()));
+            report.exit_code = number(error.as_ref());
+            report.error = error.as_ref().map(Error::chain);
+        }
     }
-    retention::tidy(state, job.retention, &manifest.run_id)?;
-    Ok(Finished {
+    Finished {
         report,
         directory: begun.directory,
         server: (!options.dry_run).then(|| destination_name(job)),
-        error: outcome.error,
+        error,
         next,
-    })
+    }
+}
+
+fn number(error: Option<&Error>) -> u8 {
+    error.map_or(0, |error| error.exit_code().number())
 }
 
 /// Where the parts go; `None` for a dry run, and where profiles go by the API.

@@ -1,11 +1,13 @@
 //! The state on disk: runs, their manifests and parts, locks, and the counts that are kept.
 
+pub mod attempt;
 pub mod codes;
 pub mod counts;
 pub mod directory;
 pub mod fingerprint;
 pub mod lock;
 pub mod manifest;
+pub mod owner;
 pub mod part;
 pub mod row_note;
 pub mod shard;

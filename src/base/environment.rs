@@ -5,6 +5,9 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+/// The variable that names the folder of state.
+pub const STATE_VARIABLE: &str = "KLAVIYO_EXPORT_STATE_DIR";
+
 /// The environment variables that the program was started with.
 #[derive(Debug, Clone, Default)]
 pub struct Environment(HashMap<String, String>);
@@ -59,6 +62,7 @@ impl Environment {
         self.get("HOME")
             .map(PathBuf::from)
             .or_else(|| etcetera::home_dir().ok())
+            .filter(|home| home.is_absolute())
     }
 
     /// `path` with a leading `~/` replaced by the home directory.
@@ -71,18 +75,18 @@ impl Environment {
 
     /// Where state lives when neither the command line nor the job names a place: `$KLAVIYO_EXPORT_STATE_DIR`,
     /// else `from_job` as seen from `base`, else `$XDG_STATE_HOME/klaviyo-export`, else `~/.local/state/klaviyo-export`.
-    pub fn state_directory(&self, from_job: Option<&str>, base: &Path) -> PathBuf {
-        if let Some(directory) = self.get("KLAVIYO_EXPORT_STATE_DIR") {
-            return PathBuf::from(directory);
+    /// `None` where there is no home: personal data must not land in whatever folder the program was started in.
+    pub fn state_directory(&self, from_job: Option<&str>, base: &Path) -> Option<PathBuf> {
+        if let Some(directory) = self.get(STATE_VARIABLE) {
+            return Some(PathBuf::from(directory));
         }
         if let Some(directory) = from_job {
-            return base.join(self.expand(directory));
+            return Some(base.join(self.expand(directory)));
         }
         let base = self.get("XDG_STATE_HOME").map(PathBuf::from);
         base.filter(|base| base.is_absolute())
             .or_else(|| self.home().map(|home| home.join(".local/state")))
-            .unwrap_or_else(|| Path::new(".").to_path_buf())
-            .join("klaviyo-export")
+            .map(|base| base.join("klaviyo-export"))
     }
 
     /// True under `KLAVIYO_EXPORT_LOOPBACK_ONLY=1`: the dialer then refuses every address but this machine's own.
@@ -103,24 +107,36 @@ mod tests {
         let plain = Environment::from_pairs([home]);
         assert_eq!(
             plain.state_directory(None, base),
-            Path::new("/home/ana/.local/state/klaviyo-export")
+            Some(PathBuf::from("/home/ana/.local/state/klaviyo-export"))
         );
         assert_eq!(
             plain.state_directory(Some("~/s"), base),
-            Path::new("/home/ana/s")
+            Some(PathBuf::from("/home/ana/s"))
         );
-        assert_eq!(plain.state_directory(Some("s"), base), Path::new("/jobs/s"));
+        assert_eq!(
+            plain.state_directory(Some("s"), base),
+            Some(PathBuf::from("/jobs/s"))
+        );
         let xdg = Environment::from_pairs([home, ("XDG_STATE_HOME", "/var/x")]);
         assert_eq!(
             xdg.state_directory(None, base),
-            Path::new("/var/x/klaviyo-export")
+            Some(PathBuf::from("/var/x/klaviyo-export"))
         );
         let relative = Environment::from_pairs([home, ("XDG_STATE_HOME", "x")]);
         assert_eq!(
             relative.state_directory(None, base),
-            Path::new("/home/ana/.local/state/klaviyo-export")
+            Some(PathBuf::from("/home/ana/.local/state/klaviyo-export"))
         );
         let own = Environment::from_pairs([home, ("KLAVIYO_EXPORT_STATE_DIR", "/s")]);
-        assert_eq!(own.state_directory(Some("/other"), base), Path::new("/s"));
+        assert_eq!(
+            own.state_directory(Some("/other"), base),
+            Some(PathBuf::from("/s"))
+        );
+        let homeless = Environment::from_pairs([("HOME", "relative")]);
+        assert_eq!(homeless.state_directory(None, base), None);
+        assert_eq!(
+            homeless.state_directory(Some("s"), base),
+            Some(PathBuf::from("/jobs/s"))
+        );
     }
 }

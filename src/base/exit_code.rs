@@ -81,7 +81,9 @@ impl ExitCode {
         match self {
             Self::Done => "done",
             Self::Bug => "a bug in klaviyo-export",
-            Self::Usage => "the command line cannot be understood",
+            Self::Usage => {
+                "the command line cannot be understood, or does not fit the runs of the job"
+            }
             Self::RowsRejected => "done, but rows were rejected and the job is strict",
             Self::Job => "the job file, or the mapping of columns, cannot be used",
             Self::Locked => "another run of the job is under way",

@@ -1,26 +1,52 @@
 //! The command as it was typed, to be said again with a change: what a message tells to type next.
 //!
-//! Only words of the command line itself are in it, and none of them is a secret: passwords are refused there.
+//! Only words of the command line itself are in it, and none of them is a secret: passwords are refused there. A state
+//! directory that a variable names is said as a flag: whoever types the line may not have the variable, and would begin
+//! anew in another place.
 
 use std::path::Path;
+
+use crate::base::environment::{Environment, STATE_VARIABLE};
+
+/// The flag that names the state directory.
+const STATE_FLAG: &str = "--state-dir";
 
 /// The name that the program is called by, whatever its path.
 const PROGRAM: &str = "klaviyo-export";
 
-/// The words after the program's name.
+/// The commands that read or write state.
+const WITH_STATE: [&str; 8] = [
+    "check", "estimate", "list", "run", "runs", "send", "status", "undo",
+];
+
+/// A program and its words.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CommandLine {
     words: Vec<String>,
+    /// The state directory that a variable names.
+    state_directory: Option<String>,
+    /// Another program than this one.
+    program: Option<&'static str>,
 }
 
 impl CommandLine {
-    /// The command line of this process.
-    pub fn of_process() -> Self {
+    /// The command line of this process, whose variables are `environment`.
+    pub fn of_process(environment: &Environment) -> Self {
         let words = std::env::args_os().skip(1);
         Self {
             words: words
                 .map(|word| word.to_string_lossy().into_owned())
                 .collect(),
+            state_directory: environment.get(STATE_VARIABLE).map(str::to_owned),
+            program: None,
+        }
+    }
+
+    /// The command line of another program.
+    pub fn of_program<'a>(program: &'static str, words: impl IntoIterator<Item = &'a str>) -> Self {
+        Self {
+            program: Some(program),
+            ..Self::new(words)
         }
     }
 
@@ -28,17 +54,20 @@ impl CommandLine {
     pub fn new<'a>(words: impl IntoIterator<Item = &'a str>) -> Self {
         Self {
             words: words.into_iter().map(str::to_owned).collect(),
+            ..Self::default()
         }
     }
 
-    /// Another command for the job file `job`, with the state directory that this one names; one that an environment
-    /// variable names is known to the next command too.
+    /// Another command for the job file `job`, with the same state directory.
     #[must_use]
     pub fn of_job(&self, command: &str, job: &Path, state_directory: Option<&Path>) -> Self {
-        let line = Self::new([command, &*job.to_string_lossy()]);
+        let line = Self {
+            state_directory: self.state_directory.clone(),
+            ..Self::new([command, &*job.to_string_lossy()])
+        };
         match state_directory {
-            Some(directory) if self.has("--state-dir") => {
-                line.with(["--state-dir", &*directory.to_string_lossy()])
+            Some(directory) if self.has(STATE_FLAG) => {
+                line.with_value(STATE_FLAG, &directory.to_string_lossy())
             }
             _ => line,
         }
@@ -46,10 +75,19 @@ impl CommandLine {
 
     /// Whether this is the command.
     pub fn is(&self, command: &str) -> bool {
-        self.words
-            .iter()
-            .find(|word| !word.starts_with('-'))
-            .is_some_and(|word| word == command)
+        self.place()
+            .is_some_and(|place| self.words[place] == command)
+    }
+
+    /// Where the command is among the words.
+    fn place(&self) -> Option<usize> {
+        let is_value = |place: usize| place > 0 && self.words[place - 1] == "--log-format";
+        (0..self.words.len())
+            .find(|place| !self.words[*place].starts_with('-') && !is_value(*place))
+    }
+
+    fn takes_state(&self) -> bool {
+        self.program.is_none() && WITH_STATE.iter().any(|command| self.is(command))
     }
 
     /// Whether a job file is one of its words.
@@ -115,8 +153,8 @@ impl CommandLine {
     /// Another command in place of its own, with the same arguments.
     #[must_use]
     pub fn command(mut self, name: &str) -> Self {
-        if let Some(word) = self.words.iter_mut().find(|word| !word.starts_with('-')) {
-            name.clone_into(word);
+        if let Some(place) = self.place() {
+            name.clone_into(&mut self.words[place]);
         }
         self
     }
@@ -131,11 +169,16 @@ fn names(word: &str, flag: &str) -> bool {
 /// As it is typed into a shell.
 impl std::fmt::Display for CommandLine {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.write_str(PROGRAM)?;
+        out.write_str(self.program.unwrap_or(PROGRAM))?;
         for word in &self.words {
             write!(out, " {}", quoted(word))?;
         }
-        Ok(())
+        match &self.state_directory {
+            Some(directory) if self.takes_state() && !self.has(STATE_FLAG) => {
+                write!(out, " {STATE_FLAG} {}", quoted(directory))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -176,10 +219,45 @@ mod tests {
             "klaviyo-export -v send 'My customers.csv' --delimiter ';' --identity ~/.ssh/key"
         );
         assert!(line.has("--limit") && !line.has("--lim"));
+        let json = CommandLine::new(["--log-format", "json", "run", "vip.toml"]);
+        assert!(json.is("run") && !json.is("json"));
+        assert_eq!(
+            json.command("status").to_string(),
+            "klaviyo-export --log-format json status vip.toml"
+        );
         assert_eq!(
             line.with_value("--rows", "4").to_string(),
             "klaviyo-export -v preview 'My customers.csv' '--limit=5' --rows 4"
         );
+    }
+
+    #[test]
+    fn the_state_directory_of_a_variable_is_said_to_those_that_do_not_have_it() {
+        let line = CommandLine {
+            state_directory: Some("/var/lib/my state".to_owned()),
+            ..CommandLine::new(["run", "vip.toml"])
+        };
+        for (next, text) in [
+            (
+                line.clone(),
+                "klaviyo-export run vip.toml --state-dir '/var/lib/my state'",
+            ),
+            (
+                line.clone().with_value("--state-dir", "s"),
+                "klaviyo-export run vip.toml --state-dir s",
+            ),
+            (
+                line.of_job("status", Path::new("a.toml"), None),
+                "klaviyo-export status a.toml --state-dir '/var/lib/my state'",
+            ),
+            (line.command("preview"), "klaviyo-export preview vip.toml"),
+            (
+                CommandLine::of_program("systemctl", ["start", "a"]),
+                "systemctl start a",
+            ),
+        ] {
+            assert_eq!(next.to_string(), text);
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 use std::io::{IsTerminal, Write};
 
+use anstyle::{AnsiColor, Style};
 use indicatif::MultiProgress;
 
 /// The width that fits a usual terminal, and a mail.
@@ -71,13 +72,25 @@ impl Console {
             tracing::error!(exit_code, hint, next, "{error}");
             return;
         }
-        self.line(&format!("error: {error}"));
+        let red = AnsiColor::Red.on_default().bold();
+        let cyan = AnsiColor::Cyan.on_default();
+        let green = AnsiColor::Green.on_default();
+        self.labelled("error:", red, error);
         if let Some(hint) = hint {
-            self.line(&format!("hint: {hint}"));
+            self.labelled("hint:", cyan, hint);
         }
         if let Some(next) = next {
-            self.line(&format!("next: {next}"));
+            self.labelled("next:", green, next);
         }
+    }
+
+    /// Writes a line with a coloured label to stderr; colours go to a terminal only, and as NO_COLOR, CLICOLOR_FORCE and
+    /// TERM say.
+    fn labelled(&self, label: &str, style: Style, text: &str) {
+        self.bars.suspend(|| {
+            let mut stderr = anstream::stderr().lock();
+            let _ = writeln!(stderr, "{style}{label}{style:#} {text}");
+        });
     }
 
     /// Writes a line to stderr, as it is.
@@ -118,6 +131,12 @@ impl Console {
     pub fn columns(&self) -> usize {
         terminal_size::terminal_size_of(std::io::stdout())
             .map_or(COLUMNS, |(width, _)| usize::from(width.0).max(40))
+    }
+
+    /// How many columns a bar may take.
+    pub fn bar_columns(&self) -> usize {
+        terminal_size::terminal_size_of(std::io::stderr())
+            .map_or(COLUMNS, |(width, _)| usize::from(width.0))
     }
 
     /// Where progress bars are drawn.

@@ -55,7 +55,7 @@ impl Progress {
                     thread: None,
                 };
             }
-            ProgressStyle::Bar => Box::new(bar::Bars::new(console.bars(), sends)),
+            ProgressStyle::Bar => Box::new(bar::Bars::new(console.clone(), sends)),
             ProgressStyle::Lines => Box::new(lines::Lines { sends }),
             ProgressStyle::Json => Box::new(json::Objects::new(console.clone(), sends)),
         };

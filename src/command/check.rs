@@ -4,6 +4,7 @@
 
 mod api;
 mod findings;
+mod hint;
 mod local;
 mod server;
 
@@ -13,8 +14,8 @@ use crate::job::Job;
 use crate::job::file::Deliver;
 use crate::run::error::Error;
 use crate::state::directory::new_run_id;
+use findings::Name;
 pub use findings::{Check, Findings, Status};
-use findings::{Name, Outcome};
 
 /// Why there is no server to look at.
 const BY_API: &str = "deliver = \"api\": no file goes to a server";
@@ -51,7 +52,7 @@ pub fn check(args: &CheckArgs, surroundings: &Surroundings) -> Result<Findings, 
         );
     } else {
         let missing = crate::run::no_server();
-        findings.note(Name::Key, Err(missing), |()| Outcome::default());
+        findings.note(Name::Key, Err(missing), |()| String::new().into());
         for name in Name::OF_SERVER {
             findings.skip(name, "there is no user name to log in with");
         }

@@ -118,7 +118,7 @@ fn sample_job(
     let environment = &surroundings.environment;
     let mut job = Job::from_file(file, directory, environment)?;
     job.read_secrets(environment)?;
-    job.state_directory = directory.join("state");
+    job.state_directory = Some(directory.join("state"));
     Ok(job)
 }
 

@@ -22,7 +22,6 @@ use crate::run::list::known_list;
 use crate::run::report::{PartReport, RunReport};
 use crate::run::{WENT_ON, header_line};
 use crate::source::audience::{Audience, AudienceSettings};
-use crate::state::directory::JobDirectory;
 use crate::state::manifest::to_json;
 use crate::state::part::Verification;
 
@@ -133,7 +132,9 @@ fn notes(size: &Size, is_stream: bool) -> Vec<String> {
 
 /// The median of what the last runs have measured.
 fn speed(job: &Job) -> Result<Speed, Error> {
-    let state = JobDirectory::new(&job.state_directory, &job.name);
+    let Ok(state) = job.state() else {
+        return Ok(Speed::of_runs(Vec::new()));
+    };
     let mut ids = state.run_ids()?;
     ids.reverse();
     let measured = ids

@@ -1,14 +1,21 @@
-//! `runs`: the history of a job, the newest run first. A run that cannot be read has a line that says so.
+//! `runs`: the history of a job, the newest run first. A run that cannot be read has a line that says so, and so has a last
+//! attempt that failed before it had a run.
+
+use std::path::Path;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::Surroundings;
+use super::{JobState, Surroundings};
+use crate::base::exit_code::ExitCode;
 use crate::cli::RunsArgs;
 use crate::cli::console::printable;
-use crate::cli::table::{Side, aligned};
+use crate::cli::table::{self, Side, aligned};
 use crate::run::error::Error;
+use crate::run::error::service::Service;
 use crate::run::report::{RunReport, grouped};
+use crate::state::attempt::AttemptRecord;
+use crate::state::counts::Counts;
 use crate::state::directory::RunDirectory;
 use crate::state::lock;
 use crate::state::manifest::{RunManifest, RunStatus, read_manifest, to_json};
@@ -16,9 +23,12 @@ use crate::state::manifest::{RunManifest, RunStatus, read_manifest, to_json};
 /// A run as `--json` prints it. Field names do not change.
 #[derive(Debug, Default, Serialize)]
 struct RunLine {
-    run_id: String,
+    /// `None` of an attempt that had no run.
+    run_id: Option<String>,
     /// A run's status, or `killed`, or `unreadable`.
     status: &'static str,
+    /// The limit of rows of a trial.
+    limit: Option<u64>,
     exit_code: Option<u8>,
     started_at: Option<Timestamp>,
     finished_at: Option<Timestamp>,
@@ -26,38 +36,78 @@ struct RunLine {
     rows_blank: Option<u64>,
     rows_written: Option<u64>,
     rows_rejected: Option<u64>,
+    cells_blanked: Option<u64>,
     duplicates: Option<u64>,
     parts: u64,
     parts_delivered: u64,
     bytes: u64,
     megabytes_per_second: Option<f64>,
-    /// Why it is unreadable.
+    /// When the removals of the run were undone.
+    undone_at: Option<Timestamp>,
+    /// The error that ended it, or made it unreadable.
     error: Option<String>,
 }
 
 /// The text (or JSON) that tells of the runs of the job at `args.job`.
 pub fn runs(args: &RunsArgs, surroundings: &Surroundings) -> Result<String, Error> {
-    let (name, state) = super::state_of(&args.job, args.shard, &args.state, surroundings)?;
+    let JobState {
+        name,
+        state,
+        belongs_to_another,
+    } = super::state_of(&args.job, args.shard, &args.state, surroundings)?;
     let mut ids = state.run_ids()?;
     ids.reverse();
     let is_held = lock::holder(state.path()).is_some();
-    let lines: Vec<RunLine> = ids
+    let runs = ids
         .iter()
         .enumerate()
-        .map(|(index, id)| of_run(id, &state.run(id), is_held && index == 0))
-        .collect();
+        .map(|(index, id)| of_run(id, &state.run(id), is_held && index == 0));
+    let attempt = AttemptRecord::read(&state).and_then(of_attempt);
+    let lines: Vec<RunLine> = attempt.into_iter().chain(runs).collect();
     if args.json {
         return Ok(String::from_utf8_lossy(&to_json(&lines)).into_owned());
     }
     if lines.is_empty() {
-        let next =
-            surroundings
-                .command_line
-                .of_job("run", &args.job, args.state.state_dir.as_deref());
-        let next = next.with(["--limit", "10"]);
-        return Ok(format!("{name}: no run yet\nnext: {next}\n"));
+        let line = &surroundings.command_line;
+        let check = || line.of_job("check", &args.job, args.state.state_dir.as_deref());
+        let directory = state.runs();
+        let service = Service::at(Path::new("/")).next(line, &name, &args.job, &directory);
+        let next = service.unwrap_or_else(check);
+        let directory = directory.display();
+        return Ok(format!("{name}: no run yet in {directory}\nnext: {next}\n"));
     }
-    Ok(table(&lines))
+    let mut text = table(&lines, surroundings.console.columns());
+    if let Some(note) = belongs_to_another {
+        text.extend(["note: ", &*printable(&note), "\n"]);
+    }
+    Ok(text)
+}
+
+/// The line of a last attempt that had no run of its own; `None` where a run tells of it.
+fn of_attempt(attempt: AttemptRecord) -> Option<RunLine> {
+    let status = match attempt.exit_code {
+        _ if attempt.run_id.is_some() => return None,
+        Some(code) if code == ExitCode::Done.number() => return None,
+        Some(code)
+            if [ExitCode::Interrupted, ExitCode::Terminated]
+                .map(ExitCode::number)
+                .contains(&code) =>
+        {
+            "interrupted"
+        }
+        Some(_) => "failed",
+        // Under way, or killed: the run that it may have had tells.
+        None => return None,
+    };
+    Some(RunLine {
+        status,
+        limit: attempt.limit,
+        exit_code: attempt.exit_code,
+        started_at: Some(attempt.started_at),
+        finished_at: attempt.finished_at,
+        error: attempt.error,
+        ..RunLine::default()
+    })
 }
 
 /// What is known of a run. `is_held` is true where a process has the job's lock, and this is its run.
@@ -70,7 +120,7 @@ fn of_run(id: &str, run: &RunDirectory, is_held: bool) -> RunLine {
                 text = format!("{text}: {cause}");
             }
             RunLine {
-                run_id: id.to_owned(),
+                run_id: Some(id.to_owned()),
                 status: "unreadable",
                 error: Some(text),
                 ..RunLine::default()
@@ -100,8 +150,9 @@ fn of_manifest(manifest: &RunManifest, report: Option<RunReport>, is_held: bool)
         .sum();
     let seconds = report.as_ref().map_or(0.0, |report| report.seconds.upload);
     RunLine {
-        run_id: manifest.run_id.clone(),
+        run_id: Some(manifest.run_id.clone()),
         status,
+        limit: manifest.limit,
         exit_code: report.map(|report| report.exit_code),
         started_at: Some(lock::seconds(manifest.started_at)),
         finished_at: manifest.finished_at.map(lock::seconds),
@@ -109,66 +160,125 @@ fn of_manifest(manifest: &RunManifest, report: Option<RunReport>, is_held: bool)
         rows_blank: counts.map(|counts| counts.rows_blank),
         rows_written: counts.map(|counts| counts.rows_written),
         rows_rejected: counts.map(|counts| counts.rows_rejected),
+        cells_blanked: counts.map(Counts::blanked),
         duplicates: counts.map(|counts| counts.duplicates),
         parts: manifest.parts.len() as u64,
         parts_delivered: manifest.delivered(),
         bytes: manifest.parts.iter().map(|part| part.bytes).sum(),
         megabytes_per_second: (sent > 0 && seconds > 0.0).then(|| sent as f64 / 1e6 / seconds),
-        error: None,
+        undone_at: manifest.undone.map(|undone| lock::seconds(undone.at)),
+        error: manifest.error.clone(),
     }
 }
 
-fn table(lines: &[RunLine]) -> String {
-    let head = [
-        "began (UTC)",
-        "run",
-        "rows",
-        "rejected",
-        "parts",
-        "MB/s",
-        "outcome",
-    ];
-    let mut rows = vec![head.map(str::to_owned).to_vec()];
-    rows.extend(lines.iter().map(cells));
-    let sides = [
-        Side::Left,
-        Side::Left,
-        Side::Right,
-        Side::Right,
-        Side::Right,
-        Side::Right,
-    ];
-    let mut text = aligned(&rows, &sides);
+/// The columns of the table: a head, the side, and whether it is left out where the lines would be too long.
+const COLUMNS: [Column; 8] = [
+    Column::new("began (UTC)", Side::Left).left_out(2),
+    Column::new("run", Side::Left),
+    Column::new("rows", Side::Right),
+    Column::new("rejected", Side::Right),
+    Column::new("blanked", Side::Right),
+    Column::new("parts", Side::Right),
+    Column::new("MB/s", Side::Right).left_out(1),
+    Column::new("outcome", Side::Left),
+];
+
+struct Column {
+    head: &'static str,
+    side: Side,
+    /// Those with the lowest number go first; 0: never.
+    left_out: u8,
+}
+
+impl Column {
+    const fn new(head: &'static str, side: Side) -> Self {
+        Self {
+            head,
+            side,
+            left_out: 0,
+        }
+    }
+
+    const fn left_out(self, order: u8) -> Self {
+        Self {
+            left_out: order,
+            ..self
+        }
+    }
+}
+
+/// The lines as a table of at most `width` columns of the terminal, as far as that can be.
+fn table(lines: &[RunLine], width: usize) -> String {
+    let mut text = String::new();
+    for left_out in 0..=2 {
+        text = aligned_table(lines, |column| {
+            column.left_out == 0 || column.left_out > left_out
+        });
+        if text.lines().all(|line| table::width(line) <= width) {
+            break;
+        }
+    }
     for line in lines {
         if let Some(error) = &line.error {
-            text.extend(["unreadable: ", &*printable(error), "\n"]);
+            let run = line.run_id.as_deref().unwrap_or("the last attempt");
+            text.extend([run, ": ", &*printable(error), "\n"]);
+        }
+        if let (Some(run), Some(at)) = (&line.run_id, line.undone_at) {
+            text.extend([&**run, ": removals undone ", &*at.to_string(), "\n"]);
         }
     }
     text
 }
 
-fn cells(line: &RunLine) -> Vec<String> {
-    let number = |number: Option<u64>| number.map_or_else(|| "-".to_owned(), grouped);
-    let parts = match line.status {
-        "unreadable" => "-".to_owned(),
-        _ => format!("{}/{}", grouped(line.parts_delivered), grouped(line.parts)),
+fn aligned_table(lines: &[RunLine], is_shown: impl Fn(&Column) -> bool) -> String {
+    let shown: Vec<bool> = COLUMNS.iter().map(is_shown).collect();
+    let kept = |cells: [String; 8]| -> Vec<String> {
+        let cells = cells.into_iter().zip(&shown);
+        cells
+            .filter(|(_, shown)| **shown)
+            .map(|(cell, _)| cell)
+            .collect()
+    };
+    let mut rows = vec![kept(COLUMNS.map(|column| column.head.to_owned()))];
+    rows.extend(lines.iter().map(|line| kept(cells(line))));
+    let sides = COLUMNS.iter().zip(&shown);
+    let sides: Vec<Side> = sides
+        .filter(|(_, shown)| **shown)
+        .map(|(column, _)| column.side)
+        .collect();
+    aligned(&rows, &sides)
+}
+
+fn cells(line: &RunLine) -> [String; 8] {
+    let none = || "-".to_owned();
+    let number = |number: Option<u64>| number.map_or_else(none, grouped);
+    let parts = match &line.run_id {
+        Some(_) if line.status != "unreadable" => {
+            format!("{}/{}", grouped(line.parts_delivered), grouped(line.parts))
+        }
+        _ => none(),
     };
     let outcome = match line.exit_code {
         Some(code) if code > 0 => format!("{} ({code})", line.status),
         _ => line.status.to_owned(),
     };
+    let outcome = match line.limit {
+        Some(_) => format!("trial {outcome}"),
+        None => outcome,
+    };
     let began = |time: Timestamp| {
         let text = time.to_string();
         text.get(..16).unwrap_or(&text).replace('T', " ")
     };
-    vec![
-        line.started_at.map_or_else(|| "-".to_owned(), began),
-        line.run_id.clone(),
+    [
+        line.started_at.map_or_else(none, began),
+        line.run_id.clone().unwrap_or_else(none),
         number(line.rows_read),
         number(line.rows_rejected),
+        number(line.cells_blanked),
         parts,
         line.megabytes_per_second
-            .map_or_else(|| "-".to_owned(), |speed| format!("{speed:.1}")),
+            .map_or_else(none, |speed| format!("{speed:.1}")),
         outcome,
     ]
 }

@@ -7,19 +7,41 @@ use super::{Surroundings, flags};
 use crate::cli::SendArgs;
 use crate::cli::console::printable;
 use crate::job::file::{JobFile, ListSection, Unlisted};
-use crate::job::{Job, ListChoice, audience_files};
+use crate::job::{Job, JobPlace, ListChoice, audience_files};
+use crate::run::attempt::{self, AttemptLog};
 use crate::run::error::Error;
 use crate::run::list::create_list;
 use crate::run::{Finished, RunOptions, execute};
 use crate::source::audience::Audience;
 
-/// Sends the files of `args` once.
+/// Sends the files of `args` once, and leaves a record of the attempt.
 pub fn send(
     args: &SendArgs,
     options: RunOptions,
     surroundings: &Surroundings,
 ) -> Result<Finished, Error> {
-    let mut file = job_file(args)?;
+    let file = job_file(args)?;
+    if options.dry_run {
+        return send_as(file, args, options, surroundings);
+    }
+    let place = JobPlace::of(&file, &surroundings.environment).map_err(flags::of_flag)?;
+    let state = place.state(args.common.state.state_dir.as_deref())?;
+    attempt::claim(&state, &place.owner, &place.name)?;
+    let attempt = AttemptLog::begin(state, "send", options.limit);
+    attempt.end(send_as(file, args, options, surroundings), Finished::ending)
+}
+
+/// The name of the job that the flags make.
+pub fn job_name(args: &SendArgs) -> String {
+    flags::job_file(&args.files, args.name.as_deref(), &args.audience).name
+}
+
+fn send_as(
+    mut file: JobFile,
+    args: &SendArgs,
+    options: RunOptions,
+    surroundings: &Surroundings,
+) -> Result<Finished, Error> {
     let base = Path::new("");
     let files = audience_files(&file, base).map_err(flags::of_flag)?;
     let mut audience = Audience::open(&files, Box::new(std::io::stdin()))?;

@@ -1,65 +1,130 @@
-//! `status`: where the last run of a job stands, in words, and what to type next.
+//! `status`: the last run and the last attempt of a job in words, and the command to type next.
+
+mod text;
 
 use std::fmt::Write;
-use std::path::Path;
+use std::path::PathBuf;
 
-use super::Surroundings;
+use serde::Serialize;
 
+use super::{JobState, Surroundings};
 use crate::base::exit_code::ExitCode;
 use crate::cli::StatusArgs;
 use crate::cli::command_line::CommandLine;
-use crate::cli::console::printable;
 use crate::run::error::Error;
-use crate::run::report::{RunReport, count, grouped};
-use crate::state::lock::{self, seconds};
+use crate::run::report::{RunReport, count};
+use crate::run::{future_warning, is_in_future, resume};
+use crate::state::attempt::AttemptRecord;
+use crate::state::lock;
 use crate::state::manifest::{RunManifest, RunStatus, read_manifest, to_json};
 use crate::state::shard::ShardRecord;
 
+/// The manifest of the last run and the last attempt, as `--json` prints them. Field names do not change.
+#[derive(Serialize)]
+struct StatusLine<'a> {
+    #[serde(flatten)]
+    manifest: Option<&'a RunManifest>,
+    last_attempt: Option<&'a AttemptRecord>,
+}
+
+/// Everything that is known of where a job is.
+struct Standing {
+    job: String,
+    last: Option<LastRun>,
+    /// The last attempt, where the last run does not tell of it.
+    attempt: Option<AttemptRecord>,
+    holder: Option<String>,
+    notes: Vec<String>,
+}
+
+/// The last run that was begun.
+struct LastRun {
+    manifest: RunManifest,
+    code: Option<ExitCode>,
+    directory: PathBuf,
+}
+
 /// The text (or JSON) that tells of the last run of the job at `args.job`.
 pub fn status(args: &StatusArgs, surroundings: &Surroundings) -> Result<String, Error> {
-    let (name, state) = super::state_of(&args.job, args.shard, &args.state, surroundings)?;
-    let Some(last) = state.run_ids()?.pop() else {
+    let found = super::state_of(&args.job, args.shard, &args.state, surroundings)?;
+    let attempt = AttemptRecord::read(&found.state);
+    let last = last_run(&found)?;
+    if last.is_none() && attempt.is_none() {
         return Err(Error::NoRun {
-            job: name,
-            directory: state.runs(),
+            job: found.name,
+            job_file: args.job.clone(),
+            directory: found.state.runs(),
         });
-    };
-    let run = state.run(&last);
-    let manifest = read_manifest(&run.manifest())?;
-    if args.json {
-        return Ok(String::from_utf8_lossy(&to_json(&manifest)).into_owned());
     }
-    let holder = lock::holder(state.path());
-    let code = RunReport::read(&run).and_then(|report| code_of(&manifest, report.exit_code));
-    // What has to be mended before another run is worth it, `check` tells anew.
-    let command = match code {
-        Some(ExitCode::Audience | ExitCode::Authentication) => "check",
-        _ => "run",
-    };
+    if args.json {
+        let line = StatusLine {
+            manifest: last.as_ref().map(|last| &last.manifest),
+            last_attempt: attempt.as_ref(),
+        };
+        return Ok(String::from_utf8_lossy(&to_json(&line)).into_owned());
+    }
+    let standing = standing(found, last, attempt);
     let line = &surroundings.command_line;
     let of_job = |command| line.of_job(command, &args.job, args.state.state_dir.as_deref());
-    let again = match (&manifest.shard, command) {
-        (Some(shard), "run") => again_in_group(shard, manifest.status, of_job),
-        _ => of_job(command),
-    };
-    // A guard that struck once all was on the list is the one on removals.
-    let again = match code {
-        Some(ExitCode::Guard) if manifest.list.is_some() => {
-            of_job("run").with_value("--approve-removals", &manifest.run_id)
-        }
-        _ => again,
-    };
     let mut text = String::new();
     // Writing to a String cannot fail.
-    let _ = describe(
-        &mut text,
-        &manifest,
-        holder.as_deref(),
-        code,
-        &again,
-        run.path(),
-    );
+    let _ = standing.write(&mut text);
+    let _ = writeln!(text, "next: {}", standing.next(of_job));
     Ok(text)
+}
+
+fn last_run(found: &JobState) -> Result<Option<LastRun>, Error> {
+    let Some(last) = found.state.run_ids()?.pop() else {
+        return Ok(None);
+    };
+    let run = found.state.run(&last);
+    let manifest = read_manifest(&run.manifest())?;
+    let code = RunReport::read(&run).and_then(|report| code_of(&manifest, report.exit_code));
+    Ok(Some(LastRun {
+        manifest,
+        code,
+        directory: run.path().to_owned(),
+    }))
+}
+
+fn standing(found: JobState, last: Option<LastRun>, attempt: Option<AttemptRecord>) -> Standing {
+    let holder = lock::holder(found.state.path());
+    let mut notes: Vec<String> = found.belongs_to_another.into_iter().collect();
+    if let Some(last) = &last {
+        if is_in_future(&last.manifest) {
+            notes.push(future_warning(&last.manifest));
+        }
+        // A trial does not end what was begun before it.
+        let meant = resume::last_run(&found.state).ok().flatten();
+        let before = meant.filter(|run| run.run_id != last.manifest.run_id);
+        if let Some(before) = before.filter(|run| run.status.is_unfinished()) {
+            notes.push(format!(
+                "run {} before it is unfinished ({} delivered); the next run goes on with it if nothing has changed",
+                before.run_id,
+                count(before.delivered(), "part")
+            ));
+        }
+    }
+    let attempt = attempt.filter(|it| is_untold(it, last.as_ref(), holder.is_some()));
+    Standing {
+        job: found.name,
+        last,
+        attempt,
+        holder,
+        notes,
+    }
+}
+
+/// Whether the last run does not tell what became of the attempt.
+fn is_untold(attempt: &AttemptRecord, last: Option<&LastRun>, is_held: bool) -> bool {
+    let last = last.map(|last| &last.manifest);
+    match attempt.exit_code {
+        Some(code) if code == ExitCode::Done.number() => false,
+        Some(_) => last.is_none_or(|last| {
+            attempt.run_id.as_ref() != Some(&last.run_id) || last.error != attempt.error
+        }),
+        None => !is_held && last.is_none_or(|last| last.status != RunStatus::Running),
+    }
 }
 
 /// What to type next about a shard, or about the run for all of them.
@@ -81,95 +146,67 @@ fn again_in_group(
 /// What a run that did not come to its end ended with. The report of one that runs anew is of an earlier process.
 fn code_of(manifest: &RunManifest, code: u8) -> Option<ExitCode> {
     let has_ended = matches!(manifest.status, RunStatus::Failed | RunStatus::Interrupted);
-    ExitCode::ALL
-        .into_iter()
-        .find(|known| has_ended && known.number() == code)
+    exit_code(code).filter(|_| has_ended)
 }
 
-fn describe(
-    out: &mut String,
-    manifest: &RunManifest,
-    holder: Option<&str>,
-    code: Option<ExitCode>,
-    again: &CommandLine,
-    directory: &Path,
-) -> std::fmt::Result {
-    let again = format!("next: {again}");
-    let (word, next) = match (manifest.status, holder) {
-        (RunStatus::Running, Some(holder)) => (
-            format!("under way ({holder})"),
-            "next: wait for it to end".to_owned(),
-        ),
-        (RunStatus::Running, None) => ("killed before it ended".to_owned(), again),
-        (RunStatus::Done, _) if manifest.is_shard() => ("done".to_owned(), again),
-        (RunStatus::Done, _) => (
-            "done".to_owned(),
-            "next: nothing; the next run sends the audience afresh".to_owned(),
-        ),
-        (RunStatus::Failed, _) => ("failed".to_owned(), again),
-        (RunStatus::Interrupted, _) => ("interrupted".to_owned(), again),
-        (RunStatus::DryRun, _) => ("dry run".to_owned(), again),
-        (RunStatus::Superseded, _) => ("superseded by a later run".to_owned(), again),
-    };
-    writeln!(out, "{}: {word}, run {}", manifest.job, manifest.run_id)?;
-    if let Some(shard) = &manifest.shard {
-        let which = shard.shard();
-        let which = which.map_or_else(|| "all".to_owned(), |shard| shard.to_string());
-        writeln!(out, "  shard      {which} of run group {}", shard.run_group)?;
-    }
-    write!(out, "  began      {}", seconds(manifest.started_at))?;
-    match manifest.finished_at {
-        Some(end) => writeln!(out, ", ended {}", seconds(end))?,
-        None => writeln!(out)?,
-    }
-    if let Some(error) = &manifest.error {
-        writeln!(out, "  error      {}", printable(error))?;
-    }
-    if let Some(code) = code {
-        writeln!(out, "  exit code  {}: {}", code.number(), code.meaning())?;
-    }
-    if let Some(counts) = manifest.counts.as_ref().filter(|_| manifest.formatted) {
-        let written = grouped(counts.rows_written);
-        let read = count(counts.rows_read, "row");
-        write!(
-            out,
-            "  formatted  {written} of {read}, {} rejected, {} duplicate",
-            grouped(counts.rows_rejected),
-            grouped(counts.duplicates)
-        )?;
-        match counts.rows_blank {
-            0 => writeln!(out)?,
-            blank => writeln!(out, "; {} besides", count(blank, "blank record"))?,
+fn exit_code(number: u8) -> Option<ExitCode> {
+    ExitCode::ALL
+        .into_iter()
+        .find(|known| known.number() == number)
+}
+
+/// Whether `check` has to tell what is wrong before another run is worth it.
+fn needs_check(code: ExitCode) -> bool {
+    matches!(
+        code,
+        ExitCode::Job | ExitCode::Audience | ExitCode::Authentication
+    )
+}
+
+impl Standing {
+    /// The command to type next, or words where there is none.
+    fn next(&self, of_job: impl Fn(&'static str) -> CommandLine) -> String {
+        let last = self.last.as_ref().map(|last| &last.manifest);
+        let is_running = last.is_none_or(|last| last.status == RunStatus::Running);
+        if self.holder.is_some() && is_running {
+            return "wait for it to end".to_owned();
         }
-        let shared: u64 = counts.shared_identifiers.values().sum();
-        if shared > 0 {
-            let cells = count(shared, "cell");
-            writeln!(
-                out,
-                "  shared     {cells} that an earlier row of another key has"
-            )?;
+        if let Some(attempt) = &self.attempt {
+            let code = attempt.exit_code.and_then(exit_code);
+            let command = match code {
+                Some(code) if needs_check(code) || code == ExitCode::Klaviyo => "check",
+                _ => "run",
+            };
+            return of_job(command).to_string();
         }
-    } else {
-        writeln!(out, "  formatted  not to the end")?;
+        let Some(LastRun { manifest, code, .. }) = &self.last else {
+            return of_job("run").to_string();
+        };
+        let command = match code {
+            Some(code) if needs_check(*code) => "check",
+            // A guard that struck once all was on the list is the one on removals.
+            Some(ExitCode::Guard) if manifest.list.is_some() => {
+                let run = of_job("run");
+                return run
+                    .with_value("--approve-removals", &manifest.run_id)
+                    .to_string();
+            }
+            _ => "run",
+        };
+        let next = match (&manifest.shard, command) {
+            (Some(shard), "run") => again_in_group(shard, manifest.status, &of_job),
+            _ => of_job(command),
+        };
+        match (manifest.status, manifest.limit) {
+            (RunStatus::Done, None) if !manifest.is_shard() => {
+                "nothing; the next run sends the audience again".to_owned()
+            }
+            (RunStatus::Failed | RunStatus::Interrupted | RunStatus::Running, Some(rows))
+                if command == "run" =>
+            {
+                next.with_value("--limit", &rows.to_string()).to_string()
+            }
+            _ => next.to_string(),
+        }
     }
-    let delivered = manifest.delivered();
-    writeln!(
-        out,
-        "  delivered  {delivered} of {}",
-        count(manifest.parts.len() as u64, "part")
-    )?;
-    if let Some(list) = &manifest.list {
-        let attached = list
-            .attached
-            .map_or_else(|| "by a column".to_owned(), |rows| count(rows, "row"));
-        let name = printable(&list.name);
-        writeln!(
-            out,
-            "  list       {name} ({}): {attached} attached, {} removed",
-            list.id,
-            grouped(list.removed)
-        )?;
-    }
-    writeln!(out, "  files      {}", directory.display())?;
-    writeln!(out, "{next}")
 }

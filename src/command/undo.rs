@@ -1,6 +1,8 @@
-//! `undo`: puts back on the list whom a run has taken off it.
+//! `undo`: puts the members that a run removed back on the list.
 
 use std::sync::Arc;
+
+use jiff::Timestamp;
 
 use super::Surroundings;
 use crate::base::meter::Meter;
@@ -11,22 +13,60 @@ use crate::klaviyo::Klaviyo;
 use crate::klaviyo::list::{self, Desk, ListError};
 use crate::pipeline::normalize::identity::StoredIdentifiers;
 use crate::run::RunOptions;
+use crate::run::attempt::{self, Attempted, Ending};
 use crate::run::error::Error;
 use crate::run::list::interrupted;
 use crate::run::report::count;
 use crate::run::resume::last_run;
-use crate::state::directory::JobDirectory;
+use crate::state::directory::RunDirectory;
 use crate::state::lock::JobLock;
+use crate::state::manifest::{UndoRecord, read_manifest, replace_file, to_json};
 
-/// Undoes the removals of the run of `args`. What to say of it.
+/// Undoes the removals of the run of `args`, and leaves a record of that. The result in words.
 pub fn undo(
     args: &UndoArgs,
     options: RunOptions,
     surroundings: &Surroundings,
 ) -> Result<String, Error> {
+    let attempted = Attempted {
+        command: "undo",
+        job: &args.job,
+        state: &args.state,
+        shard: None,
+        limit: None,
+    };
+    let undone = attempt::recorded(
+        &attempted,
+        &surroundings.environment,
+        Undone::ending,
+        || put_back(args, options, surroundings),
+    )?;
+    Ok(undone.text)
+}
+
+/// An `undo` that was done.
+struct Undone {
+    run_id: String,
+    text: String,
+}
+
+impl Undone {
+    fn ending(&self) -> Ending<'_> {
+        Ending {
+            error: None,
+            run_id: Some(self.run_id.clone()),
+        }
+    }
+}
+
+fn put_back(
+    args: &UndoArgs,
+    options: RunOptions,
+    surroundings: &Surroundings,
+) -> Result<Undone, Error> {
     let mut job = Job::load(&args.job, &surroundings.environment)?;
     super::apply(false, &args.state, &mut job);
-    let state = JobDirectory::new(&job.state_directory, &job.name);
+    let state = job.state()?;
     let directory = state.run(&args.run);
     if !directory.manifest().exists() {
         return Err(ListError::NoSuchRun {
@@ -61,6 +101,7 @@ pub fn undo(
         list::check_account(&klaviyo).and_then(|()| list::undo(desk, directory.path(), &args.run));
     drop(progress);
     let (back, gone) = undone.map_err(|error| interrupted(error.into(), surroundings))?;
+    note(&directory, back, gone)?;
     let mut text = format!(
         "{}: {} of run {} put back on the list",
         job.name,
@@ -72,5 +113,19 @@ pub fn undo(
         text.extend(["; ", &gone, " deleted in Klaviyo since"]);
     }
     text.push('\n');
-    Ok(text)
+    Ok(Undone {
+        run_id: args.run.clone(),
+        text,
+    })
+}
+
+/// Notes in the manifest of the run that its removals were undone.
+fn note(run: &RunDirectory, members: u64, deleted: u64) -> Result<(), Error> {
+    let mut manifest = read_manifest(&run.manifest())?;
+    manifest.undone = Some(UndoRecord {
+        at: Timestamp::now(),
+        members,
+        deleted,
+    });
+    Ok(replace_file(&run.manifest(), &to_json(&manifest))?)
 }

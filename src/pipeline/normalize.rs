@@ -260,8 +260,7 @@ impl<'a> Visit<'a> {
         }
         let mut columns = self.plan.reject_cells.iter().flatten();
         let begins_so = columns.find_map(|at| {
-            let (Cell::Text(text) | Cell::Nested(text)) = row.cell(*at, unescaped);
-            let text = text.trim_ascii();
+            let text = row.cell(*at, unescaped).text().trim_ascii();
             (!text.is_empty()).then(|| totals::is_word_for_total(text))
         });
         if begins_so == Some(true) || totals::is_word_for_total(external_id) {

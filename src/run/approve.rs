@@ -1,4 +1,4 @@
-//! `run --approve-removals RUN`: takes off the list exactly whom that run has stored, and reads no audience.
+//! `run --approve-removals RUN`: removes from the list exactly the members that this run has stored; reads no audience.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::list::{interrupted, note_list, remove_row_files, row_files};
 use super::stages::strict;
-use super::{Finished, RunOptions, destination_name, gather};
+use super::{Finished, RunOptions, destination_name, gather, number};
 use crate::base::meter::Meter;
 use crate::cli::progress::Progress;
 use crate::job::Job;
@@ -20,7 +20,7 @@ use crate::run::report::{Circumstances, RunReport, Seconds, count};
 use crate::run::resume::last_run;
 use crate::run::retention;
 use crate::run::surroundings::Surroundings;
-use crate::state::directory::{JobDirectory, RunDirectory};
+use crate::state::directory::RunDirectory;
 use crate::state::lock::JobLock;
 use crate::state::manifest::{ManifestFile, RunStatus, replace_file, to_json};
 
@@ -33,7 +33,7 @@ pub(super) fn approve(
     surroundings: &Surroundings,
 ) -> Result<Finished, Error> {
     let clock = Instant::now();
-    let state = JobDirectory::new(&job.state_directory, &job.name);
+    let state = job.state()?;
     let run_id = run_id.to_owned();
     let directory = state.run(&run_id);
     if !directory.manifest().exists() {
@@ -63,12 +63,17 @@ pub(super) fn approve(
     if planned_by == Mirror::Tracked {
         TrackedFile::of(state.path(), &list_id).replace_by(&files)?;
     }
-    let finished = conclude(job, (directory, &manifest), removed, clock)?;
+    let mut finished = conclude(job, (directory, &manifest), removed, clock)?;
     if !job.keep_parts {
         remove_row_files(&files);
     }
     gather::forget(job, &state, manifest.snapshot().shard.as_ref());
-    retention::tidy(&state, job.retention, &run_id)?;
+    if let Err(error) = retention::tidy(&state, job.retention, &run_id) {
+        // The members are removed: that is told all the same.
+        finished.error = finished.error.or_else(|| Some(error.into()));
+        finished.report.exit_code = number(finished.error.as_ref());
+        finished.report.error = finished.error.as_ref().map(Error::chain);
+    }
     Ok(finished)
 }
 

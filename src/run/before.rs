@@ -2,7 +2,7 @@
 //!
 //! The lock is taken first: nobody else may have the engine write the same files, or ask the same query, meanwhile.
 
-use super::begin::identity;
+use super::begin::{identity, refuse_trial};
 use super::{Finished, Place, RunOptions, execute_at, shard};
 use crate::job::{Before, Job};
 use crate::run::error::Error;
@@ -21,9 +21,10 @@ pub(super) fn run(
 ) -> Result<Finished, Error> {
     // A server that is not there is told before an engine works for an hour.
     super::destination(job, options)?;
-    let state = JobDirectory::new(&job.state_directory, &job.name);
+    let state = job.state()?;
     state.create()?;
     let lock = JobLock::take(state.path())?;
+    refuse_trial(&state, options)?;
     let audience = match &job.before {
         _ if options.dry_run => open_audience(job, surroundings)?,
         None => open_audience_with(job, &[], Access::Whole, surroundings)?,
@@ -54,7 +55,7 @@ pub(crate) fn alone(job: &Job, surroundings: &Surroundings) -> Result<usize, Err
             "--before-only: the job has no before statements".to_owned(),
         ));
     };
-    let state = JobDirectory::new(&job.state_directory, &job.name);
+    let state = job.state()?;
     state.create()?;
     let _lock = JobLock::take(state.path())?;
     shard::refuse_while_one_runs(&state)?;

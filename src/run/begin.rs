@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::RunOptions;
 use crate::delivery::upload::Task;
@@ -59,6 +59,65 @@ pub(super) fn begin(
     if options.dry_run {
         return new_run(job, identity, options, state);
     }
+    refuse_trial(state, options)?;
+    let mut begun = begin_or_go_on(job, identity, options, state)?;
+    let ahead = ahead_of_clock(state, &begun);
+    begun.warnings.extend(ahead);
+    Ok(begun)
+}
+
+/// Refuses a trial that would take the place of an unfinished run: the rest of that run would never be sent, and the
+/// trial would look as if all was done.
+pub(super) fn refuse_trial(state: &JobDirectory, options: RunOptions) -> Result<(), Error> {
+    let Some(limit) = options.limit.filter(|_| !options.fresh && !options.dry_run) else {
+        return Ok(());
+    };
+    match resume::last_run(state)? {
+        Some(last) if last.status.is_unfinished() && last.limit.is_none() => {
+            Err(Error::TrialOverUnfinished {
+                limit,
+                delivered: last.delivered(),
+                run_id: last.run_id,
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The warning about this run or the one before it, if it began in the future: this machine's clock was ahead then, or is
+/// behind now.
+fn ahead_of_clock(state: &JobDirectory, begun: &Begun) -> Option<String> {
+    let current = begun.manifest.snapshot();
+    let earlier = |run: &RunManifest| run.run_id != current.run_id;
+    // A manifest that cannot be read is told where it matters.
+    let last = resume::last_run_where(state, earlier).unwrap_or_default();
+    let ahead = last.iter().chain([&current]).find(|run| is_in_future(run));
+    ahead.map(future_warning)
+}
+
+/// Clocks of one network may differ by so much.
+const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
+
+/// Whether the run began in the future, by this machine's clock.
+pub(crate) fn is_in_future(run: &RunManifest) -> bool {
+    run.started_at.duration_since(Timestamp::now()) > CLOCK_TOLERANCE
+}
+
+/// The warning about a run that began in the future.
+pub(crate) fn future_warning(run: &RunManifest) -> String {
+    format!(
+        "run {} began at {}, which is in the future: a clock was wrong then, or this machine's clock is wrong now; runs count in the order in which they were made",
+        run.run_id,
+        crate::state::lock::seconds(run.started_at)
+    )
+}
+
+fn begin_or_go_on(
+    job: &Job,
+    identity: Identity,
+    options: RunOptions,
+    state: &JobDirectory,
+) -> Result<Begun, Error> {
     if options.fresh {
         // What cannot be read cannot go on either: starting over is the way out.
         let last = resume::last_run(state).ok().flatten();
@@ -150,8 +209,7 @@ fn new_run(
 ) -> Result<Begun, Error> {
     let started_at = Timestamp::now();
     let run_id = new_run_id(started_at)?;
-    let directory = state.run(&run_id);
-    directory.create()?;
+    let directory = state.begin_run(&run_id)?;
     let Identity {
         job_fingerprint,
         sources,
@@ -178,6 +236,7 @@ fn new_run(
         list: None,
         sentinel: None,
         shard,
+        undone: None,
     };
     let prefix = prefix(&manifest);
     let manifest = ManifestFile::create(directory.manifest(), manifest)?;
@@ -239,7 +298,7 @@ impl Begun {
     ) -> Result<(), Error> {
         let delivered = of.delivered();
         self.warnings.push(format!(
-            "superseded the unfinished run {} ({because}); {} of it had been delivered",
+            "replaces the unfinished run {}, because {because}; {} of it had been delivered",
             of.run_id,
             count(delivered, "part")
         ));

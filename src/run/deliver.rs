@@ -78,6 +78,8 @@ struct Pool<'a> {
     open: AtomicBool,
     over: AtomicBool,
     error: Mutex<Option<UploadError>>,
+    /// The failure that was told last, and until when it need not be told again.
+    told: Mutex<Option<(String, Instant)>>,
 }
 
 /// Delivers every part of `queue` over at most `sessions` sessions, and removes the `leftovers` of an earlier run.
@@ -99,6 +101,7 @@ pub(super) fn deliver(
         open: AtomicBool::new(false),
         over: AtomicBool::new(false),
         error: Mutex::new(None),
+        told: Mutex::new(None),
     };
     std::thread::scope(|scope| {
         for index in 0..sessions {
@@ -281,16 +284,33 @@ impl Pool<'_> {
             });
             return false;
         }
-        let wait = backoff.next().unwrap_or(limit);
-        let cause = std::error::Error::source(&error)
-            .map_or_else(String::new, |cause| format!(": {cause}"));
-        let left = Duration::from_secs(limit.saturating_sub(lasted).as_secs().max(1));
-        tracing::warn!(
-            "{error}{cause}; trying again in {:.1} s, for {} at most",
-            wait.as_secs_f64(),
-            humantime::format_duration(left)
-        );
+        let left = limit.saturating_sub(lasted);
+        let wait = backoff.next().unwrap_or(limit).min(left);
+        self.tell(&error, wait, left);
         self.pause(wait)
+    }
+
+    /// Logs a failure and the wait for the next try. What all sessions meet at once is told once, not by each of them.
+    fn tell(&self, error: &SftpError, wait: Duration, left: Duration) {
+        let cause =
+            std::error::Error::source(error).map_or_else(String::new, |cause| format!(": {cause}"));
+        let text = format!("{error}{cause}");
+        let now = Instant::now();
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_known = told
+            .as_ref()
+            .is_some_and(|(known, until)| *known == text && now < *until);
+        let next = format!(
+            "trying again in {:.1} s, giving up in {}",
+            wait.as_secs_f64(),
+            humantime::format_duration(Duration::from_secs(left.as_secs().max(1)))
+        );
+        if is_known {
+            tracing::debug!("{text}; {next}");
+        } else {
+            tracing::warn!("{text}; {next}");
+            *told = Some((text, now + wait));
+        }
     }
 
     /// Waits so long. False when the run is over, or has failed elsewhere.

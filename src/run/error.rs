@@ -3,6 +3,7 @@
 //! [`Error::exit_code`] says what the program ends with; what may help stands in `advice`.
 
 mod advice;
+pub(crate) mod service;
 
 use crate::base::exit_code::ExitCode;
 use crate::delivery::sftp::SftpError;
@@ -17,6 +18,7 @@ use crate::run::resume::SpooledPartError;
 use crate::source::audience::AudienceError;
 use crate::state::lock::LockError;
 use crate::state::manifest::StateError;
+use crate::state::owner::JobOwner;
 use crate::state::shard::ShardError;
 
 /// Why a command failed.
@@ -65,6 +67,31 @@ pub enum Error {
     SourceChanged {
         /// The unfinished run.
         run_id: String,
+    },
+    /// A trial while a run of the whole audience is unfinished.
+    #[error(
+        "--limit {limit} would replace the unfinished run {run_id}, of which {} delivered; nothing was sent",
+        are(*delivered, "part")
+    )]
+    TrialOverUnfinished {
+        /// The limit of the trial.
+        limit: u64,
+        /// The unfinished run.
+        run_id: String,
+        /// Its parts that the server has.
+        delivered: u64,
+    },
+    /// The state of the job's name belongs to another job.
+    #[error("two jobs are named {name}: its runs belong to {known}, and this is {own}")]
+    OtherJob {
+        /// The name.
+        name: String,
+        /// The job that the state belongs to.
+        known: Box<JobOwner>,
+        /// The job that was asked for.
+        own: Box<JobOwner>,
+        /// The file that says which job the state belongs to.
+        record: std::path::PathBuf,
     },
     /// A spooled part of an unfinished run.
     #[error(transparent)]
@@ -120,6 +147,8 @@ pub enum Error {
     NoRun {
         /// The job's name.
         job: String,
+        /// The job file.
+        job_file: std::path::PathBuf,
         /// Where runs would be.
         directory: std::path::PathBuf,
     },
@@ -132,8 +161,8 @@ impl Error {
     /// What the program ends with.
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Usage(_) | Self::NoServer => ExitCode::Usage,
-            Self::Job(_) | Self::NoRun { .. } => ExitCode::Job,
+            Self::Usage(_) | Self::NoServer | Self::TrialOverUnfinished { .. } => ExitCode::Usage,
+            Self::Job(_) | Self::NoRun { .. } | Self::OtherJob { .. } => ExitCode::Job,
             Self::Mapping(error) if error.is_of_the_audience() => ExitCode::Audience,
             Self::Mapping(_) => ExitCode::Job,
             Self::Lock(LockError::Held { .. }) => ExitCode::Locked,
@@ -178,6 +207,12 @@ fn and_blank(blank: u64) -> String {
         0 => String::new(),
         blank => format!(", {} besides", count(blank, "blank record")),
     }
+}
+
+/// `1 part is`, `2 parts are`.
+fn are(number: u64, noun: &str) -> String {
+    let verb = if number == 1 { "is" } else { "are" };
+    format!("{} {verb}", count(number, noun))
 }
 
 fn shard_exit_code(error: &ShardError) -> ExitCode {

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::attempt::{self, Attempted, Ending};
 use super::begin::{self, Begun};
 use super::list::{self, After};
 use super::shard::{last_of_group, refuse_api};
@@ -40,11 +41,43 @@ pub enum Gathered {
     },
 }
 
+impl Gathered {
+    fn ending(&self) -> Ending<'_> {
+        match self {
+            Self::Finished(finished) => finished.ending(),
+            Self::Before { run_id, .. } => Ending {
+                error: None,
+                run_id: Some(run_id.clone()),
+            },
+        }
+    }
+}
+
 /// The last run of a shard.
 type ShardRun = (Shard, RunManifest);
 
-/// Puts the shards of the run group of `args` on the list.
+/// Puts the shards of the run group of `args` on the list, and leaves a record of the attempt.
 pub fn gather(
+    args: &ListArgs,
+    options: RunOptions,
+    surroundings: &Surroundings,
+) -> Result<Gathered, Error> {
+    let attempted = Attempted {
+        command: "list",
+        job: &args.job,
+        state: &args.state,
+        shard: None,
+        limit: None,
+    };
+    attempt::recorded(
+        &attempted,
+        &surroundings.environment,
+        Gathered::ending,
+        || gather_shards(args, options, surroundings),
+    )
+}
+
+fn gather_shards(
     args: &ListArgs,
     options: RunOptions,
     surroundings: &Surroundings,
@@ -56,7 +89,7 @@ pub fn gather(
     if let Some(delivery) = &mut delivery {
         unlock(&mut delivery.sftp, surroundings)?;
     }
-    let state = JobDirectory::new(&job.state_directory, &job.name);
+    let state = job.state()?;
     state.create()?;
     let _lock = JobLock::take(state.path())?;
     let shards = done_shards(&state, &args.run_group);
@@ -105,7 +138,7 @@ pub fn gather(
         clock,
     };
     let manifest = Arc::clone(&begun.manifest);
-    let finished = conclude(&job, &state, begun, ended, (options, surroundings))?;
+    let finished = conclude(&job, &state, begun, ended, (options, surroundings));
     if finished.report.status == RunStatus::Done {
         forget(&job, &state, manifest.snapshot().shard.as_ref());
     }

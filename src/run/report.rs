@@ -3,15 +3,17 @@
 //! Built from the manifest, so that it says what was durable. Field names are fixed (design, "Report"). No personal
 //! data, no secret.
 
-mod text;
+pub(crate) mod text;
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::run::error::Error;
 use crate::state::codes::{RejectionReason, RepairCode};
 use crate::state::directory::RunDirectory;
+use crate::state::lock::seconds;
 use crate::state::manifest::{ListRecord, RunManifest, RunStatus};
 use crate::state::part::{PartNumber, Verification};
 use crate::state::shard::RunGroup;
@@ -22,14 +24,25 @@ pub const SCHEMA: &str = include_str!("report/schema.json");
 /// What a run came to.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RunReport {
-    /// `yyyymmddThhmmssZ-` and eight hexadecimal digits.
+    /// `yyyymmddThhmmssZ-` and eight hexadecimal digits; blank (`null` in JSON) of an attempt that failed before it had a run.
+    #[serde(serialize_with = "blank_as_null")]
     pub run_id: String,
-    /// The job's name.
+    /// The job's name; blank (`null` in JSON) where the job file could not be read.
+    #[serde(serialize_with = "blank_as_null")]
     pub job: String,
     /// How it ended.
     pub status: RunStatus,
     /// The exit code of the program.
     pub exit_code: u8,
+    /// The error that ended it, on one line; `null` where there was none.
+    #[serde(default)]
+    pub error: Option<String>,
+    /// The limit of rows of a trial; `null` of a run over the whole audience.
+    #[serde(default)]
+    pub limit: Option<u64>,
+    /// Whether every row of the audience was formatted.
+    #[serde(default)]
+    pub formatted: bool,
     /// When it began.
     pub started_at: Timestamp,
     /// When it ended.
@@ -45,7 +58,7 @@ pub struct RunReport {
     pub rows_rejected: u64,
     /// Rejected rows by reason.
     pub rejections: BTreeMap<RejectionReason, u64>,
-    /// Mended cells by code.
+    /// Changed cells by code.
     pub repairs: BTreeMap<RepairCode, u64>,
     /// Identifiers of rows that an earlier row of another key has, by code: the lines of `conflicts.csv`.
     #[serde(default)]
@@ -147,10 +160,11 @@ impl RunReport {
             job: manifest.job.clone(),
             status: manifest.status,
             exit_code: circumstances.exit_code,
-            started_at: crate::state::lock::seconds(manifest.started_at),
-            finished_at: crate::state::lock::seconds(
-                manifest.finished_at.unwrap_or(manifest.started_at),
-            ),
+            error: manifest.error.clone(),
+            limit: manifest.limit,
+            formatted: manifest.formatted,
+            started_at: seconds(manifest.started_at),
+            finished_at: seconds(manifest.finished_at.unwrap_or(manifest.started_at)),
             rows_read: counts.rows_read,
             rows_blank: counts.rows_blank,
             rows_written: counts.rows_written,
@@ -163,7 +177,7 @@ impl RunReport {
             parts: parts(manifest),
             list: manifest.list.clone(),
             sentinel: manifest.sentinel.as_ref().map(|sentinel| SentinelReport {
-                seen_at: sentinel.seen_at.map(crate::state::lock::seconds),
+                seen_at: sentinel.seen_at.map(seconds),
             }),
             shard: manifest.shard.as_ref().map(|shard| ShardReport {
                 number: shard.number,
@@ -177,6 +191,41 @@ impl RunReport {
         }
     }
 
+    /// The report of an attempt that failed with `error` before it had a run. `job` is blank where it is not known.
+    pub fn of_failure(job: &str, error: &Error, started_at: Timestamp) -> Self {
+        let status = match error {
+            Error::Interrupted { .. } => RunStatus::Interrupted,
+            _ => RunStatus::Failed,
+        };
+        Self {
+            run_id: String::new(),
+            job: job.to_owned(),
+            status,
+            exit_code: error.exit_code().number(),
+            error: Some(error.chain()),
+            limit: None,
+            formatted: false,
+            started_at: seconds(started_at),
+            finished_at: seconds(Timestamp::now()),
+            rows_read: 0,
+            rows_blank: 0,
+            rows_written: 0,
+            rows_rejected: 0,
+            rejections: BTreeMap::new(),
+            repairs: BTreeMap::new(),
+            duplicates: 0,
+            shared_identifiers: BTreeMap::new(),
+            bytes: 0,
+            parts: Vec::new(),
+            list: None,
+            sentinel: None,
+            shard: None,
+            leftovers: Vec::new(),
+            warnings: Vec::new(),
+            seconds: Seconds::default(),
+        }
+    }
+
     /// Parts that the server has.
     pub fn delivered(&self) -> usize {
         let delivered = |part: &&PartReport| {
@@ -185,6 +234,12 @@ impl RunReport {
         };
         self.parts.iter().filter(delivered).count()
     }
+}
+
+/// A blank text as `null`.
+fn blank_as_null<S: serde::Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    let text = Some(text).filter(|text| !text.is_empty());
+    text.serialize(serializer)
 }
 
 fn parts(manifest: &RunManifest) -> Vec<PartReport> {

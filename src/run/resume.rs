@@ -56,10 +56,10 @@ impl Obstacle {
         match self {
             Self::JobChanged => "the job has changed",
             Self::SourcesChanged => "the audience has changed",
-            Self::Stream => "standard input cannot be read again",
-            Self::Query => "its query is asked anew",
-            Self::LimitChanged => "--limit is not the same",
-            Self::RunGroupChanged => "--run-group is not the same",
+            Self::Stream => "standard input cannot be read a second time",
+            Self::Query => "a query is always asked again",
+            Self::LimitChanged => "--limit has changed",
+            Self::RunGroupChanged => "--run-group has changed",
             Self::ProgramChanged => "another version of klaviyo-export began it",
         }
     }
@@ -283,6 +283,7 @@ mod tests {
             list: None,
             sentinel: None,
             shard: None,
+            undone: None,
         }
     }
 

@@ -1,48 +1,75 @@
-//! What is kept of finished runs: `keep-runs` of them, and their rejects and repairs for `keep-rejects`; so long too who was
-//! in a shard that is not on the list yet.
+//! Retention: `keep-runs` runs are kept, and their rejects and repairs for `keep-rejects`. The identifiers of a shard that
+//! is not on the list yet are kept as long as rejects.
+//!
+//! Trials (dry runs, runs with `--limit`) are counted apart: any number of them costs no run of the whole audience. The last
+//! run that was meant to deliver is never removed: the next one may go on with it.
 
+use std::fs::File;
 use std::path::Path;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::job::Retention;
+use crate::run::resume;
 use crate::state::directory::{JobDirectory, RunDirectory};
 use crate::state::manifest::{RunStatus, StateError, read_manifest};
 
-/// Removes what is older than `retention` allows, but never the run `current` and never the job's latest run.
+/// Removes what is older than `retention` allows, but never the run `current` and never one that may go on.
 pub fn tidy(state: &JobDirectory, retention: Retention, current: &str) -> Result<(), StateError> {
     let ids = state.run_ids()?;
+    let (trials, runs): (Vec<&String>, Vec<&String>) =
+        ids.iter().partition(|id| is_trial(&state.run(id)));
+    // A damaged manifest says nothing: its run is kept as long as any other.
+    let unfinished = resume::last_run(state).ok().flatten();
+    let unfinished = unfinished.map(|last| last.run_id);
+    let is_needed = |id: &String| *id == current || Some(id) == unfinished.as_ref();
     let keep = retention.runs.max(1);
-    let (old, kept) = ids.split_at(ids.len().saturating_sub(keep));
-    for id in old.iter().filter(|id| *id != current) {
-        let path = state.run(id).path().to_owned();
-        std::fs::remove_dir_all(&path).map_err(|source| StateError::Storage {
-            path,
-            action: "remove it",
-            source,
-        })?;
-    }
-    for id in kept.iter().filter(|id| *id != current) {
-        for name in [
-            "rejects.csv",
-            "repairs.csv",
-            "conflicts.csv",
-            "attach-rejects.csv",
-        ] {
-            let path = state.run(id).path().join(name);
-            if is_older(&path, retention.rejects) {
-                std::fs::remove_file(&path).map_err(|source| StateError::Storage {
-                    path,
-                    action: "remove it",
-                    source,
-                })?;
-            }
+    for ids in [trials, runs] {
+        let (old, kept) = ids.split_at(ids.len().saturating_sub(keep));
+        for id in old.iter().filter(|id| !is_needed(id)) {
+            remove_run(&state.run(id))?;
         }
-        remove_unlisted(&state.run(id), retention)?;
+        for id in kept.iter().filter(|id| id.as_str() != current) {
+            remove_rejects(&state.run(id), retention)?;
+            remove_unlisted(&state.run(id), retention)?;
+        }
     }
     Ok(())
 }
 
-/// Removes who was in a shard that nobody has put on the list for so long: it is personal data too.
+/// Whether it is a run of a trial, or one that was killed before it had done anything.
+fn is_trial(run: &RunDirectory) -> bool {
+    !run.manifest().exists()
+        || read_manifest(&run.manifest()).is_ok_and(|manifest| manifest.is_trial())
+}
+
+fn remove_run(run: &RunDirectory) -> Result<(), StateError> {
+    std::fs::remove_dir_all(run.path()).map_err(|source| StateError::Storage {
+        path: run.path().to_owned(),
+        action: "remove it",
+        source,
+    })
+}
+
+fn remove_rejects(run: &RunDirectory, retention: Retention) -> Result<(), StateError> {
+    for name in [
+        "rejects.csv",
+        "repairs.csv",
+        "conflicts.csv",
+        "attach-rejects.csv",
+    ] {
+        let path = run.path().join(name);
+        if is_older(&path, retention.rejects) {
+            std::fs::remove_file(&path).map_err(|source| StateError::Storage {
+                path,
+                action: "remove it",
+                source,
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes the identifiers of a shard that nobody has put on the list for so long: they are personal data too.
 fn remove_unlisted(run: &RunDirectory, retention: Retention) -> Result<(), StateError> {
     let entries = std::fs::read_dir(run.parts())
         .into_iter()
@@ -71,26 +98,85 @@ fn remove_unlisted(run: &RunDirectory, retention: Retention) -> Result<(), State
     Ok(())
 }
 
-fn is_older(path: &Path, limit: std::time::Duration) -> bool {
+/// Clocks of one network, and file systems, may differ by so much.
+const CLOCK_TOLERANCE: Duration = Duration::from_hours(1);
+
+/// Whether the file was written longer ago than `limit`. One that was written in the future, under a clock that was ahead,
+/// counts as written now: it is personal data, and must not stay until that time has come.
+fn is_older(path: &Path, limit: Duration) -> bool {
+    let now = SystemTime::now();
     let modified = std::fs::metadata(path).and_then(|metadata| metadata.modified());
-    modified.is_ok_and(|time| {
-        SystemTime::now()
-            .duration_since(time)
-            .is_ok_and(|age| age > limit)
-    })
+    let Ok(modified) = modified else {
+        return false;
+    };
+    match now.duration_since(modified) {
+        Ok(age) => age > limit,
+        Err(ahead) => {
+            if ahead.duration() > CLOCK_TOLERANCE
+                && let Err(error) = File::options()
+                    .write(true)
+                    .open(path)
+                    .and_then(|file| file.set_modified(now))
+            {
+                tracing::warn!("{}: its time is in the future: {error}", path.display());
+            }
+            false
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
+
+    /// A run with a manifest of this status; `more` are further keys, each with a comma behind it.
+    fn run(state: &JobDirectory, id: &str, status: &str, more: &str) {
+        let run = state.begin_run(id).unwrap();
+        let dry = status == "dry-run";
+        let manifest = format!(
+            r#"{{"version": 1, "run_id": "{id}", "job": "vip", "dry_run": {dry}, "program": "0",
+            "job_fingerprint": "f", "sources": null, "limit": null, {more}
+            "started_at": "2026-11-23T02:00:00Z", "finished_at": null, "status": "{status}",
+            "formatted": true, "counts": null, "parts": []}}"#
+        );
+        std::fs::write(run.manifest(), manifest).unwrap();
+    }
+
+    #[test]
+    fn no_number_of_trials_removes_a_run_that_may_go_on() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = JobDirectory::new(directory.path(), "vip");
+        run(&state, "1", "done", "");
+        run(&state, "2", "failed", "");
+        for id in ["3", "4", "5"] {
+            run(&state, id, "dry-run", "");
+        }
+        let retention = Retention {
+            runs: 1,
+            rejects: Duration::from_hours(1),
+        };
+        tidy(&state, retention, "5").unwrap();
+        assert_eq!(state.run_ids().unwrap(), ["2", "5"]);
+    }
+
+    #[test]
+    fn a_file_of_the_future_is_as_old_as_now() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("rejects.csv");
+        let file = File::create(&path).unwrap();
+        let day = Duration::from_hours(24);
+        file.set_modified(SystemTime::now() + 365 * day).unwrap();
+        assert!(!is_older(&path, Duration::ZERO));
+        assert!(file.metadata().unwrap().modified().unwrap() <= SystemTime::now());
+        assert!(is_older(&path, Duration::ZERO), "it ages from now on");
+    }
 
     #[test]
     fn the_newest_runs_stay_and_old_rejects_go() {
         let directory = tempfile::tempdir().unwrap();
         let state = JobDirectory::new(directory.path(), "vip");
         for id in ["1", "2", "3", "4"] {
-            state.run(id).create().unwrap();
+            run(&state, id, "done", "");
             for name in ["rejects.csv", "conflicts.csv"] {
                 std::fs::write(state.run(id).path().join(name), "x").unwrap();
             }

@@ -30,7 +30,7 @@ pub(super) fn run(
     };
     refuse_api(&job)?;
     destination(&job, options)?;
-    let whole = JobDirectory::new(&job.state_directory, &job.name);
+    let whole = job.state()?;
     let state = whole.shard(shard);
     state.create()?;
     let lock = JobLock::take(state.path())?;

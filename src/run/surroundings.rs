@@ -83,7 +83,7 @@ pub(crate) fn of_query<T>(
 pub(crate) fn apply(accept_new_host_key: bool, state: &StateArgs, job: &mut Job) {
     job.accept_new_host_key(accept_new_host_key);
     if let Some(directory) = &state.state_dir {
-        job.state_directory.clone_from(directory);
+        job.state_directory = Some(directory.clone());
     }
 }
 

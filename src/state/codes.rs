@@ -103,6 +103,14 @@ impl RepairCode {
         Self::Unrepresentable,
     ];
 
+    /// Whether the value was removed: the cell is sent empty.
+    pub const fn blanks(self) -> bool {
+        matches!(
+            self,
+            Self::InvalidEmail | Self::InvalidPhone | Self::ScientificNotation
+        )
+    }
+
     /// The code as reports and `repairs.csv` write it.
     pub const fn code(self) -> &'static str {
         match self {

@@ -62,6 +62,12 @@ impl Counts {
         }
     }
 
+    /// Cells whose value was removed.
+    pub fn blanked(&self) -> u64 {
+        let blanked = self.repairs.iter().filter(|(code, _)| code.blanks());
+        blanked.map(|(_, cells)| cells).sum()
+    }
+
     /// Whether every row that was read is written, rejected, or a duplicate.
     pub fn add_up(&self) -> bool {
         self.rows_read == self.rows_written + self.rows_rejected + self.duplicates

@@ -1,15 +1,21 @@
 //! Where a job's runs are on disk.
 //!
-//! `<state directory>/<job>/runs/<run id>/{manifest.json, report.json, rejects.csv, repairs.csv, conflicts.csv, parts/}`;
-//! folders are 0700. Run ids sort by time. A shard has the same below `<state directory>/<job>/shards/<shard>`.
+//! `<state directory>/<job>/runs/<run id>/{manifest.json, report.json, rejects.csv, repairs.csv, conflicts.csv, parts/}`; folders are
+//! 0700. A shard has the same below `<state directory>/<job>/shards/<shard>`.
+//!
+//! Runs are ordered by a counter that each run's folder holds in its file `order`, never by a clock: one run under a clock
+//! that is ahead must not stay the last one for ever. Runs of versions without the counter come first, by their ids.
 
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use crate::state::manifest::StateError;
+use crate::state::manifest::{StateError, replace_file};
 use crate::state::shard::Shard;
+
+/// The name of the file in a run's folder that holds its place among the job's runs.
+const ORDER: &str = "order";
 
 /// A job's folder.
 #[derive(Debug, Clone)]
@@ -75,9 +81,36 @@ impl JobDirectory {
         }
     }
 
+    /// The record of the last attempt.
+    pub fn last_attempt(&self) -> PathBuf {
+        self.path.join("last-attempt.json")
+    }
+
+    /// The record of the job that the folder belongs to.
+    pub fn owner(&self) -> PathBuf {
+        self.path.join("job.json")
+    }
+
     /// The ids of its runs, oldest first.
     pub fn run_ids(&self) -> Result<Vec<String>, StateError> {
-        names_in(&self.runs())
+        let names = names_in(&self.runs())?;
+        let mut ordered: Vec<(u64, String)> = names
+            .into_iter()
+            .map(|id| (self.run(&id).order(), id))
+            .collect();
+        ordered.sort();
+        Ok(ordered.into_iter().map(|(_, id)| id).collect())
+    }
+
+    /// Makes the folder of the new run `run_id`, which comes after all others.
+    pub fn begin_run(&self, run_id: &str) -> Result<RunDirectory, StateError> {
+        let known = names_in(&self.runs())?;
+        let last = known.iter().map(|id| self.run(id).order()).max();
+        let run = self.run(run_id);
+        run.create()?;
+        let order = last.unwrap_or(0).saturating_add(1);
+        replace_file(&run.path.join(ORDER), format!("{order}\n").as_bytes())?;
+        Ok(run)
     }
 }
 
@@ -126,6 +159,14 @@ impl RunDirectory {
     pub fn report(&self) -> PathBuf {
         self.path.join("report.json")
     }
+
+    /// Its place among the job's runs, from 1; 0 of a run that a version without the counter made.
+    fn order(&self) -> u64 {
+        let text = std::fs::read_to_string(self.path.join(ORDER));
+        text.ok()
+            .and_then(|text| text.trim().parse().ok())
+            .unwrap_or(0)
+    }
 }
 
 /// A new run's id: its start in UTC and eight hexadecimal digits, the first three of which are the milliseconds, so that
@@ -161,6 +202,27 @@ fn create_private(path: &Path) -> Result<(), StateError> {
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn runs_are_ordered_by_the_counter_and_not_by_the_clock() {
+        let state = tempfile::tempdir().unwrap();
+        let job = JobDirectory::new(state.path(), "vip");
+        // Two runs of a version without the counter, one of them under a clock that was ahead.
+        for old in ["20991231T000000Z-00000000", "20260101T000000Z-00000000"] {
+            job.run(old).create().unwrap();
+        }
+        job.begin_run("20990101T000000Z-00000000").unwrap();
+        job.begin_run("20261123T020000Z-00000000").unwrap();
+        assert_eq!(
+            job.run_ids().unwrap(),
+            [
+                "20260101T000000Z-00000000",
+                "20991231T000000Z-00000000",
+                "20990101T000000Z-00000000",
+                "20261123T020000Z-00000000",
+            ]
+        );
+    }
 
     #[test]
     fn folders_are_private_and_runs_sort_by_time() {

@@ -214,6 +214,17 @@ pub struct SentinelRecord {
     pub seen_at: Option<Timestamp>,
 }
 
+/// The last `undo` of a run's removals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UndoRecord {
+    /// When it ended.
+    pub at: Timestamp,
+    /// Members that were added to the list again.
+    pub members: u64,
+    /// Profiles that had been deleted in Klaviyo.
+    pub deleted: u64,
+}
+
 /// All that is remembered of a run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RunManifest {
@@ -257,6 +268,9 @@ pub struct RunManifest {
     /// Its part in a run group, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shard: Option<ShardRecord>,
+    /// The `undo` of its removals, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undone: Option<UndoRecord>,
 }
 
 impl RunManifest {
@@ -270,6 +284,11 @@ impl RunManifest {
             .filter(|attempt| attempt.state.may_be_there())
             .map(|attempt| attempt.remote_path.clone())
             .collect()
+    }
+
+    /// Whether it is a trial: a dry run, or one of the first rows alone.
+    pub fn is_trial(&self) -> bool {
+        self.dry_run || self.limit.is_some()
     }
 
     /// Whether it is of one of several processes, and the list waits for the others.
@@ -415,6 +434,7 @@ mod tests {
             list: None,
             sentinel: None,
             shard: None,
+            undone: None,
         }
     }
 

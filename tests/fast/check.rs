@@ -132,7 +132,8 @@ fn text_is_aligned_and_plain_where_nobody_watches() {
         assert_eq!(&line[21..23], "  ", "{line}");
     }
     let last = lines.last().unwrap();
-    assert!(last.contains("all is well; next: klaviyo-export run vip.toml --limit 10"));
+    assert_eq!(*last, "next: klaviyo-export run vip.toml --limit 10");
+    assert_eq!(lines[lines.len() - 2], "vip: all is well");
     let coloured = workspace.run_with_env(&["check", "vip.toml"], &[("CLICOLOR_FORCE", "1")]);
     assert!(
         coloured.stdout.contains("\u{1b}[32mok"),
@@ -149,7 +150,7 @@ fn an_unfinished_run_is_not_given_up_for_ten_rows() {
     let text = workspace.run(&["check", "vip.toml"]).exits(0).stdout;
     assert!(text.contains("is unfinished; the next one goes on with it"));
     assert!(
-        text.ends_with("all is well; next: klaviyo-export run vip.toml\n"),
+        text.ends_with("vip: all is well\nnext: klaviyo-export run vip.toml\n"),
         "{text}"
     );
     let run = workspace.run(&["run", "vip.toml"]).exits(0);

@@ -190,6 +190,8 @@ fn the_speed_is_what_the_last_runs_have_measured() {
         later["seconds"]["upload"] = json!(seconds);
         let name = format!("state/vip/runs/2999010{at}T000000Z-00000000/report.json");
         workspace.write(&name, later.to_string());
+        let order = name.replace("report.json", "order");
+        workspace.write(&order, (at + 2).to_string());
     }
     let told = estimated(&workspace, &[]);
     assert_eq!(told["sftp"]["measured_runs"], 5);

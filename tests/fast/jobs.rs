@@ -36,7 +36,7 @@ fn good_jobs_run_dry() {
 }
 
 #[test]
-fn bad_jobs_are_refused_with_the_message_that_they_name_and_leave_nothing() {
+fn bad_jobs_are_refused_with_the_message_that_they_name_and_leave_no_run() {
     let mut wrong = Vec::new();
     for path in fixtures("bad") {
         let workspace = Workspace::new();
@@ -67,10 +67,15 @@ fn bad_jobs_are_refused_with_the_message_that_they_name_and_leave_nothing() {
         }
         assert_eq!(outcome.stderr.lines().count(), 1, "{}", outcome.stderr);
         assert_eq!(outcome.stdout, "");
-        assert_eq!(
-            std::fs::read_dir(workspace.path("state")).unwrap().count(),
-            0
-        );
+        // A dry run leaves nothing, and another attempt a record of itself.
+        let job = std::fs::read_dir(workspace.path("state")).unwrap().next();
+        let left = job.map(|job| job.unwrap().path());
+        assert_eq!(left.is_some(), flags.is_empty() && outcome.code == 10);
+        if let Some(left) = left {
+            let record = std::fs::read_to_string(left.join("last-attempt.json")).unwrap();
+            assert!(record.contains("\"exit_code\": 10"), "{record}");
+            assert_eq!(std::fs::read_dir(left.join("runs")).unwrap().count(), 0);
+        }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

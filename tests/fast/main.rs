@@ -44,6 +44,7 @@ mod lock;
 mod messages;
 mod mutations;
 mod newcomer;
+mod night;
 mod packaging;
 mod pages;
 mod parquet;

@@ -98,17 +98,20 @@ fn the_job_s_secrets_need_not_be_there() {
 }
 
 #[test]
-fn json_is_the_manifest() {
+fn json_is_the_manifest_and_the_last_attempt() {
     let workspace = Workspace::with(&[("a.csv", AUDIENCE)]);
     let server = workspace.server();
     let job = workspace.job("vip", JOB, Some(&server));
     workspace.run(&["run", &job]).exits(0);
     let outcome = workspace.run(&["status", &job, "--json"]).exits(0);
-    assert_eq!(
-        outcome.stdout,
-        workspace.of_last_run("vip", "manifest.json")
-    );
-    let manifest: Value = serde_json::from_str(&outcome.stdout).unwrap();
+    let mut manifest: Value = serde_json::from_str(&outcome.stdout).unwrap();
+    let attempt = manifest.as_object_mut().unwrap().remove("last_attempt");
+    let attempt = attempt.unwrap();
+    assert_eq!(attempt["exit_code"], 0);
+    assert_eq!(attempt["run_id"], manifest["run_id"]);
+    let on_disk: Value =
+        serde_json::from_str(&workspace.of_last_run("vip", "manifest.json")).unwrap();
+    assert_eq!(manifest, on_disk);
     let states: Vec<&Value> = manifest["parts"]
         .as_array()
         .unwrap()

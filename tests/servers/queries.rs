@@ -212,7 +212,7 @@ fn an_unfinished_run_of_a_query_starts_afresh() {
     let ran = workspace.run(&["run", "vip.toml", "--json"]).exits(0);
     let warnings = ran.report()["warnings"].to_string();
     assert!(
-        warnings.contains("superseded the unfinished run"),
+        warnings.contains("replaces the unfinished run"),
         "{warnings}"
     );
     assert_eq!(people_on(&server), 20_000);

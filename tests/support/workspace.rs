@@ -20,6 +20,10 @@ use klaviyo_export_sandbox::{Faults, Sandbox, SandboxSettings};
 use serde_json::Value;
 use tempfile::TempDir;
 
+/// Where the program keeps its state in the folder: that is its default, by `XDG_STATE_HOME`, so that no command that it
+/// prints has to name a state directory.
+const STATE: &str = "state/klaviyo-export";
+
 /// Nothing that a test waits for takes so long.
 pub(crate) const LIMIT: Duration = Duration::from_secs(20);
 
@@ -31,8 +35,8 @@ pub(crate) struct Workspace {
 impl Workspace {
     pub(crate) fn new() -> Self {
         let folder = folder();
-        for name in ["home", "state"] {
-            std::fs::create_dir(folder.path().join(name)).unwrap();
+        for name in ["home", STATE] {
+            std::fs::create_dir_all(folder.path().join(name)).unwrap();
         }
         Self { folder }
     }
@@ -46,8 +50,13 @@ impl Workspace {
         workspace
     }
 
+    /// A path in the folder; `state` and what is below it are where the program keeps its state.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        match name.strip_prefix("state") {
+            Some("") => self.folder.path().join(STATE),
+            Some(rest) if rest.starts_with('/') => self.folder.path().join(STATE).join(&rest[1..]),
+            _ => self.folder.path().join(name),
+        }
     }
 
     pub(crate) fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
@@ -97,7 +106,7 @@ impl Workspace {
             .current_dir(self.folder.path())
             .env_clear()
             .env("HOME", self.path("home"))
-            .env("KLAVIYO_EXPORT_STATE_DIR", self.path("state"))
+            .env("XDG_STATE_HOME", self.folder.path().join("state"))
             .env("KLAVIYO_EXPORT_LOOPBACK_ONLY", "1")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

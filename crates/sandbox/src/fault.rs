@@ -49,6 +49,8 @@ pub enum Fault {
     Collect,
     /// STAT or LSTAT of an object: permission denied, as with a write-only role.
     DenyStat,
+    /// STAT and OPENDIR of a folder, and of what is not there: permission denied, as with a write-only role.
+    DenyLook,
     /// REMOVE: permission denied.
     DenyRemove,
     /// STAT or LSTAT of an object reports a size that is this much too small.
@@ -75,6 +77,8 @@ pub(super) enum Chance {
     Stored,
     /// STAT of an object.
     Stat,
+    /// STAT or OPENDIR of a folder, or of what is not there.
+    Look,
     /// REMOVE of an object.
     Remove,
 }
@@ -273,6 +277,7 @@ fn fits(fault: Fault, chance: Chance, written: u64) -> bool {
         | (Fault::RefuseOpen, Chance::Open)
         | (Fault::RefuseClose | Fault::SlowClose { .. }, Chance::Close)
         | (Fault::CutAtClose | Fault::Collect, Chance::Stored)
+        | (Fault::DenyLook, Chance::Look)
         | (Fault::DenyStat | Fault::WrongSize { .. }, Chance::Stat)
         | (Fault::DenyRemove, Chance::Remove) => true,
         (Fault::NoSpaceAfter { bytes: room }, Chance::Write(bytes)) => written + bytes > room,

@@ -96,15 +96,30 @@ impl Session {
         }
     }
 
+    /// Whether a folder may be looked at.
+    fn check_look(&self, request: &'static str) -> Result<(), StatusReply> {
+        match self.shared.strike(Chance::Look) {
+            Some(Fault::DenyLook) => {
+                Err(self.refuse(request, StatusCode::PermissionDenied, "a fault"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn attributes(&self, path: &str) -> Result<FileAttributes, StatusReply> {
         self.check_line()?;
         self.shared.journal.note(Event::Stat {
             path: canonical(path),
         });
         let object = match Place::of(path) {
-            Place::Root | Place::Folder(_) => return Ok(directory_attributes()),
-            Place::Elsewhere => return Err(StatusCode::NoSuchFile.into()),
             Place::Object(object) => object,
+            place => {
+                self.check_look("stat")?;
+                return match place {
+                    Place::Elsewhere => Err(StatusCode::NoSuchFile.into()),
+                    _ => Ok(directory_attributes()),
+                };
+            }
         };
         let strike = self.shared.strike(Chance::Stat);
         if strike == Some(Fault::DenyStat) {

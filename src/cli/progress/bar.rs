@@ -7,6 +7,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use super::{Display, list_summary, time_left};
 use crate::base::meter::Meter;
 use crate::base::text::{count, grouped, megabytes};
+use crate::cli::console::Console;
 
 /// Two lines at the foot of the terminal, and one for the list.
 pub(super) struct Bars {
@@ -14,18 +15,23 @@ pub(super) struct Bars {
     send: Option<ProgressBar>,
     /// Shown from when the list stage begins.
     list: Option<ProgressBar>,
-    terminal: MultiProgress,
+    console: Console,
+    /// The columns that the bars were drawn for.
+    columns: usize,
     last: Option<(Duration, u64)>,
     speed: f64,
 }
 
 impl Bars {
-    pub(super) fn new(bars: &MultiProgress, sends: bool) -> Self {
+    pub(super) fn new(console: Console, sends: bool) -> Self {
+        let columns = console.bar_columns();
+        let new = |prefix| bar(console.bars(), columns).with_prefix(prefix);
         Self {
-            format: bar(bars).with_prefix("format"),
-            send: sends.then(|| bar(bars).with_prefix("send")),
+            format: new("format"),
+            send: sends.then(|| new("send")),
             list: None,
-            terminal: bars.clone(),
+            columns,
+            console,
             last: None,
             speed: 0.0,
         }
@@ -37,10 +43,25 @@ impl Bars {
         };
         let list = self
             .list
-            .get_or_insert_with(|| bar(&self.terminal).with_prefix("list"));
+            .get_or_insert_with(|| bar(self.console.bars(), self.columns).with_prefix("list"));
         list.set_length(meter.list.total.now().max(1));
         list.set_position(meter.list.done.now());
         list.set_message(told);
+    }
+
+    /// Fits the bars to a terminal that has another width now.
+    fn fit(&mut self) {
+        let columns = self.console.bar_columns();
+        if columns == self.columns {
+            return;
+        }
+        self.columns = columns;
+        for bar in [Some(&self.format), self.send.as_ref(), self.list.as_ref()]
+            .into_iter()
+            .flatten()
+        {
+            bar.set_style(style(columns));
+        }
     }
 
     /// Megabytes a second over the last moments, smoothed.
@@ -61,46 +82,19 @@ impl Display for Bars {
     }
 
     fn draw(&mut self, meter: &Meter, elapsed: Duration) {
+        self.fit();
         self.draw_list(meter);
-        let left = |sends| match time_left(meter, elapsed, sends) {
-            Some(left) => format!(", {} left", clock(left)),
-            None => String::new(),
-        };
-        let rows = meter.rows_read.now();
-        let rate = rows / elapsed.as_secs().max(1);
-        let done = meter.is_formatted();
         self.format
             .set_length(meter.source_bytes.get().copied().unwrap_or(0));
         self.format.set_position(meter.source_bytes_read.now());
-        let tail = if done {
-            ", done".to_owned()
-        } else {
-            format!(", {}/s{}", grouped(rate), left(false))
-        };
         self.format
-            .set_message(format!("{}{tail}", count(rows, "row")));
+            .set_message(format_words(meter, elapsed, self.columns));
         let sent = meter.bytes_acknowledged.now();
         let speed = self.speed(elapsed, sent);
         if let Some(bar) = &self.send {
             bar.set_length(expected_bytes(meter).max(1));
             bar.set_position(sent);
-            let closed = meter.parts_closed.now();
-            if closed == 0 {
-                bar.set_message("the first part is being written");
-                return;
-            }
-            let parts = format!(
-                "{} of {}",
-                meter.parts_delivered.now(),
-                count(closed, "part")
-            );
-            // Of how many parts is known when the last one is closed.
-            let so_far = if done { "" } else { " so far" };
-            bar.set_message(format!(
-                "{parts}{so_far}, {}, {speed:.1} MB/s{}",
-                megabytes(sent),
-                left(true)
-            ));
+            bar.set_message(send_words(meter, elapsed, speed, self.columns));
         }
     }
 
@@ -112,14 +106,79 @@ impl Display for Bars {
     }
 }
 
+/// Below this many columns only counts, rate and time left are told.
+const NARROW: usize = 60;
+
+fn left(meter: &Meter, elapsed: Duration, sends: bool) -> String {
+    match time_left(meter, elapsed, sends) {
+        Some(left) => format!(", {} left", clock(left)),
+        None => String::new(),
+    }
+}
+
+/// The words of the line about formatting.
+fn format_words(meter: &Meter, elapsed: Duration, columns: usize) -> String {
+    let rows = meter.rows_read.now();
+    let told = if columns < NARROW {
+        grouped(rows)
+    } else {
+        count(rows, "row")
+    };
+    if meter.is_formatted() {
+        return format!("{told}, done");
+    }
+    let rate = rows / elapsed.as_secs().max(1);
+    let left = left(meter, elapsed, false);
+    format!("{told}, {}/s{left}", grouped(rate))
+}
+
+/// The words of the line about sending.
+fn send_words(meter: &Meter, elapsed: Duration, speed: f64, columns: usize) -> String {
+    let closed = meter.parts_closed.now();
+    if closed == 0 {
+        return "the first part is being written".to_owned();
+    }
+    let sent = megabytes(meter.bytes_acknowledged.now());
+    let left = left(meter, elapsed, true);
+    if columns < NARROW {
+        return format!("{sent}, {speed:.1} MB/s{left}");
+    }
+    let delivered = meter.parts_delivered.now();
+    let parts = count(closed, "part");
+    // The number of all parts is known when the last one is closed.
+    let so_far = if meter.is_formatted() { "" } else { " so far" };
+    format!("{delivered} of {parts}{so_far}, {sent}, {speed:.1} MB/s{left}")
+}
+
 /// One line at the foot of the terminal.
-fn bar(bars: &MultiProgress) -> ProgressBar {
-    // The template is a constant and the bar's default stands in if it ever were wrong.
-    let style = ProgressStyle::with_template("{prefix:>6} [{bar:16}] {wide_msg}").map_or_else(
+fn bar(bars: &MultiProgress, columns: usize) -> ProgressBar {
+    bars.add(ProgressBar::new(0).with_style(style(columns)))
+}
+
+/// The columns that the words of a line take at most: counts, rate and time left of a large audience.
+const WORDS: usize = 64;
+
+/// The width of the bar itself on a terminal of `columns`. The words tell more than the bar: it takes what they leave, and
+/// goes before they are cut.
+fn bar_width(columns: usize) -> usize {
+    match columns {
+        0..NARROW => 0,
+        NARROW..80 => 8,
+        80..100 => 16,
+        _ => columns - WORDS - "format [] ".len(),
+    }
+}
+
+fn style(columns: usize) -> ProgressStyle {
+    let template = match bar_width(columns) {
+        0 => "{prefix:>6} {wide_msg}".to_owned(),
+        width => format!("{{prefix:>6}} [{{bar:{width}}}] {{wide_msg}}"),
+    };
+    // The bar's default stands in if the template ever were wrong.
+    ProgressStyle::with_template(&template).map_or_else(
         |_| ProgressStyle::default_bar(),
         |style| style.progress_chars("=> "),
-    );
-    bars.add(ProgressBar::new(0).with_style(style))
+    )
 }
 
 /// The bytes of all parts, judged by what share of the audience is in the closed ones; never less than those.
@@ -163,6 +222,47 @@ mod tests {
         assert_eq!(expected_bytes(&meter), 200);
         meter.set_formatted();
         assert_eq!(expected_bytes(&meter), 50);
+    }
+
+    #[test]
+    fn the_bar_goes_before_the_words_and_takes_the_width_that_is_there() {
+        for (columns, width) in [(40, 0), (60, 8), (80, 16), (100, 26), (120, 46)] {
+            assert_eq!(bar_width(columns), width, "{columns}");
+        }
+    }
+
+    #[test]
+    fn a_narrow_terminal_shows_the_rate_and_the_time_left() {
+        let meter = Meter::default();
+        meter.rows_read.add(1_234_567);
+        meter.source_bytes.set(1_000_000_000).unwrap();
+        meter.source_bytes_read.set(500_000_000);
+        meter.bytes_spooled.add(400_000_000);
+        meter.bytes_acknowledged.add(100_000_000);
+        meter.parts_closed.add(8);
+        meter.parts_delivered.add(2);
+        let ten = Duration::from_secs(10);
+        let prefix = "format ".len();
+        for (words, narrow) in [
+            (
+                format_words(&meter, ten, 40),
+                "1,234,567, 123,456/s, 0:10 left",
+            ),
+            (
+                send_words(&meter, ten, 12.3, 40),
+                "100.0 MB, 12.3 MB/s, 1:10 left",
+            ),
+        ] {
+            assert_eq!(words, narrow);
+            assert!(prefix + words.len() <= 40, "{words}");
+        }
+        assert_eq!(
+            format_words(&meter, ten, 80),
+            "1,234,567 rows, 123,456/s, 0:10 left"
+        );
+        let words = send_words(&meter, ten, 12.3, 120);
+        assert_eq!(words, "2 of 8 parts so far, 100.0 MB, 12.3 MB/s, 1:10 left");
+        assert!(words.len() <= WORDS);
     }
 
     #[test]

@@ -91,12 +91,12 @@ fn account(klaviyo: &Klaviyo, findings: &mut Findings) -> Result<(), &'static st
         let host = klaviyo.host();
         match expected {
             Some(_) => format!("{id} at {host}, as account-id says").into(),
-            None => Outcome {
-                detail: format!("{id} at {host}"),
-                notes: vec![format!(
+            None => Outcome::ok(
+                format!("{id} at {host}"),
+                vec![format!(
                     "account-id = {id:?} in [klaviyo] would refuse a key of another account"
                 )],
-            },
+            ),
         }
     });
     consequence
@@ -133,10 +133,10 @@ fn list(klaviyo: &Klaviyo, job: &Job, can_read: bool, findings: &mut Findings) -
     let found =
         known_list(job).and_then(|known_id| Ok(list::find(klaviyo, wanted, known_id.as_deref())?));
     let found = findings.note(Name::List, found, |found| match found {
-        Some(list) => Outcome {
-            detail: format!("{:?} is there, with the id {}", list.name, list.id),
-            notes: flows_warning(job, &list.name, &list.flows),
-        },
+        Some(list) => Outcome::ok(
+            format!("{:?} is there, with the id {}", list.name, list.id),
+            flows_warning(job, &list.name, &list.flows),
+        ),
         None => format!("{} is not there yet; a run makes it", named(&wanted.choice)).into(),
     });
     found.flatten()

@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
+use super::hint::hint;
 use crate::base::exit_code::ExitCode;
 use crate::cli::command_line::CommandLine;
 use crate::cli::console::printable;
-use crate::delivery::sftp::SftpError;
 use crate::job::Job;
 use crate::job::file::Deliver;
 use crate::run::error::Error;
@@ -111,6 +111,10 @@ impl Name {
 pub enum Status {
     /// As it should be.
     Ok,
+    /// It works, but a person should look at the notes.
+    Warn,
+    /// The check cannot tell.
+    Unknown,
     /// Something is wrong.
     Failed,
     /// Not looked at, because of one that failed or because nobody asked.
@@ -147,6 +151,9 @@ pub struct Findings {
     pub checks: Vec<Check>,
     #[serde(skip)]
     pub(super) standing: Standing,
+    /// The bytes of the audience on disk, where they are known.
+    #[serde(skip)]
+    pub(super) audience_bytes: Option<u64>,
     /// The check itself.
     #[serde(skip)]
     command: CommandLine,
@@ -167,19 +174,49 @@ pub(super) enum Standing {
     UnderWay,
 }
 
-/// What a check that is ok has to say.
-#[derive(Debug, Default)]
+/// The result of a check that did not fail.
+#[derive(Debug)]
 pub(super) struct Outcome {
+    pub(super) status: Status,
     pub(super) detail: String,
     pub(super) notes: Vec<String>,
 }
 
+impl Outcome {
+    /// All is well; `notes` are good to know.
+    pub(super) fn ok(detail: String, notes: Vec<String>) -> Self {
+        Self {
+            status: Status::Ok,
+            detail,
+            notes,
+        }
+    }
+
+    /// All is well unless there are `warnings`.
+    pub(super) fn warned(detail: String, warnings: Vec<String>) -> Self {
+        let status = if warnings.is_empty() {
+            Status::Ok
+        } else {
+            Status::Warn
+        };
+        Self {
+            status,
+            ..Self::ok(detail, warnings)
+        }
+    }
+
+    /// The check could not tell, and `notes` say why.
+    pub(super) fn unknown(detail: String, notes: Vec<String>) -> Self {
+        Self {
+            status: Status::Unknown,
+            ..Self::ok(detail, notes)
+        }
+    }
+}
+
 impl From<String> for Outcome {
     fn from(detail: String) -> Self {
-        Self {
-            detail,
-            notes: Vec::new(),
-        }
+        Self::ok(detail, Vec::new())
     }
 }
 
@@ -196,6 +233,7 @@ impl Findings {
             exit_code: ExitCode::Done.number(),
             checks: Vec::new(),
             standing: Standing::default(),
+            audience_bytes: None,
             command,
             base_url: job.klaviyo.base_url.clone(),
         }
@@ -210,10 +248,14 @@ impl Findings {
     ) -> Option<T> {
         let check = match &result {
             Ok(found) => {
-                let Outcome { detail, notes } = describe(found);
+                let Outcome {
+                    status,
+                    detail,
+                    notes,
+                } = describe(found);
                 Check {
                     name: name.word(),
-                    status: Status::Ok,
+                    status,
                     detail: printable(&detail).into_owned(),
                     notes: notes.iter().map(|note| printable(note).into()).collect(),
                     hint: None,
@@ -230,7 +272,7 @@ impl Findings {
                     status: Status::Failed,
                     detail: printable(&error.chain()).into_owned(),
                     notes: Vec::new(),
-                    hint: hint(name, error, &self.base_url)
+                    hint: hint(name, error, &self.base_url, &self.command)
                         .map(|hint| printable(&hint).into_owned()),
                     exit_code: Some(exit_code),
                 }
@@ -268,6 +310,8 @@ impl Findings {
         for check in &self.checks {
             let (word, style) = match check.status {
                 Status::Ok => ("ok", AnsiColor::Green.on_default()),
+                Status::Warn => ("warn", AnsiColor::Yellow.on_default()),
+                Status::Unknown => ("unknown", AnsiColor::Yellow.on_default()),
                 Status::Failed => ("FAILED", AnsiColor::Red.on_default().bold()),
                 Status::Skipped => ("skipped", Style::new().dimmed()),
             };
@@ -280,83 +324,54 @@ impl Findings {
                 writeln!(out, "{indent}hint: {hint}")?;
             }
         }
-        let failed = self.checks.iter();
-        let failed = failed
-            .filter(|check| check.status == Status::Failed)
-            .count();
-        let job = &self.job;
-        let check = &self.command;
+        self.write_conclusion(out)
+    }
+
+    /// The last two lines: what all checks came to, and the command to type next.
+    fn write_conclusion(&self, out: &mut String) -> std::fmt::Result {
+        let number = |status: Status| {
+            let found = self.checks.iter().filter(|check| check.status == status);
+            found.count() as u64
+        };
+        let (job, check) = (&self.job, &self.command);
+        let failed = number(Status::Failed);
         if failed > 0 {
-            let failed = count(failed as u64, "check");
+            let failed = count(failed, "check");
             let code = self.exit_code;
             return writeln!(
                 out,
-                "\n{job}: {failed} failed (exit code {code}); next: mend it, then {check}"
+                "\n{job}: {failed} failed (exit code {code}); correct them, then check again\nnext: {check}"
             );
         }
-        let run = check.clone().command("run");
-        write!(out, "\n{job}: all is well; next: ")?;
+        let (warnings, unknown) = (number(Status::Warn), number(Status::Unknown));
+        let open = [(warnings, "warning"), (unknown, "unknown result")];
+        let open: Vec<String> = open
+            .into_iter()
+            .filter(|(found, _)| *found > 0)
+            .map(|(found, noun)| count(found, noun))
+            .collect();
+        if open.is_empty() {
+            writeln!(out, "\n{job}: all is well")?;
+        } else {
+            writeln!(out, "\n{job}: no check failed; {}", open.join(", "))?;
+        }
+        let run = check.clone().command("run").without("--probe");
         match self.standing {
-            Standing::Free => writeln!(out, "{}", run.with(["--limit", "10"])),
-            Standing::Unfinished => writeln!(out, "{run}"),
-            Standing::UnderWay => writeln!(out, "wait for the run that is under way"),
+            Standing::UnderWay => writeln!(out, "next: wait for the run that is under way"),
+            _ if self.a_probe_would_tell() => {
+                writeln!(out, "next: {}", check.clone().with(["--probe"]))
+            }
+            Standing::Free => writeln!(out, "next: {}", run.with(["--limit", "10"])),
+            Standing::Unfinished => writeln!(out, "next: {run}"),
         }
     }
-}
 
-/// What to do about a failure: what the error itself says, else what helps against most failures of this check.
-fn hint(name: Name, error: &Error, base_url: &str) -> Option<String> {
-    if let Error::Sftp(error) = error
-        && let Some(hint) = error.hint()
-    {
-        return Some(hint);
+    /// Whether a file that is put there would tell what looking cannot.
+    fn a_probe_would_tell(&self) -> bool {
+        let is = |name: Name, status: Status| {
+            let mut checks = self.checks.iter();
+            checks.any(|check| check.name == name.word() && check.status == status)
+        };
+        is(Name::Directory, Status::Unknown) && is(Name::Probe, Status::Skipped)
     }
-    if let Error::List(error) = error
-        && let Some(hint) = error.hint()
-    {
-        return Some(hint);
-    }
-    let server = match error {
-        Error::Sftp(
-            SftpError::Connect { server, .. }
-            | SftpError::Handshake { server, .. }
-            | SftpError::Lost { server, .. }
-            | SftpError::TimedOut { server, .. },
-        ) => server.as_str(),
-        _ => "",
-    };
-    let typed = server.rsplit_once(':').unwrap_or((server, ""));
-    let typed = (typed.0.trim_matches(['[', ']']), typed.1);
-    Some(match (name, error) {
-        (
-            Name::Secrets | Name::ApiKey,
-            Error::Job(crate::job::JobError::Unset { variable, .. }),
-        ) => {
-            format!("export {variable}=…, or write it into the EnvironmentFile of the systemd unit")
-        }
-        (Name::ApiKey, _) => {
-            "make a private key in Klaviyo under Settings, API keys, write it into a file of its own, and: chmod 600 FILE"
-                .to_owned()
-        }
-        (Name::List, _) => {
-            "the id stands in the address of the list's page in Klaviyo; its name must be written as it is there"
-                .to_owned()
-        }
-        (Name::Account, Error::List(error)) if error.is_of_the_moment() => format!(
-            "is there a network, and does a firewall or a proxy keep this machine from it? try: curl -sSI {base_url}"
-        ),
-        (Name::State, _) => "free or mend it, or name another place with --state-dir".to_owned(),
-        (Name::Address, Error::Sftp(SftpError::Resolve { host, .. })) => {
-            format!("is the name right, and is there a network? try: getent hosts {host}")
-        }
-        (Name::Connection, _) => format!(
-            "is the server up, and does a firewall let this machine out? try: nc -vz {} {}",
-            typed.0, typed.1
-        ),
-        (Name::Greeting | Name::Methods, _) => format!(
-            "is it an SSH server? Some close the door to unknown addresses without a word; try: ssh -v -p {} {}",
-            typed.1, typed.0
-        ),
-        _ => return None,
-    })
 }

@@ -7,14 +7,14 @@ use rustix::fs::{Access, access, statvfs};
 use super::findings::{Findings, Name, Outcome, Standing};
 use crate::command::Surroundings;
 use crate::job::Job;
-use crate::job::file::Deliver;
+use crate::job::file::{Deliver, Duplicates};
 use crate::pipeline::mapping::Mapping;
+use crate::run::attempt::refuse_other_job;
 use crate::run::error::Error;
 use crate::run::report::{count, megabytes};
-use crate::run::resume;
+use crate::run::{future_warning, is_in_future, resume};
 use crate::source::audience::{Audience, AudienceSettings, SourceFormat};
 use crate::source::query::{Connection, Query};
-use crate::state::directory::JobDirectory;
 use crate::state::lock;
 use crate::state::manifest::{RunManifest, StateError};
 
@@ -32,9 +32,8 @@ pub(super) fn audience(job: &Job, surroundings: &Surroundings, findings: &mut Fi
         let connected = crate::command::of_query(connected, "before", surroundings);
         let name = before.connection.name();
         let statements = count(before.statements.len() as u64, "statement");
-        let is_connected = findings.note(Name::Audience, connected, |()| Outcome {
-            detail: format!("{name}: {statements} before the files are read"),
-            notes: Vec::new(),
+        let is_connected = findings.note(Name::Audience, connected, |()| {
+            format!("{name}: {statements} before the files are read").into()
         });
         if is_connected.is_none() {
             findings.skip(Name::Columns, "the statements make the files");
@@ -52,15 +51,14 @@ pub(super) fn audience(job: &Job, surroundings: &Surroundings, findings: &mut Fi
     }
     let opened = Audience::open(files, Box::new(std::io::empty()));
     let audience = findings.note(Name::Audience, opened.map_err(Error::from), |audience| {
-        Outcome {
-            detail: describe(audience),
-            notes: crate::command::source_warnings(audience.sources()).collect(),
-        }
+        let warnings = crate::command::source_warnings(audience.sources());
+        Outcome::warned(describe(audience), warnings.collect())
     });
     let Some(audience) = audience else {
         findings.skip(Name::Columns, "the audience must be readable first");
         return;
     };
+    findings.audience_bytes = audience.total_bytes();
     columns(job, &audience, findings);
 }
 
@@ -76,10 +74,7 @@ fn answer(
     let described = crate::command::of_query(described, "query", surroundings);
     let described = findings.note(Name::Audience, described, |found| {
         let columns = count(found.len() as u64, "column");
-        Outcome {
-            detail: format!("{}: {columns}", connection.name()),
-            notes: Vec::new(),
-        }
+        format!("{}: {columns}", connection.name()).into()
     });
     match described {
         Some(found) => columns(job, &Audience::described(&found), findings),
@@ -95,10 +90,7 @@ fn columns(job: &Job, audience: &Audience, findings: &mut Findings) {
             .iter()
             .map(|column| column.target.header())
             .collect();
-        Outcome {
-            detail: headers.join(", "),
-            notes: mapping.warnings.clone(),
-        }
+        Outcome::warned(headers.join(", "), mapping.warnings.clone())
     });
 }
 
@@ -120,17 +112,28 @@ fn describe(audience: &Audience) -> String {
     }
 }
 
-/// Whether the folder of the job, or the nearest one above it that is there, can be written; nothing is made.
+/// Whether the folder of the job, or the nearest one above it that is there, can be written, has room for the job, and
+/// belongs to it; nothing is made.
 pub(super) fn state(job: &Job, findings: &mut Findings) {
-    let state = JobDirectory::new(&job.state_directory, &job.name);
-    let result = writable(state.path()).and_then(|()| {
+    let state = match job.state() {
+        Ok(state) => state,
+        Err(error) => {
+            findings.note(Name::State, Err(error.into()), |(): &()| {
+                String::new().into()
+            });
+            return;
+        }
+    };
+    let room = Room::of(job, state.path(), findings.audience_bytes);
+    let result = writable(state.path())
+        .and_then(|()| room.check(state.path()))
+        .and_then(|()| refuse_other_job(&state, &job.owner, &job.name))
         // What cannot be read cannot be gone on with.
-        resume::last_run(&state).map_err(Error::from)
-    });
+        .and_then(|()| resume::last_run(&state).map_err(Error::from));
     let holder = lock::holder(state.path());
     let is_unfinished = |last: &Option<RunManifest>| {
         last.as_ref()
-            .is_some_and(|last| last.status.is_unfinished())
+            .is_some_and(|last| last.status.is_unfinished() && last.limit.is_none())
     };
     findings.standing = match &result {
         _ if holder.is_some() => Standing::UnderWay,
@@ -138,27 +141,96 @@ pub(super) fn state(job: &Job, findings: &mut Findings) {
         _ => Standing::Free,
     };
     findings.note(Name::State, result, |last| {
-        let there = nearest(state.path());
-        let free = statvfs(there).map_or(String::new(), |room| {
-            let free = room.f_bavail.saturating_mul(room.f_frsize);
-            format!(", {} free", megabytes(free))
-        });
-        let mut notes = Vec::new();
+        let detail = format!(
+            "{} can be written, {}",
+            state.path().display(),
+            room.words()
+        );
+        let mut warnings: Vec<String> = room.warning().into_iter().collect();
+        warnings.extend(
+            last.as_ref()
+                .filter(|last| is_in_future(last))
+                .map(future_warning),
+        );
+        let mut outcome = Outcome::warned(detail, warnings);
         if let Some(holder) = holder {
-            notes.push(format!("a run is under way ({holder})"));
-        } else if let Some(last) = last
-            && last.status.is_unfinished()
+            outcome.notes.push(format!("a run is under way ({holder})"));
+        } else if is_unfinished(last)
+            && let Some(last) = last
         {
-            notes.push(format!(
+            outcome.notes.push(format!(
                 "the run {} is unfinished; the next one goes on with it if nothing has changed",
                 last.run_id
             ));
         }
-        Outcome {
-            detail: format!("{} can be written{free}", state.path().display()),
-            notes,
-        }
+        outcome
     });
+}
+
+/// The space that is free, and the space that the job needs.
+struct Room {
+    free: Option<u64>,
+    /// `None` where nothing tells, as of a query.
+    needed: Option<u64>,
+}
+
+/// Less than this is no room at all: not even the files that a run begins with would fit.
+const LEAST_ROOM: u64 = 1_000_000;
+
+impl Room {
+    fn of(job: &Job, state: &Path, audience_bytes: Option<u64>) -> Self {
+        let free = statvfs(nearest(state)).ok();
+        Self {
+            free: free.map(|room| room.f_bavail.saturating_mul(room.f_frsize)),
+            needed: audience_bytes.map(|bytes| needed(job, bytes)),
+        }
+    }
+
+    /// Fails where nothing can be written.
+    fn check(&self, state: &Path) -> Result<(), Error> {
+        match self.free {
+            Some(free) if free < LEAST_ROOM => Err(StateError::Storage {
+                path: nearest(state).to_owned(),
+                action: "write a run to it",
+                source: std::io::ErrorKind::StorageFull.into(),
+            }
+            .into()),
+            _ => Ok(()),
+        }
+    }
+
+    fn words(&self) -> String {
+        let free = self.free.map_or("no word of".to_owned(), megabytes);
+        match self.needed {
+            Some(needed) => format!("{free} free, about {} needed", megabytes(needed)),
+            None => format!("{free} free, unknown how much is needed"),
+        }
+    }
+
+    fn warning(&self) -> Option<String> {
+        let (free, needed) = (self.free?, self.needed?);
+        (needed > free).then(|| {
+            "there is less space than the job may need: free some, or name another place with --state-dir"
+                .to_owned()
+        })
+    }
+}
+
+/// The space that the parts of `audience_bytes` take at once. Parts that are delivered are removed, so that only those that
+/// wait or are on their way count; unless all must be there first, or are kept.
+fn needed(job: &Job, audience_bytes: u64) -> u64 {
+    let are_all_there =
+        job.keep_parts || job.deliver == Deliver::Api || job.duplicates == Duplicates::Fail;
+    let sessions = job
+        .delivery
+        .as_ref()
+        .map_or(0, |delivery| delivery.sessions);
+    let parts = (job.max_waiting + sessions + 1) as u64;
+    if are_all_there {
+        audience_bytes
+    } else {
+        audience_bytes.min(job.limits.max_bytes.saturating_mul(parts))
+    }
 }
 
 /// The path itself if it is there, else the first folder above it that is.
@@ -207,4 +279,51 @@ pub(super) fn secrets(job: &Job, read: Result<(), Error>, findings: &mut Finding
             detail.into()
         })
         .is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_is_told_next_to_what_the_job_needs() {
+        for (free, needed, fails, warns, words) in [
+            (
+                0,
+                Some(10),
+                true,
+                true,
+                "0 bytes free, about 10 bytes needed",
+            ),
+            (
+                5_000_000,
+                Some(6_000_000),
+                false,
+                true,
+                "5.0 MB free, about 6.0 MB needed",
+            ),
+            (
+                5_000_000,
+                Some(4_000_000),
+                false,
+                false,
+                "5.0 MB free, about 4.0 MB needed",
+            ),
+            (
+                5_000_000,
+                None,
+                false,
+                false,
+                "5.0 MB free, unknown how much is needed",
+            ),
+        ] {
+            let room = Room {
+                free: Some(free),
+                needed,
+            };
+            assert_eq!(room.check(Path::new("/")).is_err(), fails, "{words}");
+            assert_eq!(room.warning().is_some(), warns, "{words}");
+            assert_eq!(room.words(), words);
+        }
+    }
 }

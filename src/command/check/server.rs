@@ -147,7 +147,7 @@ fn trusted<'a>(
                 "the known_hosts files must be readable first",
             );
             findings.note(Name::HostKey, Err(error.into()), |(): &()| {
-                Outcome::default()
+                String::new().into()
             });
             return None;
         }
@@ -180,7 +180,7 @@ fn log_in(
         .and_then(|credentials| trusted.log_in(&credentials))
         .map_err(Error::from);
     findings.note(Name::Login, session, |_| {
-        format!("{} is let in", settings.username).into()
+        format!("{} can log in", settings.username).into()
     })
 }
 
@@ -203,16 +203,31 @@ fn directory(
         Name::Directory,
         looked.map_err(Error::from),
         |found| match found {
-            RemoteDirectory::Unclear(why) => Outcome {
-                detail: format!("{folder}: the server does not let us look"),
-                notes: vec![format!(
-                    "it said: {why}; that need not keep it from taking files: --probe tells"
+            RemoteDirectory::Unclear(why) => Outcome::unknown(
+                format!("{folder}: the server does not say whether it is there"),
+                vec![format!(
+                    "it said: {why}; it may take files all the same: --probe tells"
                 )],
-            },
-            _ => format!("{folder} is there").into(),
+            ),
+            _ => Outcome::warned(
+                format!("{folder} is there"),
+                not_for_profiles(folder).into_iter().collect(),
+            ),
         },
     );
     looked.is_some()
+}
+
+/// Klaviyo's folder for files of events (facts: "two remote directories are visible after login").
+const EVENTS: &str = "/events";
+
+/// A warning about a folder whose files Klaviyo does not take for profiles.
+fn not_for_profiles(folder: &str) -> Option<String> {
+    let rest = folder.strip_prefix(EVENTS)?;
+    (rest.is_empty() || rest.starts_with('/')).then(|| {
+        "Klaviyo takes files in /events for events, not for profiles: write directory = \"/profiles\" in [sftp]"
+            .to_owned()
+    })
 }
 
 /// Open, close and remove, as an upload does it, without a byte in between.
@@ -224,10 +239,10 @@ fn put_and_remove(path: &str, session: &mut SftpSession, findings: &mut Findings
         removed.map_err(Error::from),
         |removed| match removed {
             Ok(_) => format!("{path} was put there and removed").into(),
-            Err(error) => Outcome {
-                detail: format!("{path} was put there"),
-                notes: vec![format!("it stays there, empty: {error}")],
-            },
+            Err(error) => Outcome::warned(
+                format!("{path} was put there"),
+                vec![format!("it stays there, empty: {error}")],
+            ),
         },
     );
 }

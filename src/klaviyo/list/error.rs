@@ -186,7 +186,7 @@ impl ListError {
             Self::NotFinished { .. } => {
                 Some("run the job until it is done, or start over with --fresh; then undo".to_owned())
             }
-            Self::OtherAccount { .. } => Some("use the key of that account, or mend account-id in [klaviyo]".to_owned()),
+            Self::OtherAccount { .. } => Some("use the key of that account, or correct account-id in [klaviyo]".to_owned()),
             Self::SeveralLists { .. } => Some("write it as id = \"…\" in [list], or --list ID".to_owned()),
             _ => None,
         }

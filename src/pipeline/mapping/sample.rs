@@ -168,7 +168,7 @@ impl RecordVisitor for Seen {
         for (index, values) in self.sample.columns.iter_mut().enumerate() {
             let text = match row.cell(index, &mut self.cell) {
                 Cell::Text(text) => text.trim_ascii(),
-                Cell::Nested(_) => b"",
+                Cell::Nested(_) | Cell::Unrepresentable { .. } => b"",
             };
             if text.is_empty() {
                 values.hashes.push(BLANK);

@@ -1,8 +1,11 @@
 //! What may help against an error, and the command to type next.
 
+use std::path::Path;
+
 use super::Error;
+use super::service::Service;
 use crate::base::exit_code::ExitCode;
-use crate::cli::command_line::CommandLine;
+use crate::cli::command_line::{CommandLine, quoted};
 use crate::delivery::sftp::SftpError;
 use crate::delivery::upload::UploadError;
 use crate::job::JobError;
@@ -12,6 +15,7 @@ use crate::pipeline::mapping::MappingError;
 use crate::profile::target::ColumnError;
 use crate::state::codes::RejectionReason;
 use crate::state::manifest::StateError;
+use crate::state::owner::JobOwner;
 use crate::state::shard::ShardError;
 
 impl Error {
@@ -22,7 +26,7 @@ impl Error {
             Self::Sftp(error) => error.hint(),
             Self::Upload { source } => of_upload(source).or_else(|| match self.exit_code() {
                 ExitCode::Transfer if is_for_good(source) => {
-                    Some("nothing is lost: mend it, then run the same command again".to_owned())
+                    Some("nothing is lost: correct it, then run the same command again".to_owned())
                 }
                 _ => self.of_its_code(),
             }),
@@ -37,11 +41,19 @@ impl Error {
                 look_for(*reason)
             )),
             Self::Commit(CommitError::Duplicate { .. }) => Some(
-                "mend the source, or say which row to keep: duplicates = \"first\" or \"last\""
+                "correct the source, or say which row to keep: duplicates = \"first\" or \"last\""
                     .to_owned(),
             ),
+            Self::TrialOverUnfinished { .. } => Some(
+                "let that run end first; --fresh gives up what it has not sent".to_owned(),
+            ),
+            Self::NoRun { .. } => Some(
+                "a service keeps its runs elsewhere: name the folder of its KLAVIYO_EXPORT_STATE_DIR with --state-dir"
+                    .to_owned(),
+            ),
+            Self::OtherJob { own, record, .. } => Some(of_two_jobs(own, record)),
             Self::SpooledPart(_) | Self::State(StateError::Damaged { .. }) => {
-                Some("put it back as it was, or run the job with --fresh to start over".to_owned())
+                Some("restore it from a backup, or run the job with --fresh to start over".to_owned())
             }
             Self::State(StateError::Newer { .. }) => Some(
                 "use the version that wrote it, or run the job with --fresh to start over"
@@ -89,8 +101,17 @@ impl Error {
             }
             // The profiles are delivered: the same command goes on with the list.
             Self::List(error) if error.is_of_the_moment() => Some(line.clone().without("--fresh")),
+            // The unfinished run goes on.
+            Self::TrialOverUnfinished { .. } => Some(line.clone().without_value("--limit")),
+            Self::OtherJob { own, name, .. } if own.job_file.is_none() => {
+                Some(line.clone().with_value("--name", &format!("{name}-2")))
+            }
             Self::NoServer => Some(line.clone().with_server()),
-            Self::NoRun { .. } => Some(line.clone().without("--json").command("run")),
+            Self::NoRun {
+                job,
+                job_file,
+                directory,
+            } => Service::at(Path::new("/")).next(line, job, job_file, directory),
             // The same command would fail in the same way.
             Self::Upload { source } if is_for_good(source) => None,
             _ => match self.exit_code() {
@@ -107,14 +128,14 @@ impl Error {
             ExitCode::Locked => "wait for it to end, or end it; the lock goes with the process",
             ExitCode::Transfer => "nothing is lost: run the same command again",
             ExitCode::Klaviyo => {
-                "what was delivered stays delivered: mend it, then run the same command again"
+                "what was delivered stays delivered: correct it, then run the same command again"
             }
             ExitCode::Storage => {
-                "free or mend the storage named above, then run the same command again"
+                "free space or correct the storage named above, then run the same command again"
             }
             ExitCode::Interrupted | ExitCode::Terminated => "run the same command again to go on",
             ExitCode::Guard => {
-                "look at rejects.csv of this run; mend the source, or change the limit in the job file"
+                "look at rejects.csv of this run; correct the source, or change the limit in the job file"
             }
             ExitCode::Verification => {
                 "run the same command again; if it happens again, show the report to the server's operator"
@@ -168,6 +189,18 @@ fn of_job(error: &JobError) -> Option<String> {
             Some("write it into [sftp] of the job file, then run the same command again".to_owned())
         }
         _ => None,
+    }
+}
+
+fn of_two_jobs(own: &JobOwner, record: &Path) -> String {
+    let record = quoted(&record.to_string_lossy());
+    match own.job_file {
+        None => format!(
+            "give this one a name of its own; or, if the job file is no longer used: rm {record}"
+        ),
+        Some(_) => format!(
+            "give one of them another `name`; or, if the first is no longer used: rm {record}"
+        ),
     }
 }
 

@@ -13,7 +13,6 @@ use crate::run::error::Error;
 use crate::run::report::count;
 use crate::run::surroundings::Surroundings;
 use crate::run::{RunOptions, resume};
-use crate::state::directory::JobDirectory;
 
 /// A look at the API before anything else tries no longer than this: if it is down now, it may be up by the time it is needed.
 const FIRST_LOOK: Duration = Duration::from_secs(30);
@@ -60,7 +59,10 @@ fn look(job: &Job, surroundings: &Surroundings) -> Result<Vec<String>, Error> {
 /// The id that the job's list had in an earlier run, where the job names it by its name.
 pub(crate) fn known_list(job: &Job) -> Result<Option<String>, Error> {
     let name = job.list.as_ref().and_then(|list| list.choice.name());
-    let state = JobDirectory::new(&job.state_directory, &job.name);
+    // Without a place for state no run is remembered.
+    let Ok(state) = job.state() else {
+        return Ok(None);
+    };
     match name {
         Some(name) => Ok(resume::known_list(&state, name)?),
         None => Ok(None),

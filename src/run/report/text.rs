@@ -55,17 +55,7 @@ impl RunReport {
             let what = "no rows: every cell is empty";
             line(out, "blank", self.rows_blank, "record", what)?;
         }
-        let mut parts = format!(
-            "in {}, {}",
-            count(self.parts.len() as u64, "part"),
-            megabytes(self.bytes)
-        );
-        // The part in hand when a run fails is none: its rows are written, and gone.
-        let closed: u64 = self.parts.iter().map(|part| part.rows).sum();
-        if closed < self.rows_written {
-            parts = format!("{} of them {parts}", grouped(closed));
-        }
-        line(out, "written", self.rows_written, "row", &parts)?;
+        self.write_written(out)?;
         if self.rows_rejected > 0 {
             let codes = codes(
                 self.rejections
@@ -82,27 +72,14 @@ impl RunReport {
         if self.duplicates > 0 {
             line(out, "duplicate", self.duplicates, "row", "")?;
         }
-        let repaired: u64 = self.repairs.values().sum();
-        if repaired > 0 {
-            let codes = codes(
-                self.repairs
-                    .iter()
-                    .map(|(code, count)| (code.code(), *count)),
-            );
-            line(out, "repaired", repaired, "cell", &codes)?;
-            writeln!(
-                out,
-                "                 see {}",
-                run_directory.join("repairs.csv").display()
-            )?;
-        }
+        self.write_repairs(out, run_directory)?;
         self.write_shared_identifiers(out, run_directory)?;
         self.write_delivery(out, run_directory, server)?;
         self.write_list(out, run_directory)?;
         for path in &self.leftovers {
             writeln!(
                 out,
-                "  left over  {path}: a broken attempt that the server did not let us remove"
+                "  left over  {path}: a broken attempt that is not known to be removed; the next run tries again"
             )?;
         }
         for warning in &self.warnings {
@@ -128,6 +105,41 @@ impl RunReport {
             "                 see {}",
             run_directory.join("conflicts.csv").display()
         )
+    }
+
+    fn write_written(&self, out: &mut String) -> std::fmt::Result {
+        let mut parts = format!(
+            "in {}, {}",
+            count(self.parts.len() as u64, "part"),
+            megabytes(self.bytes)
+        );
+        // The rows of a part that was not closed when the run failed are written, and gone.
+        let closed: u64 = self.parts.iter().map(|part| part.rows).sum();
+        if closed < self.rows_written {
+            parts = format!("{} of them {parts}", grouped(closed));
+        }
+        line(out, "written", self.rows_written, "row", &parts)
+    }
+
+    /// Removed values are told apart from cleaned ones.
+    fn write_repairs(&self, out: &mut String, run_directory: &Path) -> std::fmt::Result {
+        for (label, blanks) in [("blanked", true), ("cleaned", false)] {
+            let some = self.repairs.iter();
+            let some = some.filter(|(code, _)| code.blanks() == blanks);
+            let cells: u64 = some.clone().map(|(_, cells)| cells).sum();
+            if cells > 0 {
+                let codes = codes(some.map(|(code, cells)| (code.code(), *cells)));
+                line(out, label, cells, "cell", &codes)?;
+            }
+        }
+        if !self.repairs.is_empty() {
+            writeln!(
+                out,
+                "                 see {}",
+                run_directory.join("repairs.csv").display()
+            )?;
+        }
+        Ok(())
     }
 
     fn write_shard(&self, out: &mut String) -> std::fmt::Result {
@@ -205,7 +217,11 @@ impl RunReport {
             RunStatus::Superseded => "superseded",
             RunStatus::Running => "running",
         };
-        format!("{word} in {:.1} s", self.seconds.total)
+        let trial = match self.limit {
+            Some(rows) => format!("trial of {}, ", count(rows, "row")),
+            None => String::new(),
+        };
+        format!("{trial}{word} in {:.1} s", self.seconds.total)
     }
 
     fn write_delivery(
@@ -224,7 +240,6 @@ impl RunReport {
                 run_directory.join("parts").display()
             );
         };
-        let delivered = self.delivered();
         let sent: u64 = self
             .parts
             .iter()
@@ -232,13 +247,18 @@ impl RunReport {
             .map(|part| part.bytes)
             .sum();
         let rate = megabytes_per_second(sent, self.seconds.upload);
-        writeln!(
-            out,
-            "  delivered  {delivered} of {} to {server}{rate}",
-            count(self.parts.len() as u64, "part")
-        )?;
+        let delivered = delivered_of(
+            self.delivered() as u64,
+            self.parts.len() as u64,
+            self.formatted,
+        );
+        writeln!(out, "  delivered  {delivered} to {server}{rate}")?;
         let mut rows = Vec::new();
         for part in &self.parts {
+            // The line above counts those that were never sent.
+            if part.attempts == 0 && part.verification.is_none() {
+                continue;
+            }
             let word = part.verification.map_or("not sent", Verification::word);
             if self.parts.len() > LISTED_PARTS && part.verification == Some(Verification::Verified)
             {
@@ -269,6 +289,17 @@ impl RunReport {
             writeln!(out, "  {line}")?;
         }
         Ok(())
+    }
+}
+
+/// `2 of 3 parts`. A run that stopped before the end of its audience has no number of all parts to tell.
+pub(crate) fn delivered_of(delivered: u64, parts: u64, formatted: bool) -> String {
+    let delivered = grouped(delivered);
+    let parts = count(parts, "part");
+    if formatted {
+        format!("{delivered} of {parts}")
+    } else {
+        format!("{delivered} of the {parts} written before it stopped,")
     }
 }
 

@@ -189,8 +189,8 @@ fn another_run_group_takes_the_place_of_an_unfinished_shard() {
     let report = night.shard_of("1/2", "later", &[]).exits(0).report();
     let warnings = report["warnings"].to_string();
     assert!(
-        warnings.contains("superseded the unfinished run")
-            && warnings.contains("--run-group is not the same"),
+        warnings.contains("replaces the unfinished run")
+            && warnings.contains("because --run-group has changed"),
         "{warnings}"
     );
     night.assert_received(&all[..5]);

@@ -244,14 +244,14 @@ fn a_plain_run_takes_the_place_of_a_list_that_did_not_end() {
     assert_ne!(report["run_id"], list);
     let warnings = report["warnings"].to_string();
     assert!(
-        warnings.contains("superseded the unfinished run"),
+        warnings.contains("replaces the unfinished run"),
         "{warnings}"
     );
     // And the other way round: who was in the shards is still known.
     let report = night.list().exits(17).report();
     let warnings = report["warnings"].to_string();
     assert!(
-        warnings.contains("superseded the unfinished run"),
+        warnings.contains("replaces the unfinished run"),
         "{warnings}"
     );
     let next = format!("run {FILE} --approve-removals {}", night.run_id());

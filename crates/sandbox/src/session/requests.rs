@@ -177,6 +177,7 @@ impl Handler for Session {
 
     async fn opendir(&mut self, id: u32, path: String) -> Result<Handle, StatusReply> {
         self.check_line()?;
+        self.check_look("opendir")?;
         let open = match Place::of(&path) {
             Place::Root => Open::Root(Folder::ALL.to_vec()),
             Place::Folder(folder) => {

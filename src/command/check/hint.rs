@@ -1,0 +1,80 @@
+//! What to do about a check that failed.
+
+use super::findings::Name;
+use crate::cli::command_line::CommandLine;
+use crate::delivery::sftp::SftpError;
+use crate::run::error::Error;
+use crate::state::manifest::StateError;
+
+/// What to do about a failure: what the error itself says, else what helps against most failures of this check.
+pub(super) fn hint(
+    name: Name,
+    error: &Error,
+    base_url: &str,
+    check: &CommandLine,
+) -> Option<String> {
+    if let Error::Sftp(error) = error
+        && let Some(hint) = error.hint()
+    {
+        return Some(hint);
+    }
+    if let Error::List(error) = error
+        && let Some(hint) = error.hint()
+    {
+        return Some(hint);
+    }
+    if let Error::OtherJob { .. } = error {
+        return error.hint();
+    }
+    let server = match error {
+        Error::Sftp(
+            SftpError::Connect { server, .. }
+            | SftpError::Handshake { server, .. }
+            | SftpError::Lost { server, .. }
+            | SftpError::TimedOut { server, .. },
+        ) => server.as_str(),
+        _ => "",
+    };
+    let typed = server.rsplit_once(':').unwrap_or((server, ""));
+    let typed = (typed.0.trim_matches(['[', ']']), typed.1);
+    Some(match (name, error) {
+        (
+            Name::Secrets | Name::ApiKey,
+            Error::Job(crate::job::JobError::Unset { variable, .. }),
+        ) => {
+            format!("export {variable}=…, or write it into the EnvironmentFile of the systemd unit")
+        }
+        (Name::ApiKey, _) => {
+            "make a private key in Klaviyo under Settings, API keys, write it into a file of its own, and: chmod 600 FILE"
+                .to_owned()
+        }
+        (Name::List, _) => {
+            "the id stands in the address of the list's page in Klaviyo; its name must be written as it is there"
+                .to_owned()
+        }
+        (Name::Account, Error::List(error)) if error.is_of_the_moment() => format!(
+            "is there a network, and does a firewall or a proxy keep this machine from it? try: curl -sSI {base_url}"
+        ),
+        // Another place would not know whom `mirror = "tracked"` has put on the list.
+        (Name::State, Error::State(StateError::Damaged { .. } | StateError::Newer { .. })) => {
+            let fresh = check.clone().without("--probe").command("run").with(["--fresh"]);
+            format!("restore it from a backup, or start over (the members that mirror = \"tracked\" knows are kept): {fresh}")
+        }
+        (Name::State, _) => {
+            "free space there or correct its permissions, or name another place with --state-dir"
+                .to_owned()
+        }
+        (Name::Address, Error::Sftp(SftpError::Resolve { host, .. })) => {
+            format!("is the name right, and is there a network? try: getent hosts {host}")
+        }
+        (Name::Connection, _) => format!(
+            "is the server up, and does a firewall let this machine out? try: nc -vz {} {}",
+            typed.0, typed.1
+        ),
+        (Name::Greeting | Name::Methods, _) => format!(
+            "is it an SSH server? Some close the door to unknown addresses without a word; try: ssh -v -p {} {}",
+            typed.1, typed.0
+        ),
+        _ => return None,
+    })
+}
