@@ -93,7 +93,7 @@ impl ExitCode {
             Self::Verification => "a file on the server is not what was sent",
             Self::Klaviyo => "Klaviyo refused, or the list is not as the job says",
             Self::Guard => {
-                "a guard stopped the run: too many rejections or removals, or a forbidden duplicate or shared identifier"
+                "a guard stopped the run: too many rejections or removals, a forbidden duplicate or shared id"
             }
             Self::Storage => {
                 "local storage: disk full, state unreadable or of a newer version, a part file changed"
