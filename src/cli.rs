@@ -313,6 +313,9 @@ pub struct AudienceArgs {
     /// What stands between cells [default: ,]
     #[arg(long, value_name = "CHAR")]
     pub delimiter: Option<String>,
+    /// The character before a quote inside a quoted cell [default: the quote is doubled]
+    #[arg(long, value_name = "CHAR")]
+    pub escape: Option<String>,
     /// The files' encoding [default: utf-8]
     #[arg(long, value_name = "NAME")]
     pub encoding: Option<String>,

@@ -35,6 +35,10 @@ pub fn blocks(data: &[u8]) {
     let (seen, ended) = read(text, delimiter, small, unlimited);
     let (again, _) = read(text, delimiter, unlimited, unlimited);
     assert_eq!(seen, again);
+    if delimiter == b'\t' {
+        // Quotes of TSV mean something only at both ends of a cell: another dialect than the csv crate's.
+        return;
+    }
     let by_csv = by_csv(text, delimiter);
     assert!(
         by_csv.starts_with(&seen),
@@ -77,6 +81,7 @@ fn read(
         format: None,
         delimiter: Some(delimiter),
         encoding: encoding_rs::UTF_8,
+        escape: klaviyo_export::source::audience::Escape::Unsaid,
     };
     let header = [b'a', delimiter, b'b', delimiter, b'c', b'\n'];
     let stream = Cursor::new([&header, text].concat());

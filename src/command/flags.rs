@@ -22,6 +22,7 @@ pub(super) fn job_file(files: &[String], name: Option<&str>, args: &AudienceArgs
             files: files.to_vec(),
             format: args.format.clone(),
             delimiter: args.delimiter.clone(),
+            escape: args.escape.clone(),
             encoding: args.encoding.clone(),
             primary_key: args.primary_key.clone(),
             unlisted: if args.keep_unlisted {
@@ -239,6 +240,7 @@ pub(super) fn of_flag(error: JobError) -> Error {
         "audience.adbc.option-env" => "--adbc-option-env",
         "audience.format" => "--format",
         "audience.delimiter" => "--delimiter",
+        "audience.escape" => "--escape",
         "audience.encoding" => "--encoding",
         "audience.primary-key" => "--primary-key",
         "normalize.default-region" => "--default-region",

@@ -23,8 +23,8 @@ use crate::source::query::QueryColumn;
 /// So much of standard input is read: what an audience is told by (the header, and the look of the bytes below it).
 const STDIN_BYTES: u64 = 1 << 20;
 
-/// Each try tells one thing more of how a file is written: its format, its encoding, its delimiter.
-const TRIES: usize = 4;
+/// Each try tells one thing more of how a file is written: its format, its encoding, its delimiter, its escape.
+const TRIES: usize = 5;
 
 /// Prints a job file for the files of `args`, and then what a person has to decide.
 pub fn init(args: &InitArgs, surroundings: &Surroundings) -> Result<(), Error> {
@@ -58,6 +58,17 @@ pub fn init(args: &InitArgs, surroundings: &Surroundings) -> Result<(), Error> {
         return Err(Error::Bug("an audience without a source"));
     };
     found.extend(note_dialect(&mut file, source));
+    if let Some(encoding) = file
+        .audience
+        .encoding
+        .as_deref()
+        .filter(|_| found.contains(&"encoding"))
+    {
+        surroundings.console.note(&format!(
+            "note: the file looks like {encoding}{}; if it is not, write another encoding into the job file",
+            source.encoding_sample()
+        ));
+    }
     let mut maps = args.audience.map.clone();
     let addresses = address_column(&guesses, &maps)?;
     maps.extend(addresses.iter().map(|column| format!("{column}=Email")));
@@ -126,6 +137,7 @@ fn adopt(file: &mut JobFile, dialect: Dialect) -> impl Iterator<Item = &'static 
         let setting = match key {
             "format" => &mut file.audience.format,
             "delimiter" => &mut file.audience.delimiter,
+            "escape" => &mut file.audience.escape,
             _ => &mut file.audience.encoding,
         };
         *setting = Some(value.replace("\\t", "\t"));

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::file::{AdbcSection, AudienceSection, JobFile};
 use super::{JobError, value};
-use crate::source::audience::{AudienceFiles, AudienceSettings, SourceFormat};
+use crate::source::audience::{AudienceFiles, AudienceSettings, Escape, SourceFormat};
 use crate::source::query::{Connection, PostgresSettings, Query};
 
 /// What a run has an engine do before the audience is read.
@@ -63,6 +63,7 @@ pub fn settings(file: &JobFile, base: &Path) -> Result<AudienceSettings, JobErro
             for (key, is_there) in [
                 ("audience.format", section.format.is_some()),
                 ("audience.delimiter", section.delimiter.is_some()),
+                ("audience.escape", section.escape.is_some()),
                 ("audience.encoding", section.encoding.is_some()),
             ] {
                 if is_there {
@@ -250,6 +251,7 @@ pub fn audience_files(file: &JobFile, base: &Path) -> Result<AudienceFiles, JobE
             ));
         }
     };
+    let escape = escape(section.escape.as_deref(), delimiter)?;
     let encoding = match section.encoding.as_deref() {
         None => encoding_rs::UTF_8,
         Some(label) => encoding_rs::Encoding::for_label(label.as_bytes()).ok_or_else(|| {
@@ -264,6 +266,21 @@ pub fn audience_files(file: &JobFile, base: &Path) -> Result<AudienceFiles, JobE
         base: base.to_owned(),
         format,
         delimiter,
+        escape,
         encoding,
     })
+}
+
+fn escape(written: Option<&str>, delimiter: Option<u8>) -> Result<Escape, JobError> {
+    match written.map(str::as_bytes) {
+        None => Ok(Escape::Unsaid),
+        Some([b'"']) => Ok(Escape::Doubled),
+        Some([byte]) if byte.is_ascii_punctuation() && Some(*byte) != delimiter => {
+            Ok(Escape::Character(*byte))
+        }
+        Some(_) => Err(value(
+            "audience.escape",
+            "must be one punctuation character other than the delimiter, such as \"\\\\\"",
+        )),
+    }
 }

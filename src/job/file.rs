@@ -84,6 +84,8 @@ pub struct AudienceSection {
     pub format: Option<String>,
     /// One character.
     pub delimiter: Option<String>,
+    /// The character before a quote inside a quoted cell, or the quote itself.
+    pub escape: Option<String>,
     /// A name that the WHATWG Encoding Standard knows.
     pub encoding: Option<String>,
     /// `postgresql://host/database`, or empty where PG* variables say it.

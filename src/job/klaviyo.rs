@@ -63,7 +63,8 @@ fn key_of_file(path: &Path) -> Result<Secret, JobError> {
     }
     let text =
         std::fs::read_to_string(path).map_err(|error| wrong(format!("cannot be read: {error}")))?;
-    Ok(Secret::new(text.trim().to_owned()))
+    let key = text.trim_start_matches('\u{feff}').trim();
+    Ok(Secret::new(key.to_owned()))
 }
 
 /// How to reach the API, by `[klaviyo]`.

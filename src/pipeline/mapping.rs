@@ -285,14 +285,20 @@ fn plan(
     let cells: Vec<_> = columns
         .iter()
         .map(|column| {
-            let optional = may_lack_columns(source) && !column.target.is_identifier()
+            let optional = source.is_empty()
+                || may_lack_columns(source) && !column.target.is_identifier()
                 || settings.unlisted == Unlisted::Keep && !settings.lists(&column.source);
             find(source, &column.source, optional, warnings)
         })
         .collect::<Result<_, _>>()?;
     let country = match &settings.country {
         None => None,
-        Some(name) => find(source, name, may_lack_columns(source), warnings)?,
+        Some(name) => find(
+            source,
+            name,
+            source.is_empty() || may_lack_columns(source),
+            warnings,
+        )?,
     };
     let reject_cells = own_columns(rejects_header)
         .map(|(name, before)| {

@@ -21,7 +21,7 @@ use crate::profile::column::LIST_ID;
 use crate::run::error::Error;
 use crate::run::report::{Seconds, count};
 use crate::run::surroundings::Surroundings;
-use crate::source::audience::Audience;
+use crate::source::audience::{Audience, Source};
 use crate::state::codes::RepairCode;
 use crate::state::counts::Counts;
 use crate::state::manifest::{ManifestFile, PartRecord};
@@ -77,6 +77,14 @@ impl<'a> Stages<'a> {
 
     /// Does what is to be done: all of it, or the rest of an unfinished run.
     pub(super) fn run(&self, audience: Audience, delivery: Option<&Delivery>) -> Outcome {
+        let sources = audience.shared_sources();
+        let mut outcome = self.run_stages(audience, delivery);
+        let late = sources.iter().filter_map(Source::late_keys_warning);
+        outcome.warnings.extend(late);
+        outcome
+    }
+
+    fn run_stages(&self, audience: Audience, delivery: Option<&Delivery>) -> Outcome {
         if let Some(bytes) = audience.total_bytes() {
             // Set once, here.
             let _ = self.meter.source_bytes.set(bytes);

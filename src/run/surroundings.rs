@@ -118,8 +118,9 @@ pub(crate) fn source_warnings(sources: &[Source]) -> impl Iterator<Item = String
     sources.iter().filter_map(|source| {
         let likely = source.encoding_hint?;
         Some(format!(
-            "{}: many bytes are not UTF-8; it is likely {likely}: write encoding = \"{likely}\" under [audience], or --encoding {likely}",
-            source.name
+            "{}: many bytes are not UTF-8; it is likely {likely}{}: write encoding = \"{likely}\" under [audience], or --encoding {likely}",
+            source.name,
+            source.encoding_sample()
         ))
     })
 }

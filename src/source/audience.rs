@@ -13,12 +13,18 @@ mod cloud_absent;
 mod columns;
 mod csv;
 mod dealt;
+mod dialect;
+mod encodings;
 mod error;
+mod escaped;
 mod files;
+mod foreign;
 mod format;
 mod given_back;
 mod header;
 mod json;
+mod late_keys;
+mod mistakes;
 mod ndjson;
 #[cfg(feature = "parquet")]
 mod parquet;
@@ -29,6 +35,7 @@ mod reading;
 pub mod reject_cell;
 mod scan;
 mod stream;
+mod tabs;
 mod typed;
 mod utf8;
 
@@ -41,7 +48,9 @@ use encoding_rs::Encoding;
 
 pub use crate::state::fingerprint::SourceFingerprint;
 pub use blocks::{Block, BlockLimits, Blocks, Recycler};
+pub use dialect::Escape;
 pub use error::{AudienceError, Dialect, LikelyDelimiter, Unreadable};
+pub use foreign::Foreign;
 pub use format::SourceFormat;
 pub use given_back::{GivenBack, GivenBackRow, Standing};
 pub use reader::RecordReader;
@@ -52,6 +61,7 @@ use crate::source::query::{Access, Connection, Query, QueryColumn, Rows, Surroun
 #[cfg(not(feature = "cloud"))]
 use cloud_absent as cloud;
 use columns::Columns;
+use late_keys::LateKeys;
 #[cfg(not(feature = "parquet"))]
 use parquet_absent as parquet;
 use stream::Origin;
@@ -67,6 +77,8 @@ pub struct AudienceFiles {
     pub format: Option<SourceFormat>,
     /// What stands between cells of CSV; by the format when the job does not say.
     pub delimiter: Option<u8>,
+    /// How a quote inside a quoted cell of CSV is written.
+    pub escape: Escape,
     /// The encoding of files without a byte order mark.
     pub encoding: &'static Encoding,
 }
@@ -108,6 +120,10 @@ pub struct Source {
     pub format: SourceFormat,
     /// What stands between its cells.
     pub delimiter: u8,
+    /// The character before a quote inside a quoted cell, where it is not doubled.
+    escape: Option<u8>,
+    /// The length of a line above the header that names the delimiter.
+    skipped: usize,
     /// The encoding that it is read in: that of its byte order mark, else that of the job.
     pub encoding: &'static Encoding,
     /// The names of its columns, trimmed; of NDJSON the keys of the first mebibyte in the order they were first seen.
@@ -119,12 +135,19 @@ pub struct Source {
     is_quoted_right: bool,
     /// An encoding that fits better, when the first mebibyte has many bytes that are not UTF-8; something to warn about.
     pub encoding_hint: Option<&'static str>,
+    /// How letters that are not ASCII read in that encoding, or in the encoding that it is read in: fragments of two
+    /// characters.
+    pub encoding_samples: Vec<String>,
     /// Its rows, where it tells without being read.
     pub rows: Option<u64>,
     /// Size on disk; none for what is no regular file.
     pub size_bytes: Option<u64>,
     /// The text up to the first record, by which a changed file is noticed.
     preamble: Vec<u8>,
+    /// It is NDJSON without a record.
+    is_empty: bool,
+    /// Keys of NDJSON that are no column, because they come later than the header was read.
+    late_keys: LateKeys,
     /// Column by name, for NDJSON.
     columns: HashMap<String, usize>,
     /// Of a Parquet file, the columns of the header by their place in the file; all of them if `None`.
@@ -184,6 +207,7 @@ impl Audience {
                     format: Some(SourceFormat::Csv),
                     delimiter: None,
                     encoding: encoding_rs::UTF_8,
+                    escape: Escape::Unsaid,
                 };
                 audience.add(QUERY.to_owned(), Origin::of_stream(text), &dialect)?;
                 for source in &mut audience.sources {
@@ -347,6 +371,21 @@ fn is_parquet(origin: &Origin, name: &str, files: &AudienceFiles) -> Result<bool
 }
 
 impl Source {
+    /// Whether it is NDJSON without a byte, which has no record and so no column.
+    pub fn is_empty(&self) -> bool {
+        self.is_empty
+    }
+
+    /// How its letters read in the encoding that it seems to have, for a message; empty where there are none.
+    pub fn encoding_sample(&self) -> String {
+        encodings::told(&self.encoding_samples)
+    }
+
+    /// The warning about values whose keys are no column of it, once its records were visited.
+    pub fn late_keys_warning(&self) -> Option<String> {
+        self.late_keys.warning(&self.name)
+    }
+
     /// A source of typed columns, all of which are read.
     fn of_columns(name: &str, format: SourceFormat, header: Vec<String>) -> Self {
         Self {
@@ -354,11 +393,16 @@ impl Source {
             format,
             delimiter: format.default_delimiter(),
             encoding: encoding_rs::UTF_8,
+            escape: None,
+            skipped: 0,
             columns: header.iter().cloned().zip(0..).collect(),
             header,
             is_rejects: false,
             is_quoted_right: true,
             encoding_hint: None,
+            encoding_samples: Vec::new(),
+            is_empty: false,
+            late_keys: LateKeys::default(),
             rows: None,
             size_bytes: None,
             preamble: Vec::new(),

@@ -61,6 +61,7 @@ fn files(names: &[&str], base: &Path) -> AudienceFiles {
         format: None,
         delimiter: None,
         encoding: UTF_8,
+        escape: klaviyo_export::source::audience::Escape::Unsaid,
     }
 }
 
@@ -616,7 +617,12 @@ proptest! {
         let line = "{\"email\":\"a@x.org\",\"name\":\"Zo\\u00eb \\\"Z\\\"\",\"n\":[1,{\"b\":2}],\"v\":true}\r\n";
         let bytes = mutate(line.repeat(8).into_bytes(), &mutations);
         let dialect = AudienceFiles { format: Some(SourceFormat::Ndjson), ..files(&[], Path::new("")) };
-        let (whole, error) = read(open(&bytes, &dialect).unwrap(), BlockLimits::default());
+        // One object that a line break was put into is JSON over several lines, and is refused as such.
+        let audience = match open(&bytes, &dialect) {
+            Err(AudienceError::Unreadable { .. }) => return Ok(()),
+            audience => audience.unwrap(),
+        };
+        let (whole, error) = read(audience, BlockLimits::default());
         prop_assert!(error.is_none());
         for block_bytes in [16, 61, 300] {
             let (records, _) = read(open(&bytes, &dialect).unwrap(), small(block_bytes));

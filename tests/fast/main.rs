@@ -25,9 +25,11 @@ mod columns;
 mod crash;
 mod dedupe;
 mod demo;
+mod dialects;
 mod estimate;
 mod exit_codes;
 mod faults;
+mod foreign;
 #[cfg(feature = "fuzzing")]
 mod fuzz;
 mod given_back;

@@ -214,7 +214,7 @@ fn an_encoding_that_fits_better_is_noted() {
             ("rejections", json!({"invalid-encoding": 3})),
             (
                 "warnings",
-                json!(["a.csv: many bytes are not UTF-8; it is likely windows-1252: write encoding = \"windows-1252\" under [audience], or --encoding windows-1252"]),
+                json!(["a.csv: many bytes are not UTF-8; it is likely windows-1252 (its letters then read …né… and …Jü…): write encoding = \"windows-1252\" under [audience], or --encoding windows-1252"]),
             ),
         ]);
 }

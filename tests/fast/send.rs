@@ -390,7 +390,7 @@ fn files_that_cannot_be_are_told_by_name() {
         ),
         (
             &["latin.csv"],
-            "latin.csv: the header is not valid UTF-8; if the file is windows-1252, write encoding = \"windows-1252\" under [audience], or --encoding windows-1252",
+            "latin.csv: the header is not valid UTF-8; if the file is windows-1252 (its letters then read …ré…), write encoding = \"windows-1252\" under [audience], or --encoding windows-1252",
         ),
         (
             &["book.xlsx"],

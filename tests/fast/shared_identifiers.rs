@@ -73,9 +73,9 @@ fn the_first_row_keeps_a_shared_identifier_and_later_ones_lose_it() {
     assert_eq!(report["duplicates"], json!(1));
     assert_eq!(
         workspace.of_last_run("vip", "repairs.csv"),
-        "_source,_record,column,code,value\n\
-         1.csv,2,phone,shared-phone,'+14155550101\n\
-         2.csv,1,id,shared-external-id,4\n"
+        "_source,_record,column,code,value,detail\n\
+         1.csv,2,phone,shared-phone,'+14155550101,\n\
+         2.csv,1,id,shared-external-id,4,\n"
     );
     let rejects = workspace.of_last_run("vip", "rejects.csv");
     let lines = rejects.lines().map(|line| line.rsplit_once(',').unwrap().0);

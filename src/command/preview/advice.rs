@@ -34,6 +34,7 @@ impl Advice<'_> {
         notes.extend(self.phone_note());
         notes.extend(self.email_note());
         notes.extend(self.encoding_note());
+        notes.extend(self.sources.iter().filter_map(Source::late_keys_warning));
         if self.job.duplicates == Duplicates::Fail && self.look.duplicates() > 0 {
             notes.push("duplicates = \"fail\": a run would send nothing".to_owned());
         }
@@ -91,7 +92,13 @@ impl Advice<'_> {
         let rejected = self.look.rejected(RejectionReason::InvalidEncoding);
         let mut sources = self.sources.iter();
         let is_told = sources.any(|source| source.encoding_hint.is_some());
-        (rejected > 0 && !is_told).then(|| {
+        // A key that is refused for a query, and means nothing for Parquet, is no help.
+        let takes_encoding = !self.job.audience.is_query()
+            && self
+                .sources
+                .iter()
+                .any(|source| !source.format.is_columnar());
+        (rejected > 0 && !is_told && takes_encoding).then(|| {
             let rows = count(rejected, "row");
             format!("bytes of {rows} are not valid; if the file is windows-1252, write encoding = \"windows-1252\" under [audience], or --encoding windows-1252")
         })

@@ -64,6 +64,7 @@ impl KeyFile {
         }
         let text = String::from_utf8(bytes)
             .map_err(|_| unusable("it is no text file in PEM or OpenSSH format".into()))?
+            .trim_start_matches('\u{feff}')
             .replace("\r\n", "\n");
         // What is no key at all is not mended by another mode.
         let (encrypted, public) = match look_at(&text) {

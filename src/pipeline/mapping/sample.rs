@@ -203,6 +203,7 @@ pub(super) mod tests {
             format: None,
             delimiter: None,
             encoding: encoding_rs::UTF_8,
+            escape: crate::source::audience::Escape::Unsaid,
         };
         let stream = Box::new(std::io::Cursor::new(csv.to_owned()));
         let mut audience = Audience::from_stream("a.csv".to_owned(), stream, &dialect).unwrap();

@@ -422,6 +422,7 @@ mod tests {
             format: None,
             delimiter: Some(delimiter),
             encoding: encoding_rs::UTF_8,
+            escape: crate::source::audience::Escape::Unsaid,
         };
         let mut origin =
             Origin::of_stream(Box::new(std::io::Cursor::new(header.as_bytes().to_vec())));

@@ -81,6 +81,7 @@ mod tests {
             format: None,
             delimiter: None,
             encoding: encoding_rs::UTF_8,
+            escape: crate::source::audience::Escape::Unsaid,
         }
     }
 

@@ -4,6 +4,7 @@
 
 use std::io;
 
+use super::foreign::Foreign;
 use crate::source::query::QueryError;
 
 /// Why the audience cannot be read, or not to its end.
@@ -40,6 +41,16 @@ pub enum AudienceError {
     IsFolder {
         /// As the job wrote it, without a slash at the end.
         name: String,
+    },
+    /// A table of many files, some of which no longer count.
+    #[error(
+        "{name}: belongs to a {kind} table, whose folder keeps files with rows that were deleted; read the table with a query by ADBC, for example with DuckDB, or export it"
+    )]
+    IsTable {
+        /// As the job wrote it.
+        name: String,
+        /// The format of the table.
+        kind: &'static str,
     },
     /// Standard input can be read only once.
     #[error("standard input (-) is named twice")]
@@ -93,7 +104,7 @@ pub enum AudienceError {
     },
     /// A header that is not in the encoding of the job.
     #[error(
-        "{name}: the header is not valid {encoding}; if the file is {}, write {dialect}",
+        "{name}: the header is not valid {encoding}; if the file is {}{samples}, write {dialect}",
         dialect.encoding.unwrap_or_default()
     )]
     HeaderEncoding {
@@ -101,6 +112,8 @@ pub enum AudienceError {
         name: String,
         /// The encoding it was read in.
         encoding: &'static str,
+        /// How its letters read in the encoding that it seems to have.
+        samples: String,
         /// How it looks.
         dialect: Dialect,
     },
@@ -113,6 +126,32 @@ pub enum AudienceError {
         likely: LikelyDelimiter,
         /// How the file looks.
         dialect: Dialect,
+    },
+    /// Quotes that are not doubled.
+    #[error(
+        "{name}: quotes inside cells are escaped with a backslash: write {dialect}; if they are not, write escape = '\"' or --escape '\"'"
+    )]
+    NeedsEscape {
+        /// The file.
+        name: String,
+        /// How the file looks.
+        dialect: Dialect,
+    },
+    /// A line above the header.
+    #[error(
+        "{name}: the first line looks like a title, not a header: the records below it have other cells; delete the lines above the names of the columns"
+    )]
+    TitleLine {
+        /// The file.
+        name: String,
+    },
+    /// Lines that are one cell each.
+    #[error(
+        "{name}: each line is quoted as a whole, so that a record is one cell; remove the quotes around the lines, and make \"\" inside them a single quote"
+    )]
+    QuotedWhole {
+        /// The file.
+        name: String,
     },
     /// JSON where CSV was expected.
     #[error("{name}: the first line is a JSON object and no header: write {dialect}")]
@@ -213,6 +252,7 @@ impl AudienceError {
         match self {
             Self::HeaderEncoding { dialect, .. }
             | Self::WrongDelimiter { dialect, .. }
+            | Self::NeedsEscape { dialect, .. }
             | Self::WrongFormat { dialect, .. } => Some(*dialect),
             _ => None,
         }
@@ -226,6 +266,8 @@ pub struct Dialect {
     pub format: Option<&'static str>,
     /// What seems to stand between its cells.
     pub delimiter: Option<LikelyDelimiter>,
+    /// A value of `escape`.
+    pub escape: Option<&'static str>,
     /// A value of `encoding`.
     pub encoding: Option<&'static str>,
 }
@@ -236,6 +278,7 @@ impl Dialect {
         let settings = [
             ("format", self.format),
             ("delimiter", self.delimiter.map(LikelyDelimiter::written)),
+            ("escape", self.escape),
             ("encoding", self.encoding),
         ];
         settings
@@ -248,10 +291,17 @@ impl std::fmt::Display for Dialect {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let keys: Vec<String> = self
             .settings()
-            .map(|(key, value)| format!("{key} = \"{value}\""))
+            .map(|(key, value)| match key {
+                "escape" => format!("{key} = \"{}\"", value.replace('\\', "\\\\")),
+                _ => format!("{key} = \"{value}\""),
+            })
             .collect();
         let flag = |(key, value): (&str, &str)| {
-            let quote = if key == "delimiter" { "'" } else { "" };
+            let quote = if matches!(key, "delimiter" | "escape") {
+                "'"
+            } else {
+                ""
+            };
             format!("--{key} {quote}{value}{quote}")
         };
         let flags: Vec<String> = self.settings().map(flag).collect();
@@ -335,20 +385,16 @@ pub enum Unreadable {
     /// An Excel workbook, by its name.
     #[error("a workbook is not read; save it as CSV")]
     Workbook,
-    /// A zip archive (a workbook is one too), by its first bytes.
-    #[error("a zip archive or workbook is not read; unpack it, or save it as CSV")]
-    Archive,
-    /// One JSON array instead of an object a line.
-    #[error("a JSON array is not read; write one object a line, for example with jq -c '.[]'")]
-    JsonArray,
-    /// Another compression than gzip and zstd.
-    #[error("of compressed files only gzip and zstd are read")]
-    Compression,
+    /// A file that is no audience, by its first bytes.
+    #[error("{0}")]
+    Foreign(Foreign),
 }
 
 /// A delimiter that a header seems to use instead of the comma.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LikelyDelimiter {
+    /// `,`
+    Comma,
     /// `;`
     Semicolon,
     /// A tab, written `\t`.
@@ -361,6 +407,7 @@ impl LikelyDelimiter {
     /// As a job file and a flag write it.
     pub const fn written(self) -> &'static str {
         match self {
+            Self::Comma => ",",
             Self::Semicolon => ";",
             Self::Tab => "\\t",
             Self::Pipe => "|",

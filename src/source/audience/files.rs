@@ -87,8 +87,10 @@ fn resolve_one(written: &str, base: &Path) -> Result<Vec<Input>, AudienceError> 
     }
     let path = base.join(written);
     if path.is_dir() {
-        return Err(AudienceError::IsFolder {
-            name: written.trim_end_matches('/').to_owned(),
+        let name = written.trim_end_matches('/').to_owned();
+        return Err(match table_in(&path) {
+            Some(kind) => AudienceError::IsTable { name, kind },
+            None => AudienceError::IsFolder { name },
         });
     }
     // A name with brackets in it may be a file's own.
@@ -141,6 +143,12 @@ fn matches_of(pattern: &str, base: &Path) -> Result<Vec<Input>, AudienceError> {
             pattern: pattern.to_owned(),
         });
     }
+    let mut folders: Vec<&Path> = paths.iter().filter_map(|path| path.parent()).collect();
+    folders.dedup();
+    if let Some(kind) = folders.into_iter().find_map(table_around) {
+        let name = pattern.to_owned();
+        return Err(AudienceError::IsTable { name, kind });
+    }
     paths.sort();
     let input = |path: PathBuf| Input {
         name: path
@@ -151,6 +159,32 @@ fn matches_of(pattern: &str, base: &Path) -> Result<Vec<Input>, AudienceError> {
         place: Place::Path(path),
     };
     Ok(paths.into_iter().map(input).collect())
+}
+
+/// Partitions are folders in folders: a table is looked for in so many above a file.
+const PARTITIONS: usize = 4;
+
+/// The format of the table whose folder this is.
+fn table_in(folder: &Path) -> Option<&'static str> {
+    if folder.join("_delta_log").is_dir() {
+        return Some("Delta Lake");
+    }
+    if folder.join(".hoodie").is_dir() {
+        return Some("Hudi");
+    }
+    let metadata = std::fs::read_dir(folder.join("metadata")).ok()?;
+    let is_iceberg = |name: std::ffi::OsString| {
+        name.to_string_lossy().ends_with(".metadata.json") || name == "version-hint.text"
+    };
+    metadata
+        .filter_map(Result::ok)
+        .any(|entry| is_iceberg(entry.file_name()))
+        .then_some("Iceberg")
+}
+
+/// The format of the table that the files of this folder are pieces of.
+fn table_around(folder: &Path) -> Option<&'static str> {
+    folder.ancestors().take(PARTITIONS).find_map(table_in)
 }
 
 /// The file in the same folder whose name is most like this one's, written as the job wrote it.
@@ -193,6 +227,7 @@ mod tests {
             format: None,
             delimiter: None,
             encoding: encoding_rs::UTF_8,
+            escape: crate::source::audience::Escape::Unsaid,
         };
         resolve(&files)
             .map(|inputs| inputs.into_iter().map(|input| input.name).collect())

@@ -3,8 +3,7 @@
 use std::path::Path;
 
 use super::error::{AudienceError, Unreadable};
-
-const XZ: &[u8] = b"\xfd7zXZ\0";
+use super::foreign;
 
 /// How the records of a source are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,10 +87,10 @@ pub(super) fn compression_of(first_bytes: &[u8], name: &str) -> Result<Compressi
     match first_bytes {
         [0x1f, 0x8b, ..] => Ok(Compression::Gzip),
         [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Ok(Compression::Zstd),
-        [b'P', b'K', 3, 4, ..] => unreadable(Unreadable::Archive),
         bytes if is_parquet(bytes) => unreadable(Unreadable::ParquetStream),
-        bytes if bytes.starts_with(XZ) || is_bzip2(bytes) => unreadable(Unreadable::Compression),
         [] => Ok(Compression::None),
+        // Whoever looks at the beginning names it.
+        bytes if foreign::kind_of(bytes).is_some() => Ok(Compression::None),
         _ => Ok(match extension(&name.to_ascii_lowercase()) {
             "gz" | "gzip" => Compression::Gzip,
             "zst" | "zstd" => Compression::Zstd,
@@ -103,10 +102,6 @@ pub(super) fn compression_of(first_bytes: &[u8], name: &str) -> Result<Compressi
 /// Whether a file with these first bytes is Parquet.
 pub(super) fn is_parquet(first_bytes: &[u8]) -> bool {
     matches!(first_bytes, [b'P', b'A', b'R', b'1', last, ..] if !is_text(*last))
-}
-
-fn is_bzip2(bytes: &[u8]) -> bool {
-    bytes.starts_with(b"BZh") && bytes.get(4..10) == Some(b"1AY&SY")
 }
 
 fn extension(name: &str) -> &str {
@@ -157,7 +152,7 @@ mod tests {
         assert_eq!(of(b"email\n", "a.csv.gz"), Compression::Gzip);
         assert_eq!(of(b"email\n", "a.csv"), Compression::None);
         assert_eq!(of(b"PAR1,x\n", "a.csv"), Compression::None);
-        assert!(compression_of(b"PK\x03\x04", "a.csv").is_err());
+        assert_eq!(of(b"PK\x03\x04", "a.csv.gz"), Compression::None);
         assert!(compression_of(b"PAR1\x15\x04", "a.csv").is_err());
     }
 }

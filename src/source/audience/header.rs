@@ -5,11 +5,13 @@ use std::io::{Cursor, Read};
 
 use encoding_rs::{Encoding, UTF_8};
 
+use super::dialect::{self, Escape, Rules};
 use super::error::{AudienceError, Dialect, LikelyDelimiter, Unreadable};
+use super::foreign::Foreign;
 use super::format::{self, SourceFormat};
 use super::scan::{Scan, Scanner, Syntax};
 use super::stream::{Origin, Peek, own_error};
-use super::{AudienceFiles, Source, json, reject_cell, stream, utf8};
+use super::{AudienceFiles, Source, encodings, foreign, json, mistakes, reject_cell, stream, utf8};
 use crate::profile::target::RESERVED_HEADERS;
 use crate::source::record::MAX_RECORD_BYTES;
 
@@ -27,20 +29,28 @@ pub(super) fn inspect(
 ) -> Result<Source, AudienceError> {
     let format = files.format.map_or_else(|| format::of_name(&name), Ok)?;
     let delimiter = files.delimiter.unwrap_or(format.default_delimiter());
-    if !delimiter.is_ascii() || matches!(delimiter, b'"' | b'\r' | b'\n' | 0) {
+    if !dialect::is_delimiter(delimiter) {
         return Err(AudienceError::BadDelimiter { delimiter });
     }
     let mut peek = origin.peek(&name)?;
+    if let Some(foreign) = foreign::kind_of(&peek.bytes) {
+        return Err(unreadable(name, foreign));
+    }
     let marked = Encoding::for_bom(&peek.bytes).map(|(encoding, _)| encoding);
     let mut source = Source {
         name,
         format,
         delimiter,
+        escape: None,
+        skipped: 0,
         encoding: marked.unwrap_or(files.encoding),
         header: Vec::new(),
         is_rejects: false,
         is_quoted_right: false,
         encoding_hint: None,
+        encoding_samples: Vec::new(),
+        is_empty: false,
+        late_keys: super::LateKeys::default(),
         rows: None,
         size_bytes: origin.size_bytes(),
         preamble: Vec::new(),
@@ -59,10 +69,14 @@ pub(super) fn inspect(
     let error = peek.error.take();
     let text = Text::of(&peek, source.encoding, &source.name)?;
     let outcome = if source.format == SourceFormat::Ndjson {
+        if let Some(foreign) = foreign::json_of(&text.bytes, text.is_all) {
+            return Err(unreadable(source.name, foreign));
+        }
+        source.is_empty = text.is_all && text.bytes.trim_ascii().is_empty();
         source.header = json::keys_of_lines(&text.bytes, text.is_all);
         Ok(())
     } else {
-        read_header(&text, files, &mut source)
+        read_rewritten(&text, files, &mut source)
     };
     // What broke the reading explains a header without an end; after a whole one, the records will meet it again.
     match (outcome, error) {
@@ -72,10 +86,25 @@ pub(super) fn inspect(
         (outcome, _) => outcome?,
     }
     if source.encoding == UTF_8 {
-        source.encoding_hint = utf8::likely_encoding(&text.bytes);
+        source.encoding_hint = encodings::likely(&text.bytes);
     }
+    source.encoding_samples = match source.encoding_hint.map(str::as_bytes) {
+        Some(hint) => samples_in(&text.bytes, hint),
+        None if source.encoding != UTF_8 => encodings::samples(&text.bytes, UTF_8),
+        None => Vec::new(),
+    };
     source.columns = source.header.iter().cloned().zip(0..).collect();
     Ok(source)
+}
+
+fn samples_in(bytes: &[u8], label: &[u8]) -> Vec<String> {
+    let encoding = Encoding::for_label(label);
+    encoding.map_or_else(Vec::new, |encoding| encodings::samples(bytes, encoding))
+}
+
+fn unreadable(name: String, foreign: Foreign) -> AudienceError {
+    let kind = Unreadable::Foreign(foreign);
+    AudienceError::Unreadable { name, kind }
 }
 
 /// The decoded beginning of a source.
@@ -102,7 +131,47 @@ impl Text {
     }
 }
 
+/// Reads the header of CSV as it is once its dialect is rewritten.
+fn read_rewritten(
+    text: &Text,
+    files: &AudienceFiles,
+    source: &mut Source,
+) -> Result<(), AudienceError> {
+    if source.is_rejects {
+        return read_header(text, files, source);
+    }
+    if let Some((delimiter, length)) = dialect::named_delimiter(&text.bytes) {
+        source.skipped = length;
+        source.delimiter = files.delimiter.unwrap_or(delimiter);
+    }
+    if let Escape::Character(escape) = files.escape {
+        source.escape = Some(escape);
+    }
+    let mut rewritten = Vec::new();
+    let raw = Box::new(Cursor::new(text.bytes.clone()));
+    dialect::rewrite(raw, source.rules())
+        .read_to_end(&mut rewritten)
+        .map_err(|error| source.read_error(0, error))?;
+    let rewritten = Text {
+        bytes: rewritten,
+        is_all: text.is_all,
+    };
+    read_header(&rewritten, files, source)?;
+    mistakes::refuse_escape(&text.bytes, text.is_all, files.escape, source)?;
+    mistakes::refuse_shape(&rewritten.bytes, source)
+}
+
 impl Source {
+    /// What its text is rewritten by, where it is no CSV as RFC 4180 has it.
+    pub(super) fn rules(&self) -> Option<Rules> {
+        let is_csv = matches!(self.format, SourceFormat::Csv | SourceFormat::Tsv);
+        (is_csv && !self.is_rejects).then_some(Rules {
+            delimiter: self.delimiter,
+            escape: self.escape,
+            skipped: self.skipped,
+        })
+    }
+
     pub(super) fn syntax(&self) -> Syntax {
         match self.format {
             SourceFormat::Ndjson => Syntax::Lines,
@@ -147,16 +216,20 @@ fn read_header(
     source: &mut Source,
 ) -> Result<(), AudienceError> {
     let name = || source.name.clone();
-    refuse_json(&text.bytes, source)?;
-    let Some(end) = header_end(&text.bytes, text.is_all, source.delimiter, &source.name)? else {
+    refuse_json(text, source)?;
+    let below = &text.bytes[source.skipped..];
+    let Some(end) = header_end(below, text.is_all, source.delimiter, &source.name)? else {
         return Err(AudienceError::NoHeader { name: name() });
     };
-    let bytes = &text.bytes[..end];
+    let bytes = &below[..end];
     if !utf8::is_clean(bytes) {
+        let dialect = dialect_of_bad_header(&text.bytes, files, source);
+        let label = dialect.encoding.unwrap_or_default().as_bytes();
         return Err(AudienceError::HeaderEncoding {
             name: name(),
             encoding: source.encoding.name(),
-            dialect: dialect_of_bad_header(&text.bytes, files, source),
+            samples: encodings::told(&samples_in(&text.bytes, label)),
+            dialect,
         });
     }
     let mut header = cells_of(bytes, source.delimiter);
@@ -166,15 +239,15 @@ fn read_header(
             .map(|name| reject_cell::read_name(name))
             .collect();
     }
-    if let ([only], None, b',') = (&header[..], files.delimiter, source.delimiter)
-        && let Some(likely) = likely_delimiter(only)
+    if let ([only], None, b',' | b'\t') = (&header[..], files.delimiter, source.delimiter)
+        && let Some(likely) = likely_delimiter(only, source.delimiter)
     {
         return Err(AudienceError::WrongDelimiter {
             name: name(),
             likely,
             dialect: Dialect {
                 delimiter: Some(likely),
-                encoding: utf8::likely_encoding(&text.bytes).filter(|_| source.encoding == UTF_8),
+                encoding: encodings::likely(&text.bytes).filter(|_| source.encoding == UTF_8),
                 ..Dialect::default()
             },
         });
@@ -186,36 +259,34 @@ fn read_header(
         });
     }
     source.header = header;
-    source.preamble = bytes.to_vec();
+    source.preamble = text.bytes[..source.skipped + end].to_vec();
     Ok(())
 }
 
 /// Refuses JSON that would be read as CSV, before its values are taken for names of columns.
-fn refuse_json(text: &[u8], source: &Source) -> Result<(), AudienceError> {
-    let name = || source.name.clone();
-    match text.trim_ascii_start() {
-        [b'{', rest @ ..] if rest.trim_ascii_start().starts_with(b"\"") => {
-            Err(AudienceError::WrongFormat {
-                name: name(),
-                dialect: Dialect {
-                    format: Some("ndjson"),
-                    ..Dialect::default()
-                },
-            })
-        }
-        [b'[', rest @ ..] if rest.trim_ascii_start().starts_with(b"{") => {
-            Err(AudienceError::Unreadable {
-                name: name(),
-                kind: Unreadable::JsonArray,
-            })
-        }
-        _ => Ok(()),
+fn refuse_json(text: &Text, source: &Source) -> Result<(), AudienceError> {
+    let next = match text.bytes.trim_ascii_start() {
+        [b'{', rest @ ..] => rest.trim_ascii_start().first() == Some(&b'"'),
+        [b'[', rest @ ..] => rest.trim_ascii_start().first() == Some(&b'{'),
+        _ => false,
+    };
+    if !next {
+        return Ok(());
     }
+    let name = source.name.clone();
+    if let Some(foreign) = foreign::json_of(&text.bytes, text.is_all) {
+        return Err(unreadable(name, foreign));
+    }
+    let dialect = Dialect {
+        format: Some("ndjson"),
+        ..Dialect::default()
+    };
+    Err(AudienceError::WrongFormat { name, dialect })
 }
 
 /// The encoding that a header which is not valid seems to be in, and the delimiter if that is another one too.
 fn dialect_of_bad_header(text: &[u8], files: &AudienceFiles, source: &Source) -> Dialect {
-    let encoding = utf8::likely_encoding(text).unwrap_or("windows-1252");
+    let encoding = encodings::likely(text).unwrap_or_else(|| encodings::detected(text));
     let decoded = Encoding::for_label(encoding.as_bytes()).map(|encoding| encoding.decode(text).0);
     let header = decoded
         .as_deref()
@@ -223,7 +294,7 @@ fn dialect_of_bad_header(text: &[u8], files: &AudienceFiles, source: &Source) ->
     let is_asked = files.delimiter.is_some() || source.delimiter != b',';
     let delimiter = header
         .filter(|header| !is_asked && !header.contains(','))
-        .and_then(likely_delimiter);
+        .and_then(|header| likely_delimiter(header, b','));
     Dialect {
         delimiter,
         encoding: Some(encoding),
@@ -255,7 +326,7 @@ pub(super) fn header_end(
     }
 }
 
-fn cells_of(record: &[u8], delimiter: u8) -> Vec<String> {
+pub(super) fn cells_of(record: &[u8], delimiter: u8) -> Vec<String> {
     csv::ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
@@ -305,7 +376,7 @@ fn is_utf8(peek: &Peek) -> bool {
 
 /// True for what can only be a person's e-mail address or phone number: a file without a header must not have its first
 /// row shown as names of columns.
-fn is_somebodys(cell: &str) -> bool {
+pub(super) fn is_somebodys(cell: &str) -> bool {
     let is_address = cell.split_once('@').is_some_and(|(local, domain)| {
         !local.is_empty() && domain.contains('.') && !cell.contains(char::is_whitespace)
     });
@@ -315,13 +386,15 @@ fn is_somebodys(cell: &str) -> bool {
     is_address || is_number && digits > 8 && cell.chars().all(marks)
 }
 
-fn likely_delimiter(header: &str) -> Option<LikelyDelimiter> {
+fn likely_delimiter(header: &str, delimiter: u8) -> Option<LikelyDelimiter> {
     [
+        (',', LikelyDelimiter::Comma),
         (';', LikelyDelimiter::Semicolon),
         ('\t', LikelyDelimiter::Tab),
         ('|', LikelyDelimiter::Pipe),
     ]
     .into_iter()
+    .filter(|&(sign, _)| u32::from(sign) != u32::from(delimiter))
     .map(|(sign, likely)| (header.matches(sign).count(), likely))
     .rev()
     .max_by_key(|&(count, _)| count)
@@ -341,6 +414,7 @@ mod tests {
             format: None,
             delimiter: None,
             encoding: UTF_8,
+            escape: crate::source::audience::Escape::Unsaid,
         };
         let mut origin = Origin::of_stream(Box::new(Cursor::new(bytes.to_vec())));
         inspect(name.to_owned(), &mut origin, &files).map_err(|error| error.to_string())
@@ -392,7 +466,7 @@ mod tests {
             ),
             (
                 b"pr\xe9nom;b\n",
-                "a.csv: the header is not valid UTF-8; if the file is windows-1252, write delimiter = \";\" and encoding = \"windows-1252\" under [audience], or --delimiter ';' --encoding windows-1252",
+                "a.csv: the header is not valid UTF-8; if the file is windows-1252 (its letters then read …ré…), write delimiter = \";\" and encoding = \"windows-1252\" under [audience], or --delimiter ';' --encoding windows-1252",
             ),
             (
                 b" {\"mail\": \"zoe@example.com\"}\n",
@@ -400,7 +474,7 @@ mod tests {
             ),
             (
                 b"[\n {\"mail\": \"zoe@example.com\"}]\n",
-                "a.csv: a JSON array is not read; write one object a line, for example with jq -c '.[]'",
+                "a.csv: is a JSON array, which is not read; write one object a line, for example with jq -c '.[]'",
             ),
             (
                 b"Zoe,zoe@example.com,\n",
@@ -412,7 +486,7 @@ mod tests {
             ),
             (
                 b"pr\xe9nom,b\n",
-                "a.csv: the header is not valid UTF-8; if the file is windows-1252, write encoding = \"windows-1252\" under [audience], or --encoding windows-1252",
+                "a.csv: the header is not valid UTF-8; if the file is windows-1252 (its letters then read …ré…), write encoding = \"windows-1252\" under [audience], or --encoding windows-1252",
             ),
             (
                 b"e\0;\0b\0\n\0x\0;\0y\0\n\0",

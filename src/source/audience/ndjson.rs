@@ -268,6 +268,8 @@ fn read_values<'b>(source: &Source, line: &'b str, values: &mut [Option<&'b str>
         if let Some(column) = column {
             values[column] = Some(value);
             expected = column + 1;
+        } else if value != "null" {
+            source.late_keys.note(key);
         }
     })
 }

@@ -12,6 +12,7 @@ use memchr::{memchr, memchr2};
 
 use super::Source;
 use super::blocks::{BlockKind, BlockLimits, Content, Piece};
+use super::dialect;
 use super::error::AudienceError;
 use super::scan::{Scan, Scanner, Syntax};
 use super::stream::{self, Bytes, Origin};
@@ -54,8 +55,9 @@ impl Reading {
         before: u64,
     ) -> Result<Self, AudienceError> {
         let unpacked = origin.open(&source.name, before)?;
-        let mut text = stream::decode(unpacked.bytes, source.encoding)
+        let decoded = stream::decode(unpacked.bytes, source.encoding)
             .map_err(|error| source.read_error(0, error))?;
+        let mut text = dialect::rewrite(decoded, source.rules());
         let mut preamble = Vec::with_capacity(source.preamble.len());
         (&mut text)
             .take(source.preamble.len() as u64)

@@ -4,7 +4,7 @@
 //! descriptors nor buffers; a stream is kept, with what was read of it.
 
 use std::fs::File;
-use std::io::{self, Cursor, Read};
+use std::io::{self, BufRead, Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,6 +28,12 @@ pub(super) const PEEK_BYTES: usize = 1 << 20;
 const MALFORMED_BYTES: usize = 7;
 
 const BUFFER_BYTES: usize = 1 << 16;
+
+/// The packing, or another kind of file, is told by so many bytes.
+const FIRST_BYTES: u64 = 512;
+
+/// The longest window of `zstd --long` (zstd.h, `ZSTD_WINDOWLOG_MAX_64`), as a power of two.
+const LONGEST_WINDOW: u32 = 31;
 
 pub(super) type Bytes = Box<dyn Read + Send>;
 
@@ -193,7 +199,7 @@ pub(super) fn open_file(path: &Path, name: &str) -> Result<File, AudienceError> 
 
 fn unpack(mut raw: Bytes, name: &str) -> Result<Unpacked, AudienceError> {
     let mut first = Vec::new();
-    if let Err(source) = (&mut raw).take(16).read_to_end(&mut first) {
+    if let Err(source) = (&mut raw).take(FIRST_BYTES).read_to_end(&mut first) {
         return Err(
             own_error(name, 0, &source).unwrap_or_else(|| AudienceError::Read {
                 name: name.to_owned(),
@@ -210,17 +216,19 @@ fn unpack(mut raw: Bytes, name: &str) -> Result<Unpacked, AudienceError> {
     };
     let bytes: Bytes = match compression {
         Compression::None => Box::new(raw),
-        Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(
-            io::BufReader::with_capacity(BUFFER_BYTES, raw),
-        )),
+        Compression::Gzip => Box::new(Members::new(io::BufReader::with_capacity(
+            BUFFER_BYTES,
+            raw,
+        ))),
         Compression::Zstd => {
-            Box::new(
-                zstd::Decoder::new(raw).map_err(|source| AudienceError::Broken {
-                    name: name.to_owned(),
-                    record: 0,
-                    source,
-                })?,
-            )
+            let broken = |source| AudienceError::Broken {
+                name: name.to_owned(),
+                record: 0,
+                source,
+            };
+            let mut decoder = zstd::Decoder::new(raw).map_err(broken)?;
+            decoder.window_log_max(LONGEST_WINDOW).map_err(broken)?;
+            Box::new(decoder)
         }
     };
     Ok(Unpacked { bytes, consumed })
@@ -238,6 +246,52 @@ pub(super) fn decode(mut bytes: Bytes, encoding: &'static Encoding) -> io::Resul
         return Ok(bytes);
     }
     Ok(Box::new(Cursor::new(first).chain(bytes)))
+}
+
+/// The members of a gzip file, and zeros after the last, which tapes and block devices add.
+struct Members<R> {
+    member: Option<flate2::bufread::GzDecoder<R>>,
+}
+
+impl<R: BufRead> Members<R> {
+    fn new(packed: R) -> Self {
+        Self {
+            member: Some(flate2::bufread::GzDecoder::new(packed)),
+        }
+    }
+}
+
+impl<R: BufRead> Read for Members<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while let Some(member) = &mut self.member {
+            let read = member.read(buffer)?;
+            if read > 0 || buffer.is_empty() {
+                return Ok(read);
+            }
+            let Some(mut packed) = self
+                .member
+                .take()
+                .map(flate2::bufread::GzDecoder::into_inner)
+            else {
+                break;
+            };
+            loop {
+                let rest = packed.fill_buf()?;
+                let zeros = rest.iter().take_while(|&&byte| byte == 0).count();
+                let is_over = rest.is_empty();
+                let is_member = zeros < rest.len();
+                packed.consume(zeros);
+                if is_over {
+                    return Ok(0);
+                }
+                if is_member {
+                    self.member = Some(flate2::bufread::GzDecoder::new(packed));
+                    break;
+                }
+            }
+        }
+        Ok(0)
+    }
 }
 
 /// Counts what is read through it.

@@ -2,9 +2,6 @@
 
 use crate::source::record::{RecordFault, mark, marked};
 
-/// Invalid sequences below this number are slips of single records, not another encoding.
-const FEW: usize = 3;
-
 /// How much is kept of a record that is too long. A spreadsheet cuts a cell after 32,767 characters.
 const BEGINNING_BYTES: usize = 1_000;
 
@@ -39,27 +36,6 @@ pub(super) fn fault_of(bytes: &[u8]) -> Option<RecordFault> {
     } else {
         None
     }
-}
-
-/// The encoding that the beginning of a file looks like, when it hardly is UTF-8.
-pub(super) fn likely_encoding(bytes: &[u8]) -> Option<&'static str> {
-    let nuls = memchr::memchr_iter(0, bytes).count();
-    if nuls > bytes.len() / 8 {
-        let odd = memchr::memchr_iter(0, bytes)
-            .filter(|at| at % 2 == 1)
-            .count();
-        return Some(if odd * 2 > nuls {
-            "utf-16le"
-        } else {
-            "utf-16be"
-        });
-    }
-    let (mut invalid, mut valid) = (0, 0);
-    for chunk in bytes.utf8_chunks() {
-        invalid += usize::from(!chunk.invalid().is_empty());
-        valid += chunk.valid().bytes().filter(|&byte| byte >= 0xc0).count();
-    }
-    (invalid >= FEW && invalid > valid).then_some("windows-1252")
 }
 
 /// Appends the bytes as text, with U+FFFD for what is invalid: one for marks that follow each other, and none for a NUL.
@@ -139,27 +115,6 @@ pub(super) fn has_address(text: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn tells_likely_encodings() {
-        let utf16: Vec<u8> = "email,name\nx,y\n"
-            .encode_utf16()
-            .flat_map(u16::to_le_bytes)
-            .collect();
-        assert_eq!(likely_encoding(&utf16), Some("utf-16le"));
-        let utf16: Vec<u8> = "email,name\nx,y\n"
-            .encode_utf16()
-            .flat_map(u16::to_be_bytes)
-            .collect();
-        assert_eq!(likely_encoding(&utf16), Some("utf-16be"));
-        assert_eq!(
-            likely_encoding(b"Ren\xe9e\nJ\xfcrgen\nZo\xeb\n"),
-            Some("windows-1252")
-        );
-        assert_eq!(likely_encoding("Renée\nJürgen\nZoë\n".as_bytes()), None);
-        assert_eq!(likely_encoding(b"one slip \xe9 only"), None);
-        assert_eq!(likely_encoding(b""), None);
-    }
 
     #[test]
     fn controls_are_those_of_unicode_without_line_ends() {

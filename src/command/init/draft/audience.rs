@@ -22,6 +22,7 @@ pub(super) fn write(out: &mut String, job: &JobFile, found: &[&str]) -> std::fmt
     for (key, value) in [
         ("format", &audience.format),
         ("delimiter", &audience.delimiter),
+        ("escape", &audience.escape),
         ("encoding", &audience.encoding),
     ] {
         if let Some(value) = value {

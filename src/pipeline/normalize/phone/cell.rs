@@ -219,6 +219,13 @@ impl Reader {
                 Err(found) => fault = fault.or(Some(found)),
             }
         }
+        for text in texts.iter().filter(|text| text.contains(char::is_control)) {
+            // A line break inside one number.
+            let joined = text.replace(char::is_control, " ");
+            if let Ok(number) = one_number(&joined, self.region, out) {
+                return Ok(number);
+            }
+        }
         Err(fault.unwrap_or(PhoneFault::NoDigits))
     }
 

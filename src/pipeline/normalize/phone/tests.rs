@@ -239,6 +239,7 @@ fn the_first_valid_number_of_several_counts() {
         "0171 / 1234567",
         "030-123456-12",
         "030 123456 x12",
+        "030\n123456",
     ] {
         let (_, number) = read(cell, "DE").unwrap();
         assert!(!number.is_one_of_several, "{cell}");

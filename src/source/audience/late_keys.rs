@@ -1,0 +1,51 @@
+//! Keys of NDJSON that the first mebibyte does not have: their values have no column, and are counted so that a run tells.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::base::text::count;
+
+/// Names that are told.
+const NAMES: usize = 5;
+
+/// What is seen of late keys, shared by all workers.
+#[derive(Debug, Clone, Default)]
+pub(super) struct LateKeys(Arc<Seen>);
+
+#[derive(Debug, Default)]
+struct Seen {
+    values: AtomicU64,
+    names: Mutex<Vec<String>>,
+}
+
+impl LateKeys {
+    /// Counts a value under this key.
+    #[cold]
+    pub(super) fn note(&self, key: &str) {
+        self.0.values.fetch_add(1, Ordering::Relaxed);
+        let mut names = self.0.names.lock().unwrap_or_else(PoisonError::into_inner);
+        if names.len() < NAMES && !names.iter().any(|name| name == key) {
+            names.push(key.to_owned());
+        }
+    }
+
+    /// The warning about the file of this name, if there is something to warn about.
+    pub(super) fn warning(&self, file: &str) -> Option<String> {
+        let values = self.0.values.load(Ordering::Relaxed);
+        if values == 0 {
+            return None;
+        }
+        let mut names = self
+            .0
+            .names
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        names.sort();
+        Some(format!(
+            "{file}: {} not read: the first mebibyte has no key `{}`; give the first record all keys, with null where it has no value",
+            count(values, "value"),
+            names.join("`, `")
+        ))
+    }
+}
