@@ -4,6 +4,7 @@
     reason = "in a test crate, a panic is the failure"
 )]
 
+use std::fmt::Write as _;
 use std::io::Cursor;
 use std::path::PathBuf;
 
@@ -151,7 +152,7 @@ fn a_file_that_reads_well_only_with_an_escape_is_refused_with_the_key() {
             "{text:?}"
         );
         let doubled = read("a.csv", text.as_bytes(), |files| {
-            files.escape = Escape::Doubled
+            files.escape = Escape::Doubled;
         });
         assert!(doubled.is_ok_and(|rows| rows.len() > 1), "{text:?}");
     }
@@ -204,7 +205,7 @@ fn a_first_line_names_the_delimiter() {
         );
     }
     let named = read("a.csv", b"sep=;\nid|name\n1|Zoe\n", |files| {
-        files.delimiter = Some(b'|')
+        files.delimiter = Some(b'|');
     });
     assert_eq!(named.unwrap(), ["id|name", "1|Zoe"]);
 }
@@ -367,7 +368,7 @@ proptest! {
         let mut text = "a,b\n".to_owned();
         let mut expected = vec!["a|b".to_owned()];
         for pair in cells.chunks_exact(2) {
-            text += &format!("{},{}\n", with_escapes(&pair[0]), with_escapes(&pair[1]));
+            writeln!(text, "{},{}", with_escapes(&pair[0]), with_escapes(&pair[1])).unwrap();
             expected.push(pair.join("|"));
         }
         let limits = BlockLimits { block_bytes, ..BlockLimits::default() };
@@ -379,7 +380,7 @@ proptest! {
         let mut text = "a\tb\n".to_owned();
         let mut expected = vec!["a|b".to_owned()];
         for pair in cells.chunks_exact(2) {
-            text += &format!("{}\n", pair.join("\t"));
+            writeln!(text, "{}", pair.join("\t")).unwrap();
             expected.push(pair.join("|"));
         }
         prop_assert_eq!(read("a.tsv", text.as_bytes(), as_written).unwrap(), expected);

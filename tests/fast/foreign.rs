@@ -4,6 +4,7 @@
     reason = "in a test crate, a panic is the failure"
 )]
 
+use std::fmt::Write as _;
 use std::io::Write as _;
 
 use crate::support::workspace::Workspace;
@@ -81,7 +82,7 @@ fn other_kinds_of_files_are_named_by_their_first_bytes() {
         // What is text may be anything that was cut before it was packed.
         let is_json = kind.contains("JSON");
         for name in ["people.csv", "people.ndjson", "people.csv.gz"] {
-            if is_json && name.ends_with(".gz") {
+            if is_json && name.rsplit('.').next() == Some("gz") {
                 continue;
             }
             let error = error_of(name, bytes);
@@ -235,7 +236,7 @@ fn another_encoding_is_proposed_with_letters_that_show_it() {
         let encoding = encoding_rs::Encoding::for_label(label.as_bytes()).unwrap();
         let mut csv = String::from("email,note\n");
         for (place, word) in text.split(',').enumerate() {
-            csv += &format!("p{place}@example.com,{word}\n");
+            writeln!(csv, "p{place}@example.com,{word}").unwrap();
         }
         let (bytes, ..) = encoding.encode(&csv);
         let workspace = Workspace::new();

@@ -132,22 +132,20 @@ fn of_shape(bytes: &[u8]) -> Option<Foreign> {
     }
     match bytes {
         [b'O', b'R', b'C', next, ..] if !is_text(*next) => foreign("an ORC file", QUERY),
-        [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => utf32(),
+        [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => Some(UTF_32),
         [0, 0, 0, a, 0, 0, 0, b, ..] | [a, 0, 0, 0, b, 0, 0, 0, ..]
             if is_text(*a) && is_text(*b) =>
         {
-            utf32()
+            Some(UTF_32)
         }
         _ => None,
     }
 }
 
-fn utf32() -> Option<Foreign> {
-    Some(Foreign {
-        what: "text in UTF-32",
-        advice: "convert it, for example with iconv -f UTF-32 -t UTF-8",
-    })
-}
+const UTF_32: Foreign = Foreign {
+    what: "text in UTF-32",
+    advice: "convert it, for example with iconv -f UTF-32 -t UTF-8",
+};
 
 fn markup(bytes: &[u8]) -> Option<Foreign> {
     let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
