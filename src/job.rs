@@ -34,7 +34,7 @@ pub use crate::pipeline::settings::{ColumnSettings, PartLimits, PrimaryKey, Rule
 pub use audience::{Before, audience_files, settings as audience_settings};
 pub use klaviyo::read_key as read_api_key;
 
-/// What `init` writes for a user name that it was not told: as good as none.
+/// The user name that `init` writes where it was told none; the same as no user name.
 pub const PLACEHOLDER: &str = "...";
 
 /// Names of files of rows end so; a job file's does not.
@@ -43,7 +43,7 @@ const AUDIENCE_ENDINGS: [&str; 15] = [
     "xls", "ods", "parquet",
 ];
 
-/// What is wrong with a job file.
+/// Errors of a job file.
 #[derive(Debug, thiserror::Error)]
 pub enum JobError {
     /// The file cannot be read.
@@ -51,7 +51,7 @@ pub enum JobError {
     Unreadable {
         /// The job file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
     /// The file of the query cannot be read.
@@ -59,7 +59,7 @@ pub enum JobError {
     QueryFile {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
     /// A file of rows where a job file is wanted.
@@ -68,12 +68,12 @@ pub enum JobError {
         /// The file.
         path: PathBuf,
     },
-    /// What follows is wrong in this file.
+    /// The cause is in this file.
     #[error("job file {}", path.display())]
     InFile {
         /// The job file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault.
         source: Box<JobError>,
     },
     /// It is no TOML, or has keys or types that a job has not.
@@ -89,7 +89,7 @@ pub enum JobError {
     Value {
         /// The key with its section.
         key: &'static str,
-        /// What is wrong and what to write.
+        /// The fault, and the text to write instead.
         problem: String,
     },
     /// There is no folder where state could be.
@@ -107,7 +107,7 @@ pub enum JobError {
     },
 }
 
-/// What is kept of finished runs, and how long.
+/// The limits for what is kept of finished runs.
 #[derive(Debug, Clone, Copy)]
 pub struct Retention {
     /// How many runs are remembered.
@@ -125,9 +125,9 @@ pub struct Job {
     pub strict: bool,
     /// The files to read, or the query to ask.
     pub audience: AudienceSettings,
-    /// What a run has an engine do first.
+    /// The statements that an engine runs first.
     pub before: Option<Before>,
-    /// What no row to write means.
+    /// The meaning of an audience without a row to write.
     pub on_empty: OnEmpty,
     /// The columns: which are sent, under which headers.
     pub columns: ColumnSettings,
@@ -163,13 +163,13 @@ pub struct Job {
     pub owner: JobOwner,
     /// SHA-256 of all that decides which bytes a run makes and where they go.
     pub fingerprint: String,
-    /// What becomes of an unfinished run whose sources have changed.
+    /// The rule for an unfinished run whose sources have changed.
     pub on_source_change: OnSourceChange,
-    /// What is kept of finished runs, and how long.
+    /// The limits for what is kept of finished runs.
     pub retention: Retention,
 }
 
-/// What of a job tells where its state is. It needs none of the job's secrets.
+/// The name and the state directory of a job. None of the job's secrets is needed for them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobPlace {
     /// `[A-Za-z0-9._-]+`.
@@ -403,7 +403,7 @@ impl Job {
     }
 }
 
-/// What `make` makes of the job file at `path` and its folder; the error names the file.
+/// Applies `make` to the job file at `path` and its folder; the error names the file.
 fn read<T>(
     path: &Path,
     make: impl FnOnce(JobFile, &Path) -> Result<T, JobError>,
@@ -475,7 +475,7 @@ fn list_id(list: &ListSettings) -> Option<String> {
     }
 }
 
-/// What decides which bytes a run makes and where they go; not how it logs in, how often it tries, or when it gives up.
+/// A digest of the settings that decide which bytes a run makes and where they go; not how it logs in, how often it tries, or when it gives up.
 fn fingerprint(file: &JobFile) -> String {
     let NormalizeSection {
         default_region,
@@ -505,7 +505,7 @@ fn fingerprint(file: &JobFile) -> String {
     crate::state::part::hex(&Sha256::digest(decisive.to_string()))
 }
 
-/// What of the list decides which bytes a run makes, and what is in an import job.
+/// The settings of the list that decide which bytes a run makes, and the content of an import job.
 fn decisive_of_list(file: &JobFile) -> serde_json::Value {
     match &file.list {
         None => serde_json::Value::Null,

@@ -47,7 +47,7 @@ pub use gather::{Gathered, gather};
 pub(crate) use stages::header_line;
 use stages::{Outcome, Stages};
 
-/// What changes from run to run.
+/// The options that change from run to run.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RunOptions {
     /// Format and keep the parts; touch no server.
@@ -63,15 +63,15 @@ pub struct RunOptions {
 /// A run that came far enough to have a report.
 #[derive(Debug)]
 pub struct Finished {
-    /// What happened.
+    /// The report of it.
     pub report: RunReport,
     /// Where the run's files are.
     pub directory: RunDirectory,
     /// Where the parts went, as `host:port/directory`; `None` for a dry run.
     pub server: Option<String>,
-    /// Why it failed, if it did.
+    /// The error, if there was one.
     pub error: Option<Error>,
-    /// What to type next, where the run leaves something to another command.
+    /// The command to type next, where the run leaves something to another command.
     pub next: Option<CommandLine>,
 }
 
@@ -339,7 +339,7 @@ fn destination_name(job: &Job) -> String {
     }
 }
 
-/// What a job is told that has no user name.
+/// The error of a job that has no user name.
 pub(crate) fn no_server() -> Error {
     Error::Job(JobError::Value {
         key: "sftp.username",

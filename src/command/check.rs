@@ -1,6 +1,6 @@
 //! `check`: every connection of a job in turn, and what to do about each that fails. Writes nothing, unless `--probe`.
 //!
-//! What does not depend on a check that failed is looked at all the same, so that one call tells everything.
+//! A check that does not depend on a failed one is done all the same, so that one call tells everything.
 
 mod api;
 mod findings;
@@ -17,7 +17,7 @@ use crate::state::directory::new_run_id;
 use findings::Name;
 pub use findings::{Check, Findings, Status};
 
-/// Why there is no server to look at.
+/// The reason for which there is no server to look at.
 const BY_API: &str = "deliver = \"api\": no file goes to a server";
 
 /// Checks the job file of `args`. An error here means that there is nothing to check: the job file is wrong, or a signal

@@ -29,7 +29,7 @@ use crate::state::part::Verification;
 const RUNS: usize = 5;
 /// A run of fewer bytes tells how long answers take and not how fast the link is. Its report names no speed either.
 const TELLING_BYTES: u64 = 1_000_000;
-/// So much on disk is read at least: of less, what a decompressor reads ahead (64 kB) would be a part to count with.
+/// The least number of bytes on disk that are read: of less, what a decompressor reads ahead (64 kB) would be a part to count with.
 const LEAST_BYTES: u64 = 2_000_000;
 /// Klaviyo is tried no longer than this: without its answer there is an estimate too.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -115,7 +115,7 @@ fn measure(
     Ok(sample.finish(total, is_whole))
 }
 
-/// What the numbers leave out.
+/// The things that the numbers leave out.
 fn notes(size: &Size, is_stream: bool) -> Vec<String> {
     let mut notes = vec![
         "these are the times of the link and of the documented limits; how long Klaviyo then takes to import it, nobody can tell"
@@ -164,7 +164,7 @@ fn megabytes_per_second(report: &RunReport) -> Option<f64> {
     (bytes >= TELLING_BYTES && seconds > 0.0 && !went_on).then(|| bytes as f64 / 1e6 / seconds)
 }
 
-/// What becomes of the list. A list that is to be read is counted by Klaviyo, if it answers.
+/// The plan for the list. A list that is to be read is counted by Klaviyo, if it answers.
 fn list_plan(job: &Job, surroundings: &Surroundings, notes: &mut Vec<String>) -> Option<ListPlan> {
     let list = job.list.as_ref()?;
     let mut members = None;

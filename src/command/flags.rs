@@ -108,7 +108,7 @@ pub(super) fn server(args: &ServerArgs) -> Result<SftpSection, Error> {
     Ok(sftp)
 }
 
-/// What the flags say of the API.
+/// The settings of the API that the flags give.
 pub(super) fn klaviyo(args: &ApiArgs) -> KlaviyoSection {
     let defaults = KlaviyoSection::default();
     KlaviyoSection {
@@ -222,7 +222,7 @@ pub(super) fn require_identifier(
     })
 }
 
-/// What is wrong with a key of the job that was made of flags, told by the flag.
+/// The error of a key in a job that was made of flags, told by the flag.
 pub(super) fn of_flag(error: JobError) -> Error {
     let (JobError::Value { key, .. } | JobError::Unset { key, .. }) = &error else {
         return error.into();

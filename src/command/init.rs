@@ -20,7 +20,7 @@ use crate::run::error::Error;
 use crate::source::audience::{Audience, AudienceError, AudienceSettings, Dialect, Source};
 use crate::source::query::QueryColumn;
 
-/// So much of standard input is read: what an audience is told by (the header, and the look of the bytes below it).
+/// The number of bytes of standard input that are read: what an audience is told by (the header, and the look of the bytes below it).
 const STDIN_BYTES: u64 = 1 << 20;
 
 /// Each try tells one thing more of how a file is written: its format, its encoding, its delimiter, its escape.
@@ -170,7 +170,7 @@ fn address_column(guesses: &Guesses, maps: &[String]) -> Result<Option<String>, 
         .map(str::to_owned))
 }
 
-/// What becomes of each column; those that are sent, and the country, are put into `file`.
+/// The fate of each column; those that are sent, and the country, are put into `file`.
 fn columns(
     header: &[String],
     guesses: &Guesses,

@@ -28,7 +28,7 @@ use crate::source::audience::{Audience, Block, Source};
 use crate::state::manifest::to_json;
 use advice::Advice;
 
-/// What is previewed: a job, and its audience.
+/// The subject of a preview: a job, and its audience.
 struct Subject {
     job: Job,
     audience: Audience,
@@ -158,7 +158,7 @@ fn look(
     Ok(look.finish(circumstances))
 }
 
-/// What the reading of an audience tells beside its rows.
+/// The facts of an audience that its reading gives in addition to its rows.
 struct Read {
     /// Whether every row was looked at.
     whole: bool,

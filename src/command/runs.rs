@@ -110,7 +110,7 @@ fn of_attempt(attempt: AttemptRecord) -> Option<RunLine> {
     })
 }
 
-/// What is known of a run. `is_held` is true where a process has the job's lock, and this is its run.
+/// The line of a run. `is_held` is true where a process has the job's lock, and this is its run.
 fn of_run(id: &str, run: &RunDirectory, is_held: bool) -> RunLine {
     match read_manifest(&run.manifest()) {
         Ok(manifest) => of_manifest(&manifest, RunReport::read(run), is_held),

@@ -110,7 +110,7 @@ fn send_command(sandbox: &Sandbox) -> CommandLine {
     ])
 }
 
-/// What to put into a job file to reach `sandbox`.
+/// The section of a job file that reaches `sandbox`.
 fn job_section(sandbox: &Sandbox) -> String {
     format!(
         "[sftp]\nhost = \"127.0.0.1\"\nport = {}\nusername = \"{}\"\nprivate-key = \"{}\"\nknown-hosts = [\"{}\"]\n",
@@ -121,7 +121,7 @@ fn job_section(sandbox: &Sandbox) -> String {
     )
 }
 
-/// What to put into a job file to reach its API.
+/// The section of a job file that reaches its API.
 fn api_section(api: &Api) -> String {
     format!(
         "[klaviyo]\nbase-url = \"{}\"\napi-key-file = \"{}\"\n",

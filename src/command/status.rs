@@ -127,7 +127,7 @@ fn is_untold(attempt: &AttemptRecord, last: Option<&LastRun>, is_held: bool) -> 
     }
 }
 
-/// What to type next about a shard, or about the run for all of them.
+/// The command to type next for a shard, or for the run of all of them.
 fn again_in_group(
     shard: &ShardRecord,
     status: RunStatus,
@@ -143,7 +143,7 @@ fn again_in_group(
     }
 }
 
-/// What a run that did not come to its end ended with. The report of one that runs anew is of an earlier process.
+/// The exit code of a run that did not come to its end. The report of one that runs anew is of an earlier process.
 fn code_of(manifest: &RunManifest, code: u8) -> Option<ExitCode> {
     let has_ended = matches!(manifest.status, RunStatus::Failed | RunStatus::Interrupted);
     exit_code(code).filter(|_| has_ended)

@@ -8,7 +8,7 @@ use super::{JobError, value};
 use crate::source::audience::{AudienceFiles, AudienceSettings, Escape, SourceFormat};
 use crate::source::query::{Connection, PostgresSettings, Query};
 
-/// What a run has an engine do before the audience is read.
+/// The statements that an engine runs before the audience is read.
 #[derive(Debug, Clone)]
 pub struct Before {
     /// Where.

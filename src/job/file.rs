@@ -100,7 +100,7 @@ pub struct AudienceSection {
     pub query: Option<String>,
     /// The file that the query stands in.
     pub query_file: Option<String>,
-    /// What is bound to the query.
+    /// The parameters that are bound to the query.
     #[serde(default)]
     pub parameters: IndexMap<String, Parameter>,
     /// Statements that a run executes first.
@@ -108,13 +108,13 @@ pub struct AudienceSection {
     pub before: Vec<String>,
     /// `email`, `phone_number` or `external_id`.
     pub primary_key: Option<String>,
-    /// What no row to write means.
+    /// The meaning of an audience without a row to write.
     #[serde(default)]
     pub on_empty: OnEmpty,
-    /// What becomes of an unfinished run whose sources have changed.
+    /// The rule for an unfinished run whose sources have changed.
     #[serde(default)]
     pub on_source_change: OnSourceChange,
-    /// What becomes of columns that `[columns]` does not name.
+    /// The rule for columns that `[columns]` does not name.
     #[serde(default)]
     pub unlisted: Unlisted,
 }
@@ -137,7 +137,7 @@ pub struct AdbcSection {
     pub option_env: IndexMap<String, String>,
 }
 
-/// What no row to write means.
+/// The meaning of an audience without a row to write.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnEmpty {
@@ -148,7 +148,7 @@ pub enum OnEmpty {
     Skip,
 }
 
-/// What becomes of an unfinished run whose sources have changed.
+/// The rule for an unfinished run whose sources have changed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnSourceChange {
@@ -167,9 +167,9 @@ pub struct NormalizeSection {
     pub default_region: Option<String>,
     /// Source column with each row's country.
     pub country_column: Option<String>,
-    /// What an invalid e-mail does to its row.
+    /// The effect of an invalid e-mail address on its row.
     pub invalid_email: OnInvalid,
-    /// What an invalid phone number does to its row.
+    /// The effect of an invalid phone number on its row.
     pub invalid_phone: OnInvalid,
     /// Which of several rows with one key is kept.
     pub duplicates: Duplicates,
@@ -320,7 +320,7 @@ pub struct ListSection {
     pub create: bool,
     /// How profiles are put on it.
     pub attach: Attach,
-    /// Who is taken off it.
+    /// The rule by which members are removed from it.
     pub mirror: Mirror,
     /// How many removals are too many.
     pub max_removals: MaxRemovals,
@@ -454,7 +454,7 @@ fn without_values(message: &str) -> String {
     }
 }
 
-/// What serde expects, in the words of a job file's author.
+/// The type that serde expects, in the words of a job file's author.
 fn in_words(expected: &str) -> &str {
     match expected {
         "u16" => "a whole number from 0 to 65535",

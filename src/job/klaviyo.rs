@@ -1,4 +1,4 @@
-//! What a job says of Klaviyo's API: where it is, whose key, which list.
+//! The job's settings for Klaviyo's API: its address, the key, the list.
 
 use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;

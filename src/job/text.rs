@@ -14,7 +14,7 @@ pub struct ByteCount(pub u64);
 pub struct Span(pub Duration);
 
 impl Span {
-    /// So many seconds.
+    /// A span of this many seconds.
     pub const fn from_secs(seconds: u64) -> Self {
         Self(Duration::from_secs(seconds))
     }

@@ -44,7 +44,7 @@ pub struct Klaviyo {
     interrupt: Interrupt,
 }
 
-/// What is told of an account.
+/// The facts of an account.
 #[derive(Debug, Deserialize)]
 struct AccountAttributes {}
 
@@ -309,7 +309,7 @@ fn limit(give_up_after: Duration, error: &KlaviyoError, was_reached: bool) -> Du
     }
 }
 
-/// What the answer says.
+/// The content of the answer.
 pub(super) fn understood<T: DeserializeOwned>(
     operation: Operation,
     answer: &Answer,

@@ -1,4 +1,4 @@
-//! What can go wrong with the API.
+//! Errors of the API.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::{Operation, REVISION};
 
-/// What the server says of a request, reduced to what cannot hold personal data.
+/// The server's error for a request, reduced to what cannot hold personal data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// The HTTP status.
@@ -34,7 +34,7 @@ impl std::fmt::Display for Problem {
     }
 }
 
-/// Why the API did not do what was asked.
+/// The reason for which the API did not carry out a request.
 #[derive(Debug, thiserror::Error)]
 pub enum KlaviyoError {
     /// No answer came.
@@ -42,7 +42,7 @@ pub enum KlaviyoError {
     Unreachable {
         /// The API's host.
         host: String,
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
     /// The host's name has no address, this time.
@@ -50,7 +50,7 @@ pub enum KlaviyoError {
     Unresolved {
         /// The API's host.
         host: String,
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
     /// The host's name had no address from the first try on.
@@ -60,7 +60,7 @@ pub enum KlaviyoError {
         host: String,
         /// How long it was tried.
         after: Duration,
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
     /// Somebody answers who cannot show to be Klaviyo.
@@ -68,15 +68,15 @@ pub enum KlaviyoError {
     Untrusted {
         /// The API's host.
         host: String,
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
     /// The server asks to come back later, or failed.
     #[error("Klaviyo did not {}: {problem}", operation.facts().does)]
     Busy {
-        /// What was asked.
+        /// The request.
         operation: Operation,
-        /// What it said.
+        /// The answer.
         problem: Problem,
         /// How long to wait before the next try, if it said so.
         retry_after: Option<Duration>,
@@ -86,7 +86,7 @@ pub enum KlaviyoError {
     GaveUp {
         /// How long it was tried.
         after: Duration,
-        /// What came last.
+        /// The last failure.
         source: Box<KlaviyoError>,
     },
     /// A limit that does not open again in a while.
@@ -96,7 +96,7 @@ pub enum KlaviyoError {
         humantime::format_duration(*wait)
     )]
     UsedUp {
-        /// What was asked.
+        /// The request.
         operation: Operation,
         /// How long from now.
         wait: Duration,
@@ -104,23 +104,23 @@ pub enum KlaviyoError {
     /// The key is none of Klaviyo's.
     #[error("Klaviyo does not accept the API key ({problem})")]
     Key {
-        /// What it said.
+        /// The answer.
         problem: Problem,
     },
     /// The key may not do this.
     #[error("the API key may not {}: it lacks {}", operation.facts().does, lacking(*operation, problem.scope))]
     Scope {
-        /// What was asked.
+        /// The request.
         operation: Operation,
-        /// What it said.
+        /// The answer.
         problem: Problem,
     },
-    /// What was asked for is not there.
+    /// The requested object does not exist.
     #[error("Klaviyo did not {}: there is no such thing ({problem})", operation.facts().does)]
     NotFound {
-        /// What was asked.
+        /// The request.
         operation: Operation,
-        /// What it said.
+        /// The answer.
         problem: Problem,
     },
     /// The revision is not answered any more.
@@ -134,21 +134,21 @@ pub enum KlaviyoError {
     /// Anything else that it refuses.
     #[error("Klaviyo refuses to {}: {problem}", operation.facts().does)]
     Refused {
-        /// What was asked.
+        /// The request.
         operation: Operation,
-        /// What it said.
+        /// The answer.
         problem: Problem,
     },
     /// An answer that cannot be read.
     #[error("the answer to \"{}\" cannot be understood", operation.facts().does)]
     Unclear {
-        /// What was asked.
+        /// The request.
         operation: Operation,
     },
     /// The next page is said to be on another host, which does not get the key.
     #[error("the next page of \"{}\" is said to be on another host; the API key is not sent there", operation.facts().does)]
     ForeignLink {
-        /// What was asked.
+        /// The request.
         operation: Operation,
     },
     /// A signal came.
@@ -178,7 +178,7 @@ impl KlaviyoError {
         matches!(self, Self::GaveUp { .. } | Self::UsedUp { .. }) || self.is_transient()
     }
 
-    /// What the server said of the request's body, when it refused that.
+    /// The server's errors for the request's body, when it refused that.
     pub fn refusal(&self) -> Option<&Problem> {
         match self {
             Self::Refused { problem, .. } | Self::NotFound { problem, .. } => Some(problem),
@@ -186,7 +186,7 @@ impl KlaviyoError {
         }
     }
 
-    /// What may help.
+    /// Advice on the error.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Untrusted { .. } => {
@@ -253,7 +253,7 @@ struct ErrorSource {
 }
 
 impl Problem {
-    /// What a refusal's body says; an unreadable one says nothing.
+    /// The content of a refusal's body; empty where it cannot be read.
     pub(super) fn read(status: u16, operation: Operation, body: &[u8]) -> Self {
         let refusal: Refusal = serde_json::from_slice(body).unwrap_or_default();
         let pointers: Vec<String> = refusal
@@ -303,7 +303,7 @@ impl Problem {
     }
 }
 
-/// What is harmless of a text: ASCII letters, digits and some marks; at most 120 of them.
+/// The harmless characters of a text: ASCII letters, digits and some marks; at most 120.
 fn plain(text: &str, marks: &str) -> String {
     let harmless = |c: &char| c.is_ascii_alphanumeric() || marks.contains(*c);
     text.chars().filter(harmless).take(120).collect()

@@ -39,18 +39,18 @@ pub struct ImportJob {
     pub failed: u64,
 }
 
-/// Why a profile of a job was not imported.
+/// The reason for which a profile of a job was not imported.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ImportError {
     /// The server's word; `invalid` and the like.
     pub code: String,
     /// Where in the job's body.
     pub pointer: String,
-    /// What was sent: personal data.
+    /// The value that was sent: personal data.
     pub email: String,
-    /// What was sent: personal data.
+    /// The value that was sent: personal data.
     pub phone_number: String,
-    /// What was sent: personal data.
+    /// The value that was sent: personal data.
     pub external_id: String,
 }
 
@@ -146,7 +146,7 @@ impl Klaviyo {
         Ok(one.data.into())
     }
 
-    /// Why profiles of a job were not imported (`get_errors_for_bulk_import_profiles_job`).
+    /// Errors of a job's profiles (`get_errors_for_bulk_import_profiles_job`).
     pub fn import_errors(&self, job_id: &str) -> Result<Vec<ImportError>, KlaviyoError> {
         let path = format!("{JOBS}/{{}}/import-errors");
         let request = Request::new(Operation::GetErrorsForBulkImportProfilesJob, &path, job_id)

@@ -39,7 +39,7 @@ use crate::base::interrupt::Interrupt;
 use crate::base::meter::Meter;
 use crate::klaviyo::Klaviyo;
 
-/// What the steps of the stage share.
+/// The things that the steps of the stage share.
 #[derive(Clone, Copy)]
 pub struct Desk<'a> {
     /// The API.

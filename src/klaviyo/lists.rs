@@ -27,7 +27,7 @@ pub struct List {
     pub profile_count: Option<u64>,
 }
 
-/// Who is on a list, by all that is known of them.
+/// The members of a list, with all that is known of each.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Member {
     /// The profile's id.

@@ -30,7 +30,7 @@ pub struct Rate {
     pub steady: u32,
 }
 
-/// What is fixed of an operation.
+/// The fixed properties of an operation.
 pub(super) struct Facts {
     /// For people: what it does, as in "Klaviyo refuses to …".
     pub(super) does: &'static str,
@@ -104,7 +104,7 @@ impl Operation {
         self.facts().rate
     }
 
-    /// What the key has to be allowed.
+    /// The scope that the key needs.
     pub const fn scopes(self) -> &'static [&'static str] {
         self.facts().scopes
     }

@@ -31,7 +31,7 @@ pub fn in_calls<'a, 'b>(mut values: &'a [&'b str]) -> Vec<&'a [&'b str]> {
     calls
 }
 
-/// What a profile is looked up by.
+/// An identifier by which a profile is looked up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(missing_docs)] // the name says it all
 pub enum Identifier {

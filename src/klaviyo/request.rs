@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::Operation;
 
-/// What a query or an id in a path has escaped: all but the unreserved characters of RFC 3986.
+/// The characters that are escaped in a query or in a path's id: all but the unreserved ones of RFC 3986.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -73,7 +73,7 @@ fn quoted(text: &str) -> String {
 #[derive(Debug, Deserialize)]
 pub(super) struct One<T> {
     pub(super) data: T,
-    /// What `include` asked for.
+    /// The objects that `include` asked for.
     #[serde(default)]
     pub(super) included: Vec<Resource<serde_json::Value>>,
 }

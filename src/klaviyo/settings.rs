@@ -21,7 +21,7 @@ pub enum Attach {
     Column,
 }
 
-/// Who is taken off a list.
+/// The rule by which members are removed from a list.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mirror {
@@ -110,7 +110,7 @@ pub struct ListSettings {
     pub create: ListCreation,
     /// How profiles are put on it.
     pub attach: Attach,
-    /// Who is taken off it.
+    /// The rule by which members are removed from it.
     pub mirror: Mirror,
     /// How many removals are too many.
     pub max_removals: MaxRemovals,

@@ -1,4 +1,4 @@
-//! What a worker makes of one block: finished CSV rows, rejections and repairs, in the order of the records.
+//! The result of a worker for one block: finished CSV rows, rejections and repairs, in the order of the records.
 //!
 //! Nothing in it is allocated per row: rows are byte ranges of one buffer. The committer takes batches in the order of
 //! their blocks and gives records their absolute numbers.
@@ -42,7 +42,7 @@ pub struct RowIdentifier {
 pub struct Rejection {
     /// The record in its block, from 0.
     pub record: u32,
-    /// Why.
+    /// The cause.
     pub reason: RejectionReason,
     /// More of why, without a value of the row.
     pub detail: String,
@@ -59,7 +59,7 @@ pub struct Repair {
     pub record: u32,
     /// The column in the mapping.
     pub column: usize,
-    /// What was mended.
+    /// The change.
     pub code: RepairCode,
     /// More of it, in one word; empty where the code says all.
     pub detail: &'static str,

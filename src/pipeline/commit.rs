@@ -40,7 +40,7 @@ pub const GUARD_AFTER_REJECTIONS: u64 = 10;
 /// little of the others.
 const GUESSED_FROM_BYTES: u64 = 1_000_000;
 
-/// Why rows were not committed.
+/// The reason for which rows were not committed.
 #[derive(Debug, thiserror::Error)]
 pub enum CommitError {
     /// The spool's storage.
@@ -107,7 +107,7 @@ pub struct Deduplication {
     pub memory_bytes: u64,
 }
 
-/// What the committer is given for one run.
+/// The settings of the committer for one run.
 pub struct Commit<'a> {
     sources: &'a [Source],
     mapping: &'a Mapping,
@@ -167,7 +167,7 @@ impl<'a> Commit<'a> {
         self.spool.spares()
     }
 
-    /// What is counted so far.
+    /// The counts so far.
     pub fn counts(&self) -> &Counts {
         &self.counts
     }
@@ -411,7 +411,7 @@ impl<'a> Commit<'a> {
         }
     }
 
-    /// What can only be said when the audience has ended.
+    /// The result that is known only when the audience has ended.
     fn settle(&mut self) -> Result<(), CommitError> {
         let (waiting, loser) = match self.keys.take() {
             None => return Ok(()),

@@ -20,7 +20,7 @@ use crate::pipeline::batch::Row;
 use table::{Key, Slot, Table};
 
 const SUB_TABLES: usize = 64;
-/// So many look-ups are begun at a time.
+/// The number of look-ups that are begun at a time.
 const GROUP: usize = 32;
 const SUB_TABLE_BITS: u32 = SUB_TABLES.trailing_zeros();
 
@@ -29,7 +29,7 @@ fn sub_table(fingerprint: u128) -> usize {
     (fingerprint >> (128 - SUB_TABLE_BITS)) as usize
 }
 
-/// What an index knows of a row's key.
+/// The answer of an index for a row's key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sighting {
     /// No row before has it.

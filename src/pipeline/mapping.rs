@@ -18,7 +18,7 @@ use crate::profile::column::ProfileColumn;
 use crate::profile::target::{ColumnError, RESERVED_HEADERS};
 use crate::source::audience::{GivenBack, Source, SourceFormat, SourceId};
 
-/// Why a mapping cannot be.
+/// The reason for which a mapping cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum MappingError {
     /// A header that Klaviyo would misread.
@@ -26,7 +26,7 @@ pub enum MappingError {
     Header {
         /// The source column.
         column: String,
-        /// What is wrong with its header.
+        /// The fault of its header.
         source: ColumnError,
     },
     /// Two source columns under one header.
@@ -64,7 +64,7 @@ pub enum MappingError {
         file: String,
         /// The column that the job names.
         column: String,
-        /// What the source has instead.
+        /// The columns that the source has.
         suggestion: Option<String>,
     },
     /// A column that a source has more than once.
@@ -94,7 +94,7 @@ impl MappingError {
 pub struct MappedColumn {
     /// The source column's name.
     pub source: String,
-    /// What it is for Klaviyo.
+    /// Its meaning for Klaviyo.
     pub target: ProfileColumn,
 }
 
@@ -121,7 +121,7 @@ pub struct Mapping {
     pub columns: Vec<MappedColumn>,
     /// The source columns of `rejects.csv`, in the order in which the sources first show them.
     pub rejects_header: Vec<String>,
-    /// What a person should know before anything is sent.
+    /// Warnings for a person before anything is sent.
     pub warnings: Vec<String>,
     /// The list that a `List ID` column at the end of every row names; `None`: no such column.
     pub list_id: Option<String>,
@@ -377,7 +377,7 @@ fn find(
     }
 }
 
-/// What the source has instead: the nearest name, or all of them where none is near.
+/// The columns that the source has: the nearest name, or all of them where none is near.
 fn suggestion(column: &str, header: &[String]) -> String {
     let key = |name: &str| name.to_lowercase();
     let near = header

@@ -27,7 +27,7 @@ use crate::source::record::{Cell, Record, RecordFault, RecordVisitor};
 use crate::state::codes::{RejectionReason, RepairCode};
 use crate::state::row_note::{RowNote, TRAILING_RECORDS};
 
-/// What a worker keeps from block to block: the rules and its buffers.
+/// The state of a worker from block to block: the rules and its buffers.
 pub struct Normalizer<'a> {
     mapping: &'a Mapping,
     rules: Rules,

@@ -34,7 +34,7 @@ pub enum SharedIdentifiers {
     Fail,
 }
 
-/// What an invalid identifier does to its row.
+/// The effect of an invalid identifier on its row.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnInvalid {
@@ -64,7 +64,7 @@ impl Default for MaxRejected {
     }
 }
 
-/// What becomes of columns that `[columns]` does not name.
+/// The rule for columns that `[columns]` does not name.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Unlisted {
@@ -126,11 +126,11 @@ impl PrimaryKey {
 pub struct Rules {
     /// Region of phone numbers that do not begin with `+`.
     pub default_region: Option<Region>,
-    /// What an invalid e-mail does.
+    /// The effect of an invalid e-mail address.
     pub invalid_email: OnInvalid,
-    /// What an invalid phone number does.
+    /// The effect of an invalid phone number.
     pub invalid_phone: OnInvalid,
-    /// Whose row is kept, by which identifier.
+    /// The identifier by which duplicates are found.
     pub primary_key: PrimaryKey,
 }
 
@@ -148,7 +148,7 @@ pub struct PartLimits {
 pub struct ColumnSettings {
     /// Source column and Klaviyo headers, in the job's order.
     pub listed: Vec<(String, Vec<String>)>,
-    /// What becomes of columns that are not named.
+    /// The rule for columns that are not named.
     pub unlisted: Unlisted,
     /// Source column with each row's country.
     pub country: Option<String>,

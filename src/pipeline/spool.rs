@@ -32,7 +32,7 @@ const WAITING_BUFFERS: usize = 4;
 /// How many buffers that were written may wait to be filled again.
 const SPARE_BUFFERS: usize = 16;
 
-/// Why parts cannot be written.
+/// The reason for which parts cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub enum SpoolError {
     /// This machine's storage refused.
@@ -40,9 +40,9 @@ pub enum SpoolError {
     Storage {
         /// The file or folder.
         path: PathBuf,
-        /// What was tried.
+        /// The operation.
         action: &'static str,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
     /// A closed part could not be noted in the manifest.
@@ -69,7 +69,7 @@ pub enum SpoolError {
 pub struct SpoolLayout {
     /// The run's parts folder.
     pub directory: PathBuf,
-    /// What file names begin with: job, run, shard.
+    /// The beginning of file names: job, run, shard.
     pub prefix: String,
     /// The header line of parts, with its line feed.
     pub header: Vec<u8>,
@@ -87,7 +87,7 @@ impl SpoolLayout {
     }
 }
 
-/// What takes closed parts.
+/// The receiver of closed parts.
 pub type Release = Box<dyn FnMut(Part) -> Result<(), SpoolError> + Send>;
 
 enum Message {
@@ -394,7 +394,7 @@ mod tests {
         }
     }
 
-    /// What was released so far, and what takes it.
+    /// The parts that were released so far, and their receiver.
     fn collected() -> (Arc<Mutex<Vec<Part>>>, Release) {
         let parts = Arc::new(Mutex::new(Vec::new()));
         let released = Arc::clone(&parts);

@@ -28,7 +28,7 @@ pub enum ProfileColumn {
     Custom(String),
 }
 
-/// What a header means to Klaviyo.
+/// The meaning of a header to Klaviyo.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ColumnKind {
     /// Tells which profile the row is: a row needs at least one.
@@ -139,7 +139,7 @@ impl ProfileColumn {
         }
     }
 
-    /// What the column means to Klaviyo.
+    /// The meaning of the column to Klaviyo.
     pub fn kind(&self) -> ColumnKind {
         self.entry()
             .map_or(ColumnKind::Property, |known| known.kind)

@@ -15,7 +15,7 @@ pub const MAX_HEADER_CHARACTERS: usize = 255;
 /// The columns that `rejects.csv` adds, which an audience made from it still has.
 pub const RESERVED_HEADERS: [&str; 5] = ["_reason", "_detail", "_source", "_record", "_digest"];
 
-/// Why a header is refused as a target.
+/// The reason for which a header is refused as a target.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ColumnError {
     /// Nothing, or white space.

@@ -1,4 +1,4 @@
-//! What an engine does before the audience is read, and a run whose audience is its answer.
+//! The statements of `before`, and a run whose audience is the result of a query.
 //!
 //! The lock is taken first: nobody else may have the engine write the same files, or ask the same query, meanwhile.
 

@@ -22,17 +22,17 @@ pub(super) struct Begun {
     pub(super) directory: RunDirectory,
     /// Its memory.
     pub(super) manifest: Arc<ManifestFile>,
-    /// What its file names begin with.
+    /// The beginning of its file names.
     pub(super) prefix: String,
     /// The parts that are all that is left to do; `None` when the audience is to be formatted.
     pub(super) rest: Option<Vec<Task>>,
     /// Remote files of an earlier run's broken attempts, to be removed at the end.
     pub(super) leftovers: Vec<String>,
-    /// What a person should know.
+    /// Warnings for a person.
     pub(super) warnings: Vec<String>,
 }
 
-/// What must be the same for a run to go on.
+/// The facts that must be the same for a run to go on.
 pub(super) fn identity(
     job: &Job,
     audience: &Audience,
@@ -187,12 +187,12 @@ pub(super) fn begin_for_all(
     Ok(begun)
 }
 
-/// What is said of a remote file that nobody could remove.
+/// The warning about a remote file that could not be removed.
 pub(super) fn still_there(path: &str) -> String {
     format!("{path} of an earlier run is still on the server, and is not whole")
 }
 
-/// What the names of a run's files begin with.
+/// The beginning of the names of a run's files.
 fn prefix(manifest: &RunManifest) -> String {
     let RunManifest { job, run_id, .. } = manifest;
     match manifest.shard.as_ref().and_then(ShardRecord::shard) {

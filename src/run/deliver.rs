@@ -21,7 +21,7 @@ const IDLE_LOOK: Duration = Duration::from_millis(50);
 /// Sessions are opened one after the other with this gap: servers drop bursts of handshakes (OpenSSH's `MaxStartups`).
 const CONNECT_GAP: Duration = Duration::from_millis(50);
 
-/// What the sessions of a run came to.
+/// The outcome of the sessions of a run.
 #[derive(Debug, Default)]
 pub(super) struct Delivered {
     /// Parts whose remote file had the wrong size each time.

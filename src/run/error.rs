@@ -21,7 +21,7 @@ use crate::state::manifest::StateError;
 use crate::state::owner::JobOwner;
 use crate::state::shard::ShardError;
 
-/// Why a command failed.
+/// The error of a command.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A flag or an argument that cannot be.
@@ -111,7 +111,7 @@ pub enum Error {
     /// Delivering parts.
     #[error("upload")]
     Upload {
-        /// Why, and with which server.
+        /// The cause, with the server.
         source: Box<UploadError>,
     },
     /// Remote files of the wrong size.
@@ -152,13 +152,13 @@ pub enum Error {
         /// Where runs would be.
         directory: std::path::PathBuf,
     },
-    /// What cannot happen.
+    /// A state that cannot be: a bug.
     #[error("this is a bug in klaviyo-export: {0}")]
     Bug(&'static str),
 }
 
 impl Error {
-    /// What the program ends with.
+    /// The exit code.
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Usage(_) | Self::NoServer | Self::TrialOverUnfinished { .. } => ExitCode::Usage,

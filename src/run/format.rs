@@ -21,7 +21,7 @@ use crate::pipeline::normalize::Normalizer;
 use crate::source::audience::{Audience, AudienceError, Block, Blocks, Recycler, Source};
 use crate::state::counts::Counts;
 
-/// Why formatting ended early.
+/// The reason for which formatting ended early.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FormatError {
     /// The audience cannot be read.
@@ -141,7 +141,7 @@ fn work(
     }
 }
 
-/// What was counted so far, for who watches.
+/// Shows the counts so far to the progress display.
 pub(super) fn show(meter: &Meter, counts: &Counts) {
     meter.rows_read.set(counts.rows_read);
     meter.rows_written.set(counts.rows_written);

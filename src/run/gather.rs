@@ -27,7 +27,7 @@ use crate::state::manifest::{PartRecord, RunManifest, RunStatus, StateError};
 use crate::state::part::PartNumber;
 use crate::state::shard::{RunGroup, Shard, ShardError, ShardRecord};
 
-/// What `list` came to.
+/// The outcome of `list`.
 #[derive(Debug)]
 pub enum Gathered {
     /// A run with a report.
@@ -211,7 +211,7 @@ fn done_shards(state: &JobDirectory, run_group: &RunGroup) -> Result<Vec<ShardRu
     .into())
 }
 
-/// What a shard lacks, in words.
+/// The missing part of a shard, in words.
 fn is_missing(
     state: &JobDirectory,
     shard: Shard,

@@ -1,4 +1,4 @@
-//! What comes after the parts: profiles by the API, the sentinel, the list.
+//! The steps after the parts: profiles by the API, the sentinel, the list.
 
 mod look;
 
@@ -44,7 +44,7 @@ pub(crate) fn interrupted(error: Error, surroundings: &Surroundings) -> Error {
     }
 }
 
-/// What is left to do once every row is in a closed part and, where they go by SFTP, every part is delivered.
+/// The steps after every row is in a closed part and, where parts go by SFTP, every part is delivered.
 pub(super) struct After<'a> {
     pub(super) job: &'a Job,
     pub(super) begun: &'a Begun,
@@ -179,7 +179,7 @@ impl After<'_> {
         Ok(Some((list, found.id)))
     }
 
-    /// What tells who is in the audience: the parts themselves where they go by the API, else the files beside them.
+    /// The files with the identifiers of the audience: the parts themselves where profiles go by the API, else the identifier files next to them.
     fn files(&self, manifest: &RunManifest) -> (Vec<RowFile>, u64) {
         let is_api = self.job.deliver == Deliver::Api;
         (
@@ -207,7 +207,7 @@ impl After<'_> {
         })?)
     }
 
-    /// What became of the list, well or not.
+    /// Notes the outcome of the list stage, good or bad.
     fn note_list(&self) -> Result<(), Error> {
         if let Some(ListSettings {
             attach: Attach::Column,

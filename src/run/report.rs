@@ -21,7 +21,7 @@ use crate::state::shard::RunGroup;
 /// The JSON Schema of a report, for whoever reads reports by program.
 pub const SCHEMA: &str = include_str!("report/schema.json");
 
-/// What a run came to.
+/// The report of a run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RunReport {
     /// `yyyymmddThhmmssZ-` and eight hexadecimal digits; blank (`null` in JSON) of an attempt that failed before it had a run.
@@ -69,7 +69,7 @@ pub struct RunReport {
     pub bytes: u64,
     /// The parts in order.
     pub parts: Vec<PartReport>,
-    /// What became of the list; `null` without one.
+    /// The outcome of the list stage; `null` without a list.
     pub list: Option<ListRecord>,
     /// When Klaviyo showed the sentinel; `null` without one.
     pub sentinel: Option<SentinelReport>,
@@ -77,7 +77,7 @@ pub struct RunReport {
     pub shard: Option<ShardReport>,
     /// Remote files of broken attempts that could not be removed.
     pub leftovers: Vec<String>,
-    /// What a person should know.
+    /// Warnings for a person.
     pub warnings: Vec<String>,
     /// How long it took.
     pub seconds: Seconds,
@@ -98,7 +98,7 @@ pub struct PartReport {
     pub sha256: String,
     /// How often it was sent.
     pub attempts: u32,
-    /// What the look at the server said; `null` when it never came to that.
+    /// The result of the look at the server; `null` when there was none.
     pub verification: Option<Verification>,
 }
 
@@ -135,12 +135,12 @@ pub struct Seconds {
     pub total: f64,
 }
 
-/// What a report needs beside the manifest.
+/// The facts that a report needs in addition to the manifest.
 #[derive(Debug, Clone, Default)]
 pub struct Circumstances {
     /// The exit code of the program.
     pub exit_code: u8,
-    /// What a person should know.
+    /// Warnings for a person.
     pub warnings: Vec<String>,
     /// How long it took.
     pub seconds: Seconds,

@@ -1,4 +1,4 @@
-//! What an unfinished run of a job means for the next one.
+//! The effect of an unfinished run of a job on the next one.
 //!
 //! The same job over the same files: a complete spool is only sent on; one that was cut is formatted again under the same
 //! names, and parts that the server has are skipped. Anything else, standard input above all, is a new run that
@@ -16,7 +16,7 @@ use crate::state::manifest::{
 use crate::state::part::{Part, hex};
 use crate::state::shard::ShardRecord;
 
-/// What must be the same for a run to go on.
+/// The facts that must be the same for a run to go on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
     /// Of the job.
@@ -31,7 +31,7 @@ pub struct Identity {
     pub shard: Option<ShardRecord>,
 }
 
-/// Why a run does not go on.
+/// The reason for which a run does not go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Obstacle {
     /// The job file says something else now.
@@ -74,7 +74,7 @@ pub enum Beginning {
     Instead {
         /// The unfinished run.
         of: Box<RunManifest>,
-        /// Why.
+        /// The cause.
         because: Obstacle,
     },
     /// The spool is complete: send what is missing.
@@ -158,7 +158,7 @@ fn obstacle(last: &RunManifest, now: &Identity) -> Option<Obstacle> {
     (!last.formatted && last.program != PROGRAM).then_some(Obstacle::ProgramChanged)
 }
 
-/// Why a spooled part cannot be sent any more.
+/// The reason for which a spooled part cannot be sent any more.
 #[derive(Debug, thiserror::Error)]
 pub enum SpooledPartError {
     /// The file is gone or cannot be read.
@@ -166,7 +166,7 @@ pub enum SpooledPartError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
     /// It is not what was spooled.

@@ -62,7 +62,7 @@ pub(super) fn run(
     execute_at(&job, audience, place, options, surroundings)
 }
 
-/// What a job is told that delivers by the API.
+/// Refuses a job that delivers by the API.
 pub(super) fn refuse_api(job: &Job) -> Result<(), Error> {
     if job.deliver == Deliver::Sftp {
         return Ok(());
@@ -154,7 +154,7 @@ fn done_before(
     }
 }
 
-/// What is left to do once all shards are done, if anything is.
+/// The command for the time after all shards are done, if there is one.
 pub(super) fn waits(job: &Job, shard: Option<&ShardRecord>) -> Option<String> {
     let shard = shard.filter(|shard| shard.number.is_some())?;
     if job.list.is_none() && job.sentinel.is_none() {

@@ -27,7 +27,7 @@ use crate::state::counts::Counts;
 use crate::state::manifest::{ManifestFile, PartRecord};
 use crate::state::part::Part;
 
-/// What the stages of one run share.
+/// The things that the stages of one run share.
 pub(super) struct Stages<'a> {
     job: &'a Job,
     mapping: &'a Mapping,
@@ -39,7 +39,7 @@ pub(super) struct Stages<'a> {
     options: RunOptions,
 }
 
-/// What the stages came to.
+/// The outcome of the stages.
 #[derive(Default)]
 pub(super) struct Outcome {
     pub(super) error: Option<Error>,
@@ -126,7 +126,7 @@ impl<'a> Stages<'a> {
         self.outcome(formatted, None)
     }
 
-    /// What an earlier process formatted.
+    /// The parts that an earlier process formatted.
     fn formatted_before(&self) -> Formatted {
         self.meter.set_formatted();
         let counts = self.manifest.snapshot().counts.unwrap_or_default();
@@ -222,7 +222,7 @@ impl<'a> Stages<'a> {
         }
     }
 
-    /// What becomes of a closed part: noted in the manifest, then queued for delivery. A part that an earlier process of
+    /// The path of a closed part: noted in the manifest, then queued for delivery. A part that an earlier process of
     /// this run delivered is not sent again.
     fn release(&self, queue: Option<Sender<Task>>) -> Release {
         let manifest = Arc::clone(self.manifest);
@@ -327,7 +327,7 @@ impl<'a> Stages<'a> {
         }
     }
 
-    /// What remains to be said of a run that went well.
+    /// The end of a run without an error: what else must be reported.
     fn verdict(&self, counts: &Counts) -> Option<Error> {
         if !counts.add_up() {
             return Some(Error::Bug("the counts do not add up"));
@@ -336,7 +336,7 @@ impl<'a> Stages<'a> {
     }
 }
 
-/// What the job makes of an audience without a row to write.
+/// The job's rule for an audience without a row to write.
 pub(super) fn empty(job: &Job, counts: &Counts) -> Option<Error> {
     (counts.rows_written == 0 && job.on_empty == OnEmpty::Fail).then_some(Error::Empty {
         read: counts.rows_read,
@@ -345,7 +345,7 @@ pub(super) fn empty(job: &Job, counts: &Counts) -> Option<Error> {
     })
 }
 
-/// What a strict job makes of rejected rows.
+/// The error of a strict job for rejected rows.
 pub(super) fn strict(job: &Job, counts: &Counts) -> Option<Error> {
     let rejected = counts.rows_rejected;
     (job.strict && rejected > 0).then_some(Error::Strict { rejected })
@@ -371,14 +371,14 @@ fn note_part(manifest: &ManifestFile, part: &Part) -> Result<Option<Task>, Spool
     }
 }
 
-/// What formatting came to.
+/// The outcome of formatting.
 struct Formatted {
     counts: Counts,
     result: Result<(), FormatError>,
     seconds: f64,
 }
 
-/// What delivering came to.
+/// The outcome of delivery.
 struct Sent {
     result: Result<deliver::Delivered, UploadError>,
     seconds: f64,
@@ -422,7 +422,7 @@ fn csv_line<'a>(cells: impl Iterator<Item = &'a str>) -> Vec<u8> {
     line
 }
 
-/// So many percent of blanked phone numbers look like a wrong region rather than like wrong numbers.
+/// The percentage of blanked phone numbers from which a wrong region is more likely than wrong numbers.
 const SUSPICIOUS_PHONES_PERCENT: u64 = 20;
 
 pub(super) fn count_warnings(counts: &Counts) -> Vec<String> {

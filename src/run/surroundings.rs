@@ -12,7 +12,7 @@ use crate::run::error::Error;
 use crate::source::audience::{Audience, AudienceError, Source};
 use crate::source::query::{self, Access, QueryError};
 
-/// What surrounds a command: given by `main`, or by a test.
+/// The surroundings of a command: given by `main`, or by a test.
 #[derive(Debug, Clone)]
 pub struct Surroundings {
     /// The variables.
@@ -21,12 +21,12 @@ pub struct Surroundings {
     pub console: Console,
     /// Signals.
     pub interrupt: Interrupt,
-    /// What was typed.
+    /// The command line.
     pub command_line: CommandLine,
 }
 
 impl Surroundings {
-    /// What a connection to an engine needs of them.
+    /// The part of them that a connection to an engine needs.
     pub(crate) fn of_query(&self) -> query::Surroundings<'_> {
         query::Surroundings {
             environment: &self.environment,
@@ -61,7 +61,7 @@ pub(crate) fn open_audience_with(
     }
 }
 
-/// What of a query's answer or of `before` went wrong, as an error of the audience; a signal is told instead.
+/// Turns the error of a query or of `before` into an error of the audience; a signal takes precedence.
 pub(crate) fn of_query<T>(
     result: Result<T, QueryError>,
     name: &str,
@@ -79,7 +79,7 @@ pub(crate) fn of_query<T>(
     }
 }
 
-/// What the flags of one call change in its job.
+/// Applies the flags of one call to its job.
 pub(crate) fn apply(accept_new_host_key: bool, state: &StateArgs, job: &mut Job) {
     job.accept_new_host_key(accept_new_host_key);
     if let Some(directory) = &state.state_dir {
@@ -113,7 +113,7 @@ pub(crate) fn unlock(
     }
 }
 
-/// What is doubtful of how the sources are read.
+/// Warnings about the reading of the sources.
 pub(crate) fn source_warnings(sources: &[Source]) -> impl Iterator<Item = String> {
     sources.iter().filter_map(|source| {
         let likely = source.encoding_hint?;

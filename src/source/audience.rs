@@ -75,7 +75,7 @@ pub struct AudienceFiles {
     pub base: PathBuf,
     /// How the records are written; by the file's name when the job does not say.
     pub format: Option<SourceFormat>,
-    /// What stands between cells of CSV; by the format when the job does not say.
+    /// The delimiter of CSV; that of the format when the job does not say.
     pub delimiter: Option<u8>,
     /// How a quote inside a quoted cell of CSV is written.
     pub escape: Escape,
@@ -83,7 +83,7 @@ pub struct AudienceFiles {
     pub encoding: &'static Encoding,
 }
 
-/// What the audience is.
+/// The sources of the audience.
 #[derive(Debug, Clone)]
 pub enum AudienceSettings {
     /// The records of files.
@@ -118,7 +118,7 @@ pub struct Source {
     pub name: String,
     /// How its records are written.
     pub format: SourceFormat,
-    /// What stands between its cells.
+    /// Its delimiter.
     pub delimiter: u8,
     /// The character before a quote inside a quoted cell, where it is not doubled.
     escape: Option<u8>,
@@ -292,7 +292,7 @@ impl Audience {
         self.sources.iter().map(|source| source.rows).sum()
     }
 
-    /// What to remember of the files, to see later whether they are the same; `None` when one is a stream.
+    /// The fingerprints of the files, to see later whether they are the same; `None` when one is a stream.
     pub fn fingerprints(&self) -> Result<Option<Vec<SourceFingerprint>>, AudienceError> {
         let mut fingerprints = Vec::new();
         for (source, origin) in self.sources.iter().zip(&self.origins) {

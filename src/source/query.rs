@@ -98,7 +98,7 @@ pub enum Access {
     Whole,
 }
 
-/// What a connection needs to know of its surroundings.
+/// The surroundings that a connection needs.
 #[derive(Debug, Clone, Copy)]
 pub struct Surroundings<'a> {
     /// Holds the secrets, and what `libpq` users expect to be looked at.

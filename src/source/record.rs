@@ -1,4 +1,4 @@
-//! What a source gives to the normaliser: one record at a time, with cells by source column.
+//! Records, as a source gives them to the normaliser: one at a time, with cells by source column.
 //!
 //! The CSV reader and the NDJSON reader implement [`Record`]; the normaliser implements [`RecordVisitor`].
 //! Nothing is allocated per record. Every text that a [`Record`] of [`RecordVisitor::row`] gives is valid UTF-8 without NUL.
@@ -84,7 +84,7 @@ pub const fn marked(text: &[u8]) -> Option<u8> {
     }
 }
 
-/// Why a record could not be read as a row.
+/// The reason for which a record could not be read as a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RecordFault {
     /// It has another number of cells than the header.

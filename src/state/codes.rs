@@ -1,11 +1,11 @@
-//! Why a row is refused, and which cells were mended: the closed lists of codes that reports carry.
+//! Codes of rejections and repairs: the closed lists that reports carry.
 //!
 //! A bad row is no error: it is counted under a [`RejectionReason`] and written to `rejects.csv`. A cell that was
 //! changed beyond trimming is counted under a [`RepairCode`] and written to `repairs.csv`.
 
 use serde::{Deserialize, Serialize};
 
-/// Why a row is not in any part. The codes are fixed: other programs read them.
+/// The reason for which a row is in no part. The codes are fixed: other programs read them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RejectionReason {
@@ -59,7 +59,7 @@ impl RejectionReason {
     }
 }
 
-/// What was mended in a cell. The codes are fixed: other programs read them.
+/// The change of a cell. The codes are fixed: other programs read them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RepairCode {

@@ -1,4 +1,4 @@
-//! What a run counts. Nothing goes uncounted: `rows_read = rows_written + rows_rejected + duplicates`, and blank records,
+//! The counts of a run. Nothing goes uncounted: `rows_read = rows_written + rows_rejected + duplicates`, and blank records,
 //! which are no rows, have a count of their own.
 
 use std::collections::BTreeMap;

@@ -14,7 +14,7 @@ use xxhash_rust::xxh3::xxh3_128;
 /// How much of each end of a file is hashed.
 const END_BYTES: u64 = 1 << 20;
 
-/// What is remembered of one source file.
+/// The fingerprint of one source file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceFingerprint {
     /// The path as the job wrote it.

@@ -12,13 +12,13 @@ use jiff::Timestamp;
 
 use crate::base::interrupt::Interrupt;
 
-/// Why a job's lock is not ours.
+/// The reason for which a job's lock could not be taken.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// Another run has it.
     #[error("another run of this job is under way ({holder}); lock file {}", path.display())]
     Held {
-        /// Who has it, in words.
+        /// The holder, in words.
         holder: String,
         /// The lock file.
         path: PathBuf,
@@ -28,7 +28,7 @@ pub enum LockError {
     Storage {
         /// The lock file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
 }
@@ -74,7 +74,7 @@ impl JobLock {
     }
 }
 
-/// Who has the lock of the job whose state is in `directory`, in words; `None` when nobody has.
+/// The holder of the lock of the job whose state is in `directory`, in words; `None` when it is free.
 pub fn holder(directory: &Path) -> Option<String> {
     let file = File::open(directory.join("lock")).ok()?;
     match file.try_lock_shared() {

@@ -19,7 +19,7 @@ use crate::state::shard::ShardRecord;
 /// The version of the manifest's form that this program writes and reads.
 pub const MANIFEST_VERSION: u32 = 1;
 
-/// What is wrong with the state on disk.
+/// Errors of the state on disk.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
     /// A file or folder of the state cannot be read or written.
@@ -27,9 +27,9 @@ pub enum StateError {
     Storage {
         /// The file or folder.
         path: PathBuf,
-        /// What was tried.
+        /// The operation.
         action: &'static str,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
     /// A file of the state is not what this program wrote.
@@ -89,7 +89,7 @@ pub enum PartState {
     Verified,
 }
 
-/// What became of an attempt's remote file.
+/// The fate of an attempt's remote file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AttemptState {
@@ -122,7 +122,7 @@ pub struct Attempt {
     pub number: u32,
     /// Where to.
     pub remote_path: String,
-    /// What became of it.
+    /// Its fate.
     pub state: AttemptState,
 }
 
@@ -143,7 +143,7 @@ pub struct PartRecord {
     pub state: PartState,
     /// Every attempt to send it, in order.
     pub attempts: Vec<Attempt>,
-    /// What the look at the server said.
+    /// The result of the look at the server.
     pub verification: Option<Verification>,
 }
 
@@ -181,7 +181,7 @@ impl PartRecord {
     }
 }
 
-/// What became of the list.
+/// The outcome of the list stage.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListRecord {
     /// Its id.
@@ -203,7 +203,7 @@ pub struct ListRecord {
     pub rejected: u64,
 }
 
-/// What became of the sentinel.
+/// The outcome of the sentinel.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SentinelRecord {
     /// Its file, where it goes by SFTP.
@@ -240,7 +240,7 @@ pub struct RunManifest {
     pub program: String,
     /// Fingerprint of all in the job that decides what is sent where.
     pub job_fingerprint: String,
-    /// What the source files were; `None` of a stream, which cannot be read again.
+    /// The fingerprints of the source files; `None` of a stream, which cannot be read again.
     pub sources: Option<Vec<SourceFingerprint>>,
     /// The limit of rows that the run was given.
     pub limit: Option<u64>,
@@ -250,12 +250,12 @@ pub struct RunManifest {
     pub finished_at: Option<Timestamp>,
     /// How it stands.
     pub status: RunStatus,
-    /// Why it failed, on one line.
+    /// The error, on one line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// True from when every row of the audience is in a closed part.
     pub formatted: bool,
-    /// What was counted, once formatting has ended.
+    /// The counts, once formatting has ended.
     pub counts: Option<Counts>,
     /// The closed parts, in order.
     pub parts: Vec<PartRecord>,
@@ -349,7 +349,7 @@ impl ManifestFile {
         }
     }
 
-    /// What it says now.
+    /// A copy of the present content.
     pub fn snapshot(&self) -> RunManifest {
         self.manifest
             .lock()
@@ -358,7 +358,7 @@ impl ManifestFile {
     }
 }
 
-/// What every version of a manifest has.
+/// The fields that every version of a manifest has.
 #[derive(Deserialize)]
 struct Version {
     version: u32,

@@ -48,7 +48,7 @@ impl Part {
 /// A part whose CLOSE the server answered with success.
 #[derive(Debug, Clone)]
 pub struct UploadedPart {
-    /// What was sent.
+    /// The part that was sent.
     pub part: Part,
     /// Where to.
     pub remote_path: String,
@@ -56,7 +56,7 @@ pub struct UploadedPart {
     pub attempt: u32,
 }
 
-/// What a look at the server said of an uploaded part.
+/// The result of the look at an uploaded part on the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verification {
@@ -85,9 +85,9 @@ impl Verification {
 /// A delivered part: verified, collected, or unverified; never failed.
 #[derive(Debug, Clone)]
 pub struct VerifiedPart {
-    /// What was sent, and where to.
+    /// The part that was sent, and its remote path.
     pub uploaded: UploadedPart,
-    /// What the look said.
+    /// The result of the look.
     pub verification: Verification,
 }
 

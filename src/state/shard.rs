@@ -37,7 +37,7 @@ impl Shard {
         index % self.of as usize == self.number as usize - 1
     }
 
-    /// What folders and files are named after it: `03of16`.
+    /// The text of it in names of folders and files: `03of16`.
     pub fn name(self) -> String {
         let width = self.of.to_string().len().max(2);
         format!("{:0width$}of{:0width$}", self.number, self.of)
@@ -73,7 +73,7 @@ impl std::str::FromStr for Shard {
     }
 }
 
-/// What the shards of one night have in common: 1 to 100 of `A-Z a-z 0-9 . _ -`.
+/// The name that the shards of one night share: 1 to 100 of `A-Z a-z 0-9 . _ -`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RunGroup(String);
@@ -96,7 +96,7 @@ impl std::str::FromStr for RunGroup {
     }
 }
 
-/// What a manifest remembers of its run's part in a run group.
+/// The record of a run's place in a run group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShardRecord {
     /// Which shard it is, from 1; `None` of the run that puts all shards' profiles on the list.
@@ -119,7 +119,7 @@ impl ShardRecord {
     }
 }
 
-/// Why a shard does not begin, or the list is left alone.
+/// The reason for which a shard does not begin, or the list is left alone.
 #[derive(Debug, thiserror::Error)]
 pub enum ShardError {
     /// Another shard of the group has seen other files.
@@ -171,7 +171,7 @@ pub enum ShardError {
         /// Each with what is the matter with it, the first one first.
         waits_for: Vec<(Shard, &'static str)>,
     },
-    /// Who was in a shard is not known any more.
+    /// The identifiers of a shard are not known any more.
     #[error(
         "shard {shard} of run group {run_group}: the identifiers of run {run_id} are not there any more; run all shards again with a new --run-group"
     )]

@@ -50,12 +50,12 @@ pub const SCOPES: [&str; 5] = [
     "profiles:write",
 ];
 
-/// What the API of a sandbox is started with. By default: a free port, all scopes, real seconds, no faults.
+/// The settings of a sandbox's API. By default: a free port, all scopes, real seconds, no faults.
 #[derive(Debug, Clone)]
 pub struct ApiSettings {
     /// Port on 127.0.0.1; 0 takes a free one.
     pub port: u16,
-    /// What the key may do; without a scope that an operation needs it answers 403.
+    /// The scopes of the key; without a scope that an operation needs it answers 403.
     pub scopes: Vec<String>,
     /// How many times as fast as a clock the windows of the limits pass: with 100 a minute lasts 600 ms. `Retry-After` and
     /// `RateLimit-Reset` count the seconds of this clock.
@@ -64,7 +64,7 @@ pub struct ApiSettings {
     pub job_delay: Duration,
     /// How long it takes from an object's CLOSE in `/profiles` to its import.
     pub import_delay: Duration,
-    /// What goes wrong from the start; [`Api::set_faults`] changes it later.
+    /// The faults from the start; [`Api::set_faults`] changes it later.
     pub faults: ApiFaults,
     /// Sees every call.
     pub observer: Option<Observer>,

@@ -29,7 +29,7 @@ const IDLE: Duration = Duration::from_mins(30);
 /// AWS Transfer's limit of multiplexed SFTP sessions per connection (AWS Transfer quotas).
 const MAX_SESSIONS: usize = 10;
 
-/// What a client may send ahead of our window adjustments.
+/// The bytes that a client may send ahead of our window adjustments.
 const WINDOW_BYTES: u32 = 8 << 20;
 
 /// As large as OpenSSH's.
@@ -68,14 +68,14 @@ const CIPHERS: &[cipher::Name] = &[
 /// The MACs of AWS Transfer's policy 2024-01.
 const MACS: &[mac::Name] = &[mac::HMAC_SHA256_ETM, mac::HMAC_SHA512_ETM];
 
-/// What all connections of a sandbox share.
+/// The state that all connections of a sandbox share.
 #[derive(Debug)]
 pub(super) struct Shared {
     /// The objects.
     pub(super) store: Store,
-    /// What clients did.
+    /// The actions of clients.
     pub(super) journal: Journal<Event>,
-    /// What goes wrong.
+    /// The faults.
     pub(super) faults: FaultState,
     /// The API, which imports what lands in `/profiles`.
     pub(super) api: Arc<ApiState>,

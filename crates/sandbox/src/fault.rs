@@ -1,4 +1,4 @@
-//! What goes wrong, when a test asks for it: faults are armed with a count, and strike at the next chance that fits.
+//! Faults that a test asks for: they are armed with a count, and strike at the next chance that fits.
 //!
 //! Which chance is struck depends on the order of requests alone, never on time or luck. With several sessions at once
 //! the order in which their requests arrive decides.
@@ -159,7 +159,7 @@ impl Faults {
         self
     }
 
-    /// What a client of a later connection may send ahead of the server's window adjustments; small, it cuts packets in two.
+    /// The bytes that a client of a later connection may send ahead of the server's window adjustments; small, it cuts packets in two.
     #[must_use]
     pub fn channel_window(mut self, bytes: u32) -> Self {
         self.channel_window = Some(bytes);

@@ -1,4 +1,4 @@
-//! What clients did, in order, for tests to look at and to wait on.
+//! The actions of clients, in order, for tests to look at and to wait on.
 //!
 //! An event is noted before the client gets its answer, so that whoever saw the answer finds the event.
 
@@ -65,7 +65,7 @@ pub enum Event {
     Refused {
         /// The request (`open`, `write`, `login` …).
         request: &'static str,
-        /// Why.
+        /// The cause.
         reason: String,
     },
     /// An armed fault struck.

@@ -39,7 +39,7 @@ use store::Store;
 /// The threads that serve all connections.
 const WORKER_THREADS: usize = 2;
 
-/// What a sandbox is started with.
+/// The settings of a sandbox.
 #[derive(Debug, Clone)]
 pub struct SandboxSettings {
     /// Folder for the keys and for what clients upload; made when missing. One sandbox at a time may use it.
@@ -48,21 +48,21 @@ pub struct SandboxSettings {
     pub port: u16,
     /// The only user name that may log in.
     pub username: String,
-    /// What goes wrong from the start; [`Sandbox::set_faults`] changes it later.
+    /// The faults from the start; [`Sandbox::set_faults`] changes it later.
     pub faults: Faults,
     /// The Klaviyo API beside the SFTP server.
     pub api: ApiSettings,
 }
 
-/// Why a sandbox could not start.
+/// The reason for which a sandbox could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
     /// A file or folder below the root could not be made or read.
     #[error("sandbox: {}", path.display())]
     Storage {
-        /// What was being made or read.
+        /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// Another sandbox runs on the same root.
@@ -76,7 +76,7 @@ pub enum SandboxError {
     Key {
         /// The key file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault.
         source: russh::keys::ssh_key::Error,
     },
     /// The system gave no random bytes for a new key.
@@ -87,7 +87,7 @@ pub enum SandboxError {
     Listen {
         /// The port that was asked for.
         port: u16,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// The server's threads could not be started.
@@ -204,7 +204,7 @@ impl Sandbox {
         self.shared.store.collected_profiles()
     }
 
-    /// What clients did, in order; of a long life only the last 10,000 events.
+    /// The actions of clients, in order; of a long life only the last 10,000 events.
     pub fn journal(&self) -> Vec<Event> {
         self.shared.journal.events()
     }

@@ -1,4 +1,4 @@
-//! What a remote path means: the logical directories `/profiles` and `/events`, and the objects right in them.
+//! The meaning of a remote path: the logical directories `/profiles` and `/events`, and the objects right in them.
 //!
 //! A path is resolved against `/`, the home directory. Everything else is [`Place::Elsewhere`], which does not exist.
 
@@ -42,7 +42,7 @@ impl std::fmt::Display for Object {
     }
 }
 
-/// What a remote path points at.
+/// The target of a remote path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Place {
     /// `/`

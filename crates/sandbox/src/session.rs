@@ -23,7 +23,7 @@ use super::upload::Upload;
 /// The most handles that one session may hold open.
 const MAX_HANDLES: usize = 100;
 
-/// What a handle stands for.
+/// The object behind a handle.
 #[derive(Debug)]
 enum Open {
     Upload(Upload),

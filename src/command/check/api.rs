@@ -53,7 +53,7 @@ pub(super) fn api(job: &mut Job, surroundings: &Surroundings, findings: &mut Fin
     may(Name::Write, written, findings);
 }
 
-/// Why lists and writing are of no interest.
+/// The reason for which lists and writing are not looked at.
 const NO_LIST: &str = "the job has no list and does not deliver by the API";
 
 fn skip(findings: &mut Findings, names: &[Name], because: &str) {
@@ -62,7 +62,7 @@ fn skip(findings: &mut Findings, names: &[Name], because: &str) {
     }
 }
 
-/// Whose the key is. Why nothing else can be looked at, if it cannot.
+/// The account of the key, or the reason for which nothing else can be looked at.
 fn account(klaviyo: &Klaviyo, findings: &mut Findings) -> Result<(), &'static str> {
     let expected = klaviyo.settings().account_id.clone();
     let found = klaviyo.account_id();

@@ -1,4 +1,4 @@
-//! What the checks found: in text, aligned, and as JSON.
+//! The findings of the checks: in text, aligned, and as JSON.
 
 use std::fmt::Write as _;
 
@@ -36,7 +36,7 @@ pub(super) enum Name {
     Greeting,
     /// It is who it should be.
     HostKey,
-    /// What it lets in by.
+    /// The methods of login.
     Methods,
     /// It lets us in.
     Login,
@@ -128,24 +128,24 @@ pub struct Check {
     pub name: &'static str,
     /// How it ended.
     pub status: Status,
-    /// What was found, what is wrong, or why it was skipped.
+    /// The finding, the fault, or the reason for which it was skipped.
     pub detail: String,
-    /// What a person should know although all is well.
+    /// Notes for a person although the check is ok.
     pub notes: Vec<String>,
-    /// What to do about a failure.
+    /// Advice on a failure.
     pub hint: Option<String>,
-    /// What a run would end with, of a failure.
+    /// The exit code that a run would have after this failure.
     pub exit_code: Option<u8>,
 }
 
-/// What all checks of a job found. Field names are a promise.
+/// The findings of all checks of a job. Field names are a promise.
 #[derive(Debug, Clone, Serialize)]
 pub struct Findings {
     /// The job's name.
     pub job: String,
     /// `host:port`, if files go to a server.
     pub server: Option<String>,
-    /// What the program ends with: the code of the first check that failed.
+    /// The exit code: that of the first check that failed.
     pub exit_code: u8,
     /// The checks.
     pub checks: Vec<Check>,
@@ -162,7 +162,7 @@ pub struct Findings {
     base_url: String,
 }
 
-/// What the last run means for the next one.
+/// The meaning of the last run for the next one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Standing {
     /// Nothing.

@@ -1,4 +1,4 @@
-//! What to do about a check that failed.
+//! The subcommand about a check that failed.
 
 use super::findings::Name;
 use crate::cli::command_line::CommandLine;
@@ -6,7 +6,7 @@ use crate::delivery::sftp::SftpError;
 use crate::run::error::Error;
 use crate::state::manifest::StateError;
 
-/// What to do about a failure: what the error itself says, else what helps against most failures of this check.
+/// Advice on a failure: what the error itself says, else what helps against most failures of this check.
 pub(super) fn hint(
     name: Name,
     error: &Error,

@@ -9,7 +9,7 @@ use crate::profile::column::ProfileColumn;
 
 /// Profiles as JSON are measured on so many rows: on more of them their mean is the same, and that takes its time.
 const JSON_ROWS: u64 = 20_000;
-/// What of a profile in a job's body is neither its attributes nor the comma.
+/// The bytes of a profile in a job's body that are neither its attributes nor the comma.
 const AROUND: usize = r#"{"type":"profile","attributes":}"#.len();
 
 /// How large an audience is.
@@ -173,7 +173,7 @@ impl<'a> Sample<'a> {
     }
 }
 
-/// What a profile takes in a job's body, the comma included.
+/// The bytes of a profile in a job's body, the comma included.
 fn json_bytes<'a>(cells: impl Iterator<Item = (&'a ProfileColumn, &'a str)>) -> usize {
     let attributes = serde_json::Value::Object(attributes(cells));
     AROUND + 1 + attributes.to_string().len()

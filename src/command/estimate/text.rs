@@ -6,7 +6,7 @@ use crate::cli::table::{Side, aligned, folded};
 use crate::job::file::{Attach, Deliver, Mirror};
 use crate::run::report::{count, grouped, megabytes};
 
-/// So many seconds of the list are worth a word on how they are saved.
+/// The number of seconds of the list stage from which advice on saving them is worth a line.
 const WORTH_ADVICE: f64 = 60.0;
 
 impl Estimate {

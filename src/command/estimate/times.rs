@@ -18,7 +18,7 @@ const PAGE: u64 = 100;
 const AROUND: usize = 400;
 /// An audience is small while its import jobs are handed over within the first minute: as many as its limit takes.
 const SMALL_JOBS: u64 = Operation::BulkImportProfiles.rate().steady as u64;
-/// So many who leave are a measure for the time that `tracked` takes.
+/// The number of leavers by which the time of `tracked` is measured.
 pub(super) const SOME_LEAVERS: u64 = 10_000;
 
 /// How fast parts go to the server.
@@ -30,7 +30,7 @@ pub struct Speed {
     pub runs: usize,
 }
 
-/// What of a job decides how long it takes.
+/// The settings of a job that decide how long it takes.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
     /// Which way profiles go.
@@ -39,16 +39,16 @@ pub struct Plan {
     pub limits: PartLimits,
     /// How fast they go.
     pub speed: Speed,
-    /// What becomes of the list, if there is one.
+    /// The plan for the list, if there is one.
     pub list: Option<ListPlan>,
 }
 
-/// What becomes of the list.
+/// The plan for the list.
 #[derive(Debug, Clone, Copy)]
 pub struct ListPlan {
     /// How profiles are put on it.
     pub attach: Attach,
-    /// Who is taken off it.
+    /// The rule by which members are removed from it.
     pub mirror: Mirror,
     /// How many are on it, where Klaviyo has told.
     pub members: Option<u64>,
@@ -85,7 +85,7 @@ pub struct Estimate {
     pub advised: Deliver,
     /// The same in words, and what of the list takes longest.
     pub advice: String,
-    /// What a person should know besides.
+    /// Further notes for a person.
     pub notes: Vec<String>,
 }
 
@@ -134,7 +134,7 @@ pub struct AttachTime {
 /// Taking profiles off a list.
 #[derive(Debug, Serialize)]
 pub struct MirrorTime {
-    /// Whom.
+    /// The members.
     pub mirror: Mirror,
     /// How long its calls take: of `exact` to read the list, of `tracked` for 10,000 who leave; the removals come on top.
     pub seconds: f64,

@@ -29,7 +29,7 @@ pub struct DraftColumn {
     pub type_name: Option<String>,
 }
 
-/// What becomes of a column.
+/// The fate of a column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fate {
     /// It goes under these headers.

@@ -1,4 +1,4 @@
-//! What a preview advises: how columns came to be mapped or left out, what is doubtful, and the command to type next.
+//! The advice of a preview: how columns came to be mapped or left out, what is doubtful, and the command to type next.
 
 use crate::cli::command_line::{CommandLine, quoted};
 use crate::command::guesses::Guesses;
@@ -12,7 +12,7 @@ use crate::run::report::count;
 use crate::source::audience::Source;
 use crate::state::codes::RejectionReason;
 
-/// What advice is given on.
+/// The subject of advice.
 pub(super) struct Advice<'a> {
     pub(super) job: &'a Job,
     pub(super) mapping: &'a Mapping,
@@ -27,7 +27,7 @@ pub(super) struct Advice<'a> {
 }
 
 impl Advice<'_> {
-    /// What is doubtful.
+    /// The doubts.
     pub(super) fn notes(&self) -> Vec<String> {
         let mut notes = self.mapping.warnings.clone();
         notes.extend(crate::command::source_warnings(self.sources));

@@ -79,7 +79,7 @@ impl<'a> Date<'a> {
     }
 }
 
-/// What is known of a time behind a date.
+/// The form of a time behind a date.
 struct Time {
     follows_t: bool,
     /// `HH:MM[:SS]` and no more.

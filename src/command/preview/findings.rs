@@ -1,4 +1,4 @@
-//! What a preview finds: the columns, the first rows as they would be sent, what is counted, and what Klaviyo may misread.
+//! The findings of a preview: the columns, the first rows as they would be sent, what is counted, and what Klaviyo may misread.
 //!
 //! [`Look`] takes the same batches that a run commits, so what it shows is what a run would send. Values are masked as they
 //! are taken over, unless they are asked for; places are told by source and record, never by a value.
@@ -18,9 +18,9 @@ const EXAMPLES: usize = 3;
 pub struct Preview {
     /// The files, and how they are read.
     pub sources: Vec<SourceLook>,
-    /// What is sent, in the order of the parts.
+    /// The columns that are sent, in the order of the parts.
     pub columns: Vec<ColumnLook>,
-    /// What is not sent.
+    /// The columns that are not sent.
     pub left_out: Vec<LeftOut>,
     /// Whether the values of `rows` are masked.
     pub masked: bool,
@@ -36,7 +36,7 @@ pub struct Preview {
     pub rows_to_send: u64,
     /// Rows of them that would be refused.
     pub rows_rejected: u64,
-    /// Why, and where.
+    /// The reason, and the places.
     pub rejections: Vec<RejectionLook>,
     /// Rows of them whose key another row has.
     pub duplicates: Finding,
@@ -46,7 +46,7 @@ pub struct Preview {
     pub shared_identifiers: Vec<RepairLook>,
     /// Values of custom properties that Klaviyo may misread.
     pub warnings: Vec<Warning>,
-    /// What a person should know besides.
+    /// Further notes for a person.
     pub notes: Vec<String>,
     /// The command to type next.
     pub next: Option<String>,
@@ -59,7 +59,7 @@ pub struct SourceLook {
     pub name: String,
     /// `csv`, `tsv`, `ndjson`, `parquet` or `query`.
     pub format: &'static str,
-    /// What stands between its cells; null where nothing does.
+    /// Its delimiter; null where it has none.
     pub delimiter: Option<String>,
     /// Its encoding.
     pub encoding: &'static str,
@@ -74,7 +74,7 @@ pub struct ColumnLook {
     pub source: String,
     /// Its header in the parts.
     pub header: String,
-    /// What it is for Klaviyo.
+    /// Its meaning for Klaviyo.
     pub kind: &'static str,
     /// How it came to this header.
     pub origin: Origin,
@@ -99,7 +99,7 @@ pub enum Origin {
 pub struct LeftOut {
     /// Its name in the source.
     pub source: String,
-    /// Why it is not sent.
+    /// The reason for which it is not sent.
     pub reason: String,
 }
 
@@ -171,7 +171,7 @@ pub struct DetailLook {
 /// Values of one column that Klaviyo may misread in one way.
 #[derive(Debug, Serialize)]
 pub struct Warning {
-    /// What may happen to them.
+    /// The risk for them.
     pub code: Hazard,
     /// The column's name in the source.
     pub column: String,

@@ -1,4 +1,4 @@
-//! What Klaviyo may make of a custom property's value that was not meant.
+//! Values of custom properties that Klaviyo may read in a way that was not meant.
 //!
 //! Klaviyo infers by itself whether a property is a number, a date, a boolean or a text; text is the default when unclear,
 //! and no escape is documented (facts A4 "type inference", read 2026-11). It has fields of a known kind too: the zip and
@@ -51,7 +51,7 @@ impl Hazard {
         }
     }
 
-    /// What may happen, and how the value would be safe.
+    /// The risk, and a safe form of the value.
     pub const fn meaning(self) -> &'static str {
         match self {
             Self::LeadingZeros => {
@@ -76,7 +76,7 @@ impl Hazard {
     }
 }
 
-/// What is to be said of one value of a custom property.
+/// The hazard of one value of a custom property.
 pub(super) fn of(value: &str) -> Option<Hazard> {
     let digits = value.strip_prefix(['-', '+']).unwrap_or(value);
     if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {

@@ -68,7 +68,7 @@ pub struct Look<'a> {
     columns: Vec<ColumnTally>,
 }
 
-/// What was found in the values of one column.
+/// The findings in the values of one column.
 #[derive(Default)]
 struct ColumnTally {
     hazards: BTreeMap<Hazard, Finding>,
@@ -76,7 +76,7 @@ struct ColumnTally {
     others: Finding,
 }
 
-/// What a preview knows from elsewhere.
+/// The facts that a preview gets from elsewhere.
 #[derive(Debug)]
 pub struct Circumstances {
     /// How each column of the mapping came to its header.
@@ -85,7 +85,7 @@ pub struct Circumstances {
     pub left_out: Vec<LeftOut>,
     /// Whether the audience has no rows beyond those that were looked at.
     pub whole: bool,
-    /// What a person should know.
+    /// Warnings for a person.
     pub notes: Vec<String>,
     /// The command to type next.
     pub next: Option<String>,

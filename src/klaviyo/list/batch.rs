@@ -11,7 +11,7 @@ use crate::profile::column::ProfileColumn;
 use crate::profile::limits::MAX_PROFILE_BYTES;
 use crate::state::manifest::StateError;
 
-/// What stands before the profiles of a body.
+/// The beginning of a body, before its profiles.
 const BEFORE: &str =
     r#"{"data":{"type":"profile-bulk-import-job","attributes":{"profiles":{"data":["#;
 /// Room for what stands behind them: the list's relationship is a sibling of `attributes` (facts B3).

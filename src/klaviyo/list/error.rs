@@ -1,10 +1,10 @@
-//! What can go wrong with a list.
+//! Errors of the list stage.
 
 use crate::base::text::grouped;
 use crate::klaviyo::KlaviyoError;
 use crate::state::manifest::StateError;
 
-/// Why profiles are not on the list, or still are.
+/// The reason for which profiles are not on the list, or still are.
 #[derive(Debug, thiserror::Error)]
 pub enum ListError {
     /// The API.
@@ -16,9 +16,9 @@ pub enum ListError {
     /// The key is another account's.
     #[error("the API key belongs to account {found}, and `klaviyo.account-id` says {expected}")]
     OtherAccount {
-        /// What the job says.
+        /// The value in the job.
         expected: String,
-        /// What the key's is.
+        /// The account of the key.
         found: String,
     },
     /// There is no list of the name.
@@ -46,9 +46,9 @@ pub enum ListError {
     OtherName {
         /// The id.
         id: String,
-        /// What the job says.
+        /// The value in the job.
         expected: String,
-        /// What Klaviyo says.
+        /// The value at Klaviyo.
         found: String,
     },
     /// The list was there, and is not any more.
@@ -165,7 +165,7 @@ fn count_profiles(profiles: u64) -> String {
 }
 
 impl ListError {
-    /// What may help.
+    /// Advice on the error.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Klaviyo(error) => error.hint(),

@@ -20,7 +20,7 @@ const AT_ONCE: usize = 4;
 /// The shortest and the longest between two looks at jobs, on the server's clock.
 const LOOK: Duration = Duration::from_millis(500);
 const LONGEST_LOOK: Duration = Duration::from_secs(10);
-/// So long no job may end before it is given up for this time.
+/// The time without a finished job after which the wait is given up.
 const PATIENCE: Duration = Duration::from_hours(6);
 
 /// Imports the rows of `files`, and puts them on the list; what an earlier process did is not done again. Rows that Klaviyo
@@ -179,7 +179,7 @@ fn place(pointer: &str) -> Option<usize> {
     rest.split('/').next()?.parse().ok()
 }
 
-/// What of a profile a pointer names.
+/// The part of a profile that a pointer names.
 fn within(pointer: &str) -> &str {
     let rest = pointer
         .strip_prefix(PROFILES_POINTER)

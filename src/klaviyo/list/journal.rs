@@ -1,4 +1,4 @@
-//! What Klaviyo has accepted, one JSON object a line, only ever appended to: a manifest that is rewritten for every batch
+//! The journal of what Klaviyo has accepted: one JSON object on each line, only ever appended to. A manifest that is rewritten for every batch
 //! would take quadratic time.
 
 use std::fs::{File, OpenOptions};
@@ -18,7 +18,7 @@ pub const FILE_NAME: &str = "list.journal";
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Entry {
-    /// What follows is about this list; without an id: about none.
+    /// The following entries are about this list; without an id, about none.
     List {
         /// Its id.
         id: Option<String>,
@@ -61,7 +61,7 @@ pub enum Entry {
         /// How many.
         members: u64,
     },
-    /// Who is to be removed stands in `removals.csv`.
+    /// The members to remove are in `removals.csv`.
     Planned {
         /// By which rule.
         mode: Mirror,
@@ -73,7 +73,7 @@ pub enum Entry {
         #[serde(default)]
         unreadable: u64,
     },
-    /// What was planned is not to be done: it was planned by another rule.
+    /// The plan is withdrawn: it was made by another rule.
     Discarded {
         /// How long `removed.csv` is: who is in it stays on record.
         removed_bytes: u64,
@@ -168,7 +168,7 @@ impl Journal {
     }
 }
 
-/// What a run's journal says, without opening it for writing.
+/// The content of a run's journal, without opening it for writing.
 pub fn read(run_directory: &Path) -> Result<Vec<Entry>, StateError> {
     let path = run_directory.join(FILE_NAME);
     match std::fs::read(&path) {

@@ -1,4 +1,4 @@
-//! What the list stage of a run has come to: the journal, read into sums, and `attach-rejects.csv` beside it.
+//! The ledger of a run's list stage: the journal, read into sums, and `attach-rejects.csv` beside it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use crate::klaviyo::KlaviyoError;
 use crate::klaviyo::settings::Mirror;
 use crate::state::manifest::StateError;
 
-/// What putting profiles on the list came to.
+/// The outcome of adding profiles to the list.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Attached {
     /// Rows that Klaviyo took.
@@ -22,7 +22,7 @@ pub struct Attached {
     pub rejected: u64,
 }
 
-/// Who is to be removed, as far as that is known.
+/// The members to remove, as far as they are known.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Plan {
     pub(super) mode: Mirror,
@@ -217,7 +217,7 @@ impl Ledger {
             .any(|entry| matches!(entry, Entry::Attached { .. }))
     }
 
-    /// What putting profiles on the list came to so far.
+    /// The outcome so far of adding profiles to the list.
     pub fn outcome(&self) -> Attached {
         let found =
             |rows: &BTreeMap<u64, (u64, u64)>| rows.values().map(|(_, found)| *found).sum::<u64>();
@@ -250,7 +250,7 @@ impl Ledger {
         sums
     }
 
-    /// Who is to be removed, once that was decided.
+    /// The members to remove, once that was decided.
     pub(super) fn plan(&self) -> Option<Plan> {
         let mut plan: Option<Plan> = None;
         let mut on_record = 0;

@@ -14,7 +14,7 @@ use crate::state::manifest::StateError;
 
 /// Profiles that are looked at again and again until all of them exist.
 const SAMPLE: u64 = 100;
-/// So few rows are all looked up, even when nobody of the sample is there.
+/// The number of rows up to which all are looked up, even when none of the sample is there.
 const FEW: u64 = 1_000;
 /// Between two looks, on the server's clock: at first, and at the most.
 const LOOK: Duration = Duration::from_secs(5);

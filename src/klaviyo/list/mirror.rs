@@ -30,7 +30,7 @@ pub struct AudienceRows<'a> {
     pub rows: u64,
     /// Rows that are not in them, or whom Klaviyo does not have: rejected, refused or without a profile.
     pub lost: u64,
-    /// Why the audience is not all of it, if it is not.
+    /// The reason for which the audience is not whole, if it is not.
     pub cut: Option<&'static str>,
 }
 
@@ -109,7 +109,7 @@ impl AudienceRows<'_> {
     }
 }
 
-/// What a look at the list came to.
+/// The outcome of a look at the list.
 struct Planned {
     stored: Stored,
     of: u64,
@@ -117,7 +117,7 @@ struct Planned {
     missing: u64,
 }
 
-/// Why the audience, of which `missing` rows have no profile, is no measure for the list.
+/// The reason for which the audience, of which `missing` rows have no profile, cannot be compared with the list.
 fn off(audience: &AudienceRows<'_>, missing: u64, limits: MaxRemovals) -> Option<String> {
     if let Some(cut) = audience.cut {
         return Some(format!(
@@ -276,7 +276,7 @@ fn rows_in(paths: &[PathBuf]) -> Result<u64, StateError> {
     Ok(rows)
 }
 
-/// Whom nobody on the list seems to be, as far as they have profiles.
+/// Audience members that were not found on the list, although they have a profile.
 #[derive(Default)]
 struct Kept {
     ids: HashSet<String>,

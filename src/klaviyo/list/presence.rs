@@ -1,4 +1,4 @@
-//! Who of some is among others, by any identifier.
+//! Membership by any identifier: which people of one set are in another.
 //!
 //! Both sides are files that may be larger than memory: fingerprints of one side's identifiers are held a slice at a time,
 //! and both are read once for each slice. With 256 MB ten million people take two passes.

@@ -1,4 +1,4 @@
-//! Who has a profile: identifiers become profile ids, 100 by a call.
+//! The search for profiles: identifiers become profile ids, 100 for each call.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,7 +12,7 @@ use crate::klaviyo::{Identifier, KlaviyoError, Member, in_calls};
 /// Calls at once: the limit of 750 a minute is reached with answers of 300 ms.
 const AT_ONCE: usize = 4;
 
-/// What a look-up came to.
+/// The outcome of a look-up.
 #[derive(Debug, Default)]
 pub(super) struct Resolved {
     /// Every profile that was found, each once.

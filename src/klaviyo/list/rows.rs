@@ -16,13 +16,13 @@ pub struct RowFile {
     pub path: PathBuf,
 }
 
-/// Who a row is: what Klaviyo tells of a member. Blank where it does not say; the id stands in files of members only.
+/// The identifiers of a row or of a member as Klaviyo tells them. Blank where it does not say; only files of members have the id.
 pub use crate::klaviyo::Member as Person;
 
 /// The columns of [`Person`] in a file; `id` is this program's own.
 pub(super) const HEADER: [&str; 4] = ["id", "Email", "PhoneNumber", "ExternalID"];
 
-/// What to say of a file that cannot be read.
+/// The error of a file that cannot be read.
 pub(super) fn unreadable(path: &Path, error: csv::Error) -> StateError {
     let line = error.position().map_or(0, csv::Position::line);
     match error.into_kind() {
@@ -38,7 +38,7 @@ pub(super) fn unreadable(path: &Path, error: csv::Error) -> StateError {
     }
 }
 
-/// What to say of a file that cannot be written.
+/// The error of a file that cannot be written.
 pub(super) fn unwritable(path: &Path) -> impl Fn(std::io::Error) -> StateError {
     let path = path.to_owned();
     move |source| StateError::Storage {

@@ -1,4 +1,4 @@
-//! Whom this job has put on a list and not taken off again: `tracked-<list id>.csv` in the job's folder.
+//! The members that this job has added to a list and not removed again: `tracked-<list id>.csv` in the job's folder.
 //!
 //! It holds identifiers, is 0600, and is replaced whole when a run's list stage ends. Whom a run that has not come so far may
 //! have put there stands beside it, in `tracked-<list id>-open.csv`: another run may take its place, and must know them.

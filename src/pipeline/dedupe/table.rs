@@ -29,7 +29,7 @@ impl Key {
     }
 }
 
-/// What stands in a slot without a key.
+/// The content of a slot without a key.
 const FREE: Key = Key([0; 3]);
 
 /// Where a key is, or would be.

@@ -20,7 +20,7 @@ pub enum Guess {
     Unmapped(Unmapped),
 }
 
-/// Why nothing was guessed for a source column.
+/// The reason for which nothing was guessed for a source column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unmapped {
     /// Its name says nothing that Klaviyo has a header for.

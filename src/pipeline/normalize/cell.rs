@@ -182,7 +182,7 @@ fn blank_at_end(text: &[u8]) -> Option<(usize, Blank)> {
     })
 }
 
-/// What trimming takes away.
+/// The characters that trimming removes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Blank {
     /// Unicode's White_Space.

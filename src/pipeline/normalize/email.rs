@@ -15,7 +15,7 @@ pub const MAX_LOCAL_PART_CHARACTERS: usize = 64;
 /// The longest label of a domain name (RFC 1035, 2.3.4).
 pub const MAX_LABEL_CHARACTERS: usize = 63;
 
-/// What is wrong with an e-mail address. The text names the kind only, for reports must not show the value.
+/// The fault of an e-mail address. The text names the kind only, for reports must not show the value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum EmailFault {
     /// There is nothing that separates local part and domain.

@@ -32,7 +32,7 @@ pub const MAX_PHONE_CHARACTERS: usize = 250;
 /// libphonenumber takes longer ones of Germany for valid, which is right inside Germany only.
 pub const MAX_E164_DIGITS: usize = 15;
 
-/// What is wrong with a phone number. The text names the kind only, for reports must not show the value.
+/// The fault of a phone number. The text names the kind only, for reports must not show the value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum PhoneFault {
     /// A text like "none" or "-".
@@ -214,7 +214,7 @@ fn first_digit(text: &str) -> Option<char> {
     narrow.and_then(char::from_u32).or(Some(digit))
 }
 
-/// What is wrong with a number that is not valid, by what its length tells.
+/// The fault of a number that is not valid, by its length.
 fn not_valid(reason: Result<NumberLengthType, ValidationError>) -> PhoneFault {
     match reason {
         Err(ValidationError::InvalidCountryCode) => PhoneFault::UnknownCallingCode,

@@ -1,4 +1,4 @@
-//! What may help against an error, and the command to type next.
+//! Advice on errors: the hint, and the command to type next.
 
 use std::path::Path;
 
@@ -19,7 +19,7 @@ use crate::state::owner::JobOwner;
 use crate::state::shard::ShardError;
 
 impl Error {
-    /// What may help, where the error itself does not say it.
+    /// Advice on the error, where the error itself has none.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Job(error) => of_job(error),

@@ -17,7 +17,7 @@ use crate::run::{RunOptions, resume};
 /// A look at the API before anything else tries no longer than this: if it is down now, it may be up by the time it is needed.
 const FIRST_LOOK: Duration = Duration::from_secs(30);
 
-/// Whose account the key is for, and whether the list is there: before a row is read, so that a wrong key does not cost a
+/// Checks the account of the key and the list: before a row is read, so that a wrong key does not cost a
 /// night. What a person should know.
 pub(in crate::run) fn look_first(
     job: &Job,

@@ -14,7 +14,7 @@ use crate::source::record::MAX_RECORD_BYTES;
 /// Buffers that wait to be used again; more are given back to the system.
 const SPARE_BUFFERS: usize = 16;
 
-/// What a cell of columns is taken to need as text, before it is known.
+/// The assumed length of a cell of columns as text, before it is known.
 const CELL_BYTES: usize = 12;
 
 /// How large blocks and records may be.
@@ -35,7 +35,7 @@ impl Default for BlockLimits {
     }
 }
 
-/// What the records of a block need of their reader.
+/// The facts that the records of a block need of their reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum BlockKind {
     /// Every quote is where RFC 4180 has it, if there is one.

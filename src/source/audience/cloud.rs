@@ -168,7 +168,7 @@ impl Object {
         self.meta.size
     }
 
-    /// What to remember of it: the store's own mark of its content stands for a hash.
+    /// Its fingerprint: the store's own mark of its content stands for a hash.
     pub(super) fn fingerprint(&self) -> SourceFingerprint {
         SourceFingerprint {
             name: self.name.clone(),

@@ -1,4 +1,4 @@
-//! What stands for object stores in a build without them.
+//! The substitute for object stores in a build without them.
 
 use std::io::Read;
 
@@ -28,7 +28,7 @@ impl Object {
         match *self {}
     }
 
-    /// What to remember of it.
+    /// Its fingerprint.
     pub(super) fn fingerprint(&self) -> SourceFingerprint {
         match *self {}
     }

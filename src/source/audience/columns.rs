@@ -52,7 +52,7 @@ pub(super) type Batches = Box<dyn Iterator<Item = Result<Columns, AudienceError>
 pub(super) struct ColumnReading {
     batches: Batches,
     consumed: Arc<AtomicU64>,
-    /// What is left of a batch that is larger than a block.
+    /// The rest of a batch that is larger than a block.
     rest: Option<Columns>,
     /// Records that were handed out.
     pub(super) records: u64,

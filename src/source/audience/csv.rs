@@ -290,7 +290,7 @@ fn each_odd(source: &Source, bytes: &[u8], mut each: impl FnMut(&csv::ByteRecord
     visited
 }
 
-/// What is known of every record of a block.
+/// The facts about every record of a block.
 struct Visit {
     columns: usize,
     delimiter: u8,

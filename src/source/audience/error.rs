@@ -1,4 +1,4 @@
-//! What can go wrong while an audience is read. A bad record is no error: it is a [`crate::source::record::RecordFault`].
+//! Errors while an audience is read. A bad record is no error: it is a [`crate::source::record::RecordFault`].
 //!
 //! Every message names the file, and the record when there is one; none holds a value of the audience.
 
@@ -7,7 +7,7 @@ use std::io;
 use super::foreign::Foreign;
 use crate::source::query::QueryError;
 
-/// Why the audience cannot be read, or not to its end.
+/// The reason for which the audience cannot be read, or not to its end.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AudienceError {
@@ -25,7 +25,7 @@ pub enum AudienceError {
     BadPattern {
         /// As the job wrote it.
         pattern: String,
-        /// What is wrong with it.
+        /// The fault.
         source: glob::PatternError,
     },
     /// A file that is not there.
@@ -63,7 +63,7 @@ pub enum AudienceError {
     Open {
         /// The file.
         name: String,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
     /// A file of a kind that is not read.
@@ -71,7 +71,7 @@ pub enum AudienceError {
     Unreadable {
         /// The file.
         name: String,
-        /// What it seems to be.
+        /// The format that it seems to be.
         kind: Unreadable,
     },
     /// A delimiter that cannot be told from text, quotes or line ends.
@@ -190,7 +190,7 @@ pub enum AudienceError {
         name: String,
         /// The first record that could not be read, counted from 1 after the header; 0 is the header itself.
         record: u64,
-        /// What the decompressor says.
+        /// The decompressor's error.
         source: io::Error,
     },
     /// A Parquet file that is cut, damaged, or of a kind that is not known.
@@ -199,7 +199,7 @@ pub enum AudienceError {
     Parquet {
         /// The file.
         name: String,
-        /// What the decoder says.
+        /// The decoder's error.
         source: parquet::errors::ParquetError,
     },
     /// An object in a store.
@@ -207,17 +207,17 @@ pub enum AudienceError {
     Cloud {
         /// Its address, or the pattern.
         name: String,
-        /// What went wrong.
+        /// The cause.
         fault: CloudFault,
     },
     /// The query, or the connection it runs on.
     #[error("{name}{}", match record { 0 => String::new(), record => format!(": record {record}") })]
     Query {
-        /// What its result is called.
+        /// The name of its result.
         name: String,
         /// The first record that did not come, counted from 1; 0 where none was asked for yet.
         record: u64,
-        /// What went wrong.
+        /// The cause.
         source: QueryError,
     },
     /// The system failed to read.
@@ -227,7 +227,7 @@ pub enum AudienceError {
         name: String,
         /// The first record that could not be read, counted from 1 after the header; 0 is the header itself.
         record: u64,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
     /// The block reader and the record reader disagree: a bug of ours, never a fault of the file.
@@ -264,7 +264,7 @@ impl AudienceError {
 pub struct Dialect {
     /// A value of `format`.
     pub format: Option<&'static str>,
-    /// What seems to stand between its cells.
+    /// The delimiter that it seems to have.
     pub delimiter: Option<LikelyDelimiter>,
     /// A value of `escape`.
     pub escape: Option<&'static str>,
@@ -325,7 +325,7 @@ fn suggested(name: Option<&str>) -> String {
     name.map_or_else(String::new, |name| format!("; did you mean {name}?"))
 }
 
-/// Why an object cannot be read. The store's own words stay out: they may hold keys.
+/// The reason for which an object cannot be read. The store's own words stay out: they may hold keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CloudFault {
     /// Neither the object nor, perhaps, the bucket.

@@ -11,7 +11,7 @@ use super::stream::Origin;
 /// How alike two names must be for one to be suggested for the other (Jaro-Winkler).
 const ALIKE: f64 = 0.85;
 
-/// What an address of an object in a store begins with.
+/// The beginning of an object's address in a store.
 const OBJECTS: [&str; 5] = ["s3://", "gs://", "az://", "abfs://", "abfss://"];
 
 /// One thing to read.
@@ -39,7 +39,7 @@ impl Place {
         }
     }
 
-    /// What no other input has.
+    /// The reserved columns, which no other input has.
     fn key(&self) -> Option<PathBuf> {
         match self {
             Self::Stdin => None,

@@ -21,7 +21,7 @@ pub enum SourceFormat {
 }
 
 impl SourceFormat {
-    /// What stands between cells when nothing else is said.
+    /// The delimiter when the job names none.
     pub fn default_delimiter(self) -> u8 {
         match self {
             Self::Csv | Self::Ndjson | Self::Parquet | Self::Columns => b',',

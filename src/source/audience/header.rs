@@ -186,7 +186,7 @@ impl Source {
         self.columns.get(name).copied()
     }
 
-    /// What a failed read of the record after `record - 1` others is called: an error of the system has a number of the
+    /// Names a failed read of the record after `record - 1` others: an error of the system has a number of the
     /// system, everything else comes from unpacking.
     pub(super) fn read_error(&self, record: u64, source: std::io::Error) -> AudienceError {
         if let Some(error) = own_error(&self.name, record, &source) {

@@ -109,7 +109,7 @@ pub(super) fn keys_of_lines(text: &[u8], is_all: bool) -> Vec<String> {
     keys
 }
 
-/// What makes this value unfit for a cell: looked for once, so that [`cell_of`] need not fail.
+/// The reason for which this value is unfit for a cell: looked for once, so that [`cell_of`] need not fail.
 pub(super) fn fault_of(value: &str) -> Option<RecordFault> {
     memchr(b'\\', value.as_bytes())?;
     match value.as_bytes().first() {

@@ -108,7 +108,7 @@ fn broken(name: &str, source: ParquetError) -> AudienceError {
     }
 }
 
-/// What the decoding threads of one file share.
+/// The state that the decoding threads of one file share.
 struct Decoding {
     place: Place,
     name: String,

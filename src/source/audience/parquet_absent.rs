@@ -1,4 +1,4 @@
-//! What stands for Parquet in a build without it.
+//! The substitute for Parquet in a build without it.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;

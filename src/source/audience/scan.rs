@@ -13,7 +13,7 @@ pub(super) enum Syntax {
     Lines,
 }
 
-/// Why [`Scanner::scan`] came back.
+/// The reason for which [`Scanner::scan`] returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scan {
     /// All of the buffer was looked at, up to a byte whose meaning depends on the next.

@@ -73,7 +73,7 @@ pub(super) struct Unpacked {
 pub(super) struct Peek {
     pub(super) bytes: Vec<u8>,
     pub(super) is_all: bool,
-    /// What ended the reading early. The bytes before are good.
+    /// The error that ended the reading early. The bytes before it are good.
     pub(super) error: Option<io::Error>,
 }
 
@@ -308,7 +308,7 @@ impl<R: Read> Read for Counting<R> {
     }
 }
 
-/// What broke a query or an object whose text was being read, before record `record` of `name`; `None` of what a file or
+/// The error of a query or an object whose text was being read, before record `record` of `name`; `None` of what a file or
 /// its packing has wrong.
 pub(super) fn own_error(name: &str, record: u64, error: &io::Error) -> Option<AudienceError> {
     let inner = error.get_ref()?;

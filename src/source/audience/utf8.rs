@@ -27,7 +27,7 @@ pub(super) fn has_controls(bytes: &[u8]) -> bool {
         || memchr::memchr_iter(0xC2, bytes).any(|at| matches!(bytes.get(at + 1), Some(0x80..=0x9F)))
 }
 
-/// What keeps these bytes from being text.
+/// The first fault that keeps these bytes from being text.
 pub(super) fn fault_of(bytes: &[u8]) -> Option<RecordFault> {
     if simdutf8::basic::from_utf8(bytes).is_err() {
         Some(RecordFault::InvalidEncoding)

@@ -29,7 +29,7 @@ pub use settings::AdbcSettings;
 use statement::Verdict;
 use work::Work;
 
-/// What the thread of a query tells.
+/// The messages of a query's thread.
 enum Told {
     Schema(SchemaRef),
     Batch(RecordBatch),

@@ -1,8 +1,8 @@
-//! Why a query gives no rows, or not all of them.
+//! The reason for which a query gives no rows, or not all of them.
 
 use super::postgres::PostgresError;
 
-/// What is wrong with a connection, a driver, a statement or a query. None of the texts is a server's or a driver's own.
+/// Errors of a connection, a driver, a statement or a query. None of the texts is a server's or a driver's own.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum QueryError {

@@ -40,7 +40,7 @@ pub struct PostgresSettings {
 }
 
 impl PostgresSettings {
-    /// What is wrong with the settings, in words; no value of them.
+    /// The fault of the settings, in words; no value of them.
     pub fn check(&self) -> Result<(), String> {
         Url::parse(&self.url).map(drop)
     }
@@ -58,7 +58,7 @@ impl PostgresSettings {
         format!("postgresql://{host}{port}/{database}")
     }
 
-    /// What a thread needs to connect.
+    /// The settings that a thread needs to connect.
     fn dialler(&self, surroundings: Surroundings<'_>) -> Result<(Target, Tls), PostgresError> {
         let target = Target::new(self, surroundings.environment)?;
         let tls = Tls::new(target.tls, &target.roots)?;

@@ -18,7 +18,7 @@ pub(super) struct Request {
     pub(super) path: String,
     /// The id in the path; empty where the path has none.
     pub(super) id: String,
-    /// What stands behind the question mark.
+    /// The parameters behind the question mark.
     pub(super) query: Query,
     /// The body; null where the operation has none.
     pub(super) body: Value,

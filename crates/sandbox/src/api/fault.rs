@@ -1,4 +1,4 @@
-//! What goes wrong with the API, when a test asks for it. As with the SFTP half, what is struck depends on the order of
+//! Faults of the API that a test asks for. As with the SFTP half, what is struck depends on the order of
 //! calls alone, never on time or luck.
 
 use std::sync::{Mutex, PoisonError};
@@ -19,9 +19,9 @@ pub enum ApiFault {
     Unavailable,
     /// The connection is closed without a reply; nothing is done.
     Drop,
-    /// What the call asks for is done, then the connection is closed without a reply.
+    /// The call is carried out, then the connection is closed without a reply.
     LoseReply,
-    /// What the call asks for is done, and the next page, if there is one, is said to be at this port of this machine.
+    /// The call is carried out, and the next page, if there is one, is said to be at this port of this machine.
     ForeignNext {
         /// A port that is not the API's.
         port: u16,

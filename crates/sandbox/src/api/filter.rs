@@ -7,7 +7,7 @@ use super::refusal::Refusal;
 /// Most values in one `any(…)`. Klaviyo documents none; no public code sends more than this (facts B1).
 const MAX_ANY_VALUES: usize = 100;
 
-/// What a condition asks of its field.
+/// The operator of a condition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Operator {
     /// The one value.
@@ -47,7 +47,7 @@ pub(super) struct Condition {
     /// The field.
     pub(super) field: String,
     operator: Operator,
-    /// What it is compared with.
+    /// The value that it is compared with.
     pub(super) values: Vec<String>,
 }
 

@@ -15,7 +15,7 @@ use super::profile::{Nulls, check_identifiers};
 /// Klaviyo Labs' s3-triggered-sftp-ingestion adds this column with the id of a list in every row.
 const LIST_ID: &str = "List ID";
 
-/// What became of a file.
+/// The outcome of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Imported {
     /// The object's name in `/profiles`.

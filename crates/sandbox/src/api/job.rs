@@ -78,7 +78,7 @@ impl Job {
         }
     }
 
-    /// What the API says of it.
+    /// The API's answer about it.
     pub(super) fn attributes(&self) -> Value {
         let done = self.status == JobStatus::Complete;
         let failed = self.errors.len();

@@ -18,7 +18,7 @@ pub(super) struct Rate {
 }
 
 impl Rate {
-    /// So many in a second and in a minute.
+    /// Calls for each second and for each minute.
     pub(super) const fn of(burst: u64, steady: u64) -> Self {
         Self {
             burst,

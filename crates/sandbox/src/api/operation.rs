@@ -21,11 +21,11 @@ pub(super) struct Operation {
     rate: Rate,
     /// The rate of calls that have this parameter with this item, which is lower.
     strict: Option<(&'static str, &'static [&'static str])>,
-    /// What the key has to be allowed.
+    /// The scope that the key needs.
     pub(super) scopes: &'static [&'static str],
     /// The query parameters.
     pub(super) parameters: &'static [&'static str],
-    /// What does it.
+    /// The function that carries it out.
     pub(super) answer: fn(&mut Account, &Request) -> Result<Reply, Refusal>,
 }
 

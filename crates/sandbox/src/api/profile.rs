@@ -18,7 +18,7 @@ pub(super) const TEXTS: [&str; 9] = [
     "image",
 ];
 
-/// What `location` may have.
+/// The keys that `location` may have.
 const LOCATION: [&str; 10] = [
     "address1",
     "address2",
@@ -41,7 +41,7 @@ const PHONE_DIGITS: std::ops::RangeInclusive<usize> = 7..=15;
 /// The identifiers, the one that decides first.
 pub(super) const IDENTIFIERS: [&str; 3] = ["email", "phone_number", "external_id"];
 
-/// What null means in an update.
+/// The meaning of null in an update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Nulls {
     /// The attribute is cleared (update, profile-import).

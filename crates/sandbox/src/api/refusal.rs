@@ -1,4 +1,4 @@
-//! Why a request is refused, as JSON:API errors have it: `{"errors": [{id, status, code, title, detail, source, links, meta}]}`.
+//! The refusal of a request, in the form of JSON:API errors: `{"errors": [{id, status, code, title, detail, source, links, meta}]}`.
 //!
 //! Neither a detail nor a pointer quotes what the client sent: values may be personal data.
 

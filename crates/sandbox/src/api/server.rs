@@ -21,7 +21,7 @@ use super::{Answer, ApiState};
 /// status codes, and errors").
 pub(super) const MAX_BODY_BYTES: usize = 5_000_000;
 
-/// What is read of a body that is too large, so that the client can finish sending and read the answer.
+/// The bytes that are read of a body that is too large, so that the client can finish sending and read the answer.
 const MAX_READ_BYTES: usize = 64 << 20;
 
 /// How long nothing is accepted after that failed: the process may have run out of sockets.

@@ -1,4 +1,4 @@
-//! What all connections share, and the way of a call: path, key, revision, scope, rate, fault, body, operation.
+//! The state that all connections share, and the way of a call: path, key, revision, scope, rate, fault, body, operation.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -30,7 +30,7 @@ const NO_FALL_FORWARD: &str = "x-klaviyo-revision-fall-forward-opt-out";
 /// The most files of which it is remembered what became of them.
 const MAX_IMPORTS: usize = 10_000;
 
-/// What is sent back.
+/// The reply.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(super) status: u16,
@@ -127,7 +127,7 @@ impl ApiState {
         account
     }
 
-    /// What became of the files, in the order of their import.
+    /// The outcomes of the files, in the order of their import.
     pub(super) fn imports(&self) -> Vec<Imported> {
         drop(self.account());
         locked(&self.imports).iter().cloned().collect()

@@ -12,13 +12,13 @@ use crate::place::{Folder, Place, canonical};
 use crate::store::{directory_attributes, file_attributes};
 use crate::upload::Upload;
 
-/// What AWS Transfer says to a write that does not go on where the one before ended.
+/// The answer of AWS Transfer to a write that does not go on where the one before ended.
 const RANDOM_ACCESS: &str = "AWS Transfer does not support random access writes to S3 objects";
 
 /// Directory entries per reply.
 const ENTRIES: usize = 100;
 
-/// Why these flags of OPEN are not taken; `None` when they are.
+/// The reason for which these flags of OPEN are refused; `None` when they are accepted.
 fn flags_fault(flags: OpenFlags) -> Option<&'static str> {
     if flags.contains(OpenFlags::READ) {
         Some(if flags.contains(OpenFlags::WRITE) {

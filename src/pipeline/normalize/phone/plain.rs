@@ -238,13 +238,13 @@ fn national_number<'a>(plan: &Plan, number: &'a [u8]) -> Option<&'a [u8]> {
     (2..=17).contains(&number.len()).then_some(number)
 }
 
-/// What a plan's own calling code has.
+/// The entry of a plan's own calling code.
 fn code_of(plan: &Plan) -> Option<&'static CallingCode> {
     let (digits, count) = code_digits(plan.code);
     plan::calling_code(&digits[3 - count..]).map(|(code, _)| code)
 }
 
-/// What follows the calling code, if the digits begin with it.
+/// The digits after the calling code, if they begin with it.
 fn without_code(code: u16, digits: &[u8]) -> Option<&[u8]> {
     let (code, count) = code_digits(code);
     digits.strip_prefix(&code[3 - count..])

@@ -19,7 +19,7 @@ const MAX_NATIONAL_DIGITS: u32 = 17;
 pub(super) struct Plan {
     /// Its calling code.
     pub(super) code: u16,
-    /// What is dialled before a calling code.
+    /// The prefix that is dialled before a calling code.
     pub(super) international: DigitAutomaton<bool>,
     national: DigitAutomaton<bool>,
     /// A number with the national prefix may have to be rewritten, not only cut.
@@ -88,7 +88,7 @@ impl Plan {
         Ok(rest)
     }
 
-    /// What the number of digits tells, in the words of the library (`test_number_length`).
+    /// The meaning of the number of digits, in the words of the library (`test_number_length`).
     pub(super) fn length(&self, number: &[u8]) -> Result<NumberLengthType, ValidationError> {
         let has = |mask: u64| mask.checked_shr(to_u32(number.len())).unwrap_or(0) & 1 == 1;
         if self.lengths == 0 {
@@ -107,7 +107,7 @@ impl Plan {
     }
 }
 
-/// What is known of a calling code, which several regions may share.
+/// The facts of a calling code, which several regions may share.
 #[derive(Debug)]
 pub(super) struct CallingCode {
     /// The plan of its main region.

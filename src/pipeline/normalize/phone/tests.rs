@@ -285,7 +285,7 @@ fn bad_numbers_are_told_apart() {
     }
 }
 
-/// What Google's library says, by way of its Python port `phonenumbers` 9.0.42: the metadata of
+/// The answers of Google's library, by way of its Python port `phonenumbers` 9.0.42: the metadata of
 /// rlibphonenumber 2.2.15.
 const REFERENCE: &str = include_str!("../../../../fixtures/phones.csv");
 

@@ -71,7 +71,7 @@ impl Pieces {
         })
     }
 
-    /// What was fetched, from `start` to the end of the column there.
+    /// The fetched bytes, from `start` to the end of the column there.
     fn from(&self, start: u64) -> Result<Bytes> {
         let piece = self
             .pieces

@@ -170,7 +170,7 @@ fn list_at(values: &ArrayRef, index: usize) -> Option<ArrayRef> {
     })
 }
 
-/// What a list says of its items: UUIDs and numbers as texts are told by it alone.
+/// The item type of a list: it alone tells UUIDs and numbers from texts.
 fn item_field(list: &DataType, items: &ArrayRef) -> FieldRef {
     match list {
         DataType::List(field)

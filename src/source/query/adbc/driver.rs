@@ -11,7 +11,7 @@ use super::error::{AdbcError, Refusal};
 use super::manifest;
 use crate::base::environment::Environment;
 
-/// Who brings the driver of an engine.
+/// The packages that bring the driver of an engine.
 const PACKAGES: [(&str, &str); 7] = [
     (
         "duckdb",

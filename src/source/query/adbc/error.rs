@@ -1,11 +1,11 @@
-//! What can go wrong with a driver, in our words: a driver's own text may hold rows, so none of it is kept.
+//! Errors of a driver, in our words: a driver's own text may hold rows, so none of it is kept.
 
 use std::fmt;
 use std::path::PathBuf;
 
 use adbc_core::error::Status;
 
-/// Why a driver gives no rows, or not all of them.
+/// The reason for which a driver gives no rows, or not all of them.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum AdbcError {
@@ -24,7 +24,7 @@ pub enum AdbcError {
     DriverFile {
         /// The library.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         problem: String,
         /// Which package brings it.
         advice: String,
@@ -42,7 +42,7 @@ pub enum AdbcError {
     DriverManifest {
         /// The manifest.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault.
         problem: String,
     },
     /// A library that is no driver for this machine.
@@ -50,7 +50,7 @@ pub enum AdbcError {
     DriverLoad {
         /// The library.
         path: PathBuf,
-        /// What the system's loader says, or the status of the driver.
+        /// The error of the system's loader, or the status of the driver.
         problem: String,
     },
     /// A secret that is not there.
@@ -126,7 +126,7 @@ pub enum AdbcError {
     Refused {
         /// The driver, and the host that it reaches.
         name: String,
-        /// What it was asked.
+        /// The request.
         step: Step,
         /// How it refused.
         refusal: Refusal,
@@ -181,7 +181,7 @@ impl fmt::Display for Doubt {
     }
 }
 
-/// What a driver was asked.
+/// The request to a driver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     /// The database, with the options of the job.

@@ -18,10 +18,10 @@ const POLL: Duration = Duration::from_millis(50);
 /// How long a driver that was cancelled may take to come back. One that does not is left to itself.
 const GRACE: Duration = Duration::from_secs(3);
 
-/// What cancels a statement: its own handle, and its connection's.
+/// The handles that cancel a statement: its own, and its connection's.
 type Handles = Arc<[Box<dyn CancelHandle>; 2]>;
 
-/// What the driver's thread and the one that waits for it share.
+/// The state that the driver's thread shares with the thread that waits for it.
 #[derive(Default)]
 pub(super) struct Guard {
     is_over: AtomicBool,

@@ -1,6 +1,6 @@
 //! The query inside a `COPY` whose columns are cast by the rules for typed values, on the server.
 //!
-//! What has no rule stays as it is: `COPY` then calls the type's own output function, which costs nothing more.
+//! A type without a rule stays as it is: `COPY` then calls the type's own output function, which costs nothing more.
 
 use postgres::types::{Kind, Type};
 
@@ -59,7 +59,7 @@ fn cell(value: &str, data_type: &Type) -> String {
     scalar(value, data_type).unwrap_or_else(|| value.to_owned())
 }
 
-/// What a value is cast to, if it is cast.
+/// The type that a value is cast to, if it is cast.
 fn scalar(value: &str, data_type: &Type) -> Option<String> {
     Some(match *data_type {
         Type::BOOL => format!("CASE {value} WHEN true THEN 'True' WHEN false THEN 'False' END"),

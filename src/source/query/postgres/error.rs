@@ -1,4 +1,4 @@
-//! What can be wrong with PostgreSQL, in our words: of the server's error the SQLSTATE and the position are kept, never its
+//! Errors of PostgreSQL, in our words: of the server's error the SQLSTATE and the position are kept, never its
 //! text, which may hold values of rows.
 
 use std::io::ErrorKind;
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::words;
 
-/// Why PostgreSQL gave no rows, or not all of them.
+/// The reason for which PostgreSQL gave no rows, or not all of them.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum PostgresError {
@@ -16,7 +16,7 @@ pub enum PostgresError {
     Variable {
         /// Its name.
         variable: &'static str,
-        /// What is wrong with it.
+        /// The fault.
         problem: &'static str,
     },
     /// The variable that `password-env` names.
@@ -43,7 +43,7 @@ pub enum PostgresError {
     PassFile {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         cause: ErrorKind,
     },
     /// The file of root certificates.
@@ -76,7 +76,7 @@ pub enum PostgresError {
     Connect {
         /// Host and port, or the socket.
         server: String,
-        /// What the system says.
+        /// The system's error.
         cause: ErrorKind,
     },
     /// Wrong user or password.
@@ -118,7 +118,7 @@ pub enum PostgresError {
     Certificate {
         /// Host and port.
         server: String,
-        /// What is wrong with it.
+        /// The fault.
         problem: &'static str,
     },
     /// TLS, otherwise.
@@ -143,7 +143,7 @@ pub enum PostgresError {
     Refused {
         /// Host and port, or the socket.
         server: String,
-        /// What it is, by PostgreSQL's own list of codes.
+        /// The meaning, by PostgreSQL's own list of codes.
         code: String,
     },
     /// Another protocol, or a way to log in that is not known here.
@@ -159,7 +159,7 @@ pub enum PostgresError {
     Statement {
         /// Which.
         statement: Statement,
-        /// What it is, by PostgreSQL's own list of codes.
+        /// The meaning, by PostgreSQL's own list of codes.
         code: String,
         /// Line and column in its text, from 1, where the server tells.
         position: Option<(usize, usize)>,
@@ -195,7 +195,7 @@ pub enum PostgresError {
     },
 }
 
-/// What was running; for people, the beginning of a message, which for the query is told by who asks.
+/// The statement that was running; for people, the beginning of a message, which for the query is told by who asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Statement {
     /// The audience's query.

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::PostgresError;
 use crate::base::secret::Secret;
 
-/// Whose password is looked for.
+/// The login whose password is looked for.
 pub(super) struct Entry<'a> {
     pub(super) host: &'a str,
     pub(super) port: u16,

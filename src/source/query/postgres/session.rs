@@ -1,4 +1,4 @@
-//! What is asked on one connection.
+//! The requests on one connection.
 
 use std::fmt::Write as _;
 use std::io::{self, BufRead as _};
@@ -178,7 +178,7 @@ impl Session {
     }
 }
 
-/// Why rows came to an end too early.
+/// The reason for which the rows ended too early.
 enum Refusal {
     /// Nobody waits for them.
     Over,

@@ -29,7 +29,7 @@ pub(super) enum TlsMode {
     VerifyFull,
 }
 
-/// What the server's certificate is checked with.
+/// The trust anchors for the server's certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Roots {
     /// No file is named, and the default one is not there.
@@ -149,7 +149,7 @@ impl Target {
     }
 }
 
-/// What URL and variables say.
+/// The settings of URL and variables.
 struct Said<'a> {
     url: Url,
     environment: &'a Environment,

@@ -1,4 +1,4 @@
-//! What talks to the server does so in a thread of its own: a signal ends the waiting for it, and the query with it.
+//! A thread of its own for the talk to the server: a signal ends the waiting for it, and the query with it.
 
 use std::io::ErrorKind;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,7 +21,7 @@ const CANCEL_AGAIN: Duration = Duration::from_millis(200);
 /// Items that wait to be taken.
 const WAITING: usize = 32;
 
-/// What both sides see.
+/// The state that both sides see.
 #[derive(Default)]
 struct Shared {
     /// Nobody waits for the items any more.

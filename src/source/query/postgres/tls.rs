@@ -209,7 +209,7 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-/// What TLS says of a failed handshake, if it was TLS that failed.
+/// The TLS error of a failed handshake, if it was TLS that failed.
 pub(super) fn failure(error: &io::Error, server: String) -> Option<PostgresError> {
     let error = error.get_ref()?.downcast_ref::<rustls::Error>()?;
     let rustls::Error::InvalidCertificate(error) = error else {

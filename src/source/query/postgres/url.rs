@@ -2,7 +2,7 @@
 
 use percent_encoding::percent_decode_str;
 
-/// What may stand after the `?`.
+/// The parameters that a URL may have after the `?`.
 const PARAMETERS: [&str; 13] = [
     "application_name",
     "connect_timeout",
@@ -19,7 +19,7 @@ const PARAMETERS: [&str; 13] = [
     "user",
 ];
 
-/// What a URL says, by the names that libpq has for it; what it does not say is for the `PG*` variables.
+/// The settings in a URL, by libpq's names; the `PG*` variables give the others.
 #[derive(Clone, Default)]
 pub(super) struct Url(Vec<(&'static str, String)>);
 
@@ -71,7 +71,7 @@ impl Url {
         Ok(url)
     }
 
-    /// What it says of `name`.
+    /// Its value of `name`.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         let mut said = self.0.iter().rev();
         said.find(|(said, _)| *said == name)

@@ -1,6 +1,6 @@
 //! PostgreSQL's codes in our words (<https://www.postgresql.org/docs/current/errcodes-appendix.html>, read 2026-11-23).
 
-/// What a SQLSTATE means.
+/// The meaning of a SQLSTATE.
 pub(super) fn of(code: &str) -> &'static str {
     let words = match code {
         "42601" => "a syntax error, or more than one statement",
