@@ -65,7 +65,7 @@ pub enum CommitError {
         rejected: u64,
         /// Rows read so far.
         read: u64,
-        /// Why most of them are rejected.
+        /// The reason for which most of them are rejected.
         reason: RejectionReason,
         /// The limit in percent.
         percent: f64,

@@ -22,7 +22,7 @@ const WORDS: &str = "newsletter newsletters newsletterabo infolettre gdpr dsgvo 
     privacy datenschutz emailable mailable contactable marketable zgoda zgody zgode akkoord afmeldt tilmeldt \
     donotemail donotcall donotcontact donotmail donottext donotsms donotmarket donottrack noemail nocall nosms";
 
-/// What comes after "do not" in the name of such a column; "(Do Not Modify) Contact" is none.
+/// Words that follow "do not" in the name of such a column; "(Do Not Modify) Contact" is none.
 const FORBIDDEN: &str = "email emails e mail mails call calls contact phone phones sms text texts message messages market \
     marketing send sell share track solicit allow fax disturb bulk want receive use process profile";
 
@@ -74,7 +74,7 @@ const PAIRS: [(&str, &str); 44] = [
     ("lawful", "basis"),
 ];
 
-/// What is tracked with consent alone.
+/// Words for what is tracked with consent only.
 const TRACKED: [&str; 4] = ["click", "clicks", "open", "opens"];
 
 /// Whether a header speaks of consent, judged word by word: "Opt In" and `acceptsMarketing` do, "Adoption" does not.

@@ -89,7 +89,7 @@ pub enum Rows {
 /// Batches of columns in the order of the rows; nothing comes after an error.
 pub type ColumnBatches = Box<dyn Iterator<Item = Result<RecordBatch, QueryError>> + Send>;
 
-/// What a query may do.
+/// The access that a query may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     /// Read: for whoever looks at an audience without sending it.
@@ -137,7 +137,7 @@ impl Connection {
         }
     }
 
-    /// What a person should know of a query that a run executes although it may write.
+    /// The warning about a query that a run executes although it may write.
     pub fn warning(&self, query: &Query) -> Option<String> {
         match self {
             Self::Postgres(_) => None,

@@ -14,7 +14,7 @@ pub enum Cell<'a> {
     Nested(&'a [u8]),
     /// A value of a typed source that no text stands for, such as a date without an end.
     Unrepresentable {
-        /// What goes in its place: nothing, or a list without it.
+        /// The text in its place: nothing, or a list without it.
         text: &'a [u8],
         /// The value as it is shown to a person.
         value: &'a [u8],
@@ -22,7 +22,7 @@ pub enum Cell<'a> {
 }
 
 impl<'a> Cell<'a> {
-    /// What is written of it, whatever it is.
+    /// The text that is written for it, of whatever kind it is.
     pub fn text(self) -> &'a [u8] {
         match self {
             Self::Text(text) | Self::Nested(text) | Self::Unrepresentable { text, .. } => text,

@@ -23,7 +23,7 @@ const REMARK_COLUMN: usize = 36;
 pub struct DraftColumn {
     /// Its name in the file.
     pub source: String,
-    /// What becomes of it.
+    /// Its fate.
     pub fate: Fate,
     /// Its type, of a query's column.
     pub type_name: Option<String>,

@@ -80,7 +80,7 @@ pub fn find_or_create(
         .map_err(|found| several(name, &found))
 }
 
-/// What became of the list that an earlier run found under `name`.
+/// The fate of the list that an earlier run found under `name`.
 fn lost(klaviyo: &Klaviyo, name: &str, id: &str) -> Result<ListError, ListError> {
     let (name, id) = (name.to_owned(), id.to_owned());
     Ok(match klaviyo.list(&id)? {

@@ -296,7 +296,7 @@ fn those_unseen(desk: Desk<'_>, audience: &[PathBuf], seen: &Flags) -> Result<Ke
     Ok(Kept { ids, missing })
 }
 
-/// What `removals.csv` came to.
+/// The outcome of `removals.csv`.
 struct Stored {
     removals: u64,
     /// Members who keep their place because their phone number cannot be read: it may be somebody's in the audience.

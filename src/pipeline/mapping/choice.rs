@@ -50,7 +50,7 @@ impl Candidate {
     }
 }
 
-/// What was settled so far for the columns of a header.
+/// The choices so far for the columns of a header.
 pub(super) struct Choice<'a> {
     header: &'a [String],
     sample: &'a Sample,

@@ -16,7 +16,7 @@ const MAX_WORDS: usize = 10;
 /// The shortest qualifier that is told from the start of a single word: `billingcity` is a city, `homeland` is none.
 const MIN_JOINED_QUALIFIER: usize = 6;
 
-/// What a header says.
+/// The meaning of a header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Meaning {
     /// It may be one of Klaviyo's columns.

@@ -33,7 +33,7 @@ const RECORDS: &str = "order orders lineitem ticket invoice transaction shipment
     payment checkout cart bestellung auftrag rechnung commande facture pedido factura ordine fattura bestelling factuur \
     zamowienie";
 
-/// What follows them.
+/// The text that follows them.
 const OF_RECORDS: &str = "id no nr number name date datum status key total type subject currency reference ref quantity price sku \
     stage amount method";
 

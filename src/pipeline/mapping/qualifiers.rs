@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-/// Whose or which of several a column is, best first: a group gives the columns of one address, and of one name.
+/// Qualifiers that tell whose column it is, or which of several, best first: a group gives the columns of one address, and of one name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Group {
     /// No word qualifies it.

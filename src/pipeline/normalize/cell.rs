@@ -91,7 +91,7 @@ fn without_guards(text: &[u8]) -> (&[u8], bool) {
     (inner, inner.len() < text.len())
 }
 
-/// What a guard protects: an apostrophe before a digit, `+` or `=`, or a formula that is a text alone.
+/// The text that a guard protects: an apostrophe before a digit, `+` or `=`, or a formula that is a text alone.
 #[inline]
 fn without_guard(text: &[u8]) -> Option<&[u8]> {
     match text {

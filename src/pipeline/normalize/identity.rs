@@ -19,7 +19,7 @@ const FEWEST_E164_DIGITS: usize = 6;
 /// The fewest digits of a national number that are looked for in other countries: fewer would match too many people.
 const FEWEST_NATIONAL_DIGITS: usize = 5;
 
-/// What the domain of an address begins with, or a label in it, where it is the ASCII form of another script.
+/// The beginning of a domain, or of a label in it, where it is the ASCII form of another script.
 const PUNYCODE: &str = "xn--";
 
 /// The rules of a job for identifiers that Klaviyo has stored.

@@ -194,7 +194,7 @@ fn by_library(
     Ok(Number::default())
 }
 
-/// What Google's library makes of a number, and its calling code.
+/// The answer of Google's library for a number, and its calling code.
 fn e164_by_library(number: &str, region: Option<Region>) -> Result<(String, i32), PhoneFault> {
     let parsed = PHONE_NUMBER_UTIL
         .parse(number, region.map(Region::plan))

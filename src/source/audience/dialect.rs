@@ -31,7 +31,7 @@ pub enum Escape {
     Character(u8),
 }
 
-/// What a rewriting needs to know of a source.
+/// The facts about a source that a rewriting needs.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rules {
     pub(super) delimiter: u8,

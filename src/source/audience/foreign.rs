@@ -87,7 +87,7 @@ const IN_ARCHIVES: [(&[u8], &str); 4] = [
 /// How long the beginning of an archive is in which its names are looked for.
 const ARCHIVE_BYTES: usize = 1 << 16;
 
-/// What a file with these first bytes is, when it is no audience. A packed file's bytes come unpacked.
+/// The kind of a file with these first bytes, when it is no audience. A packed file's bytes come unpacked.
 pub(super) fn kind_of(bytes: &[u8]) -> Option<Foreign> {
     let signed = SIGNATURES
         .iter()

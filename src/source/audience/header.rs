@@ -162,7 +162,7 @@ fn read_rewritten(
 }
 
 impl Source {
-    /// What its text is rewritten by, where it is no CSV as RFC 4180 has it.
+    /// The dialect by which its text is rewritten, where it is not CSV by RFC 4180.
     pub(super) fn rules(&self) -> Option<Rules> {
         let is_csv = matches!(self.format, SourceFormat::Csv | SourceFormat::Tsv);
         (is_csv && !self.is_rejects).then_some(Rules {

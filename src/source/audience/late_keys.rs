@@ -8,7 +8,7 @@ use crate::base::text::count;
 /// Names that are told.
 const NAMES: usize = 5;
 
-/// What is seen of late keys, shared by all workers.
+/// The late keys that were seen, shared by all workers.
 #[derive(Debug, Clone, Default)]
 pub(super) struct LateKeys(Arc<Seen>);
 

@@ -74,7 +74,7 @@ fn metadata(place: &Place, name: &str) -> Result<ArrowReaderMetadata, AudienceEr
     exact.map_err(|source| broken(name, source))
 }
 
-/// What a writer noted of Arrow's types is not needed, and may be wrong.
+/// The writer's note of Arrow's types is not needed, and may be wrong.
 fn options() -> ArrowReaderOptions {
     ArrowReaderOptions::new().with_skip_arrow_metadata(true)
 }

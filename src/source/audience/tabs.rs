@@ -29,9 +29,9 @@ pub(super) struct Cell {
     is_quoted: bool,
 }
 
-/// What is at the front of a text.
+/// The front of a text.
 pub(super) enum Found {
-    /// What it is depends on more of the text.
+    /// More of the text is needed to tell.
     More,
     /// A record: its cells, where its text ends, and where the next record begins.
     Record {

@@ -98,7 +98,7 @@ impl Record for Long<'_> {
         Some(self.bytes as u64)
     }
 
-    /// What is not shown may be anything.
+    /// A part that is not shown may be anything.
     fn has_only(&self, _: impl Fn(&[u8]) -> bool) -> bool {
         false
     }

@@ -37,7 +37,7 @@ enum Told {
     End,
 }
 
-/// What is doubtful of a query that a run executes all the same; none of one that only reads.
+/// The doubts about a query that a run executes all the same; none for one that only reads.
 pub(super) fn doubt(settings: &AdbcSettings, query: &Query) -> Option<Doubt> {
     match statement::judge(&query.text, &settings.driver) {
         Verdict::Reads | Verdict::Several => None,

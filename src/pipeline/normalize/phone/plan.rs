@@ -180,7 +180,7 @@ struct Range {
     is_ordinary: bool,
 }
 
-/// What one region's ranges say of a number.
+/// The verdict of one region's ranges on a number.
 #[derive(Default)]
 struct Judgement {
     /// The leading digits are the region's own.

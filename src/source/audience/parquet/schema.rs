@@ -1,4 +1,4 @@
-//! What a file's schema says of its columns beyond what the decoder makes of it by itself.
+//! Facts in a file's schema that the decoder does not apply to its columns by itself.
 //!
 //! Three kinds of values would come changed: a time stamp of 96 bits wraps beyond the years 1677 to 2262, an interval
 //! loses its months, a duration is a bare number. The first is read in microseconds, the second as its bytes under a
@@ -20,7 +20,7 @@ use crate::source::audience::typed::{EXTENSION, PARQUET_INTERVAL};
 /// (<https://github.com/apache/parquet-format/blob/master/LogicalTypes.md#interval>, read 2026-11-28).
 const INTERVAL_BYTES: i32 = 12;
 
-/// What a column holds that the decoder must be told.
+/// The content of a column that the decoder must be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Hint {
     /// A time stamp of 96 bits.

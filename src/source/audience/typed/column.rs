@@ -22,7 +22,7 @@ pub(in super::super) const EXTENSION: &str = "ARROW:extension:name";
 /// The mark of a Parquet interval that is read as its bytes.
 pub(in super::super) const PARQUET_INTERVAL: &str = "klaviyo-export.parquet-interval";
 
-/// What Arrow's type for foreign values says of them, in a field's metadata: their type and who made it, as JSON
+/// Metadata of Arrow's type for foreign values, in a field's metadata: their type and who made it, as JSON
 /// (<https://arrow.apache.org/docs/format/CanonicalExtensions.html#opaque>, read 2026-11-28).
 const EXTENSION_METADATA: &str = "ARROW:extension:metadata";
 
@@ -268,7 +268,7 @@ impl Column {
         }
     }
 
-    /// What is wrong with the text, or with one of the list's texts.
+    /// The fault of the text, or of one of the list's texts.
     pub(super) fn fault(&self, index: usize) -> Option<RecordFault> {
         if let Self::Other(values) = self {
             return value::fault_in_list(values, index);

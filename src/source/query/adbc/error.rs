@@ -118,7 +118,7 @@ pub enum AdbcError {
     MayWrite {
         /// The driver, and the host that it reaches.
         name: String,
-        /// What is known of it.
+        /// The facts about it.
         what: Doubt,
     },
     /// The driver or its engine refused.
@@ -163,7 +163,7 @@ pub enum AdbcError {
     },
 }
 
-/// Why a query is not known to read only.
+/// The reason for which a query is not known to only read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Doubt {
     /// This word of it stands for a statement that writes, or for one that is no query.

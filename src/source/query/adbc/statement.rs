@@ -55,7 +55,7 @@ const WRITING: [&str; 26] = [
     "VACUUM",
 ];
 
-/// What a query does, as far as its text tells.
+/// The effects of a query, as far as its text tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// It is one statement that reads.
@@ -230,7 +230,7 @@ impl Words {
         words
     }
 
-    /// What the words alone say.
+    /// The verdict by the words alone.
     fn verdict(self) -> Verdict {
         let reads = |word: &str| READING.contains(&word);
         match self {
