@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Data moves one way and each stage has a type of its own, so that a wrong order does not compile. Only
-//! [`run`] knows more than one stage.
+//! [`mod@run`] knows more than one stage.
 
 pub mod base;
 pub mod cli;

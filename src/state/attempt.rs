@@ -15,7 +15,7 @@ const ATTEMPT_VERSION: u32 = 1;
 /// One attempt to deliver. Field names do not change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttemptRecord {
-    /// [`ATTEMPT_VERSION`].
+    /// The version of the form, `ATTEMPT_VERSION`.
     pub version: u32,
     /// The command that was typed: `run`, `send`, `list` or `undo`.
     pub command: String,

@@ -16,7 +16,7 @@ const OWNER_VERSION: u32 = 1;
 /// A job as its state remembers it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobOwner {
-    /// [`OWNER_VERSION`].
+    /// The version of the form, `OWNER_VERSION`.
     pub version: u32,
     /// The job file, absolute; `None` of a job that `send` made of its flags.
     pub job_file: Option<PathBuf>,

@@ -2,7 +2,7 @@
 //!
 //! Takes a cleaned cell and the row's region and appends `+` and digits, or names the fault without showing the value.
 //! Plain numbers, which nearly all are, go through automata made of the library's own metadata. Other cells are read word by
-//! word first ([`cell`]), and then by the library. Cells that only look like numbers to the library (dates, numbers with
+//! word first (`cell`), and then by the library. Cells that only look like numbers to the library (dates, numbers with
 //! decimals or in scientific notation, remarks) have a fault of their own. An extension is read and left out, for E.164 has
 //! none.
 
