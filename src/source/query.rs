@@ -123,6 +123,13 @@ impl Connection {
 
     /// Runs `before`, then begins `query` on the same connection. Dropping the rows ends the query. PostgreSQL's own
     /// protocol reads in a read-only transaction whatever the access.
+    #[cfg_attr(
+        not(feature = "adbc"),
+        expect(
+            unused_variables,
+            reason = "PostgreSQL has a protocol of its own for it"
+        )
+    )]
     pub fn open(
         &self,
         before: &[String],
@@ -138,6 +145,13 @@ impl Connection {
     }
 
     /// The warning about a query that a run executes although it may write.
+    #[cfg_attr(
+        not(feature = "adbc"),
+        expect(
+            unused_variables,
+            reason = "PostgreSQL has a protocol of its own for it"
+        )
+    )]
     pub fn warning(&self, query: &Query) -> Option<String> {
         match self {
             Self::Postgres(_) => None,

@@ -137,7 +137,10 @@ impl Origin {
                 path: path.clone(),
                 size_bytes: *size_bytes,
             }),
+            #[cfg(feature = "cloud")]
             Self::Object(object) => Some(Self::Object(object.clone())),
+            #[cfg(not(feature = "cloud"))]
+            Self::Object(object) => match *object {},
             Self::Stream(_) => {
                 let peek = self.peek(name).ok()?;
                 Some(Self::Stream(Unpacked {
