@@ -25,10 +25,10 @@ pub const SCHEMA: &str = include_str!("report/schema.json");
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RunReport {
     /// `yyyymmddThhmmssZ-` and eight hexadecimal digits; blank (`null` in JSON) of an attempt that failed before it had a run.
-    #[serde(serialize_with = "blank_as_null")]
+    #[serde(serialize_with = "blank_as_null", deserialize_with = "null_as_blank")]
     pub run_id: String,
     /// The job's name; blank (`null` in JSON) where the job file could not be read.
-    #[serde(serialize_with = "blank_as_null")]
+    #[serde(serialize_with = "blank_as_null", deserialize_with = "null_as_blank")]
     pub job: String,
     /// How it ended.
     pub status: RunStatus,
@@ -234,6 +234,11 @@ impl RunReport {
         };
         self.parts.iter().filter(delivered).count()
     }
+}
+
+/// A text, blank where it is `null`.
+fn null_as_blank<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 /// A blank text as `null`.

@@ -105,10 +105,18 @@ impl RepairCode {
 
     /// Whether the value was removed: the cell is sent empty.
     pub const fn blanks(self) -> bool {
-        matches!(
-            self,
-            Self::InvalidEmail | Self::InvalidPhone | Self::ScientificNotation
-        )
+        match self {
+            Self::InvalidEmail
+            | Self::InvalidPhone
+            | Self::ScientificNotation
+            | Self::SharedEmail
+            | Self::SharedPhone
+            | Self::SharedExternalId
+            | Self::Unrepresentable => true,
+            Self::LineBreak | Self::ControlCharacter | Self::Apostrophe | Self::SeveralPhones => {
+                false
+            }
+        }
     }
 
     /// The code as reports and `repairs.csv` write it.
@@ -126,5 +134,28 @@ impl RepairCode {
             Self::SharedExternalId => "shared-external-id",
             Self::Unrepresentable => "unrepresentable",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_of_an_empty_cell_is_told_from_one_of_a_cleaned_cell() {
+        let cleaned: Vec<_> = RepairCode::ALL
+            .into_iter()
+            .filter(|code| !code.blanks())
+            .map(RepairCode::code)
+            .collect();
+        assert_eq!(
+            cleaned,
+            [
+                "line-break",
+                "control-character",
+                "apostrophe",
+                "several-phones"
+            ]
+        );
     }
 }

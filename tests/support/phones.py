@@ -33,6 +33,7 @@ id = "ExternalID"
 number = "PhoneNumber"
 [normalize]
 country-column = "region"
+shared-identifiers = "report"
 [state]
 directory = "state"
 """
