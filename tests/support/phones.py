@@ -61,7 +61,7 @@ def is_left_to_the_library(number):
         return False
     if re.search(r"(\d\D*){7}[/(+]", number) or re.search(r"(\d\D*){7}[ -].*(\d\D*){7}", number):
         return False
-    separators = re.findall(r"[./-]", number)
+    separators = re.findall(r"[./-]", without_extension)
     return not (separators and len(digits) <= 8 or separators.count(".") == 1)
 
 
