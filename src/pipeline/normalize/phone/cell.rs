@@ -125,7 +125,7 @@ impl<'a> Cell<'a> {
             }
             let (signs, after) = split_at(after, is_letter);
             if signs.contains(char::is_numeric) {
-                cell.number(signs, before);
+                cell.number(signs, before)?;
                 before = Before::Nothing;
             }
             rest = after;
@@ -151,19 +151,29 @@ impl<'a> Cell<'a> {
         }
     }
 
-    fn number(&mut self, signs: &'a str, before: Before) {
+    /// `None` where as many digits as a number has are called an extension, and there is no number before them.
+    fn number(&mut self, signs: &'a str, before: Before) -> Option<()> {
         match before {
             Before::Nothing | Before::Label => self.numbers.push(signs),
             Before::Fax => self.has_fax = true,
             Before::Extension => {
                 let (extension, after) = split_at(signs, is_separator);
-                if digits_in(extension) > MAX_EXTENSION_DIGITS {
+                if digits_in(extension) <= MAX_EXTENSION_DIGITS {
+                    if digits_in(after) > 0 {
+                        self.numbers.push(after);
+                    }
+                } else if self
+                    .numbers
+                    .iter()
+                    .any(|number| digits_in(number) >= MIN_DIGITS)
+                {
                     self.numbers.push(signs);
-                } else if digits_in(after) > 0 {
-                    self.numbers.push(after);
+                } else {
+                    return None;
                 }
             }
         }
+        Some(())
     }
 }
 

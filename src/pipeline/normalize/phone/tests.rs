@@ -116,6 +116,7 @@ const CELLS: &[Case] = {
         ("ann1@example.com", "US", Err(Words)),
         ("10115 Berlin", "DE", Err(Words)),
         ("30123456kg", "DE", Err(Words)),
+        ("+1 ext. 5002345678", "KY", Err(Words)),
         ("geb. 03 02 1985", "DE", Err(Words)),
         ("Fax 030 123456", "DE", Err(Words)),
         ("650 ext. 5 253 0000 Ann", "US", Err(Words)),
