@@ -6,7 +6,7 @@
 //! word is a third more memory than a bare set of fingerprints; for it, `conflicts.csv` can name both rows.
 
 use super::table::{Key, Slot, Table};
-use super::{GROUP, Sighting, Sorter, keys, make_room, sub_table, tables, touch};
+use super::{GROUP, Sighting, make_room, sub_table, tables, touch};
 use crate::pipeline::batch::{Batch, Row, RowIdentifier};
 use crate::pipeline::settings::PrimaryKey;
 use crate::pipeline::settings::SharedIdentifiers;
@@ -53,7 +53,6 @@ impl Findings {
 /// The identifiers of all rows that were kept so far.
 pub struct IdentifierIndex {
     tables: Vec<Table<4>>,
-    sorter: Sorter,
     is_full: bool,
     /// A row with a shared identifier is rejected, and keeps none of its others from later rows.
     is_rejecting: bool,
@@ -65,7 +64,6 @@ impl IdentifierIndex {
     pub fn new(most_bytes: u64, shared: SharedIdentifiers) -> Self {
         Self {
             tables: tables(most_bytes),
-            sorter: Sorter::default(),
             is_full: false,
             is_rejecting: shared == SharedIdentifiers::Reject,
             findings: Findings::default(),
@@ -94,155 +92,107 @@ impl IdentifierIndex {
         self.is_full |= first + u64::from(batch.records) >= u64::from(UNCLAIMED);
         self.findings.shared.clear();
         self.findings.unknown.clear();
-        self.look_up_keys(batch, first);
-        if self.is_rejecting {
-            self.claim_row_by_row(batch, first);
-        } else {
-            self.claim(batch, first);
+        self.findings.sightings.clear();
+        let mut others = batch.other_identifiers.as_slice();
+        let mut index = 0;
+        for rows in batch.rows.chunks(GROUP) {
+            let end = index + to_u32(rows.len());
+            let (own, rest) = others.split_at(others.partition_point(|other| other.row < end));
+            others = rest;
+            let keys = rows.iter().map(|row| row.key);
+            let fingerprints = own.iter().map(|other| other.fingerprint);
+            touch(&self.tables, keys.chain(fingerprints));
+            self.look_up_group(index, rows, own, first);
+            index = end;
         }
         self.findings.shared.sort_unstable();
         self.findings.unknown.sort_unstable();
     }
 
-    /// Tells new keys from those that an earlier row has.
-    fn look_up_keys(&mut self, batch: &Batch, first: u64) {
-        let findings = &mut self.findings;
-        findings.sightings.clear();
-        findings.sightings.resize(batch.rows.len(), Sighting::Seen);
-        let order = self.sorter.sort(keys(&batch.rows));
-        for (at, index) in order.iter().enumerate() {
-            if at % GROUP == 0 {
-                let group = &order[at..order.len().min(at + GROUP)];
-                let fingerprints = group.iter().map(|index| batch.rows[*index as usize].key);
-                touch(&self.tables, fingerprints);
-            }
-            let row = &batch.rows[*index as usize];
+    /// Looks up a few rows of a batch, whose first has the index `index`, and their other identifiers.
+    fn look_up_group(&mut self, index: u32, rows: &[Row], others: &[RowIdentifier], first: u64) {
+        let mut others = others;
+        for (index, row) in (index..).zip(rows) {
             let number = first + u64::from(row.record);
-            let key = Key::of(row.key);
-            let table = &mut self.tables[sub_table(row.key)];
-            let known = match table.find(key) {
-                Slot::Free(at) => {
-                    let holder = if self.is_rejecting {
-                        UNCLAIMED
-                    } else {
-                        short(number)
-                    };
-                    let is_in = !self.is_full && table.insert(at, entry(key, IS_KEY | holder));
-                    self.is_full |= !is_in;
-                    if is_in {
-                        findings.sightings[*index as usize] = Sighting::New;
-                        continue;
+            let own = others.iter().take_while(|other| other.row == index);
+            let (own, rest) = others.split_at(own.count());
+            others = rest;
+            let key = key_of(index, row);
+            let (sighting, holder) = self.look_up_key(row.key, number);
+            self.findings.sightings.push(sighting);
+            match sighting {
+                Sighting::Seen => {}
+                _ if self.is_rejecting => self.claim_all(key, own, number),
+                _ => {
+                    if sighting == Sighting::Unknown || holder.is_some() {
+                        self.findings.note(key, holder);
                     }
-                    findings.sightings[*index as usize] = Sighting::Unknown;
-                    None
-                }
-                Slot::Taken(at) => {
-                    let word = table.entry(at)[3];
-                    if word & IS_KEY != 0 {
-                        continue;
+                    for identifier in own {
+                        self.claim(*identifier, number);
                     }
-                    // Until now no key, but an identifier of an earlier row.
-                    table.replace(at, entry(key, IS_KEY | word));
-                    findings.sightings[*index as usize] = Sighting::New;
-                    holder(word)
                 }
-            };
-            if !self.is_rejecting {
-                findings.note(key_of(*index, row), known);
             }
         }
     }
 
-    /// Claims the other identifiers for their rows: each is the first row's that has it.
-    fn claim(&mut self, batch: &Batch, first: u64) {
-        let others = &batch.other_identifiers;
-        let order = self
-            .sorter
-            .sort(others.iter().map(|identifier| identifier.fingerprint));
-        for (at, index) in order.iter().enumerate() {
-            if at % GROUP == 0 {
-                let group = &order[at..order.len().min(at + GROUP)];
-                let fingerprints = group
-                    .iter()
-                    .map(|index| others[*index as usize].fingerprint);
-                touch(&self.tables, fingerprints);
-            }
-            let identifier = others[*index as usize];
-            let RowIdentifier {
-                row, fingerprint, ..
-            } = identifier;
-            let sighting = self.findings.sightings[row as usize];
-            if sighting == Sighting::Seen {
-                continue;
-            }
-            let number = first + u64::from(batch.rows[row as usize].record);
-            let key = Key::of(fingerprint);
-            let table = &mut self.tables[sub_table(fingerprint)];
-            let known = match table.find(key) {
-                Slot::Free(at) => {
-                    // A row whose key is unknown may be none that is kept.
-                    let is_in = !self.is_full && table.insert(at, entry(key, short(number)));
-                    self.is_full |= !is_in;
-                    if is_in {
-                        continue;
-                    }
-                    None
+    /// Tells a new key from one that an earlier row has; and the earlier row that has a new one as another identifier.
+    fn look_up_key(&mut self, fingerprint: u128, number: u64) -> (Sighting, Option<u64>) {
+        let key = Key::of(fingerprint);
+        let table = &mut self.tables[sub_table(fingerprint)];
+        match table.find(key) {
+            Slot::Taken(at) => {
+                let word = table.entry(at)[3];
+                if word & IS_KEY != 0 {
+                    return (Sighting::Seen, None);
                 }
-                Slot::Taken(at) => {
-                    let word = table.entry(at)[3];
-                    match holder(word) {
-                        Some(later) if later > number => {
-                            // The key of a later row of this batch.
-                            let is_kept = sighting == Sighting::New;
-                            let holder = if is_kept { short(number) } else { UNCLAIMED };
-                            table.replace(at, entry(key, word & IS_KEY | holder));
-                            let later = index_of(&batch.rows, later - first);
-                            let its_key = key_of(later, &batch.rows[later as usize]);
-                            self.findings.note(its_key, is_kept.then_some(number));
-                            if is_kept {
-                                continue;
-                            }
-                            None
-                        }
-                        known => known,
-                    }
-                }
-            };
-            self.findings.note(identifier, known);
+                table.replace(at, entry(key, IS_KEY | word));
+                (Sighting::New, holder(word))
+            }
+            Slot::Free(at) => {
+                let holder = if self.is_rejecting {
+                    UNCLAIMED
+                } else {
+                    short(number)
+                };
+                let is_in = !self.is_full && table.insert(at, entry(key, IS_KEY | holder));
+                self.is_full |= !is_in;
+                let sighting = if is_in {
+                    Sighting::New
+                } else {
+                    Sighting::Unknown
+                };
+                (sighting, None)
+            }
         }
     }
 
-    /// Claims all identifiers of each row that shares none with an earlier row that did the same: row by row, for whether a
-    /// row is rejected depends on those before it.
-    fn claim_row_by_row(&mut self, batch: &Batch, first: u64) {
-        let mut rest = batch.other_identifiers.as_slice();
-        let mut identifiers = Vec::new();
-        for (index, row) in (0..).zip(&batch.rows) {
-            if (index as usize).is_multiple_of(GROUP) {
-                let group = rest.iter().take(2 * GROUP);
-                touch(&self.tables, group.map(|identifier| identifier.fingerprint));
+    /// Claims an identifier for the row of this number, unless an earlier row has it.
+    fn claim(&mut self, identifier: RowIdentifier, number: u64) {
+        let key = Key::of(identifier.fingerprint);
+        let table = &mut self.tables[sub_table(identifier.fingerprint)];
+        let known = match table.find(key) {
+            Slot::Free(at) => {
+                let is_in = !self.is_full && table.insert(at, entry(key, short(number)));
+                self.is_full |= !is_in;
+                if is_in {
+                    return;
+                }
+                None
             }
-            let own = rest.iter().take_while(|other| other.row == index).count();
-            let (own, others) = rest.split_at(own);
-            rest = others;
-            if self.findings.sightings[index as usize] == Sighting::Seen {
-                continue;
-            }
-            identifiers.clear();
-            identifiers.push(key_of(index, row));
-            identifiers.extend_from_slice(own);
-            self.claim_all(&identifiers, first + u64::from(row.record));
-        }
+            Slot::Taken(at) => holder(table.entry(at)[3]),
+        };
+        self.findings.note(identifier, known);
     }
 
     /// Claims all identifiers of one row, or none.
-    fn claim_all(&mut self, identifiers: &[RowIdentifier], number: u64) {
+    fn claim_all(&mut self, key: RowIdentifier, others: &[RowIdentifier], number: u64) {
+        let identifiers = || std::iter::once(&key).chain(others);
         let found = |index: &Self, identifier: &RowIdentifier| {
             let found = index.find(identifier.fingerprint);
             found.and_then(|(_, word)| holder(word))
         };
-        if identifiers.iter().any(|it| found(self, it).is_some()) {
-            for identifier in identifiers {
+        if identifiers().any(|it| found(self, it).is_some()) {
+            for identifier in identifiers() {
                 let first = found(self, identifier);
                 // Of those that no row in memory has, a row on disk may have some.
                 if first.is_some() || self.is_full {
@@ -251,15 +201,13 @@ impl IdentifierIndex {
             }
             return;
         }
-        let is_kept = identifiers
-            .first()
-            .is_some_and(|key| self.findings.sightings[key.row as usize] == Sighting::New);
-        let mut fingerprints = identifiers.iter().map(|identifier| identifier.fingerprint);
+        let is_kept = self.findings.sightings.last() == Some(&Sighting::New);
+        let mut fingerprints = identifiers().map(|identifier| identifier.fingerprint);
         if is_kept && !self.is_full && fingerprints.all(|it| self.take(it, number)) {
             return;
         }
         self.is_full = true;
-        for identifier in identifiers {
+        for identifier in identifiers() {
             self.give_up(identifier.fingerprint, number);
             self.findings.note(*identifier, None);
         }
@@ -324,8 +272,6 @@ fn short(number: u64) -> u32 {
     u32::try_from(number).unwrap_or(UNCLAIMED)
 }
 
-/// The row of a batch whose record has this number in the batch.
-fn index_of(rows: &[Row], record: u64) -> u32 {
-    let index = rows.partition_point(|row| u64::from(row.record) < record);
-    u32::try_from(index).unwrap_or(u32::MAX)
+fn to_u32(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }

@@ -1,9 +1,10 @@
 //! One sub-table of an index: open addressing in one allocation, as full as probing allows.
 //!
-//! An entry is a key's three words and what the caller keeps beside it, often nothing. It is an array, so that the memory of
-//! free slots is the system's own zeros and is touched when they are taken. A key's home follows its first word through the whole
-//! table, so that growing copies from front to back. A large one grows by a half, not to the double: the memory of a hundred
+//! An entry is a key's three words and what the caller keeps beside it, often nothing. A free slot is all zeros, so that its
+//! memory is the system's own and is touched when it is taken. A key's home follows its first word through the whole table, so that growing copies from front to back. A large one grows by a half, not to the double: the memory of a hundred
 //! million keys follows their number. One that was made for a tenth fewer keys than come, or more, does not grow at all.
+
+use super::memory::Words;
 
 /// 96 bits of a fingerprint. Its highest six bits choose the sub-table and are not among them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +42,8 @@ pub(super) enum Slot {
 
 /// Entries of so many words: a key's three, and those beside it.
 pub(super) struct Table<const WORDS: usize> {
-    slots: Vec<[u32; WORDS]>,
+    words: Words,
+    slots: usize,
     taken: usize,
     most_slots: usize,
 }
@@ -61,7 +63,8 @@ impl<const WORDS: usize> Table<WORDS> {
         let most = most_bytes / size_of::<[u32; WORDS]>() as u64;
         let most_slots = usize::try_from(most).unwrap_or(usize::MAX).max(FIRST_SLOTS);
         Self {
-            slots: vec![[0; WORDS]; FIRST_SLOTS],
+            words: Words::zeroed(FIRST_SLOTS * WORDS),
+            slots: FIRST_SLOTS,
             taken: 0,
             most_slots,
         }
@@ -70,21 +73,25 @@ impl<const WORDS: usize> Table<WORDS> {
     /// Makes room for so many keys in all, or for as many as the memory allows.
     pub(super) fn make_room(&mut self, keys: usize) {
         let slots = (keys.saturating_mul(SLOTS_FOR_TEN) / 10).min(self.most_slots);
-        if slots > self.slots.len() {
+        if slots > self.slots {
             self.grow(slots);
         }
     }
 
-    /// Reads where the key would be, so that it is near by when [`Self::find`] comes; reads do not wait for each other.
-    pub(super) fn touch(&self, key: Key) {
-        std::hint::black_box(key_of(&self.slots[self.home(key)]));
+    /// Reads where the key would be, so that it is near by when [`Self::find`] comes; reads do not wait for each other. What
+    /// is read means nothing: the caller must only seem to use it.
+    #[inline]
+    pub(super) fn touch(&self, key: Key) -> u32 {
+        self.words[self.home(key) * WORDS]
     }
 
     /// Looks for the key.
+    #[inline]
     pub(super) fn find(&self, key: Key) -> Slot {
+        let words: &[u32] = &self.words;
         let mut at = self.home(key);
         loop {
-            let found = key_of(&self.slots[at]);
+            let found = key_at(&words[at * WORDS..]);
             if found == key {
                 return Slot::Taken(at);
             }
@@ -92,7 +99,7 @@ impl<const WORDS: usize> Table<WORDS> {
                 return Slot::Free(at);
             }
             at += 1;
-            if at == self.slots.len() {
+            if at == self.slots {
                 at = 0;
             }
         }
@@ -101,12 +108,12 @@ impl<const WORDS: usize> Table<WORDS> {
     /// Puts a key's entry in the free slot that [`Self::find`] gave. False when the memory is used up: then it is not in.
     pub(super) fn insert(&mut self, free: usize, entry: [u32; WORDS]) -> bool {
         // Beyond 29 of 32 probing gets slow. Until the limit is near it never comes to that.
-        if self.slots.len() == self.most_slots && self.taken >= self.slots.len() / 32 * 29 {
+        if self.slots == self.most_slots && self.taken >= self.slots / 32 * 29 {
             return false;
         }
-        self.slots[free] = entry;
+        self.put(free, entry);
         self.taken += 1;
-        let slots = self.slots.len();
+        let slots = self.slots;
         if self.taken > slots / 16 * 11 && slots < self.most_slots {
             self.grow(if slots <= self.most_slots / 8 {
                 slots * 2
@@ -119,25 +126,47 @@ impl<const WORDS: usize> Table<WORDS> {
 
     /// The entry in a taken slot.
     pub(super) fn entry(&self, taken: usize) -> [u32; WORDS] {
-        self.slots[taken]
+        let mut entry = [0; WORDS];
+        entry.copy_from_slice(&self.words[taken * WORDS..][..WORDS]);
+        entry
     }
 
     /// Changes the entry in a taken slot, and gives the one that was there.
     pub(super) fn replace(&mut self, taken: usize, entry: [u32; WORDS]) -> [u32; WORDS] {
-        std::mem::replace(&mut self.slots[taken], entry)
+        let before = self.entry(taken);
+        self.put(taken, entry);
+        before
     }
 
+    fn put(&mut self, at: usize, entry: [u32; WORDS]) {
+        self.words[at * WORDS..][..WORDS].copy_from_slice(&entry);
+    }
+
+    #[inline]
     fn home(&self, key: Key) -> usize {
-        ((u64::from(key.0[0]) * self.slots.len() as u64) >> 32) as usize
+        ((u64::from(key.0[0]) * self.slots as u64) >> 32) as usize
     }
 
     fn grow(&mut self, slots: usize) {
-        let old = std::mem::replace(&mut self.slots, vec![[0; WORDS]; slots]);
-        for entry in old.into_iter().filter(|entry| key_of(entry) != FREE) {
-            if let Slot::Free(at) = self.find(key_of(&entry)) {
-                self.slots[at] = entry;
+        let old = std::mem::replace(&mut self.words, Words::zeroed(slots * WORDS));
+        self.slots = slots;
+        for old in old.chunks_exact(WORDS) {
+            let key = key_at(old);
+            if key != FREE
+                && let Slot::Free(at) = self.find(key)
+            {
+                self.words[at * WORDS..][..WORDS].copy_from_slice(old);
             }
         }
+    }
+}
+
+/// The key of the entry that begins here.
+#[inline]
+fn key_at(words: &[u32]) -> Key {
+    match words {
+        [a, b, c, ..] => Key([*a, *b, *c]),
+        _ => FREE,
     }
 }
 
@@ -155,7 +184,7 @@ mod tests {
             let fingerprint = xxh3_128(&(number % 30_000).to_le_bytes());
             if number == 500 {
                 table.make_room(2_000);
-                assert_eq!(table.slots.len(), 3_200);
+                assert_eq!(table.slots, 3_200);
                 table.make_room(100);
             }
             let key = Key::of(fingerprint);
@@ -187,7 +216,7 @@ mod tests {
             };
             refused += u32::from(!table.insert(at, key.words()));
         }
-        assert_eq!((table.slots.len(), refused), (1_000, 2_000 - 899));
+        assert_eq!((table.slots, refused), (1_000, 2_000 - 899));
         assert!(matches!(table.find(Key::of(0)), Slot::Free(_)));
     }
 }
