@@ -39,7 +39,7 @@ impl Default for BlockLimits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum BlockKind {
     /// Every quote is where RFC 4180 has it, if there is one.
-    Plain { has_quotes: bool },
+    Plain { has_breaks: bool },
     /// Some quote is not, or a `\r` ends a line by itself.
     Odd,
     /// The first line of one record that is too long; if the line itself is, its beginning and the length of the line.

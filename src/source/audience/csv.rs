@@ -8,7 +8,7 @@ use std::io::Read;
 use std::ops::Range;
 
 use encoding_rs::{Encoding, UTF_8};
-use memchr::{memchr, memchr_iter, memchr2};
+use memchr::{memchr, memchr2};
 
 use super::Source;
 use super::utf8;
@@ -217,11 +217,6 @@ impl<C: Cells> Record for MendedRow<'_, C> {
 fn has_only(cells: &impl Cells, holds: impl Fn(&[u8]) -> bool) -> bool {
     let mut scratch = Vec::new();
     (0..cells.count()).all(|column| holds(cells.text(column, &mut scratch)))
-}
-
-/// Whether a cell of a block of `records` records may hold a line break: there are more line ends than records.
-pub(super) fn has_breaks(bytes: &[u8], records: u64) -> bool {
-    memchr_iter(b'\n', bytes).count() as u64 > records
 }
 
 /// Visits the records of a block and tells how many there were. Where one may have a cell with a line break, such cells are

@@ -31,9 +31,8 @@ impl RecordReader {
                     ndjson::visit_too_long(source, bytes, *whole_bytes, visitor)
                 }
                 (SourceFormat::Ndjson, _) => ndjson::visit(source, bytes, visitor),
-                (_, BlockKind::Plain { has_quotes }) => {
-                    let has_breaks = *has_quotes && csv::has_breaks(bytes, block.records);
-                    csv::visit_plain(source, bytes, has_breaks, visitor)
+                (_, BlockKind::Plain { has_breaks }) => {
+                    csv::visit_plain(source, bytes, *has_breaks, visitor)
                 }
                 (_, BlockKind::Odd) => csv::visit_odd(source, bytes, visitor),
                 (_, BlockKind::TooLong { whole_bytes }) => {

@@ -162,7 +162,7 @@ impl Reading {
             BlockKind::Odd
         } else {
             BlockKind::Plain {
-                has_quotes: self.scanner.has_quotes(),
+                has_breaks: self.scanner.has_breaks(),
             }
         };
         let bytes = std::mem::replace(&mut self.buffer, next);

@@ -4,7 +4,7 @@
 //! elsewhere; inside quotes `""` is a quote; what follows a closing quote up to the delimiter is literal; a line ends with
 //! `\n`, `\r\n` or `\r`; blank lines are no records. Of NDJSON, records are the lines that are not blank.
 
-use memchr::{memchr, memchr3};
+use memchr::{memchr, memchr2, memchr3};
 
 /// How the records of a source are told apart.
 #[derive(Debug, Clone, Copy)]
@@ -29,8 +29,8 @@ pub(super) enum Scan {
 struct Quotes {
     /// Some quote is where RFC 4180 has none.
     are_odd: bool,
-    /// Some cell is quoted.
-    open_cells: bool,
+    /// A line break is between some of them.
+    hold_breaks: bool,
 }
 
 /// The state of the pass. Offsets are into the buffer of the caller, who tells of what was taken off its front.
@@ -80,9 +80,9 @@ impl Scanner {
         self.quotes.are_odd
     }
 
-    /// True when one of the whole records has a quoted cell.
-    pub(super) fn has_quotes(&self) -> bool {
-        self.quotes.open_cells
+    /// True when one of the whole records has a cell with a line break.
+    pub(super) fn has_breaks(&self) -> bool {
+        self.quotes.hold_breaks
     }
 
     pub(super) fn is_inside_quotes(&self) -> bool {
@@ -127,8 +127,11 @@ impl Scanner {
     fn scan_csv(&mut self, buffer: &[u8], delimiter: u8, at_end: bool, enough: u64) -> Scan {
         while self.records < enough {
             if self.inside_quotes {
-                let Some(quote) = find(memchr(b'"', &buffer[self.position..]), self.position)
-                else {
+                let rest = &buffer[self.position..];
+                let quote = memchr(b'"', rest);
+                self.record_quotes.hold_breaks |=
+                    memchr2(b'\n', b'\r', &rest[..quote.unwrap_or(rest.len())]).is_some();
+                let Some(quote) = find(quote, self.position) else {
                     self.position = buffer.len();
                     return Scan::Exhausted;
                 };
@@ -172,7 +175,6 @@ impl Scanner {
                 _ => {
                     let opens = at == self.start || buffer[at - 1] == delimiter;
                     self.inside_quotes = opens;
-                    self.record_quotes.open_cells |= opens;
                     self.record_quotes.are_odd |= !opens;
                     self.position = at + 1;
                     Scan::Exhausted
@@ -209,7 +211,7 @@ impl Scanner {
         };
         self.records += u64::from(!is_blank);
         self.quotes.are_odd |= self.record_quotes.are_odd;
-        self.quotes.open_cells |= self.record_quotes.open_cells;
+        self.quotes.hold_breaks |= self.record_quotes.hold_breaks;
         self.record_quotes = Quotes::default();
         self.start = next;
         self.position = next;
@@ -262,6 +264,28 @@ mod tests {
             ("", (0, false, false)),
         ] {
             assert_eq!(whole(text.as_bytes()), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_line_break_inside_quotes_is_told_of_its_record() {
+        for (text, expected) in [
+            ("a,b\nc,d\n", false),
+            ("\"a\",b\r\n\"c\"\n", false),
+            ("\"a\nb\"\n", true),
+            ("a,\"\"\"\rb\"\n", true),
+            ("\"a\"b\nc\n", false),
+            // Of the record in hand nothing is said yet.
+            ("a\n\"b\nc", false),
+        ] {
+            for piece in 1..=text.len() {
+                let mut scanner = Scanner::new(COMMA, 1000);
+                for end in (0..text.len()).step_by(piece) {
+                    scanner.scan(&text.as_bytes()[..end], false, u64::MAX);
+                }
+                scanner.scan(text.as_bytes(), false, u64::MAX);
+                assert_eq!(scanner.has_breaks(), expected, "{text:?} by {piece}");
+            }
         }
     }
 
