@@ -24,9 +24,12 @@ const MIN_DIGITS_BEFORE_NUMBER: usize = 7;
 /// The calling code of the North American Numbering Plan.
 const NORTH_AMERICA: u16 = 1;
 
+/// The most bytes of a plain number, with all its signs. A power of two, so that a place below it costs nothing to find.
+const MAX_BYTES: usize = 64;
+
 /// The digits of a cell as their values.
 struct Digits {
-    values: [u8; MAX_DIGITS],
+    values: [u8; MAX_BYTES],
     count: usize,
     /// A `+` stands before them.
     is_international: bool,
@@ -37,7 +40,7 @@ struct Digits {
 #[derive(Clone, Copy, Default)]
 struct Signs {
     dots: u8,
-    slashes_and_dashes: u8,
+    has_slash_or_dash: bool,
     /// A second number may follow a sign.
     may_be_several: bool,
 }
@@ -45,51 +48,97 @@ struct Signs {
 impl Signs {
     /// Whether a cell with these signs and so many digits may be a date, a decimal number or two numbers.
     fn are_doubtful(self, digits: usize) -> bool {
-        let may_be_date = digits <= MAX_DATE_DIGITS && self.dots + self.slashes_and_dashes > 0;
+        let may_be_date = digits <= MAX_DATE_DIGITS && (self.dots > 0 || self.has_slash_or_dash);
         let may_be_decimal = self.dots == 1;
         may_be_date || may_be_decimal || self.may_be_several
     }
 }
 
 impl Digits {
+    /// Without a branch that depends on a byte: numbers are written in so many ways that no processor could guess it.
+    #[inline]
     fn of(cell: &[u8]) -> Option<Self> {
-        let mut digits = Self {
-            values: [0; MAX_DIGITS],
-            count: 0,
-            is_international: false,
-            signs: Signs::default(),
-        };
-        for &byte in cell {
-            match byte {
-                b'0'..=b'9' => {
-                    *digits.values.get_mut(digits.count)? = byte - b'0';
-                    digits.count += 1;
-                }
-                b' ' | b')' => {}
-                b'-' => digits.signs.slashes_and_dashes |= 1,
-                b'.' => digits.signs.dots = digits.signs.dots.saturating_add(1),
-                b'(' => digits.note_separator(),
-                b'/' => {
-                    digits.signs.slashes_and_dashes |= 1;
-                    digits.note_separator();
-                }
-                b'+' if digits.count == 0 && !digits.is_international => {
-                    digits.is_international = true;
-                }
-                _ => return None,
-            }
+        if cell.len() > MAX_BYTES {
+            return None;
         }
-        (digits.count >= MIN_DIGITS).then_some(digits)
-    }
-
-    fn note_separator(&mut self) {
-        self.signs.may_be_several |= self.count >= MIN_DIGITS_BEFORE_NUMBER;
+        let mut values = [0; MAX_BYTES];
+        let (mut tally, mut signs, mut late) = (0_u32, 0, 0);
+        for &byte in cell {
+            let sign = SIGNS[usize::from(byte)];
+            let digits = tally as usize % MAX_BYTES;
+            values[digits] = byte & 0xF;
+            late |= sign & LATE_SIGNS[digits];
+            signs |= sign;
+            tally = tally.wrapping_add(TALLIES[usize::from(sign % 64)]);
+        }
+        let [count, dots, pluses, _] = tally.to_le_bytes();
+        let count = usize::from(count);
+        // A `+` behind a digit is as bad as a letter.
+        let is_plain = signs & OTHER == 0 && late & PLUS == 0 && pluses <= 1;
+        (is_plain && (MIN_DIGITS..=MAX_DIGITS).contains(&count)).then_some(Self {
+            values,
+            count,
+            is_international: pluses == 1,
+            signs: Signs {
+                dots,
+                has_slash_or_dash: signs & SLASH_OR_DASH > 0,
+                may_be_several: late & SEPARATOR > 0,
+            },
+        })
     }
 
     fn values(&self) -> &[u8] {
         &self.values[..self.count]
     }
 }
+
+const DIGIT: u8 = 1;
+const DOT: u8 = 1 << 1;
+const SLASH_OR_DASH: u8 = 1 << 2;
+/// A second number may follow it.
+const SEPARATOR: u8 = 1 << 3;
+const PLUS: u8 = 1 << 4;
+/// No plain number has it.
+const OTHER: u8 = 1 << 5;
+
+/// The meaning of each byte in a number.
+const SIGNS: [u8; 256] = {
+    let mut signs = [OTHER; 256];
+    let mut digit = b'0';
+    while digit <= b'9' {
+        signs[digit as usize] = DIGIT;
+        digit += 1;
+    }
+    signs[b' ' as usize] = 0;
+    signs[b')' as usize] = 0;
+    signs[b'-' as usize] = SLASH_OR_DASH;
+    signs[b'.' as usize] = DOT;
+    signs[b'(' as usize] = SEPARATOR;
+    signs[b'/' as usize] = SLASH_OR_DASH | SEPARATOR;
+    signs[b'+' as usize] = PLUS;
+    signs
+};
+
+/// One digit, one dot, or one plus, in a byte of its own; nothing for other signs.
+const TALLIES: [u32; 64] = {
+    let mut tallies = [0; 64];
+    tallies[DIGIT as usize] = 1;
+    tallies[DOT as usize] = 1 << 8;
+    tallies[PLUS as usize] = 1 << 16;
+    tallies
+};
+
+/// The signs that tell something behind so many digits.
+const LATE_SIGNS: [u8; MAX_BYTES] = {
+    let mut signs = [PLUS; MAX_BYTES];
+    signs[0] = 0;
+    let mut digits = MIN_DIGITS_BEFORE_NUMBER;
+    while digits < MAX_BYTES {
+        signs[digits] = PLUS | SEPARATOR;
+        digits += 1;
+    }
+    signs
+};
 
 /// Appends the number as E.164 to `out`, or names the fault. `None`: it is not plain and must be read in another way.
 pub(super) fn normalize(
