@@ -78,7 +78,7 @@ pub enum Command {
     /// Tell how large an audience is, how long each way to Klaviyo takes, and which to use
     #[command(after_help = ESTIMATE_EXAMPLES)]
     Estimate(EstimateArgs),
-    /// Print a job file for a file of rows, with its columns guessed from the header
+    /// Make a job file for a file of rows, with its columns guessed from the header
     #[command(after_help = INIT_EXAMPLES)]
     Init(Box<InitArgs>),
     /// Add the profiles that the shards of a run group have sent to the list, once all shards are done
@@ -282,8 +282,9 @@ pub struct ApiArgs {
 /// How files are read and mapped: what a job file has in `[audience]`, `[columns]` and `[normalize]`.
 #[derive(Debug, Default, PartialEq, Eq, Args)]
 pub struct AudienceArgs {
-    /// Put source column SRC under Klaviyo header HEADER; with no HEADER, leave the column out
-    #[arg(long, value_name = "SRC=HEADER")]
+    /// Send source column SRC under Klaviyo header HEADER; without HEADER the column is not sent. SRC#2 is the second column
+    /// named SRC. HEADER:date:%d.%m.%Y and HEADER:decimal-comma name the type of the cells
+    #[arg(long, value_name = "SRC=HEADER[:TYPE]")]
     pub map: Vec<String>,
     /// Which identifier makes two rows the same person's [default: the first of these that is mapped]
     #[arg(long, value_name = "KEY", value_parser = ["email", "phone_number", "external_id"])]
@@ -319,18 +320,21 @@ pub struct AudienceArgs {
     /// The files' encoding [default: utf-8]
     #[arg(long, value_name = "NAME")]
     pub encoding: Option<String>,
+    /// The row with the names of the columns, if there are titles above it; rows are counted from 1
+    #[arg(long, value_name = "N")]
+    pub header_row: Option<u32>,
 }
 
 /// `status`.
 #[derive(Debug, Args)]
 pub struct StatusArgs {
-    /// The job file
-    #[arg(value_name = "JOB.toml")]
-    pub job: PathBuf,
+    /// The job file, or the name of a job that has run; without it, all jobs are listed
+    #[arg(value_name = "JOB.toml|NAME")]
+    pub job: Option<PathBuf>,
     /// Show the last run of this shard
-    #[arg(long, value_name = "I/N")]
+    #[arg(long, value_name = "I/N", requires = "job")]
     pub shard: Option<Shard>,
-    /// Print the manifest of the last run and the last attempt as JSON
+    /// Print the manifest of the last run and the last attempt (or the list of jobs) as JSON
     #[arg(long)]
     pub json: bool,
     /// Where state lives
@@ -421,6 +425,9 @@ pub struct InitArgs {
     /// What is known better than it can be guessed
     #[command(flatten)]
     pub audience: AudienceArgs,
+    /// Write the job file to FILE, which must not exist yet
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
     /// The job's name [default: the stem of the first file]
     #[arg(long)]
     pub name: Option<String>,
@@ -432,8 +439,8 @@ pub struct InitArgs {
 /// `runs`.
 #[derive(Debug, Args)]
 pub struct RunsArgs {
-    /// The job file
-    #[arg(value_name = "JOB.toml")]
+    /// The job file, or the name of a job that has run
+    #[arg(value_name = "JOB.toml|NAME")]
     pub job: PathBuf,
     /// Show the runs of this shard
     #[arg(long, value_name = "I/N")]
@@ -603,26 +610,30 @@ asked how many members the list has.";
 
 const INIT_EXAMPLES: &str = "\
 Examples:
-  klaviyo-export init customers.csv > customers.toml
+  klaviyo-export init customers.csv -o customers.toml
   klaviyo-export init 'exports/*.csv.gz' --name nightly --default-region US \\
       --to sftp://AbCdEf_GhIjKl@sftp.klaviyo.com/profiles \\
-      --identity ~/.ssh/klaviyo_ed25519 > nightly.toml
-  zcat crm.ndjson.gz | klaviyo-export init - --name crm > crm.toml
+      --identity ~/.ssh/klaviyo_ed25519 -o nightly.toml
+  zcat crm.ndjson.gz | klaviyo-export init - --name crm -o crm.toml
   klaviyo-export init --name vip --postgres postgresql://db.example.com/crm \\
-      --query 'SELECT email, phone, tier FROM customers WHERE vip' > vip.toml
-  klaviyo-export init --name vip --adbc duckdb --query-file vip.sql > vip.toml
+      --query 'SELECT email, phone, tier FROM customers WHERE vip' -o vip.toml
+  klaviyo-export init --name vip --adbc duckdb --query-file vip.sql -o vip.toml
 
-It takes the flags of `send` and writes them down. Only names of columns are printed, no value.";
+It takes the flags of `send` and writes them into the job file, which it prints without -o. The job
+file contains names of columns, and no values.";
 
 const RUNS_EXAMPLES: &str = "\
 Examples:
   klaviyo-export runs vip.toml
+  klaviyo-export runs vip                        by name, without the job file
   klaviyo-export runs vip.toml --json | jq '.[0]'
   klaviyo-export runs vip.toml --shard 3/16";
 
 const STATUS_EXAMPLES: &str = "\
 Examples:
+  klaviyo-export status                          every job that has run, one a line
   klaviyo-export status vip.toml
+  klaviyo-export status vip                      by name, without the job file
   klaviyo-export status vip.toml --json | jq '.parts[].state'
   klaviyo-export status vip.toml --shard 3/16";
 

@@ -4,10 +4,12 @@
 //! a row is refused here or by [`crate::pipeline::mapping::Mapping`]; afterwards nobody checks again.
 
 mod audience;
+mod columns;
 mod delivery;
 pub mod file;
 mod klaviyo;
 pub mod text;
+mod variables;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -97,6 +99,28 @@ pub enum JobError {
         "there is no place for state: HOME is not set and the user has no home directory; name a folder with --state-dir, or directory in [state]"
     )]
     NoStateDirectory,
+    /// A job that has no state.
+    #[error(
+        "no job named `{name}` has a run in {}{}",
+        directory.display(),
+        listed(known)
+    )]
+    UnknownName {
+        /// The name.
+        name: String,
+        /// The state directory.
+        directory: PathBuf,
+        /// The jobs that have state there.
+        known: Vec<String>,
+    },
+    /// A value with a variable, which is not filled in.
+    #[error("`{key}`: variables are not filled in, and {variable} would be used as it is written")]
+    NotExpanded {
+        /// The key with its section.
+        key: String,
+        /// The variable as it is written.
+        variable: String,
+    },
     /// A variable that the job names for a secret is not set.
     #[error("`{key}`: the environment variable {variable} is not set")]
     Unset {
@@ -304,6 +328,7 @@ impl Job {
         let rules = rules(&file, &columns)?;
         let klaviyo = klaviyo::settings(&file, base, environment)?;
         let columns = ColumnSettings {
+            types: columns::types(&file)?,
             listed: columns,
             unlisted: file.audience.unlisted,
             country: file.normalize.country_column.clone(),
@@ -419,6 +444,7 @@ fn read<T>(
     })?;
     JobFile::parse(&text)
         .and_then(|file| {
+            variables::refuse(&text)?;
             audience::trust(&file, path)?;
             make(file, path.parent().unwrap_or(Path::new("")))
         })
@@ -451,10 +477,22 @@ fn value(key: &'static str, problem: impl Into<String>) -> JobError {
     }
 }
 
-/// A job's name becomes a folder and the beginning of file names.
-fn check_name(name: &str) -> Result<(), JobError> {
+/// `; jobs with runs there: a, b`.
+fn listed(known: &[String]) -> String {
+    match known {
+        [] => String::new(),
+        known => format!("; jobs with runs there: {}", known.join(", ")),
+    }
+}
+
+/// Whether a text can be a job's name, which becomes a folder and the beginning of file names.
+pub fn is_job_name(name: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    if name.is_empty() || name.len() > 100 || !name.chars().all(allowed) || name.starts_with('.') {
+    (1..=100).contains(&name.len()) && name.chars().all(allowed) && !name.starts_with('.')
+}
+
+fn check_name(name: &str) -> Result<(), JobError> {
+    if !is_job_name(name) {
         return Err(value(
             "name",
             "must be 1 to 100 of A-Z a-z 0-9 . _ - and not begin with a dot",
@@ -486,9 +524,16 @@ fn fingerprint(file: &JobFile) -> String {
         shared_identifiers,
         ..
     } = &file.normalize;
+    let mut audience = serde_json::json!(file.audience);
+    // Unfinished runs of versions without this key continue.
+    if let Some(keys) = audience.as_object_mut()
+        && file.audience.header_row.is_none()
+    {
+        keys.remove("header-row");
+    }
     let decisive = serde_json::json!([
         file.name,
-        file.audience,
+        audience,
         file.columns.iter().collect::<Vec<_>>(),
         [default_region, country_column],
         [invalid_email, invalid_phone],

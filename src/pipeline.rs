@@ -1,6 +1,7 @@
 //! The pipeline from blocks of rows to closed parts: mapping, normalize, commit (duplicates, rejects), spool.
 
 pub mod batch;
+pub mod column_type;
 pub mod commit;
 pub mod dedupe;
 pub mod mapping;

@@ -82,6 +82,7 @@ fn read(
         delimiter: Some(delimiter),
         encoding: encoding_rs::UTF_8,
         escape: klaviyo_export::source::audience::Escape::Unsaid,
+        header_row: None,
     };
     let header = [b'a', delimiter, b'b', delimiter, b'c', b'\n'];
     let stream = Cursor::new([&header, text].concat());

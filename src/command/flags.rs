@@ -24,6 +24,7 @@ pub(super) fn job_file(files: &[String], name: Option<&str>, args: &AudienceArgs
             delimiter: args.delimiter.clone(),
             escape: args.escape.clone(),
             encoding: args.encoding.clone(),
+            header_row: args.header_row,
             primary_key: args.primary_key.clone(),
             unlisted: if args.keep_unlisted {
                 Unlisted::Keep
@@ -242,6 +243,8 @@ pub(super) fn of_flag(error: JobError) -> Error {
         "audience.delimiter" => "--delimiter",
         "audience.escape" => "--escape",
         "audience.encoding" => "--encoding",
+        "audience.header-row" => "--header-row",
+        "columns" => "--map",
         "audience.primary-key" => "--primary-key",
         "normalize.default-region" => "--default-region",
         "sftp.host" | "sftp.directory" => "--to",

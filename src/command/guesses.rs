@@ -4,19 +4,22 @@ use indexmap::IndexMap;
 
 use crate::cli::command_line::quoted;
 use crate::cli::console::printable;
-use crate::job::file::Headers;
+use crate::job::file::{Headers, Names, TypedHeaders};
+use crate::pipeline::column_type::ColumnType;
 use crate::pipeline::mapping::guess::{Guess, Sample, Unmapped, address_column, guess};
 use crate::profile::column::ProfileColumn;
 use crate::run::error::Error;
-use crate::source::audience::Audience;
+use crate::source::audience::{Addressed, Audience};
 
 /// The guesses for the columns of an audience's first source.
 #[derive(Debug, Default)]
 pub(super) struct Guesses {
-    /// The names of the columns.
+    /// How the columns are addressed: by their names, and numbers where names are not enough.
     pub(super) header: Vec<String>,
     /// The guess for each.
     pub(super) fates: Vec<Guess>,
+    /// The names that are guessed by; the later ones of columns with the same name and the same values have none.
+    names: Vec<String>,
     sample: Sample,
 }
 
@@ -28,29 +31,44 @@ impl Guesses {
             return Self::default();
         };
         let sample = block.map(|block| Sample::of(source, &block));
-        Self::new(source.header.clone(), sample.unwrap_or_default())
+        let header = source.addresses();
+        let names =
+            header
+                .iter()
+                .zip(&source.header)
+                .map(|(address, name)| match source.addressed(name) {
+                    Addressed::FirstOf(..) if address != name => String::new(),
+                    _ => name.clone(),
+                });
+        Self::new(header.clone(), names.collect(), sample.unwrap_or_default())
     }
 
-    fn new(header: Vec<String>, sample: Sample) -> Self {
+    fn new(header: Vec<String>, names: Vec<String>, sample: Sample) -> Self {
         Self {
-            fates: guess(&header, &sample),
+            fates: guess(&names, &sample),
             header,
+            names,
             sample,
         }
     }
 
-    /// The same without the names that several columns have: these cannot be mapped, and another column may get the header.
+    /// The same without the names that several columns with different values have: a person must choose one of them, and
+    /// another column may get the header.
     #[must_use]
     pub(super) fn without_doubles(self) -> Self {
         let usable = |name: &String| {
-            if self.header.iter().filter(|other| *other == name).count() > 1 {
+            if self.is_double(name) {
                 String::new()
             } else {
                 name.clone()
             }
         };
-        let header = self.header.iter().map(usable).collect();
-        Self::new(header, self.sample)
+        let names = self.names.iter().map(usable).collect();
+        Self::new(self.header, names, self.sample)
+    }
+
+    fn is_double(&self, name: &String) -> bool {
+        self.names.iter().filter(|other| *other == name).count() > 1
     }
 
     /// The column that holds e-mail addresses, where none is Email by its name, nor one of two.
@@ -68,23 +86,29 @@ impl Guesses {
         if self.fates.iter().any(is_email) {
             return None;
         }
-        let position = address_column(&self.header, &self.sample)?;
+        let position = address_column(&self.names, &self.sample)?;
         self.header.get(position).map(String::as_str)
     }
 
     /// The guessed columns, with what `--map` says in their stead.
     pub(super) fn columns(&self, maps: &[String]) -> Result<IndexMap<String, Headers>, Error> {
         let mut columns: IndexMap<String, Vec<String>> = IndexMap::new();
-        for (source, guess) in self.header.iter().zip(&self.fates) {
+        // A name that several columns with different values have is refused by the mapping, which can say so.
+        let sources = self.header.iter().zip(&self.names);
+        for ((address, name), guess) in sources.zip(&self.fates) {
             if let Guess::Mapped(target) = guess {
+                let source = if self.is_double(name) { name } else { address };
                 columns.insert(source.clone(), vec![target.header().to_owned()]);
             }
         }
+        let mut kinds: IndexMap<&str, &str> = IndexMap::new();
         let mut named: Vec<&str> = Vec::new();
         for map in maps {
             let (source, target) = map
                 .split_once('=')
                 .ok_or_else(|| Error::Usage(format!("--map {map}: write it like SRC=HEADER")))?;
+            let (target, kind) = ColumnType::split(target);
+            kinds.extend(kind.map(|kind| (source, kind)));
             columns.retain(|_, headers| {
                 headers.len() > 1 || headers.iter().all(|header| header != target)
             });
@@ -104,10 +128,17 @@ impl Guesses {
             header.position(|name| name == source).unwrap_or(usize::MAX)
         };
         columns.sort_by(|a, _, b, _| position(a).cmp(&position(b)));
-        Ok(columns
-            .into_iter()
-            .map(|(source, headers)| (source, Headers::Several(headers)))
-            .collect())
+        let headers = columns.into_iter().map(|(source, headers)| {
+            let headers = match kinds.get(&*source) {
+                Some(kind) => Headers::Typed(TypedHeaders {
+                    to: Names::Several(headers),
+                    kind: (*kind).to_owned(),
+                }),
+                None => Headers::Several(headers),
+            };
+            (source, headers)
+        });
+        Ok(headers.collect())
     }
 
     /// Notes on columns that are not sent for a reason that their names do not show.
@@ -157,8 +188,8 @@ mod tests {
     use super::*;
 
     fn guesses(names: &[&str]) -> Guesses {
-        let header = names.iter().map(|name| (*name).to_owned()).collect();
-        Guesses::new(header, Sample::default())
+        let header: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+        Guesses::new(header.clone(), header, Sample::default())
     }
 
     fn maps(maps: &[&str]) -> Vec<String> {

@@ -1,9 +1,13 @@
-//! `init`: a job file for a file of rows, printed: how the file is written is told from the file, its columns from the header.
+//! `init`: a job file for a file of rows, printed or written to a new file: how the rows are written is told from the file, its
+//! columns from the header.
 
 use std::io::{Cursor, Read};
 use std::path::Path;
 
+use indexmap::IndexMap;
+
 pub mod draft;
+mod output;
 
 use super::guesses::Guesses;
 use super::{Surroundings, flags};
@@ -12,12 +16,14 @@ use crate::cli::command_line::{CommandLine, quoted};
 use crate::cli::console::printable;
 use crate::command::init::draft::{DraftColumn, Fate, draft, property_name};
 use crate::job::file::{Headers, JobFile, Unlisted};
-use crate::job::{Job, audience_files, audience_settings};
-use crate::pipeline::mapping::Mapping;
+use crate::job::{Job, PrimaryKey, audience_files, audience_settings};
 use crate::pipeline::mapping::guess::{Guess, Unmapped};
+use crate::pipeline::mapping::{Mapping, MappingError};
 use crate::profile::column::ProfileColumn;
 use crate::run::error::Error;
-use crate::source::audience::{Audience, AudienceError, AudienceSettings, Dialect, Source};
+use crate::source::audience::{
+    Addressed, Audience, AudienceError, AudienceSettings, Dialect, Source,
+};
 use crate::source::query::QueryColumn;
 
 /// The number of bytes of standard input that are read: what an audience is told by (the header, and the look of the bytes below it).
@@ -26,8 +32,11 @@ const STDIN_BYTES: u64 = 1 << 20;
 /// Each try tells one thing more of how a file is written: its format, its encoding, its delimiter, its escape.
 const TRIES: usize = 5;
 
-/// Prints a job file for the files of `args`, and then what a person has to decide.
+/// Makes a job file for the files of `args`, and tells what a person has to decide.
 pub fn init(args: &InitArgs, surroundings: &Surroundings) -> Result<(), Error> {
+    if let Some(path) = &args.output {
+        output::refuse_existing(path)?;
+    }
     let of_stdin = args.files == ["-"];
     let has_no_name = of_stdin || args.query.is_given();
     let name = args.name.as_deref().or(has_no_name.then_some("audience"));
@@ -53,7 +62,9 @@ pub fn init(args: &InitArgs, surroundings: &Surroundings) -> Result<(), Error> {
     } else {
         open(&mut file, &stdin, &mut found)?
     };
-    let guesses = Guesses::of(&mut audience).without_doubles();
+    let all = Guesses::of(&mut audience);
+    let doubled = all.columns(&args.audience.map)?;
+    let guesses = all.without_doubles();
     let Some(source) = audience.sources().first() else {
         return Err(Error::Bug("an audience without a source"));
     };
@@ -72,12 +83,24 @@ pub fn init(args: &InitArgs, surroundings: &Surroundings) -> Result<(), Error> {
     let mut maps = args.audience.map.clone();
     let addresses = address_column(&guesses, &maps)?;
     maps.extend(addresses.iter().map(|column| format!("{column}=Email")));
-    let mut columns = columns(&source.header, &guesses, args, &maps, &mut file)?;
+    let mut columns = columns(source, &guesses, args, &maps, &mut file)?;
     note_types(&mut columns, &types);
-    flags::require_identifier(&file, &maps, &guesses, &audience)?;
-    let text = draft(&file, &columns, &found);
+    if let Err(error) = flags::require_identifier(&file, &maps, &guesses, &audience) {
+        return Err(ambiguous_identifier(&doubled, source)
+            .unwrap_or(error)
+            .into());
+    }
+    let place = args.output.clone().or_else(output::redirected_to);
+    let text = write_out(&mut file, &columns, &found, place.as_deref());
     try_out(&text, &audience, surroundings)?;
-    surroundings.console.result(&text);
+    match &args.output {
+        Some(path) => {
+            output::write_new(path, &text)?;
+            let note = format!("note: wrote the job file {}", path.display());
+            surroundings.console.note(&printable(&note));
+        }
+        None => surroundings.console.result(&text),
+    }
     if let Some(column) = addresses {
         let column = printable(&column);
         let note = format!("note: `{column}` holds e-mail addresses and becomes Email");
@@ -86,8 +109,43 @@ pub fn init(args: &InitArgs, surroundings: &Surroundings) -> Result<(), Error> {
     for note in guesses.notes(&file.columns, &maps) {
         surroundings.console.note(&note);
     }
-    tell(&columns, &file, args, surroundings);
+    tell(&columns, &file, surroundings);
+    tell_next(&file.name, place.as_deref(), args, surroundings);
     Ok(())
+}
+
+/// The error of an identifier that one of several columns with its name may be.
+fn ambiguous_identifier(
+    mapped: &IndexMap<String, Headers>,
+    source: &Source,
+) -> Option<MappingError> {
+    let keys = PrimaryKey::BEST_FIRST.map(PrimaryKey::column);
+    mapped.iter().find_map(|(column, headers)| {
+        let mut names = headers.names().iter();
+        let header = names.find(|name| keys.iter().any(|key| key.header() == *name))?;
+        match source.addressed(column) {
+            Addressed::Several(count) => Some(MappingError::AmbiguousColumn {
+                file: source.name.clone(),
+                column: column.clone(),
+                header: Some(header.clone()),
+                count,
+            }),
+            _ => None,
+        }
+    })
+}
+
+/// The text of the job file at `place`.
+fn write_out(
+    file: &mut JobFile,
+    columns: &[DraftColumn],
+    found: &[&str],
+    place: Option<&Path>,
+) -> String {
+    let name = format!("{}.toml", file.name);
+    let place = place.unwrap_or(Path::new(&name));
+    output::move_paths(file, place);
+    draft(file, columns, found, &place.to_string_lossy())
 }
 
 /// The columns of the query's result.
@@ -134,6 +192,10 @@ fn open(
 /// Writes down how the file looks; which keys that were.
 fn adopt(file: &mut JobFile, dialect: Dialect) -> impl Iterator<Item = &'static str> {
     for (key, value) in dialect.settings() {
+        if key == "header-row" {
+            file.audience.header_row = value.parse().ok();
+            continue;
+        }
         let setting = match key {
             "format" => &mut file.audience.format,
             "delimiter" => &mut file.audience.delimiter,
@@ -172,20 +234,20 @@ fn address_column(guesses: &Guesses, maps: &[String]) -> Result<Option<String>, 
 
 /// The fate of each column; those that are sent, and the country, are put into `file`.
 fn columns(
-    header: &[String],
+    source: &Source,
     guesses: &Guesses,
     args: &InitArgs,
     maps: &[String],
     file: &mut JobFile,
 ) -> Result<Vec<DraftColumn>, Error> {
-    let is_ambiguous = |name: &String| header.iter().filter(|other| *other == name).count() > 1;
+    let header = &guesses.header;
     let mut mapped = guesses.columns(maps)?;
     let named: Vec<&str> = maps
         .iter()
         .filter_map(|map| Some(map.split_once('=')?.0))
         .collect();
     let mut columns: Vec<DraftColumn> = Vec::new();
-    for (name, guess) in header.iter().zip(&guesses.fates) {
+    for ((name, own), guess) in header.iter().zip(&source.header).zip(&guesses.fates) {
         if columns.iter().any(|column| column.source == *name) {
             continue;
         }
@@ -195,8 +257,11 @@ fn columns(
         ) {
             (Some(headers), _) => Fate::Sent(headers),
             (None, _) if name.is_empty() => Fate::Nameless,
-            (None, _) if is_ambiguous(name) => Fate::Ambiguous,
             (None, _) if named.contains(&name.as_str()) => Fate::LeftOut,
+            (None, _) if name != own => match source.addressed(own) {
+                Addressed::FirstOf(..) => Fate::SameAsFirst,
+                _ => Fate::Ambiguous,
+            },
             (None, Guess::Unmapped(Unmapped::Consent))
                 if !args.audience.allow_consent.contains(name) =>
             {
@@ -210,12 +275,16 @@ fn columns(
                 }),
             },
         };
-        if let Fate::Sent(headers) = &fate {
+        let kind = mapped.get(name).and_then(Headers::kind).map(str::to_owned);
+        if let Fate::Sent(headers) = &fate
+            && !mapped.contains_key(name)
+        {
             mapped.insert(name.clone(), Headers::Several(headers.clone()));
         }
         columns.push(DraftColumn {
             source: name.clone(),
             fate,
+            kind,
             type_name: None,
         });
     }
@@ -226,6 +295,7 @@ fn columns(
             columns.push(DraftColumn {
                 source: source.clone(),
                 fate,
+                kind: headers.kind().map(str::to_owned),
                 type_name: None,
             });
         }
@@ -263,8 +333,8 @@ fn try_out(text: &str, audience: &Audience, surroundings: &Surroundings) -> Resu
     Ok(())
 }
 
-/// Says what a person has to decide, and what to type next.
-fn tell(columns: &[DraftColumn], file: &JobFile, args: &InitArgs, surroundings: &Surroundings) {
+/// Says what a person has to decide.
+fn tell(columns: &[DraftColumn], file: &JobFile, surroundings: &Surroundings) {
     let console = &surroundings.console;
     for column in columns {
         let source = printable(&column.source);
@@ -276,7 +346,8 @@ fn tell(columns: &[DraftColumn], file: &JobFile, args: &InitArgs, surroundings: 
             }
             Fate::Ambiguous => {
                 console.note(&format!(
-                    "note: several columns are named `{source}`, they are left out"
+                    "note: `{source}` is one of several columns with this name and is not sent; to send it: --map {}",
+                    printable(&quoted(&format!("{}=HEADER", column.source)))
                 ));
             }
             _ => {}
@@ -285,16 +356,20 @@ fn tell(columns: &[DraftColumn], file: &JobFile, args: &InitArgs, surroundings: 
     if file.sftp.username.is_none() {
         console.note("note: fill in username: Klaviyo shows it under Integrations, Manage sources, Import via SFTP");
     }
-    let job = format!("{}.toml", file.name);
-    let next = if console.is_result_watched() {
-        format!("{} > {}", surroundings.command_line, quoted(&job))
-    } else {
-        let preview = CommandLine::new(["preview", job.as_str()]);
-        if args.files.iter().any(|file| file == "-") {
-            format!("... | {preview}")
-        } else {
-            preview.to_string()
+}
+
+/// Says what to type next: a preview of the job file, or the same command into a file where nobody knows what becomes of the
+/// output.
+fn tell_next(job: &str, place: Option<&Path>, args: &InitArgs, surroundings: &Surroundings) {
+    let line = match place {
+        Some(path) => CommandLine::new(["preview", &*path.to_string_lossy()]),
+        None => {
+            let line = surroundings.command_line.clone();
+            line.with(["-o", &output::free_name(job)])
         }
     };
-    console.note(&format!("next: {}", printable(&next)));
+    let is_of_stdin = args.files.iter().any(|file| file == "-");
+    let before = if is_of_stdin { "... | " } else { "" };
+    let next = format!("next: {before}{line}");
+    surroundings.console.note(&printable(&next));
 }

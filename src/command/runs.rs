@@ -6,7 +6,8 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{JobState, Surroundings};
+use super::Surroundings;
+use super::place::{JobState, state_of};
 use crate::base::exit_code::ExitCode;
 use crate::cli::RunsArgs;
 use crate::cli::console::printable;
@@ -16,13 +17,13 @@ use crate::run::error::service::Service;
 use crate::run::report::{RunReport, grouped};
 use crate::state::attempt::AttemptRecord;
 use crate::state::counts::Counts;
-use crate::state::directory::RunDirectory;
+use crate::state::directory::{JobDirectory, RunDirectory};
 use crate::state::lock;
 use crate::state::manifest::{RunManifest, RunStatus, read_manifest, to_json};
 
 /// A run as `--json` prints it. Field names do not change.
 #[derive(Debug, Default, Serialize)]
-struct RunLine {
+pub(super) struct RunLine {
     /// `None` of an attempt that had no run.
     run_id: Option<String>,
     /// A run's status, or `killed`, or `unreadable`.
@@ -53,25 +54,19 @@ pub fn runs(args: &RunsArgs, surroundings: &Surroundings) -> Result<String, Erro
     let JobState {
         name,
         state,
+        job_file,
         belongs_to_another,
-    } = super::state_of(&args.job, args.shard, &args.state, surroundings)?;
-    let mut ids = state.run_ids()?;
-    ids.reverse();
-    let is_held = lock::holder(state.path()).is_some();
-    let runs = ids
-        .iter()
-        .enumerate()
-        .map(|(index, id)| of_run(id, &state.run(id), is_held && index == 0));
-    let attempt = AttemptRecord::read(&state).and_then(of_attempt);
-    let lines: Vec<RunLine> = attempt.into_iter().chain(runs).collect();
+    } = state_of(&args.job, args.shard, &args.state, surroundings)?;
+    let lines = lines(&state)?;
     if args.json {
         return Ok(String::from_utf8_lossy(&to_json(&lines)).into_owned());
     }
     if lines.is_empty() {
         let line = &surroundings.command_line;
-        let check = || line.of_job("check", &args.job, args.state.state_dir.as_deref());
+        let job_file = job_file.as_deref().unwrap_or(&args.job);
+        let check = || line.of_job("check", job_file, args.state.state_dir.as_deref());
         let directory = state.runs();
-        let service = Service::at(Path::new("/")).next(line, &name, &args.job, &directory);
+        let service = Service::at(Path::new("/")).next(line, &name, job_file, &directory);
         let next = service.unwrap_or_else(check);
         let directory = directory.display();
         return Ok(format!("{name}: no run yet in {directory}\nnext: {next}\n"));
@@ -81,6 +76,19 @@ pub fn runs(args: &RunsArgs, surroundings: &Surroundings) -> Result<String, Erro
         text.extend(["note: ", &*printable(&note), "\n"]);
     }
     Ok(text)
+}
+
+/// The lines of the runs of a job, the newest first, after a last attempt that had no run.
+pub(super) fn lines(state: &JobDirectory) -> Result<Vec<RunLine>, Error> {
+    let mut ids = state.run_ids()?;
+    ids.reverse();
+    let is_held = lock::holder(state.path()).is_some();
+    let runs = ids
+        .iter()
+        .enumerate()
+        .map(|(index, id)| of_run(id, &state.run(id), is_held && index == 0));
+    let attempt = AttemptRecord::read(state).and_then(of_attempt);
+    Ok(attempt.into_iter().chain(runs).collect())
 }
 
 /// The line of a last attempt that had no run of its own; `None` where a run tells of it.
@@ -249,6 +257,31 @@ fn aligned_table(lines: &[RunLine], is_shown: impl Fn(&Column) -> bool) -> Strin
     aligned(&rows, &sides)
 }
 
+impl RunLine {
+    /// The outcome in words, with the exit code of a failure.
+    pub(super) fn outcome(&self) -> String {
+        let outcome = match self.exit_code {
+            Some(code) if code > 0 => format!("{} ({code})", self.status),
+            _ => self.status.to_owned(),
+        };
+        match self.limit {
+            Some(_) => format!("trial {outcome}"),
+            None => outcome,
+        }
+    }
+
+    /// When it began, in UTC and without seconds.
+    pub(super) fn began(&self) -> String {
+        self.started_at.map_or_else(
+            || "-".to_owned(),
+            |time| {
+                let text = time.to_string();
+                text.get(..16).unwrap_or(&text).replace('T', " ")
+            },
+        )
+    }
+}
+
 fn cells(line: &RunLine) -> [String; 8] {
     let none = || "-".to_owned();
     let number = |number: Option<u64>| number.map_or_else(none, grouped);
@@ -258,20 +291,8 @@ fn cells(line: &RunLine) -> [String; 8] {
         }
         _ => none(),
     };
-    let outcome = match line.exit_code {
-        Some(code) if code > 0 => format!("{} ({code})", line.status),
-        _ => line.status.to_owned(),
-    };
-    let outcome = match line.limit {
-        Some(_) => format!("trial {outcome}"),
-        None => outcome,
-    };
-    let began = |time: Timestamp| {
-        let text = time.to_string();
-        text.get(..16).unwrap_or(&text).replace('T', " ")
-    };
     [
-        line.started_at.map_or_else(none, began),
+        line.began(),
         line.run_id.clone().unwrap_or_else(none),
         number(line.rows_read),
         number(line.rows_rejected),
@@ -279,6 +300,6 @@ fn cells(line: &RunLine) -> [String; 8] {
         parts,
         line.megabytes_per_second
             .map_or_else(none, |speed| format!("{speed:.1}")),
-        outcome,
+        line.outcome(),
     ]
 }

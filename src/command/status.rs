@@ -1,5 +1,6 @@
 //! `status`: the last run and the last attempt of a job in words, and the command to type next.
 
+mod jobs;
 mod text;
 
 use std::fmt::Write;
@@ -7,7 +8,8 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::{JobState, Surroundings};
+use super::Surroundings;
+use super::place::{JobState, state_of};
 use crate::base::exit_code::ExitCode;
 use crate::cli::StatusArgs;
 use crate::cli::command_line::CommandLine;
@@ -44,15 +46,18 @@ struct LastRun {
     directory: PathBuf,
 }
 
-/// The text (or JSON) that tells of the last run of the job at `args.job`.
+/// The text (or JSON) that tells of the last run of the job `args.job`; without one, of all jobs.
 pub fn status(args: &StatusArgs, surroundings: &Surroundings) -> Result<String, Error> {
-    let found = super::state_of(&args.job, args.shard, &args.state, surroundings)?;
+    let Some(job) = &args.job else {
+        return jobs::jobs(args, surroundings);
+    };
+    let found = state_of(job, args.shard, &args.state, surroundings)?;
     let attempt = AttemptRecord::read(&found.state);
     let last = last_run(&found)?;
     if last.is_none() && attempt.is_none() {
         return Err(Error::NoRun {
             job: found.name,
-            job_file: args.job.clone(),
+            job_file: job.clone(),
             directory: found.state.runs(),
         });
     }
@@ -63,13 +68,20 @@ pub fn status(args: &StatusArgs, surroundings: &Surroundings) -> Result<String, 
         };
         return Ok(String::from_utf8_lossy(&to_json(&line)).into_owned());
     }
+    let job_file = found.job_file.clone();
     let standing = standing(found, last, attempt);
     let line = &surroundings.command_line;
-    let of_job = |command| line.of_job(command, &args.job, args.state.state_dir.as_deref());
+    let state = args.state.state_dir.as_deref();
     let mut text = String::new();
     // Writing to a String cannot fail.
     let _ = standing.write(&mut text);
-    let _ = writeln!(text, "next: {}", standing.next(of_job));
+    let next = match job_file {
+        Some(file) => standing.next(|command| line.of_job(command, &file, state)),
+        None => {
+            "the command `send` again as it was typed; it continues an unfinished run".to_owned()
+        }
+    };
+    let _ = writeln!(text, "next: {next}");
     Ok(text)
 }
 

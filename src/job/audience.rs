@@ -65,6 +65,7 @@ pub fn settings(file: &JobFile, base: &Path) -> Result<AudienceSettings, JobErro
                 ("audience.delimiter", section.delimiter.is_some()),
                 ("audience.escape", section.escape.is_some()),
                 ("audience.encoding", section.encoding.is_some()),
+                ("audience.header-row", section.header_row.is_some()),
             ] {
                 if is_there {
                     return Err(value(key, "is for files; the audience is a query"));
@@ -261,6 +262,12 @@ pub fn audience_files(file: &JobFile, base: &Path) -> Result<AudienceFiles, JobE
             )
         })?,
     };
+    if section.header_row == Some(0) {
+        return Err(value(
+            "audience.header-row",
+            "must be 1 or more: rows are counted from 1",
+        ));
+    }
     Ok(AudienceFiles {
         files: section.files.clone(),
         base: base.to_owned(),
@@ -268,6 +275,7 @@ pub fn audience_files(file: &JobFile, base: &Path) -> Result<AudienceFiles, JobE
         delimiter,
         escape,
         encoding,
+        header_row: section.header_row,
     })
 }
 

@@ -50,17 +50,49 @@ pub struct JobFile {
     pub state: StateSection,
 }
 
-/// One header or several that a source column is written under.
+/// One header or several that a source column is written under, perhaps with the type of its cells.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(
     untagged,
-    expecting = "the value must be a header, or a list of headers"
+    expecting = "the value must be a header, a list of headers, or { to = \"Header\", type = \"date:%d.%m.%Y\" }"
 )]
 pub enum Headers {
     /// One header.
     One(String),
     /// The same value under several headers.
     Several(Vec<String>),
+    /// Values of a type.
+    Typed(TypedHeaders),
+}
+
+/// Headers, and the type of the cells that are written under them.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct TypedHeaders {
+    /// One header or several.
+    pub to: Names,
+    /// The type, such as `date:%d.%m.%Y`.
+    #[serde(rename = "type")]
+    pub kind: String,
+}
+
+/// One name or several.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(untagged)]
+pub enum Names {
+    /// One.
+    One(String),
+    /// Several.
+    Several(Vec<String>),
+}
+
+impl Names {
+    fn list(&self) -> &[String] {
+        match self {
+            Self::One(name) => std::slice::from_ref(name),
+            Self::Several(names) => names,
+        }
+    }
 }
 
 impl Headers {
@@ -69,6 +101,15 @@ impl Headers {
         match self {
             Self::One(header) => std::slice::from_ref(header),
             Self::Several(headers) => headers,
+            Self::Typed(typed) => typed.to.list(),
+        }
+    }
+
+    /// The type of the cells as it is written, where one is.
+    pub fn kind(&self) -> Option<&str> {
+        match self {
+            Self::One(_) | Self::Several(_) => None,
+            Self::Typed(typed) => Some(&typed.kind),
         }
     }
 }
@@ -88,6 +129,8 @@ pub struct AudienceSection {
     pub escape: Option<String>,
     /// A name that the WHATWG Encoding Standard knows.
     pub encoding: Option<String>,
+    /// The row of CSV with the names of the columns, counted from 1.
+    pub header_row: Option<u32>,
     /// `postgresql://host/database`, or empty where PG* variables say it.
     pub postgres: Option<String>,
     /// Environment variable with the password of the PostgreSQL server.

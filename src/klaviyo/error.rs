@@ -34,6 +34,9 @@ impl std::fmt::Display for Problem {
     }
 }
 
+/// Advice where no connection is made.
+const PROXY: &str = "if this machine reaches the internet through a proxy, set the variable HTTPS_PROXY=http://HOST:PORT";
+
 /// The reason for which the API did not carry out a request.
 #[derive(Debug, thiserror::Error)]
 pub enum KlaviyoError {
@@ -190,7 +193,15 @@ impl KlaviyoError {
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Untrusted { .. } => {
-                "is a proxy in between, or the machine's store of certificates out of date (Debian: apt-get install ca-certificates)?"
+                "if a proxy opens the connection, name a file with the certificates to trust in the variable SSL_CERT_FILE (instead of the system's); else update the system's (Debian: apt-get install ca-certificates)"
+            }
+            Self::Unreachable { .. } | Self::Unresolved { .. } => PROXY,
+            Self::GaveUp { source, .. }
+                if matches!(**source, Self::Unreachable { .. } | Self::Unresolved { .. }) =>
+            {
+                return Some(format!(
+                    "nothing is lost: run the same command again; {PROXY}"
+                ));
             }
             Self::Key { .. } => {
                 "make a private key in Klaviyo under Settings, API keys, and put it where the job says it is"
@@ -200,7 +211,7 @@ impl KlaviyoError {
             }
             Self::UnknownHost { host, .. } => {
                 return Some(format!(
-                    "is base-url in [klaviyo] right, and has this machine a network? try: getent hosts {host}"
+                    "check base-url in [klaviyo] and the network of this machine: getent hosts {host}; {PROXY}"
                 ));
             }
             Self::Retired { revision } if revision != REVISION => {

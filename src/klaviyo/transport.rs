@@ -53,7 +53,8 @@ pub(super) fn agent(settings: &KlaviyoSettings) -> Agent {
         .timeout_send_body(Some(Duration::from_mins(3)))
         .timeout_recv_response(Some(Duration::from_mins(2)))
         .timeout_recv_body(Some(Duration::from_mins(2)));
-    if settings.is_loopback || settings.loopback_only {
+    // Otherwise ALL_PROXY, HTTPS_PROXY or HTTP_PROXY is used, and NO_PROXY. The resolver is asked for the proxy's address too.
+    if settings.is_loopback {
         config = config.proxy(None);
     }
     let resolver = Addresses {

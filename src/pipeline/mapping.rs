@@ -13,10 +13,11 @@ mod qualifiers;
 mod sample;
 mod spellings;
 
+use crate::pipeline::column_type::ColumnType;
 use crate::pipeline::settings::{ColumnSettings, Unlisted};
 use crate::profile::column::ProfileColumn;
 use crate::profile::target::{ColumnError, RESERVED_HEADERS};
-use crate::source::audience::{GivenBack, Source, SourceFormat, SourceId};
+use crate::source::audience::{Addressed, GivenBack, Source, SourceFormat, SourceId, numbered};
 
 /// The reason for which a mapping cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -68,12 +69,16 @@ pub enum MappingError {
         suggestion: Option<String>,
     },
     /// A column that a source has more than once.
-    #[error("{file}: has {count} columns named `{column}`; rename all but one of them")]
+    #[error(
+        "{file}: {count} columns are named `{column}`; write `{column}#1` for the first of them, `{column}#2` for the second"
+    )]
     AmbiguousColumn {
         /// The source's name.
         file: String,
         /// The column that the job names.
         column: String,
+        /// The header that it is mapped to; none of a country column.
+        header: Option<String>,
         /// How often it is there.
         count: usize,
     },
@@ -96,6 +101,8 @@ pub struct MappedColumn {
     pub source: String,
     /// Its meaning for Klaviyo.
     pub target: ProfileColumn,
+    /// The type that the job gives to its cells.
+    pub kind: Option<ColumnType>,
 }
 
 /// Where the cells of one source stand.
@@ -104,7 +111,7 @@ pub struct SourcePlan {
     /// For each column of the mapping, the index in this source's header; `None` where an NDJSON source has no such key.
     pub cells: Vec<Option<usize>>,
     /// For each column of the mapping, how many from it on stand side by side in this source, in the same order, and are
-    /// copied as they are: neither identifiers nor of a source without a text for each record.
+    /// copied as they are: no identifiers, no typed columns, and not of a source without a text for each record.
     pub runs: Vec<usize>,
     /// The index of the country column.
     pub country: Option<usize>,
@@ -213,6 +220,7 @@ fn mapped(
     Ok(MappedColumn {
         source: source.to_owned(),
         target,
+        kind: settings.kind(source).cloned(),
     })
 }
 
@@ -222,10 +230,26 @@ fn add_unlisted(
     columns: &mut Vec<MappedColumn>,
     warnings: &mut Vec<String>,
 ) -> Result<(), MappingError> {
-    for name in sources.iter().flat_map(|source| &source.header) {
-        let listed = settings.lists(name) || columns.iter().any(|column| &column.source == name);
-        if !listed && !name.starts_with('_') && !name.is_empty() {
-            columns.push(mapped(name, name, settings, warnings)?);
+    for source in sources {
+        for (name, address) in source.header.iter().zip(source.addresses()) {
+            let is_known = |name: &String| {
+                settings.lists(name) || columns.iter().any(|column| column.source == *name)
+            };
+            if is_known(name) || is_known(&address) || name.starts_with('_') || name.is_empty() {
+                continue;
+            }
+            // Of several columns with one name those that are left are addressed, once one of them is.
+            let is_numbered = |(source, _): &(String, Vec<String>)| {
+                numbered(source).is_some_and(|(base, _)| base == name)
+            };
+            let own = if settings.listed.iter().any(is_numbered) {
+                &address
+            } else {
+                name
+            };
+            let mut column = mapped(name, name, settings, warnings)?;
+            column.source.clone_from(own);
+            columns.push(column);
         }
     }
     Ok(())
@@ -288,7 +312,8 @@ fn plan(
             let optional = source.is_empty()
                 || may_lack_columns(source) && !column.target.is_identifier()
                 || settings.unlisted == Unlisted::Keep && !settings.lists(&column.source);
-            find(source, &column.source, optional, warnings)
+            let header = Some(column.target.header());
+            find(source, &column.source, header, optional, warnings)
         })
         .collect::<Result<_, _>>()?;
     let country = match &settings.country {
@@ -296,6 +321,7 @@ fn plan(
         Some(name) => find(
             source,
             name,
+            None,
             source.is_empty() || may_lack_columns(source),
             warnings,
         )?,
@@ -326,7 +352,7 @@ fn runs(source: &Source, columns: &[MappedColumn], cells: &[Option<usize>]) -> V
         return runs;
     }
     for index in (0..cells.len()).rev() {
-        if columns[index].target.is_identifier() {
+        if columns[index].target.is_identifier() || columns[index].kind.is_some() {
             continue;
         }
         let next = cells[index].map(|cell| cell + 1);
@@ -344,23 +370,26 @@ fn may_lack_columns(source: &Source) -> bool {
 fn find(
     source: &Source,
     column: &str,
+    header: Option<&str>,
     optional: bool,
     warnings: &mut Vec<String>,
 ) -> Result<Option<usize>, MappingError> {
-    let mut places = source
-        .header
-        .iter()
-        .enumerate()
-        .filter(|(_, name)| *name == column)
-        .map(|(index, _)| index);
-    match (places.next(), places.count()) {
-        (Some(index), 0) => Ok(Some(index)),
-        (Some(_), more) => Err(MappingError::AmbiguousColumn {
+    match source.addressed(column) {
+        Addressed::One(index) => Ok(Some(index)),
+        Addressed::FirstOf(index, count) => {
+            warnings.push(format!(
+                "{}: {count} columns are named `{column}` and have the same values in the first rows; the first is sent",
+                source.name
+            ));
+            Ok(Some(index))
+        }
+        Addressed::Several(count) => Err(MappingError::AmbiguousColumn {
             file: source.name.clone(),
             column: column.to_owned(),
-            count: more + 1,
+            header: header.map(str::to_owned),
+            count,
         }),
-        (None, _) if optional => {
+        Addressed::Nothing if optional => {
             if may_lack_columns(source) {
                 warnings.push(format!(
                     "{}: none of its first rows has `{column}`; it stays empty there",
@@ -369,7 +398,7 @@ fn find(
             }
             Ok(None)
         }
-        (None, _) => Err(MappingError::MissingColumn {
+        Addressed::Nothing => Err(MappingError::MissingColumn {
             file: source.name.clone(),
             column: column.to_owned(),
             suggestion: Some(suggestion(column, &source.header)),

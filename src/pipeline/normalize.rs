@@ -7,9 +7,11 @@
 pub mod cell;
 pub mod country;
 pub mod email;
+mod email_detail;
 pub mod identity;
 pub mod phone;
 mod totals;
+mod typed;
 
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
@@ -378,7 +380,11 @@ impl<'a> Visit<'a> {
                     detail: fault.to_string(),
                 });
             }
-            repair(self.batch, index, RepairCode::InvalidEmail, text);
+            let mend = Mend {
+                code: RepairCode::InvalidEmail,
+                detail: fault.code(),
+            };
+            repair_in_detail(self.batch, index, mend, text);
         }
         push_between_quotes(&mut self.batch.row_bytes, email);
         Ok(())
@@ -465,6 +471,11 @@ impl<'a> Visit<'a> {
     #[inline]
     fn texts(&mut self, row: &impl Record, index: usize) -> Result<usize, Refusal> {
         let run = self.plan.runs[index];
+        if run == 0
+            && let Some(kind) = &self.mapping.columns[index].kind
+        {
+            return self.typed(row, index, kind).map(|()| 1);
+        }
         if run > 1
             && let Some(first) = self.plan.cells[index]
         {

@@ -14,6 +14,7 @@ use crate::base::csv::{WrittenCells, push_guarded_cell, push_unquoted};
 use crate::pipeline::batch::{Batch, Rejection, Repair};
 use crate::pipeline::mapping::Mapping;
 use crate::profile::target::RESERVED_HEADERS;
+use crate::source::audience::numbered;
 use crate::source::audience::reject_cell::{self, RowDigest};
 use crate::state::codes::{RejectionReason, RepairCode};
 use crate::state::manifest::StateError;
@@ -196,9 +197,14 @@ impl RejectsFiles {
         let mut digest = RowDigest::default();
         let (mut value, mut escaped) = (Vec::new(), Vec::new());
         self.line.clear();
-        for name in &mapping.rejects_header {
+        for (index, name) in mapping.rejects_header.iter().enumerate() {
+            let before = mapping.rejects_header[..index].iter();
+            let number = 1 + before.filter(|other| *other == name).count();
+            let is_meant = |source: &str| {
+                number == 1 && source == name || numbered(source) == Some((name.as_str(), number))
+            };
             let mut columns = mapping.columns.iter();
-            let column = columns.position(|column| column.source == *name);
+            let column = columns.position(|column| is_meant(&column.source));
             value.clear();
             escaped.clear();
             if let Some(cell) = column.and_then(|column| cells.get(column)) {

@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::column_type::ColumnType;
 use super::normalize::country::Region;
 use crate::profile::column::ProfileColumn;
+use crate::source::audience::numbered;
 use crate::state::codes::RepairCode;
 
 /// Which of several rows with one key is kept.
@@ -148,6 +150,8 @@ pub struct PartLimits {
 pub struct ColumnSettings {
     /// Source column and Klaviyo headers, in the job's order.
     pub listed: Vec<(String, Vec<String>)>,
+    /// Source column and the type of its cells, for columns that have one.
+    pub types: Vec<(String, ColumnType)>,
     /// The rule for columns that are not named.
     pub unlisted: Unlisted,
     /// Source column with each row's country.
@@ -163,7 +167,17 @@ pub struct ColumnSettings {
 impl ColumnSettings {
     /// Whether the source column `name` has a part in what is sent.
     pub fn reads(&self, name: &str) -> bool {
-        self.unlisted == Unlisted::Keep || self.country.as_deref() == Some(name) || self.lists(name)
+        let is_meant =
+            |address: &str| address == name || numbered(address).is_some_and(|it| it.0 == name);
+        self.unlisted == Unlisted::Keep
+            || self.country.as_deref().is_some_and(is_meant)
+            || self.listed.iter().any(|(source, _)| is_meant(source))
+    }
+
+    /// The type of the cells of a listed column.
+    pub fn kind(&self, source: &str) -> Option<&ColumnType> {
+        let mut types = self.types.iter();
+        types.find(|(name, _)| name == source).map(|(_, kind)| kind)
     }
 
     /// Whether the job names the source column `name`.

@@ -14,6 +14,7 @@ mod columns;
 mod csv;
 mod dealt;
 mod dialect;
+mod doubles;
 mod encodings;
 mod error;
 mod escaped;
@@ -36,6 +37,7 @@ pub mod reject_cell;
 mod scan;
 mod stream;
 mod tabs;
+mod titles;
 mod typed;
 mod utf8;
 
@@ -49,6 +51,7 @@ use encoding_rs::Encoding;
 pub use crate::state::fingerprint::SourceFingerprint;
 pub use blocks::{Block, BlockLimits, Blocks, Recycler};
 pub use dialect::Escape;
+pub use doubles::{Addressed, numbered};
 pub use error::{AudienceError, Dialect, LikelyDelimiter, Unreadable};
 pub use foreign::Foreign;
 pub use format::SourceFormat;
@@ -81,6 +84,9 @@ pub struct AudienceFiles {
     pub escape: Escape,
     /// The encoding of files without a byte order mark.
     pub encoding: &'static Encoding,
+    /// The row of CSV that holds the names of the columns, counted from 1; the first that is not blank when the job does not
+    /// say.
+    pub header_row: Option<u32>,
 }
 
 /// The sources of the audience.
@@ -122,13 +128,15 @@ pub struct Source {
     pub delimiter: u8,
     /// The character before a quote inside a quoted cell, where it is not doubled.
     escape: Option<u8>,
-    /// The length of a line above the header that names the delimiter.
+    /// The length of the rows above the header: a line that names the delimiter, titles.
     skipped: usize,
     /// The encoding that it is read in: that of its byte order mark, else that of the job.
     pub encoding: &'static Encoding,
     /// The names of its columns, trimmed; of NDJSON the keys of the first mebibyte in the order they were first seen.
     /// Empty only for NDJSON without a record.
     pub header: Vec<String>,
+    /// Names of several columns that hold the same cells in the first records.
+    equal_doubles: Vec<String>,
     /// True for a `rejects.csv` of ours that is given back: it is read as it was written, whatever the job says.
     pub is_rejects: bool,
     /// True of CSV that a program wrote as it was asked for: no quote in it is astray.
@@ -208,6 +216,7 @@ impl Audience {
                     delimiter: None,
                     encoding: encoding_rs::UTF_8,
                     escape: Escape::Unsaid,
+                    header_row: None,
                 };
                 audience.add(QUERY.to_owned(), Origin::of_stream(text), &dialect)?;
                 for source in &mut audience.sources {
@@ -397,6 +406,7 @@ impl Source {
             skipped: 0,
             columns: header.iter().cloned().zip(0..).collect(),
             header,
+            equal_doubles: Vec::new(),
             is_rejects: false,
             is_quoted_right: true,
             encoding_hint: None,

@@ -85,11 +85,13 @@ pub enum RepairCode {
     SharedExternalId,
     /// A typed value that no text stands for was left out.
     Unrepresentable,
+    /// A value that is not of the type which the job gives to its column was blanked.
+    WrongType,
 }
 
 impl RepairCode {
     /// Every code, in the order of the documentation.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::InvalidEmail,
         Self::InvalidPhone,
         Self::LineBreak,
@@ -101,6 +103,7 @@ impl RepairCode {
         Self::SharedPhone,
         Self::SharedExternalId,
         Self::Unrepresentable,
+        Self::WrongType,
     ];
 
     /// Whether the value was removed: the cell is sent empty.
@@ -112,7 +115,8 @@ impl RepairCode {
             | Self::SharedEmail
             | Self::SharedPhone
             | Self::SharedExternalId
-            | Self::Unrepresentable => true,
+            | Self::Unrepresentable
+            | Self::WrongType => true,
             Self::LineBreak | Self::ControlCharacter | Self::Apostrophe | Self::SeveralPhones => {
                 false
             }
@@ -133,6 +137,7 @@ impl RepairCode {
             Self::SharedPhone => "shared-phone",
             Self::SharedExternalId => "shared-external-id",
             Self::Unrepresentable => "unrepresentable",
+            Self::WrongType => "wrong-type",
         }
     }
 }

@@ -114,6 +114,17 @@ impl JobDirectory {
     }
 }
 
+/// The names of the jobs that have state in `state_directory`, sorted.
+pub fn known_jobs(state_directory: &Path) -> Result<Vec<String>, StateError> {
+    let mut jobs = names_in(state_directory)?;
+    jobs.retain(|name| {
+        let job = JobDirectory::new(state_directory, name);
+        let there = [job.runs(), job.shards(), job.last_attempt()];
+        there.iter().any(|path| path.exists())
+    });
+    Ok(jobs)
+}
+
 /// The names in a folder, sorted; none where there is no folder.
 fn names_in(folder: &Path) -> Result<Vec<String>, StateError> {
     let failed = |source| StateError::Storage {

@@ -62,6 +62,7 @@ fn files(names: &[&str], base: &Path) -> AudienceFiles {
         delimiter: None,
         encoding: UTF_8,
         escape: klaviyo_export::source::audience::Escape::Unsaid,
+        header_row: None,
     }
 }
 

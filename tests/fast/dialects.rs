@@ -60,6 +60,7 @@ fn read_in(
         format: None,
         delimiter: None,
         escape: Escape::Unsaid,
+        header_row: None,
         encoding: UTF_8,
     };
     change(&mut files);
@@ -272,12 +273,12 @@ fn what_a_file_has_wrong_is_told() {
         (
             "a.csv",
             "Export of November\nid,name\n1,Zoe\n2,Ana\n",
-            "a.csv: the first line looks like a title, not a header: the records below it have other cells; delete the lines above the names of the columns",
+            "a.csv: the first row looks like a title, and the names of the columns seem to be in row 2: write header-row = 2 under [audience], or --header-row 2",
         ),
         (
             "a.csv",
             "Export of November,,\n,,\nid,name,city\n1,Zoe,Bern\n2,Ana,Rom\n",
-            "a.csv: the first line looks like a title, not a header: the records below it have other cells; delete the lines above the names of the columns",
+            "a.csv: the first row looks like a title, and the names of the columns seem to be in row 3: write header-row = 3 under [audience], or --header-row 3",
         ),
         (
             "a.csv",

@@ -67,6 +67,7 @@ fn guessed(export: &Export, by_cells: bool) -> BTreeSet<(String, String)> {
         delimiter: None,
         encoding: encoding_rs::UTF_8,
         escape: klaviyo_export::source::audience::Escape::Unsaid,
+        header_row: None,
     };
     let stream = Box::new(Cursor::new(export.rows.clone()));
     let mut audience = Audience::from_stream("a.csv".to_owned(), stream, &dialect).unwrap();

@@ -109,7 +109,8 @@ fn what_cannot_be_understood_ends_in_two_and_says_why() {
         &["send", "a.csv"],
         &["send", "--dry-run"],
         &["send", "a.csv", "--dry-run", "--duplicates", "none"],
-        &["status"],
+        &["status", "--shard", "1/4"],
+        &["runs"],
         &["-q", "-v", "status", "vip.toml"],
     ] {
         let outcome = workspace.run(arguments).exits(2);

@@ -4,7 +4,7 @@
 
 use crate::support::workspace;
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, channel};
 
 use openssl::asn1::Asn1Time;
@@ -27,8 +27,13 @@ struct Certificate {
 
 /// A certificate for 127.0.0.1, by an authority of its own.
 fn certificate() -> Certificate {
+    certificate_for("127.0.0.1")
+}
+
+/// A certificate for an address, by an authority of its own.
+fn certificate_for(address: &str) -> Certificate {
     let (authority, its_key) = signed("an authority", None);
-    let (own, key) = signed("127.0.0.1", Some((&authority, &its_key)));
+    let (own, key) = signed(address, Some((&authority, &its_key)));
     Certificate {
         own,
         key,
@@ -112,9 +117,13 @@ const REFUSAL: &str =
     "HTTP/1.1 401 Unauthorized\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}";
 
 fn run(workspace: &Workspace, port: u16, variables: &[(&str, &str)]) -> Outcome {
+    run_at(workspace, &format!("https://127.0.0.1:{port}"), variables)
+}
+
+fn run_at(workspace: &Workspace, base_url: &str, variables: &[(&str, &str)]) -> Outcome {
     workspace.write("a.csv", "email\nzoe@example.com\n");
     let job = format!(
-        "name = \"vip\"\n[audience]\nfiles = [\"a.csv\"]\n[columns]\nemail = \"Email\"\n[retry]\nfirst = \"1ms\"\nmax = \"5ms\"\ngive-up-after = \"100ms\"\n[list]\nname = \"VIP\"\n[klaviyo]\ndeliver = \"api\"\nbase-url = \"https://127.0.0.1:{port}\"\n"
+        "name = \"vip\"\n[audience]\nfiles = [\"a.csv\"]\n[columns]\nemail = \"Email\"\n[retry]\nfirst = \"1ms\"\nmax = \"5ms\"\ngive-up-after = \"100ms\"\n[list]\nname = \"VIP\"\n[klaviyo]\ndeliver = \"api\"\nbase-url = \"{base_url}\"\n"
     );
     workspace.write("vip.toml", job);
     let mut all = vec![("KLAVIYO_API_KEY", KEY)];
@@ -170,4 +179,99 @@ fn a_redirect_is_not_followed() {
     let outcome = run(&workspace, port, &[("SSL_CERT_FILE", &trusted)]).exits(16);
     assert!(outcome.error().contains("status 302"), "{}", outcome.stderr);
     assert!(asked.recv().is_ok() && asked_there.try_recv().is_err());
+}
+
+/// A proxy that connects each tunnel to the server at `port`, or refuses it, and tells what it was asked. Its port.
+fn proxy(port: Option<u16>) -> (u16, Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let own_port = listener.local_addr().unwrap().port();
+    let (told, asked) = channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut request = Vec::new();
+            let mut byte = [0];
+            while !request.ends_with(b"\r\n\r\n") && stream.read_exact(&mut byte).is_ok() {
+                request.push(byte[0]);
+            }
+            let _ = told.send(String::from_utf8_lossy(&request).into_owned());
+            let Some(port) = port else {
+                let _ = stream.write_all(
+                    b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n",
+                );
+                continue;
+            };
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
+            let server = TcpStream::connect(("127.0.0.1", port)).unwrap();
+            for (mut from, mut to) in [
+                (stream.try_clone().unwrap(), server.try_clone().unwrap()),
+                (server, stream),
+            ] {
+                std::thread::spawn(move || {
+                    let _ = std::io::copy(&mut from, &mut to);
+                    let _ = to.shutdown(Shutdown::Both);
+                });
+            }
+        }
+    });
+    (own_port, asked)
+}
+
+/// An address that nobody has (RFC 5737).
+const ELSEWHERE: &str = "192.0.2.1";
+
+#[test]
+fn the_api_is_reached_through_the_proxy_of_https_proxy() {
+    let workspace = Workspace::new();
+    let certificate = certificate_for(ELSEWHERE);
+    workspace.write("trusted.pem", certificate.authority.to_pem().unwrap());
+    let trusted = workspace.path("trusted.pem").display().to_string();
+    let (port, asked) = serve(&certificate, REFUSAL.to_owned());
+    for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"] {
+        let (proxy_port, asked_of_proxy) = proxy(Some(port));
+        let address = format!("http://127.0.0.1:{proxy_port}");
+        let variables = [(name, &*address), ("SSL_CERT_FILE", &*trusted)];
+        let outcome = run_at(&workspace, &format!("https://{ELSEWHERE}"), &variables).exits(16);
+        assert!(
+            outcome.error().contains("does not accept the API key"),
+            "{name}: {}",
+            outcome.stderr
+        );
+        let connect = asked_of_proxy.recv().unwrap();
+        assert!(connect.starts_with("CONNECT 192.0.2.1:443 "), "{connect}");
+        assert!(!connect.contains(KEY), "the key goes to Klaviyo alone");
+        assert!(asked.recv().unwrap().contains(KEY));
+        // The proxy's own certificate, and no other, is what SSL_CERT_FILE names.
+        let outcome =
+            run_at(&workspace, &format!("https://{ELSEWHERE}"), &variables[..1]).exits(16);
+        assert!(
+            outcome.hint().contains("SSL_CERT_FILE"),
+            "{}",
+            outcome.stderr
+        );
+    }
+}
+
+#[test]
+fn network_errors_name_the_proxy_and_never_its_password() {
+    let workspace = Workspace::new();
+    let (proxy_port, _asked) = proxy(None);
+    let address = format!("http://ana:hunter2@127.0.0.1:{proxy_port}");
+    let gone = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let nobody = format!("http://ana:hunter2@{gone}");
+    for variable in [address, nobody] {
+        let variables = [("HTTPS_PROXY", &*variable)];
+        let outcome = run_at(&workspace, &format!("https://{ELSEWHERE}"), &variables).exits(16);
+        assert!(
+            outcome.hint().contains("HTTPS_PROXY=http://HOST:PORT"),
+            "{}",
+            outcome.stderr
+        );
+        assert!(!outcome.stderr.contains("hunter2"), "{}", outcome.stderr);
+    }
+    let outcome = run_at(&workspace, &format!("https://{ELSEWHERE}"), &[]).exits(16);
+    assert!(outcome.hint().contains("HTTPS_PROXY"), "{}", outcome.stderr);
 }

@@ -29,6 +29,7 @@ mod dialects;
 mod estimate;
 mod exit_codes;
 mod faults;
+mod first_day;
 mod foreign;
 #[cfg(feature = "fuzzing")]
 mod fuzz;

@@ -40,25 +40,17 @@ impl Newcomer {
         }
     }
 
-    /// Types a line as a shell would read it: words, quotes, and where the result goes.
+    /// Types a line as a shell would read it: words and quotes.
     fn types(&mut self, line: &str) -> Outcome {
         self.typed += 1;
         assert!(
             self.typed <= PATIENCE,
             "too many commands, the last: {line}"
         );
-        let (command, file) = match line.split_once(" > ") {
-            Some((command, file)) => (command, Some(file)),
-            None => (line, None),
-        };
-        let words = shlex::split(&self.filled_in(command)).unwrap();
+        let words = shlex::split(&self.filled_in(line)).unwrap();
         assert_eq!(words[0], "klaviyo-export");
         let words: Vec<&str> = words[1..].iter().map(String::as_str).collect();
-        let outcome = self.workspace.run(&words);
-        if let Some(file) = file {
-            self.workspace.write(file, &outcome.stdout);
-        }
-        outcome
+        self.workspace.run(&words)
     }
 
     /// With the server that this person has in place of the words to be filled in.
@@ -94,14 +86,14 @@ fn a_file_is_delivered_by_what_the_messages_say() {
 #[test]
 fn a_job_file_is_made_and_run_by_what_the_messages_say() {
     let mut newcomer = Newcomer::new("Kunden 2026.csv");
-    let init = "klaviyo-export init 'Kunden 2026.csv' --to sftp://USER@sftp.klaviyo.com/profiles --identity ~/.ssh/klaviyo_ed25519 > Kunden-2026.toml";
+    let init = "klaviyo-export init 'Kunden 2026.csv' --to sftp://USER@sftp.klaviyo.com/profiles --identity ~/.ssh/klaviyo_ed25519";
     let mut outcome = newcomer.types(init);
     while newcomer.server.received().len() < 2 {
         assert_eq!(outcome.code, 0, "{}", outcome.stderr);
         let next = outcome.next().to_owned();
         outcome = newcomer.types(&next);
     }
-    assert_eq!(newcomer.typed, 4);
+    assert_eq!(newcomer.typed, 5);
     let received = newcomer.server.received();
     assert_eq!(received[0], received[1]);
     assert!(

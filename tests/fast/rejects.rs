@@ -176,7 +176,7 @@ fn each_repair_is_counted_and_told_with_the_old_value() {
     ]);
     assert_eq!(
         workspace.of_last_run("vip", "repairs.csv"),
-        "_source,_record,column,code,value,detail\na.csv,1,email,invalid-email,zoe@@example.com,\na.csv,2,phone,invalid-phone,12,no-country\na.csv,3,name,line-break,\"Yan\nTwo\",\na.csv,4,name,control-character,Xia\u{7},\na.csv,5,name,line-break,\"a\tb\r\nc\",\na.csv,5,name,control-character,\"a\tb\r\nc\",\n"
+        "_source,_record,column,code,value,detail\na.csv,1,email,invalid-email,zoe@@example.com,several-at-signs\na.csv,2,phone,invalid-phone,12,no-country\na.csv,3,name,line-break,\"Yan\nTwo\",\na.csv,4,name,control-character,Xia\u{7},\na.csv,5,name,line-break,\"a\tb\r\nc\",\na.csv,5,name,control-character,\"a\tb\r\nc\",\n"
     );
     assert_eq!(
         column(&workspace.parts("vip")[0], "FirstName"),

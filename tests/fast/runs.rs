@@ -147,7 +147,7 @@ fn a_file_of_rows_is_no_job() {
             outcome.hint().contains("`send`")
                 && outcome
                     .hint()
-                    .contains("klaviyo-export init a.csv > NAME.toml")
+                    .contains("klaviyo-export init a.csv -o NAME.toml")
         );
         assert_eq!(outcome.next(), "klaviyo-export preview a.csv");
     }

@@ -402,7 +402,7 @@ fn files_that_cannot_be_are_told_by_name() {
         ),
         (
             &["twice.csv"],
-            "twice.csv: has 2 columns named `email`; rename all but one of them",
+            "twice.csv: 2 columns are named `email`; write `email#1` for the first of them, `email#2` for the second",
         ),
     ] {
         let outcome = workspace.run(&[&["send", "-q", "--dry-run"], files].concat());

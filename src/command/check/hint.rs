@@ -18,8 +18,10 @@ pub(super) fn hint(
     {
         return Some(hint);
     }
+    let is_network = matches!(error, Error::List(error) if error.is_of_the_moment());
     if let Error::List(error) = error
         && let Some(hint) = error.hint()
+        && !is_network
     {
         return Some(hint);
     }
@@ -52,8 +54,8 @@ pub(super) fn hint(
             "the id stands in the address of the list's page in Klaviyo; its name must be written as it is there"
                 .to_owned()
         }
-        (Name::Account, Error::List(error)) if error.is_of_the_moment() => format!(
-            "is there a network, and does a firewall or a proxy keep this machine from it? try: curl -sSI {base_url}"
+        (Name::Account, _) if is_network => format!(
+            "check the network, the firewall and the proxy of this machine (the variable HTTPS_PROXY): curl -sSI {base_url}"
         ),
         // Another place would not know whom `mirror = "tracked"` has put on the list.
         (Name::State, Error::State(StateError::Damaged { .. } | StateError::Newer { .. })) => {

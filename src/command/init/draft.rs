@@ -9,6 +9,7 @@ use std::fmt::Write;
 
 use toml_writer::{TomlKeyBuilder, TomlStringBuilder, WriteTomlKey, WriteTomlValue};
 
+use crate::cli::command_line::quoted;
 use crate::cli::console::is_unprintable;
 use crate::job::PLACEHOLDER;
 use crate::job::file::{Duplicates, JobFile, SftpSection, SharedIdentifiers};
@@ -25,6 +26,8 @@ pub struct DraftColumn {
     pub source: String,
     /// Its fate.
     pub fate: Fate,
+    /// The type that a flag gives to its cells.
+    pub kind: Option<String>,
     /// Its type, of a query's column.
     pub type_name: Option<String>,
 }
@@ -38,18 +41,37 @@ pub enum Fate {
     LeftOut,
     /// Nothing was guessed for it.
     Unmapped(Unmapped),
-    /// Several columns have its name.
+    /// Several columns have its name, and other values.
     Ambiguous,
+    /// Another column before it has its name and its values.
+    SameAsFirst,
     /// It has no name.
     Nameless,
 }
 
-/// The draft of `job`, whose columns are `columns`; `found` are the keys of `[audience]` that were told from the file itself.
-pub fn draft(job: &JobFile, columns: &[DraftColumn], found: &[&str]) -> String {
+/// The draft of `job`, whose columns are `columns`, for the file `path`; `found` are the keys of `[audience]` that were told
+/// from the file itself.
+pub fn draft(job: &JobFile, columns: &[DraftColumn], found: &[&str], path: &str) -> String {
     let mut text = String::new();
     // Writing to a String cannot fail.
+    let _ = write_usage(&mut text, &one_line(path));
     let _ = write_draft(&mut text, job, columns, found);
     text
+}
+
+/// The commands that take the file.
+fn write_usage(out: &mut String, path: &str) -> std::fmt::Result {
+    let path = quoted(path);
+    writeln!(
+        out,
+        "# See what would be sent:  klaviyo-export preview {path}"
+    )?;
+    writeln!(
+        out,
+        "# Send ten rows:           klaviyo-export run {path} --limit 10"
+    )?;
+    writeln!(out, "# Send all:                klaviyo-export run {path}")?;
+    writeln!(out, "# Relative paths count from this file's folder.\n")
 }
 
 fn write_draft(
@@ -59,19 +81,6 @@ fn write_draft(
     found: &[&str],
 ) -> std::fmt::Result {
     let name = &job.name;
-    writeln!(
-        out,
-        "# See what would be sent:  klaviyo-export preview {name}.toml"
-    )?;
-    writeln!(
-        out,
-        "# Send ten rows:           klaviyo-export run {name}.toml --limit 10"
-    )?;
-    writeln!(
-        out,
-        "# Send all:                klaviyo-export run {name}.toml"
-    )?;
-    writeln!(out, "# Relative paths count from this file's folder.\n")?;
     line(
         out,
         &format!("name = {}", string(name)),
@@ -93,7 +102,15 @@ fn write_columns(out: &mut String, columns: &[DraftColumn], is_query: bool) -> s
     writeln!(out, "[columns]")?;
     for column in columns {
         if let Fate::Sent(headers) = &column.fate {
-            let pair = format!("{} = {}", key(&column.source), headers_value(headers));
+            let value = match &column.kind {
+                Some(kind) => format!(
+                    "{{ to = {}, type = {} }}",
+                    headers_value(headers),
+                    string(kind)
+                ),
+                None => headers_value(headers),
+            };
+            let pair = format!("{} = {value}", key(&column.source));
             line(out, &pair, column.type_name.as_deref().unwrap_or_default())?;
         }
     }
@@ -128,13 +145,8 @@ fn write_columns(out: &mut String, columns: &[DraftColumn], is_query: bool) -> s
                 )?;
             }
             Fate::Unmapped(reason) => idle(out, &column.source, &reason.to_string())?,
-            Fate::Ambiguous => {
-                writeln!(
-                    out,
-                    "# {}: several columns have this name; rename all but one of them",
-                    key(&column.source)
-                )?;
-            }
+            Fate::Ambiguous => idle(out, &column.source, "one of several with this name")?,
+            Fate::SameAsFirst => idle(out, &column.source, "has the same values as the first")?,
             Fate::Nameless => writeln!(
                 out,
                 "# A column without a name cannot be sent; give it one."
@@ -279,7 +291,8 @@ fn line(out: &mut String, code: &str, remark: &str) -> std::fmt::Result {
 /// header of its own.
 pub fn property_name(source: &str) -> Option<String> {
     let own = source.replace(is_unprintable, " ");
-    let own = own.trim();
+    // The first of several columns with one name.
+    let own = own.strip_suffix("#1").unwrap_or(&own).trim();
     let other = format!("Other {own}");
     let allowed = [own.to_owned()];
     [own, &other]

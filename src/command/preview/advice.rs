@@ -9,8 +9,15 @@ use crate::pipeline::mapping::Mapping;
 use crate::pipeline::mapping::guess::{Guess, Sample, Unmapped, guess};
 use crate::profile::column::ProfileColumn;
 use crate::run::report::count;
-use crate::source::audience::Source;
+use crate::source::audience::{Addressed, Source, numbered};
 use crate::state::codes::RejectionReason;
+
+/// Whether a column is a later one of several with one name and the same values.
+fn is_same_as_first(source: &Source, address: &str) -> bool {
+    !source.header.iter().any(|name| name == address)
+        && numbered(address)
+            .is_some_and(|(name, _)| matches!(source.addressed(name), Addressed::FirstOf(..)))
+}
 
 /// The subject of advice.
 pub(super) struct Advice<'a> {
@@ -123,18 +130,20 @@ impl Advice<'_> {
     pub(super) fn left_out(&self) -> Vec<LeftOut> {
         let mut left_out: Vec<LeftOut> = Vec::new();
         for source in self.sources {
-            let guesses = if source.header == self.guesses.header {
+            let addresses = source.addresses();
+            let guesses = if addresses == self.guesses.header {
                 self.guesses.fates.clone()
             } else {
                 guess(&source.header, &Sample::default())
             };
-            for (name, guess) in source.header.iter().zip(guesses) {
+            for (address, guess) in addresses.iter().zip(guesses) {
+                let is_meant = |name: &str| source.addressed(name) == source.addressed(address);
                 let mut columns = self.mapping.columns.iter();
-                let is_sent = columns.any(|column| column.source == *name);
-                if !is_sent && !left_out.iter().any(|known| known.source == *name) {
+                let is_sent = columns.any(|column| is_meant(&column.source));
+                if !is_sent && !left_out.iter().any(|known| known.source == *address) {
                     left_out.push(LeftOut {
-                        source: name.clone(),
-                        reason: self.reason(source, name, guess),
+                        source: address.clone(),
+                        reason: self.reason(source, address, guess),
                     });
                 }
             }
@@ -147,6 +156,9 @@ impl Advice<'_> {
             (Some(named), _) if named.contains(name) => "left out by --map".to_owned(),
             _ if self.job.columns.unlisted == Unlisted::Keep && name.starts_with('_') => {
                 "its name begins with _".to_owned()
+            }
+            _ if is_same_as_first(source, name) => {
+                "the same name and values as the first".to_owned()
             }
             (Some(_), Guess::Unmapped(Unmapped::Taken { column, by })) => {
                 let better = source.header.get(by).map_or("", String::as_str);

@@ -177,8 +177,13 @@ impl Preview {
         }
         for repair in &self.repairs {
             let what = format!("{} in {}", repair.code.code(), name(&repair.column));
+            let label = if repair.code.blanks() {
+                "blanked"
+            } else {
+                "cleaned"
+            };
             if repair.details.is_empty() {
-                rows.push(found("repaired", &repair.finding, what, self));
+                rows.push(found(label, &repair.finding, what, self));
                 continue;
             }
             for detail in &repair.details {
@@ -188,7 +193,7 @@ impl Preview {
                 } else {
                     format!("{what}: {}, like {form}", detail.detail)
                 };
-                rows.push(found("repaired", &detail.finding, what, self));
+                rows.push(found(label, &detail.finding, what, self));
             }
         }
         // Those that are blanked are among the repairs.

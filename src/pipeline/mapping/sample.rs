@@ -204,6 +204,7 @@ pub(super) mod tests {
             delimiter: None,
             encoding: encoding_rs::UTF_8,
             escape: crate::source::audience::Escape::Unsaid,
+            header_row: None,
         };
         let stream = Box::new(std::io::Cursor::new(csv.to_owned()));
         let mut audience = Audience::from_stream("a.csv".to_owned(), stream, &dialect).unwrap();

@@ -83,6 +83,14 @@ impl Error {
                 let column = likely.as_deref().unwrap_or("COLUMN");
                 Some(line.clone().with(["--map", &format!("{column}=Email")]))
             }
+            Self::Mapping(MappingError::AmbiguousColumn {
+                column,
+                header: Some(header),
+                ..
+            }) if takes_files(line) => {
+                let map = format!("{column}#1={header}");
+                Some(line.clone().with(["--map", &map]))
+            }
             Self::Mapping(MappingError::Header {
                 column,
                 source: ColumnError::Consent(_),
@@ -175,12 +183,24 @@ fn of_job(error: &JobError) -> Option<String> {
         JobError::IsAudience { path } => {
             let file = path.to_string_lossy();
             Some(format!(
-                "`send` sends such a file once; a job file for it is made by {} > NAME.toml",
-                CommandLine::new(["init", &*file])
+                "`send` sends such a file once; to make a job file for it: {}",
+                CommandLine::new(["init", &*file, "-o", "NAME.toml"])
             ))
         }
         JobError::Unreadable { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
-            Some("`init` makes a job file: klaviyo-export init FILE > NAME.toml".to_owned())
+            Some("to make a job file: klaviyo-export init FILE -o NAME.toml".to_owned())
+        }
+        JobError::InFile { source, .. } if matches!(**source, JobError::NotExpanded { .. }) => {
+            Some(
+                "write the value itself; or fill in the variables of a template before each run: envsubst < TEMPLATE > NAME.toml"
+                    .to_owned(),
+            )
+        }
+        JobError::UnknownName { known, .. } if known.is_empty() => {
+            Some("a service keeps its runs elsewhere: name its folder with --state-dir".to_owned())
+        }
+        JobError::UnknownName { .. } => {
+            Some("use one of these names, or the path of a job file".to_owned())
         }
         JobError::Value {
             key: "sftp.username",

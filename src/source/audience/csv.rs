@@ -418,6 +418,7 @@ mod tests {
             delimiter: Some(delimiter),
             encoding: encoding_rs::UTF_8,
             escape: crate::source::audience::Escape::Unsaid,
+            header_row: None,
         };
         let mut origin =
             Origin::of_stream(Box::new(std::io::Cursor::new(header.as_bytes().to_vec())));

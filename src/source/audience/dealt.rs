@@ -82,6 +82,7 @@ mod tests {
             delimiter: None,
             encoding: encoding_rs::UTF_8,
             escape: crate::source::audience::Escape::Unsaid,
+            header_row: None,
         }
     }
 

@@ -139,11 +139,25 @@ pub enum AudienceError {
     },
     /// A line above the header.
     #[error(
-        "{name}: the first line looks like a title, not a header: the records below it have other cells; delete the lines above the names of the columns"
+        "{name}: the first row looks like a title, and the names of the columns seem to be in row {row}: write {dialect}"
     )]
     TitleLine {
         /// The file.
         name: String,
+        /// The row with the names of the columns, counted from 1.
+        row: u32,
+        /// How the file looks.
+        dialect: Dialect,
+    },
+    /// A row of the header that the file does not have.
+    #[error("{name}: header-row = {row}, but the file has only {rows} rows")]
+    NoHeaderRow {
+        /// The file.
+        name: String,
+        /// The row that the job names, counted from 1.
+        row: u32,
+        /// Rows of the file.
+        rows: u32,
     },
     /// Lines that are one cell each.
     #[error(
@@ -253,6 +267,7 @@ impl AudienceError {
             Self::HeaderEncoding { dialect, .. }
             | Self::WrongDelimiter { dialect, .. }
             | Self::NeedsEscape { dialect, .. }
+            | Self::TitleLine { dialect, .. }
             | Self::WrongFormat { dialect, .. } => Some(*dialect),
             _ => None,
         }
@@ -270,6 +285,8 @@ pub struct Dialect {
     pub escape: Option<&'static str>,
     /// A value of `encoding`.
     pub encoding: Option<&'static str>,
+    /// A value of `header-row`.
+    pub header_row: Option<&'static str>,
 }
 
 impl Dialect {
@@ -280,6 +297,7 @@ impl Dialect {
             ("delimiter", self.delimiter.map(LikelyDelimiter::written)),
             ("escape", self.escape),
             ("encoding", self.encoding),
+            ("header-row", self.header_row),
         ];
         settings
             .into_iter()
@@ -293,6 +311,7 @@ impl std::fmt::Display for Dialect {
             .settings()
             .map(|(key, value)| match key {
                 "escape" => format!("{key} = \"{}\"", value.replace('\\', "\\\\")),
+                "header-row" => format!("{key} = {value}"),
                 _ => format!("{key} = \"{value}\""),
             })
             .collect();
@@ -404,6 +423,16 @@ pub enum LikelyDelimiter {
 }
 
 impl LikelyDelimiter {
+    /// The byte itself.
+    pub(super) const fn byte(self) -> u8 {
+        match self {
+            Self::Comma => b',',
+            Self::Semicolon => b';',
+            Self::Tab => b'\t',
+            Self::Pipe => b'|',
+        }
+    }
+
     /// As a job file and a flag write it.
     pub const fn written(self) -> &'static str {
         match self {

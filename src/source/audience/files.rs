@@ -228,6 +228,7 @@ mod tests {
             delimiter: None,
             encoding: encoding_rs::UTF_8,
             escape: crate::source::audience::Escape::Unsaid,
+            header_row: None,
         };
         resolve(&files)
             .map(|inputs| inputs.into_iter().map(|input| input.name).collect())

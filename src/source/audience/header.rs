@@ -11,7 +11,10 @@ use super::foreign::Foreign;
 use super::format::{self, SourceFormat};
 use super::scan::{Scan, Scanner, Syntax};
 use super::stream::{Origin, Peek, own_error};
-use super::{AudienceFiles, Source, encodings, foreign, json, mistakes, reject_cell, stream, utf8};
+use super::{
+    AudienceFiles, Source, doubles, encodings, foreign, json, mistakes, reject_cell, stream,
+    titles, utf8,
+};
 use crate::profile::target::RESERVED_HEADERS;
 use crate::source::record::MAX_RECORD_BYTES;
 
@@ -45,6 +48,7 @@ pub(super) fn inspect(
         skipped: 0,
         encoding: marked.unwrap_or(files.encoding),
         header: Vec::new(),
+        equal_doubles: Vec::new(),
         is_rejects: false,
         is_quoted_right: false,
         encoding_hint: None,
@@ -144,6 +148,9 @@ fn read_rewritten(
         source.skipped = length;
         source.delimiter = files.delimiter.unwrap_or(delimiter);
     }
+    if let Some(row) = files.header_row.filter(|row| *row > 1) {
+        source.skipped = titles::length_above(&text.bytes, row, source)?;
+    }
     if let Escape::Character(escape) = files.escape {
         source.escape = Some(escape);
     }
@@ -158,7 +165,18 @@ fn read_rewritten(
     };
     read_header(&rewritten, files, source)?;
     mistakes::refuse_escape(&text.bytes, text.is_all, files.escape, source)?;
-    mistakes::refuse_shape(&rewritten.bytes, source)
+    if files.header_row.is_none() {
+        titles::refuse(&rewritten.bytes, files, source)?;
+    }
+    mistakes::refuse_shape(&rewritten.bytes, source)?;
+    let below = rewritten.bytes.get(source.preamble.len()..);
+    source.equal_doubles = doubles::equal(
+        &source.header,
+        below.unwrap_or_default(),
+        rewritten.is_all,
+        source.delimiter,
+    );
+    Ok(())
 }
 
 impl Source {
@@ -415,6 +433,7 @@ mod tests {
             delimiter: None,
             encoding: UTF_8,
             escape: crate::source::audience::Escape::Unsaid,
+            header_row: None,
         };
         let mut origin = Origin::of_stream(Box::new(Cursor::new(bytes.to_vec())));
         inspect(name.to_owned(), &mut origin, &files).map_err(|error| error.to_string())

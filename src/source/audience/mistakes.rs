@@ -1,11 +1,10 @@
-//! Mistakes of a CSV file that its first mebibyte shows: how quotes are escaped, a title above the header, lines that are
-//! quoted as a whole.
+//! Mistakes of a CSV file that its first mebibyte shows: how quotes are escaped, lines that are quoted as a whole.
 
 use super::Source;
 use super::dialect::Escape;
 use super::error::{AudienceError, Dialect};
 use super::escaped;
-use super::header::{cells_of, is_somebodys};
+use super::header::cells_of;
 
 /// Records below the header that a judgement looks at.
 const RECORDS: usize = 3;
@@ -37,9 +36,6 @@ pub(super) fn refuse_shape(text: &[u8], source: &Source) -> Result<(), AudienceE
     let records = first_records(below, source.delimiter);
     if is_quoted_whole(&source.header, &records, source.delimiter) {
         return Err(AudienceError::QuotedWhole { name });
-    }
-    if is_title(&source.header, &records) {
-        return Err(AudienceError::TitleLine { name });
     }
     Ok(())
 }
@@ -74,18 +70,4 @@ fn is_quoted_whole(header: &[String], records: &[Vec<String>], delimiter: u8) ->
     columns > 1
         && !records.is_empty()
         && records.iter().all(|record| parts(record) == Some(columns))
-}
-
-/// Whether the header is one cell, and a record below it looks more like a header.
-fn is_title(header: &[String], records: &[Vec<String>]) -> bool {
-    let filled = |cells: &[String]| cells.iter().filter(|cell| !cell.is_empty()).count();
-    let Some((first, others)) = records.split_first() else {
-        return false;
-    };
-    let are_names = !first
-        .iter()
-        .any(|cell| is_somebodys(cell) || cell.is_empty());
-    let is_one_cell = header.len() == 1 || filled(header) == 1 && header.len() > 2;
-    let have_as_many = others.iter().all(|other| other.len() == first.len());
-    is_one_cell && first.len() > 1 && are_names && have_as_many && !others.is_empty()
 }

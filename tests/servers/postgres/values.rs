@@ -239,7 +239,7 @@ fn a_null_in_the_only_column_is_a_blank_record_and_names_that_are_alike_are_refu
     job(&workspace, &server, query, "", EMAIL);
     let outcome = dry(&workspace).exits(12);
     assert!(
-        outcome.error().contains("rename all but one of them"),
+        outcome.error().contains("columns are named"),
         "{}",
         outcome.stderr
     );

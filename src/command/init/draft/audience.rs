@@ -34,6 +34,14 @@ pub(super) fn write(out: &mut String, job: &JobFile, found: &[&str]) -> std::fmt
             line(out, &format!("{key} = {}", string(value)), remark)?;
         }
     }
+    if let Some(row) = audience.header_row {
+        let remark = if found.contains(&"header-row") {
+            "titles are above it"
+        } else {
+            ""
+        };
+        line(out, &format!("header-row = {row}"), remark)?;
+    }
     if let Some(key) = &audience.primary_key {
         line(
             out,

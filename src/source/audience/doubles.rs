@@ -1,0 +1,173 @@
+//! Columns that share a name: `Vorname#2` addresses the second of them.
+//!
+//! A column that is alone under its name is addressed by that name. Of several, the first is addressed by the name too, but
+//! only where all of them hold the same cells in the first records: a table that two tables were joined to. Where they
+//! differ, nobody but a person can choose.
+
+use super::Source;
+
+/// Records that are compared.
+const RECORDS: usize = 1_000;
+
+/// The columns that a name addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Addressed {
+    /// None.
+    Nothing,
+    /// One, by its place in the header.
+    One(usize),
+    /// The first of several with the same cells; how many there are.
+    FirstOf(usize, usize),
+    /// Several with different cells; how many there are.
+    Several(usize),
+}
+
+/// The name and the number of `NAME#NUMBER`.
+pub fn numbered(address: &str) -> Option<(&str, usize)> {
+    let (name, number) = address.rsplit_once('#')?;
+    let is_number = number.bytes().all(|byte| byte.is_ascii_digit()) && !number.starts_with('0');
+    Some((name, number.parse().ok().filter(|_| is_number)?))
+}
+
+impl Source {
+    /// The column that `address` means: a name, or a name and a number as in `Vorname#2`. A column that is named so wins.
+    pub fn addressed(&self, address: &str) -> Addressed {
+        let mut places = self.places(address);
+        match (places.next(), places.count()) {
+            (Some(place), 0) => Addressed::One(place),
+            (Some(place), more) if self.is_rejects || self.has_equal(address) => {
+                Addressed::FirstOf(place, more + 1)
+            }
+            (Some(_), more) => Addressed::Several(more + 1),
+            (None, _) => numbered(address)
+                .and_then(|(name, number)| self.places(name).nth(number - 1))
+                .map_or(Addressed::Nothing, Addressed::One),
+        }
+    }
+
+    /// For each column the shortest text that addresses it and no other.
+    pub fn addresses(&self) -> Vec<String> {
+        let address = |(place, name): (usize, &String)| match self.addressed(name) {
+            Addressed::FirstOf(first, _) if first == place => name.clone(),
+            Addressed::FirstOf(..) | Addressed::Several(_) => {
+                let before = self.places(name).take_while(|other| *other < place).count();
+                format!("{name}#{}", before + 1)
+            }
+            Addressed::Nothing | Addressed::One(_) => name.clone(),
+        };
+        self.header.iter().enumerate().map(address).collect()
+    }
+
+    fn places<'a>(&'a self, name: &'a str) -> impl Iterator<Item = usize> + 'a {
+        let header = self.header.iter().enumerate();
+        header
+            .filter(move |(_, own)| *own == name)
+            .map(|(place, _)| place)
+    }
+
+    fn has_equal(&self, name: &str) -> bool {
+        self.equal_doubles.iter().any(|equal| equal == name)
+    }
+}
+
+/// The names that several columns of `header` have and under which these hold the same cells in `text`, the records below the
+/// header. A last record that may be cut is not looked at.
+pub(super) fn equal(header: &[String], text: &[u8], is_all: bool, delimiter: u8) -> Vec<String> {
+    let mut doubles: Vec<(&String, Vec<usize>)> = Vec::new();
+    for (place, name) in header.iter().enumerate() {
+        match doubles.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, places)) => places.push(place),
+            None => doubles.push((name, vec![place])),
+        }
+    }
+    doubles.retain(|(name, places)| places.len() > 1 && !name.is_empty());
+    if doubles.is_empty() {
+        return Vec::new();
+    }
+    let records = records(text, is_all, delimiter);
+    let cell = |record: &csv::ByteRecord, place: usize| {
+        record.get(place).unwrap_or_default().trim_ascii().to_vec()
+    };
+    doubles
+        .into_iter()
+        .filter(|(_, places)| {
+            let are_equal = records.iter().all(|record| {
+                let first = cell(record, places[0]);
+                places.iter().all(|place| cell(record, *place) == first)
+            });
+            let is_filled = |record: &csv::ByteRecord| !cell(record, places[0]).is_empty();
+            are_equal && (records.is_empty() || records.iter().any(is_filled))
+        })
+        .map(|(name, _)| name.clone())
+        .collect()
+}
+
+fn records(text: &[u8], is_all: bool, delimiter: u8) -> Vec<csv::ByteRecord> {
+    let reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .delimiter(delimiter)
+        .from_reader(text);
+    let records = reader.into_byte_records().map_while(Result::ok);
+    let mut records: Vec<_> = records.take(RECORDS).collect();
+    if !is_all && records.len() < RECORDS {
+        records.pop();
+    }
+    records
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::audience::{Audience, AudienceFiles, Escape};
+
+    fn source(csv: &str) -> Source {
+        let files = AudienceFiles {
+            files: Vec::new(),
+            base: std::path::PathBuf::new(),
+            format: None,
+            delimiter: None,
+            encoding: encoding_rs::UTF_8,
+            escape: Escape::Unsaid,
+            header_row: None,
+        };
+        let stream = Box::new(std::io::Cursor::new(csv.to_owned()));
+        let audience = Audience::from_stream("a.csv".to_owned(), stream, &files).unwrap();
+        audience.sources()[0].clone()
+    }
+
+    #[test]
+    fn a_number_addresses_one_of_several_columns() {
+        let source = source("a,b,a,c,c,b#2\n1,2,3,4, 4 ,5\n6,7,6,,,8\n");
+        for (address, addressed) in [
+            ("a", Addressed::Several(2)),
+            ("a#1", Addressed::One(0)),
+            ("a#2", Addressed::One(2)),
+            ("a#3", Addressed::Nothing),
+            ("a#0", Addressed::Nothing),
+            ("a#02", Addressed::Nothing),
+            ("a#", Addressed::Nothing),
+            ("b", Addressed::One(1)),
+            ("b#1", Addressed::One(1)),
+            ("b#2", Addressed::One(5)),
+            ("c", Addressed::FirstOf(3, 2)),
+            ("c#2", Addressed::One(4)),
+        ] {
+            assert_eq!(source.addressed(address), addressed, "{address}");
+        }
+        assert_eq!(source.addresses(), ["a#1", "b", "a#2", "c", "c#2", "b#2"]);
+    }
+
+    #[test]
+    fn columns_that_are_blank_are_not_the_same() {
+        assert_eq!(source("a,a\n,\n").addressed("a"), Addressed::Several(2));
+        assert_eq!(source("a,a\n").addressed("a"), Addressed::FirstOf(0, 2));
+    }
+
+    #[test]
+    fn a_record_that_is_cut_is_not_compared() {
+        let header = ["a".to_owned(), "a".to_owned()];
+        assert_eq!(equal(&header, b"xy,xy\nxy,x", false, b','), ["a"]);
+        assert!(equal(&header, b"xy,xy\nxy,x", true, b',').is_empty());
+    }
+}
