@@ -75,7 +75,7 @@ pub enum Command {
     /// Show what would be sent: the mapping, the first rows, what is wrong; sends nothing
     #[command(after_help = PREVIEW_EXAMPLES)]
     Preview(Box<PreviewArgs>),
-    /// Tell how large an audience is, how long each way to Klaviyo takes, and which to use
+    /// Show how large an audience is, how long each way to Klaviyo takes, and which one to use
     #[command(after_help = ESTIMATE_EXAMPLES)]
     Estimate(EstimateArgs),
     /// Make a job file for a file of rows, with its columns guessed from the header
@@ -90,11 +90,11 @@ pub enum Command {
     /// Show the runs of a job, the newest first
     #[command(after_help = RUNS_EXAMPLES)]
     Runs(RunsArgs),
-    /// Show the whole way on sample rows, against the built-in sandbox
+    /// Show a complete delivery of sample rows, with the built-in sandbox
     #[cfg(feature = "sandbox")]
     #[command(after_help = DEMO_EXAMPLES)]
     Demo(DemoArgs),
-    /// Run the built-in SFTP server and Klaviyo API alone, to point jobs at
+    /// Run the built-in SFTP server and Klaviyo API, to try jobs with
     #[cfg(feature = "sandbox")]
     #[command(after_help = SANDBOX_EXAMPLES)]
     Sandbox(SandboxArgs),
@@ -112,7 +112,7 @@ pub enum Command {
 /// Where state lives: of each command that reads or writes it.
 #[derive(Debug, Args)]
 pub struct StateArgs {
-    /// Where state lives [default: $XDG_STATE_HOME/klaviyo-export, else ~/.local/state/klaviyo-export]
+    /// Folder of the state [default: $XDG_STATE_HOME/klaviyo-export, else ~/.local/state/klaviyo-export]
     #[arg(
         long,
         value_name = "DIR",
@@ -126,10 +126,10 @@ pub struct StateArgs {
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct CommonRunArgs {
-    /// Format everything and keep the parts; touch no server
+    /// Format everything and keep the parts; contact no server
     #[arg(long)]
     pub dry_run: bool,
-    /// Start over, instead of going on with an unfinished run
+    /// Start a new run instead of continuing an unfinished one
     #[arg(long)]
     pub fresh: bool,
     /// Stop after N rows were read: try 10 first
@@ -259,13 +259,13 @@ pub struct ServerArgs {
 /// The list and the API: what a job file has in `[list]` and `[klaviyo]`.
 #[derive(Debug, Default, Args)]
 pub struct ApiArgs {
-    /// Put the profiles on this list
+    /// Add the profiles to this list
     #[arg(long, value_name = "NAME|ID")]
     pub list: Option<String>,
-    /// Make the list if there is none of the name
+    /// Create the list if no list has this name
     #[arg(long, requires = "list")]
     pub create_list: bool,
-    /// Which way profiles go; api: by bulk import jobs, without a server [default: sftp]
+    /// How profiles are sent; api: by bulk import jobs, without a server [default: sftp]
     #[arg(long, value_name = "WAY", value_parser = ["sftp", "api"])]
     pub via: Option<String>,
     /// Environment variable with the private API key [default: KLAVIYO_API_KEY]
@@ -286,13 +286,13 @@ pub struct AudienceArgs {
     /// named SRC. HEADER:date:%d.%m.%Y and HEADER:decimal-comma name the type of the cells
     #[arg(long, value_name = "SRC=HEADER[:TYPE]")]
     pub map: Vec<String>,
-    /// Which identifier makes two rows the same person's [default: the first of these that is mapped]
+    /// The identifier that makes two rows duplicates [default: the first of these that is mapped]
     #[arg(long, value_name = "KEY", value_parser = ["email", "phone_number", "external_id"])]
     pub primary_key: Option<String>,
     /// Which of several rows with one key is kept; fail: none, the run stops [default: first]
     #[arg(long, value_name = "WHICH", value_parser = ["first", "last", "fail"])]
     pub duplicates: Option<String>,
-    /// An e-mail, phone or external id that an earlier row of another key has: blank it, send and report it, reject its
+    /// Rule for an e-mail, phone or external id that an earlier row with another key has: blank it, send and report it, reject its
     /// row, or fail [default: blank]
     #[arg(long, value_name = "WHAT", value_parser = ["blank", "report", "reject", "fail"])]
     pub shared_identifiers: Option<String>,
@@ -305,13 +305,13 @@ pub struct AudienceArgs {
     /// Send the other columns too, under their own names
     #[arg(long)]
     pub keep_unlisted: bool,
-    /// Send a column that looks like consent, and is meant
+    /// Send this column, although it looks like consent
     #[arg(long, value_name = "HEADER")]
     pub allow_consent: Vec<String>,
     /// How the files are written [default: by their names]
     #[arg(long, value_name = "FORMAT", value_parser = ["csv", "tsv", "ndjson", "parquet"])]
     pub format: Option<String>,
-    /// What stands between cells [default: ,]
+    /// The character between cells [default: ,]
     #[arg(long, value_name = "CHAR")]
     pub delimiter: Option<String>,
     /// The character before a quote inside a quoted cell [default: the quote is doubled]
@@ -536,7 +536,7 @@ pub struct ManArgs {
 /// A number of rows, of which there must be one.
 fn row_count(text: &str) -> Result<u64, String> {
     match text.parse() {
-        Ok(0) => Err("that would be no row at all; write 1 or more, such as 10".to_owned()),
+        Ok(0) => Err("write 1 or more, such as 10".to_owned()),
         Ok(rows) => Ok(rows),
         Err(_) => Err("write a whole number of rows, such as 10".to_owned()),
     }
@@ -558,8 +558,8 @@ Examples:
   klaviyo-export runs vip.toml                   which run was it?
   klaviyo-export undo vip.toml 20261123T020000Z-0123abcd
 
-Everybody in that run's removed.csv is added to the list again, and stays until a run removes
-them again: correct the audience, or set mirror = \"off\", before the next one.";
+Adds the members in removed.csv of that run to the list again. The next run removes them again,
+unless you correct the audience or set mirror = \"off\" first.";
 
 const RUN_EXAMPLES: &str = "\
 Examples:
@@ -575,8 +575,8 @@ Examples:
   klaviyo-export list vip.toml --run-group 2026-11-23
   klaviyo-export list vip.toml --run-group 2026-11-23 --json | jq .list
 
-The shards are made by `klaviyo-export run vip.toml --shard I/N --run-group 2026-11-23`. It refuses
-while one of them is missing, and says which.";
+Run the shards first: `klaviyo-export run vip.toml --shard I/N --run-group 2026-11-23`. The command
+refuses to start while a shard is missing, and names it.";
 
 const SEND_EXAMPLES: &str = "\
 Examples:
@@ -597,12 +597,12 @@ Examples:
   klaviyo-export preview vip.toml --rows 20 --show-values
   klaviyo-export preview vip.toml --limit all --json | jq .warnings
 
-Values are masked unless --show-values. It touches no server and writes nothing.";
+Values are masked unless --show-values. It contacts no server and writes nothing.";
 
 const ESTIMATE_EXAMPLES: &str = "\
 Examples:
   klaviyo-export estimate vip.toml
-  klaviyo-export estimate vip.toml --limit all         exact, for it reads every row
+  klaviyo-export estimate vip.toml --limit all         exact: it reads every row
   klaviyo-export estimate vip.toml --json | jq -r .advised
 
 It writes nothing and needs no secret. Where mirror = \"exact\" and the API key is there, Klaviyo is
@@ -648,11 +648,11 @@ const SANDBOX_EXAMPLES: &str = "\
 Examples:
   klaviyo-export sandbox
   klaviyo-export sandbox --directory /tmp/sandbox --port 0
-  klaviyo-export sandbox --api-port 8080         the Klaviyo API where a program expects it";
+  klaviyo-export sandbox --api-port 8080         the Klaviyo API on a fixed port";
 
 const CHECK_EXAMPLES: &str = "\
 Examples:
-  klaviyo-export check vip.toml                  write nothing, touch every connection
+  klaviyo-export check vip.toml                  test every connection, write nothing
   klaviyo-export check vip.toml --probe          also put an empty file there, and remove it
   klaviyo-export check vip.toml --json | jq '.checks[] | select(.status == \"failed\")'";
 

@@ -65,7 +65,7 @@ pub enum JobError {
         source: std::io::Error,
     },
     /// A file of rows where a job file is wanted.
-    #[error("{}: is a file of rows and no job file", path.display())]
+    #[error("{}: is a file of rows, not a job file", path.display())]
     IsAudience {
         /// The file.
         path: PathBuf,
@@ -96,7 +96,7 @@ pub enum JobError {
     },
     /// There is no folder where state could be.
     #[error(
-        "there is no place for state: HOME is not set and the user has no home directory; name a folder with --state-dir, or directory in [state]"
+        "no folder for the state is known: HOME is not set and the user has no home directory; name one with --state-dir, or with directory in [state]"
     )]
     NoStateDirectory,
     /// A job that has no state.

@@ -176,7 +176,7 @@ fn list_all(args: &ListArgs, surroundings: &Surroundings) -> Result<u8, Error> {
         Gathered::Before { job, run_id } => {
             let group = &args.run_group;
             console.note(&printable(&format!(
-                "{job}: run {run_id} has put run group {group} on the list before; nothing was done"
+                "{job}: run {run_id} added run group {group} to the list earlier; nothing was done"
             )));
             Ok(ExitCode::Done.number())
         }

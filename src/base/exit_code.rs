@@ -81,16 +81,14 @@ impl ExitCode {
         match self {
             Self::Done => "done",
             Self::Bug => "a bug in klaviyo-export",
-            Self::Usage => {
-                "the command line cannot be understood, or does not fit the runs of the job"
-            }
+            Self::Usage => "the command line is not valid, or does not fit the runs of the job",
             Self::RowsRejected => "done, but rows were rejected and the job is strict",
             Self::Job => "the job file, or the mapping of columns, cannot be used",
             Self::Locked => "another run of the job is under way",
             Self::Audience => "the audience cannot be read, lacks a column, or is empty",
             Self::Authentication => "the host key was not accepted, or the login failed",
-            Self::Transfer => "the transfer failed; run again to go on",
-            Self::Verification => "a file on the server is not what was sent",
+            Self::Transfer => "the transfer failed; the next run continues",
+            Self::Verification => "a file on the server differs from the file that was sent",
             Self::Klaviyo => "Klaviyo refused, or the list is not as the job says",
             Self::Guard => {
                 "a guard stopped the run: too many rejections or removals, a forbidden duplicate or shared id"
@@ -98,8 +96,8 @@ impl ExitCode {
             Self::Storage => {
                 "local storage: disk full, state unreadable or of a newer version, a part file changed"
             }
-            Self::Interrupted => "interrupted by SIGINT; run again to go on",
-            Self::Terminated => "interrupted by SIGTERM; run again to go on",
+            Self::Interrupted => "interrupted by SIGINT; the next run continues",
+            Self::Terminated => "interrupted by SIGTERM; the next run continues",
         }
     }
 }

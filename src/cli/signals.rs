@@ -13,7 +13,7 @@ pub(crate) fn watch(interrupt: &Interrupt) {
             std::thread::spawn(move || {
                 for signal in &mut signals {
                     tracing::warn!(
-                        "signal {signal}: ending; the part in hand may finish within 10 s"
+                        "signal {signal}: stopping; the current part may finish within 10 s"
                     );
                     interrupt.raise(signal);
                 }

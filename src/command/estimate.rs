@@ -118,12 +118,12 @@ fn measure(
 /// The things that the numbers leave out.
 fn notes(size: &Size, is_stream: bool) -> Vec<String> {
     let mut notes = vec![
-        "these are the times of the link and of the documented limits; how long Klaviyo then takes to import it, nobody can tell"
+        "these times follow from the link and the documented limits; how long Klaviyo then needs to import the data is not known"
             .to_owned(),
     ];
     if is_stream && !size.is_exact {
         notes.push(
-            "there is more on standard input, nobody knows how much: the numbers are of the rows that were looked at; --limit all reads all"
+            "standard input has more rows, and their number is not known: the numbers are for the rows that were read; --limit all reads all"
                 .to_owned(),
         );
     }

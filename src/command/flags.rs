@@ -180,7 +180,9 @@ fn destination(url: &str) -> Result<SftpSection, Error> {
     }
     let port = match port {
         None => 22,
-        Some(port) => port.parse().map_err(|_| wrong("its port is no number"))?,
+        Some(port) => port
+            .parse()
+            .map_err(|_| wrong("its port is not a number"))?,
     };
     Ok(SftpSection {
         host: host.to_owned(),

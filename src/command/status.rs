@@ -111,7 +111,7 @@ fn standing(found: JobState, last: Option<LastRun>, attempt: Option<AttemptRecor
         let before = meant.filter(|run| run.run_id != last.manifest.run_id);
         if let Some(before) = before.filter(|run| run.status.is_unfinished()) {
             notes.push(format!(
-                "run {} before it is unfinished ({} delivered); the next run goes on with it if nothing has changed",
+                "the earlier run {} is unfinished ({} delivered); the next run continues it if nothing has changed",
                 before.run_id,
                 count(before.delivered(), "part")
             ));

@@ -103,7 +103,7 @@ fn put_back(
     let (back, gone) = undone.map_err(|error| interrupted(error.into(), surroundings))?;
     note(&directory, back, gone)?;
     let mut text = format!(
-        "{}: {} of run {} put back on the list",
+        "{}: {} of run {} added to the list again",
         job.name,
         count(back, "member"),
         args.run

@@ -58,7 +58,7 @@ pub enum UploadError {
     #[error(transparent)]
     State(#[from] StateError),
     /// Bytes moved, but the part never got through.
-    #[error("part {part} ({}) broke {breaks} times on its way", megabytes(*bytes))]
+    #[error("part {part} ({}) broke {breaks} times during the upload", megabytes(*bytes))]
     Broke {
         /// Which part.
         part: PartNumber,
@@ -80,7 +80,7 @@ pub enum UploadError {
         source: SftpError,
     },
     /// Nothing moved for too long.
-    #[error("gave up after {} without one acknowledged byte", humantime::format_duration(*after))]
+    #[error("gave up after {}, in which the server acknowledged nothing", humantime::format_duration(*after))]
     GaveUp {
         /// `retry.give-up-after`.
         after: std::time::Duration,
@@ -244,7 +244,7 @@ impl<'a> Courier<'a> {
                     self.note_attempt(task, index, AttemptState::Removed)?;
                 }
                 Err(error) => {
-                    tracing::warn!(part = %task.part.number, "cannot remove a broken attempt: {error}");
+                    tracing::warn!(part = %task.part.number, "cannot remove an incomplete file: {error}");
                     if !matches!(error, SftpError::Refused { .. }) {
                         self.session = None;
                         break;
@@ -266,7 +266,7 @@ impl<'a> Courier<'a> {
             if self.route.interrupt.is_raised() {
                 left.push(path.clone());
             } else if let Err(error) = self.connect().and_then(|session| session.remove(path)) {
-                tracing::warn!("cannot remove what an earlier run left: {error}");
+                tracing::warn!("cannot remove a file that an earlier run left: {error}");
                 if !matches!(error, SftpError::Refused { .. }) {
                     self.session = None;
                 }
@@ -402,7 +402,7 @@ impl<'a> Courier<'a> {
                 verification,
             }));
         }
-        tracing::warn!(part = %number, "{} has another size than what was sent", uploaded.remote_path);
+        tracing::warn!(part = %number, "{} has another size than the file that was sent", uploaded.remote_path);
         self.route
             .meter
             .bytes_acknowledged

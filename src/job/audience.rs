@@ -25,7 +25,7 @@ pub fn settings(file: &JobFile, base: &Path) -> Result<AudienceSettings, JobErro
         (Some(_), Some(_)) => {
             return Err(value(
                 "audience.query-file",
-                "stands beside query; write one of them",
+                "and query are both given; keep one of them",
             ));
         }
         (Some(query), None) => Some(query.clone()),
@@ -39,13 +39,13 @@ pub fn settings(file: &JobFile, base: &Path) -> Result<AudienceSettings, JobErro
         }
         (None, Some(_)) => Err(value(
             "audience.query",
-            "needs to know where: write postgres = \"postgresql://host/database\", or [audience.adbc]",
+            "needs a connection: write postgres = \"postgresql://host/database\", or [audience.adbc]",
         )),
         (Some(_), None) if !section.files.is_empty() => {
             if section.before.is_empty() {
                 return Err(value(
                     "audience.before",
-                    "is needed where a connection stands beside files; without statements drop the connection",
+                    "is needed if a connection and files are both given; without statements, remove the connection",
                 ));
             }
             refuse_parameters(section)?;
@@ -57,7 +57,7 @@ pub fn settings(file: &JobFile, base: &Path) -> Result<AudienceSettings, JobErro
         )),
         (Some(_), Some(_)) if !section.files.is_empty() => Err(value(
             "audience.files",
-            "stands beside a query; the audience is one of them",
+            "and a query are both given; the audience is one of them",
         )),
         (Some(connection), Some(text)) => {
             for (key, is_there) in [
@@ -104,7 +104,7 @@ pub(super) fn before(file: &JobFile) -> Result<Option<Before>, JobError> {
         })),
         None => Err(value(
             "audience.before",
-            "needs to know where: write postgres = \"postgresql://host/database\", or [audience.adbc]",
+            "needs a connection: write postgres = \"postgresql://host/database\", or [audience.adbc]",
         )),
     }
 }
@@ -128,7 +128,7 @@ pub(super) fn trust(file: &JobFile, path: &Path) -> Result<(), JobError> {
     Err(value(
         "audience.adbc",
         format!(
-            "loads a driver, and others can write this file (mode {:03o}); chmod go-w it",
+            "loads a driver, and other users can write this file (mode {:03o}); run chmod go-w on it",
             mode & 0o777
         ),
     ))
@@ -145,13 +145,13 @@ fn connection(section: &AudienceSection) -> Result<Option<Connection>, JobError>
     if section.postgres.is_none()
         && let Some((key, _)) = postgres_only.iter().find(|(_, is_there)| *is_there)
     {
-        return Err(value(key, "is for postgres, which is not there"));
+        return Err(value(key, "needs postgres"));
     }
     match (&section.postgres, &section.adbc) {
         (None, None) => Ok(None),
         (Some(_), Some(_)) => Err(value(
             "audience.adbc",
-            "stands beside postgres; an audience has one connection",
+            "and postgres are both given; an audience has one connection",
         )),
         (Some(url), None) => {
             let settings = PostgresSettings {
@@ -258,7 +258,7 @@ pub fn audience_files(file: &JobFile, base: &Path) -> Result<AudienceFiles, JobE
         Some(label) => encoding_rs::Encoding::for_label(label.as_bytes()).ok_or_else(|| {
             value(
                 "audience.encoding",
-                "is no encoding's name; \"utf-8\", \"windows-1252\" and \"utf-16le\" are some",
+                "is not the name of an encoding; \"utf-8\", \"windows-1252\" and \"utf-16le\" are some",
             )
         })?,
     };

@@ -31,7 +31,7 @@ pub(super) fn delivery(
     if section.host.is_empty() || section.host.contains(['/', '@', ' ']) {
         return Err(value(
             "sftp.host",
-            "must be a host name or an address alone, such as \"sftp.klaviyo.com\"",
+            "must be only a host name or an address, such as \"sftp.klaviyo.com\"",
         ));
     }
     if !section.directory.starts_with('/') {

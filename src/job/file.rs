@@ -359,7 +359,7 @@ pub struct ListSection {
     pub name: Option<String>,
     /// The list's id; with a name too, both must agree.
     pub id: Option<String>,
-    /// Make the list if there is none of the name.
+    /// Create the list if no list has this name.
     pub create: bool,
     /// How profiles are put on it.
     pub attach: Attach,

@@ -37,7 +37,7 @@ pub fn read_key(settings: &mut KlaviyoSettings, environment: &Environment) -> Re
         return Err(value(
             "klaviyo",
             format!(
-                "{} holds no API key: it is one word, and begins with pk_",
+                "{} does not contain an API key: a key is one word that begins with pk_",
                 settings.key_source
             ),
         ));
@@ -57,7 +57,7 @@ fn key_of_file(path: &Path) -> Result<Secret, JobError> {
     let mode = metadata.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {
         return Err(wrong(format!(
-            "others may read it (mode {mode:04o}); run: chmod 600 {}",
+            "other users can read it (mode {mode:04o}); run: chmod 600 {}",
             path.display()
         )));
     }
@@ -85,7 +85,7 @@ pub(super) fn settings(
         (Some(_), Some(_)) => {
             return Err(value(
                 "klaviyo.api-key-file",
-                "is given beside api-key-env; keep one of them",
+                "and api-key-env are both given; keep one of them",
             ));
         }
         (Some(name), None) if name.starts_with("pk_") => {
@@ -125,7 +125,7 @@ fn check_url(url: &str) -> Result<bool, JobError> {
     };
     if authority.is_empty() || authority.contains(['/', '?', '#', '@', ' ']) {
         return Err(wrong(
-            "must be a host alone, such as \"https://a.klaviyo.com\"",
+            "must be only a host, such as \"https://a.klaviyo.com\"",
         ));
     }
     let host = match authority
@@ -143,7 +143,7 @@ fn check_url(url: &str) -> Result<bool, JobError> {
             .is_ok_and(|address| address.is_loopback());
     if !secure && !is_loopback {
         return Err(wrong(
-            "must begin with https://; http is for this machine's own address alone",
+            "must begin with https://; http is allowed only for an address of this machine",
         ));
     }
     Ok(is_loopback)
@@ -159,7 +159,7 @@ pub(super) fn list(file: &JobFile) -> Result<Option<ListSettings>, JobError> {
         (Some(id), _) if !id.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
             return Err(value(
                 "list.id",
-                "is no list's id: those are letters and digits, such as \"Y6nRLr\"",
+                "is not the id of a list: an id is letters and digits, such as \"Y6nRLr\"",
             ));
         }
         (Some(id), name) => ListChoice::Id { id, name },
@@ -181,7 +181,7 @@ pub(super) fn list(file: &JobFile) -> Result<Option<ListSettings>, JobError> {
         if section.mirror != Mirror::Off {
             return Err(value(
                 "list.mirror",
-                "needs attach = \"import-job\" or \"members\": with \"column\" nobody knows who was put on the list",
+                "needs attach = \"import-job\" or \"members\": with \"column\" it is not known who was added to the list",
             ));
         }
         if file.klaviyo.deliver == Deliver::Api {
@@ -194,7 +194,7 @@ pub(super) fn list(file: &JobFile) -> Result<Option<ListSettings>, JobError> {
     if section.create && matches!(choice, ListChoice::Id { .. }) {
         return Err(value(
             "list.create",
-            "makes a list by its name; leave out id",
+            "creates a list by its name; remove id",
         ));
     }
     if !(0.0..=100.0).contains(&section.max_removals.percent) {

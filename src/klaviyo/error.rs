@@ -57,7 +57,7 @@ pub enum KlaviyoError {
         source: std::io::Error,
     },
     /// The host's name had no address from the first try on.
-    #[error("{host} has no address, although it was looked for again and again for {}", humantime::format_duration(*after))]
+    #[error("{host} has no address; it was looked up for {}", humantime::format_duration(*after))]
     UnknownHost {
         /// The API's host.
         host: String,
@@ -85,7 +85,7 @@ pub enum KlaviyoError {
         retry_after: Option<Duration>,
     },
     /// It was tried again and again.
-    #[error("no success for {}, although it was tried again and again", humantime::format_duration(*after))]
+    #[error("no success after {} of attempts", humantime::format_duration(*after))]
     GaveUp {
         /// How long it was tried.
         after: Duration,
@@ -94,7 +94,7 @@ pub enum KlaviyoError {
     },
     /// A limit that does not open again in a while.
     #[error(
-        "Klaviyo did not {}: a limit is used up, and opens again in {}",
+        "Klaviyo did not {}: a limit is used up; it resets in {}",
         operation.facts().does,
         humantime::format_duration(*wait)
     )]
@@ -119,7 +119,7 @@ pub enum KlaviyoError {
         problem: Problem,
     },
     /// The requested object does not exist.
-    #[error("Klaviyo did not {}: there is no such thing ({problem})", operation.facts().does)]
+    #[error("Klaviyo did not {}: it does not exist ({problem})", operation.facts().does)]
     NotFound {
         /// The request.
         operation: Operation,
@@ -149,13 +149,13 @@ pub enum KlaviyoError {
         operation: Operation,
     },
     /// The next page is said to be on another host, which does not get the key.
-    #[error("the next page of \"{}\" is said to be on another host; the API key is not sent there", operation.facts().does)]
+    #[error("the answer to \"{}\" names another host for the next page; the API key is not sent there", operation.facts().does)]
     ForeignLink {
         /// The request.
         operation: Operation,
     },
     /// A signal came.
-    #[error("interrupted while asking Klaviyo")]
+    #[error("interrupted during a call of Klaviyo's API")]
     Interrupted,
 }
 
@@ -225,7 +225,7 @@ impl KlaviyoError {
             Self::UsedUp {
                 operation: Operation::CreateList,
                 ..
-            } => "Klaviyo makes 150 lists a day; make the list by hand, or run again then",
+            } => "Klaviyo allows 150 new lists a day; create the list by hand, or run again later",
             Self::Refused {
                 operation: Operation::CreateList,
                 ..

@@ -54,7 +54,7 @@ pub enum CommitError {
     State(#[from] StateError),
     /// More rows were rejected than the job allows.
     #[error(
-        "{} of {} rows are rejected, most of them as {}, and `max-rejected` allows {percent} % or {} rows; nothing of the part in hand was sent",
+        "{} of {} rows are rejected, most of them as {}, and `max-rejected` allows {percent} % or {} rows; the current part was not sent",
         grouped(*rejected),
         grouped(*read),
         reason.code(),

@@ -32,7 +32,7 @@ pub enum MappingError {
     },
     /// Two source columns under one header.
     #[error(
-        "columns `{first}` and `{second}` are both mapped to `{header}`; drop one of them or give it another header"
+        "columns `{first}` and `{second}` are both mapped to `{header}`; remove one of them or give it another header"
     )]
     DuplicateHeader {
         /// The header.

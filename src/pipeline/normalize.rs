@@ -186,7 +186,7 @@ impl<'a> Visit<'a> {
             }
             (RecordFault::InvalidEncoding | RecordFault::Nul, _) if !row.is_in_place() => {
                 format!(
-                    "{fault}, and its cells are not as many as the header has: mend both, and empty `_reason`"
+                    "{fault}, and the row does not have as many cells as the header: correct both, and empty `_reason`"
                 )
             }
             _ => fault.to_string(),

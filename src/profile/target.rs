@@ -25,18 +25,16 @@ pub enum ColumnError {
     #[error("header {0:?} holds a line break or a control character")]
     Control(String),
     /// A blank that nobody sees makes another property.
-    #[error("header {0:?} begins or ends with a blank")]
+    #[error("header {0:?} begins or ends with a space")]
     Blank(String),
     /// The header itself is not shown, for it may be a whole file with a stray quote.
     #[error("a header of {0} characters is longer than {MAX_HEADER_CHARACTERS}")]
     TooLong(usize),
     /// One of [`RESERVED_HEADERS`].
-    #[error("header {0:?} is a column of rejects.csv and can be no property")]
+    #[error("header {0:?} is a column of rejects.csv and cannot be a property")]
     Reserved(String),
     /// Klaviyo's own header for the list of a row.
-    #[error(
-        "header {0:?} would put every row on a list: say it in [list], with attach = \"column\""
-    )]
+    #[error("header {0:?} would add every row to a list: use [list] with attach = \"column\"")]
     ListId(String),
     /// Would become a custom property, and the file would lack the identifier.
     #[error("header {header:?} is not how Klaviyo spells it: write {expected:?}")]
@@ -48,7 +46,7 @@ pub enum ColumnError {
     },
     /// Might change who may be written to.
     #[error(
-        "header {0:?} looks like consent: if it is meant, name it in allow-consent or --allow-consent"
+        "header {0:?} looks like consent: to send it anyway, name it in allow-consent or --allow-consent"
     )]
     Consent(String),
 }
@@ -255,19 +253,19 @@ mod tests {
                 "Tier\n2",
                 r#"header "Tier\n2" holds a line break or a control character"#,
             ),
-            (" Email", r#"header " Email" begins or ends with a blank"#),
+            (" Email", r#"header " Email" begins or ends with a space"#),
             (&long, "a header of 256 characters is longer than 255"),
             (
                 "_reason",
-                r#"header "_reason" is a column of rejects.csv and can be no property"#,
+                r#"header "_reason" is a column of rejects.csv and cannot be a property"#,
             ),
             (
                 "List ID",
-                r#"header "List ID" would put every row on a list: say it in [list], with attach = "column""#,
+                r#"header "List ID" would add every row to a list: use [list] with attach = "column""#,
             ),
             (
                 "SMS Consent",
-                r#"header "SMS Consent" looks like consent: if it is meant, name it in allow-consent or --allow-consent"#,
+                r#"header "SMS Consent" looks like consent: to send it anyway, name it in allow-consent or --allow-consent"#,
             ),
         ] {
             assert_eq!(

@@ -57,7 +57,7 @@ impl AttemptLog {
     fn write(&self, record: &AttemptRecord) {
         if let Err(error) = record.write(&self.state) {
             tracing::warn!(
-                "the attempt is not on record: {}",
+                "the attempt could not be recorded: {}",
                 Error::from(error).chain()
             );
         }

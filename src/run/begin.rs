@@ -106,7 +106,7 @@ pub(crate) fn is_in_future(run: &RunManifest) -> bool {
 /// The warning about a run that began in the future.
 pub(crate) fn future_warning(run: &RunManifest) -> String {
     format!(
-        "run {} began at {}, which is in the future: a clock was wrong then, or this machine's clock is wrong now; runs count in the order in which they were made",
+        "run {} began at {}, which is in the future: a clock was wrong then, or the clock of this machine is wrong now; runs are ordered by their creation",
         run.run_id,
         crate::state::lock::seconds(run.started_at)
     )
@@ -189,7 +189,7 @@ pub(super) fn begin_for_all(
 
 /// The warning about a remote file that could not be removed.
 pub(super) fn still_there(path: &str) -> String {
-    format!("{path} of an earlier run is still on the server, and is not whole")
+    format!("{path} of an earlier run is still on the server, and is incomplete")
 }
 
 /// The beginning of the names of a run's files.
@@ -252,7 +252,7 @@ fn new_run(
 }
 
 /// How the warning of a run begins that several processes have had a part in.
-pub(crate) const WENT_ON: &str = "went on with this unfinished run";
+pub(crate) const WENT_ON: &str = "continued this unfinished run";
 
 fn go_on(
     job: &Job,
@@ -269,7 +269,12 @@ fn go_on(
         "{WENT_ON}: {} delivered before, {what}",
         count(delivered, "part")
     );
-    tracing::info!(job = job.name, run = last.run_id, delivered, "run goes on");
+    tracing::info!(
+        job = job.name,
+        run = last.run_id,
+        delivered,
+        "run continues"
+    );
     last.status = RunStatus::Running;
     last.finished_at = None;
     last.error = None;

@@ -116,7 +116,7 @@ pub enum Error {
     },
     /// Remote files of the wrong size.
     #[error(
-        "{}: another size on the server than what was sent, each time it was tried",
+        "{}: the size on the server differs from the size that was sent, after every attempt",
         count(u64::from(*parts), "part")
     )]
     Misdelivered {
@@ -205,7 +205,7 @@ impl Error {
 fn and_blank(blank: u64) -> String {
     match blank {
         0 => String::new(),
-        blank => format!(", {} besides", count(blank, "blank record")),
+        blank => format!(", and {}", count(blank, "blank record")),
     }
 }
 

@@ -154,7 +154,7 @@ fn load(args: &ListArgs, surroundings: &Surroundings) -> Result<Job, Error> {
     }
     if job.list.is_none() && job.sentinel.is_none() {
         return Err(Error::Usage(
-            "list: the job has neither [list] nor a sentinel; its shards are all there is to do"
+            "list: the job has neither [list] nor a sentinel; nothing is left to do after its shards"
                 .to_owned(),
         ));
     }

@@ -243,7 +243,7 @@ fn unreadable_warning(members: u64) -> Option<String> {
     let verb = if members == 1 { "stays" } else { "stay" };
     (members > 0).then(|| {
         format!(
-            "{} {verb} on the list although nobody in the audience matches: the phone number in Klaviyo cannot be read, so it may be anybody's; set default-region in [normalize], or correct the number in Klaviyo",
+            "{} {verb} on the list although no row of the audience matches: the phone number in Klaviyo cannot be read, so it may belong to anybody; set default-region in [normalize], or correct the number in Klaviyo",
             count(members, "member")
         )
     })

@@ -25,7 +25,7 @@ pub(super) fn run(
     let AudienceSettings::Files(files) = &job.audience else {
         return Err(not_dealt_out(
             "audience.query",
-            "cannot be dealt out to shards; have the engine write files by before, and name these as files",
+            "cannot be divided among shards; let the engine write files with before, and name these in files",
         ));
     };
     refuse_api(&job)?;
@@ -69,7 +69,7 @@ pub(super) fn refuse_api(job: &Job) -> Result<(), Error> {
     }
     Err(not_dealt_out(
         "klaviyo.deliver",
-        "is \"api\", whose import jobs carry the list, and shards put nobody on it before all are done; write deliver = \"sftp\", or run the job without shards",
+        "is \"api\", whose import jobs also add to the list, but shards must not do so before all are done; write deliver = \"sftp\", or run the job without shards",
     ))
 }
 
@@ -161,7 +161,7 @@ pub(super) fn waits(job: &Job, shard: Option<&ShardRecord>) -> Option<String> {
         return None;
     }
     Some(format!(
-        "the list waits until each of the {} shards is done; `klaviyo-export list` with --run-group {} is for all of them",
+        "the list waits until all of the {} shards are done; then run `klaviyo-export list` with --run-group {}",
         shard.of, shard.run_group
     ))
 }

@@ -435,7 +435,7 @@ pub(super) fn count_warnings(counts: &Counts) -> Vec<String> {
     let percent = phones * 100 / counts.rows_read.max(1);
     if percent >= SUSPICIOUS_PHONES_PERCENT && counts.rows_read >= GUARD_AFTER_ROWS {
         warnings.push(format!(
-            "the phone number of {percent} % of the rows is invalid; is default-region right, or is a country-column missing?"
+            "the phone number of {percent} % of the rows is invalid; check default-region, or add a country-column"
         ));
     }
     if counts.external_id_only > 0 {

@@ -124,7 +124,7 @@ impl std::fmt::Display for RecordFault {
             Self::Ragged { found, expected } => {
                 write!(out, "{found} cells, the header has {expected}")
             }
-            Self::NotAnObject => out.write_str("the line is no JSON object"),
+            Self::NotAnObject => out.write_str("the line is not a JSON object"),
             Self::InvalidEncoding => {
                 out.write_str("bytes that are not valid in the file's encoding")
             }

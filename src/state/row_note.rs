@@ -126,7 +126,7 @@ impl RowNote {
                 "{count} {cells} {hold} a line break, the delimiter and an e-mail address; if a quote is missing there, the next rows are inside the cell ({places})"
             ),
             Self::AsItWas => format!(
-                "{count} {} rejected again, because nobody changed {}; change what is wrong in a row of rejects.csv, or empty its `_reason` ({places})",
+                "{count} {} rejected again, because you did not change {}; change what is wrong in a row of rejects.csv, or empty its `_reason` ({places})",
                 if count == 1 { "row was" } else { "rows were" },
                 it_or_them(count)
             ),
@@ -134,16 +134,16 @@ impl RowNote {
                 "{count} {cells} {look} like 4.9E+11: Excel has cut {them} digits; format the column as text and export again ({places})"
             ),
             Self::Decimal => format!(
-                "{count} phone {cells} {hold} a number with a decimal point, like 4915.5, and nothing is sent of {}; is the right column mapped? ({places})",
-                it_or_them(count)
+                "{count} phone {cells} {hold} a number with a decimal point, like 4915.5, and {} not sent; check that the right column is mapped ({places})",
+                is_or_are(count)
             ),
             Self::Date => format!(
-                "{count} phone {cells} {look} like a date, and nothing is sent of {}; is the right column mapped, and are the rows of one width? ({places})",
-                it_or_them(count)
+                "{count} phone {cells} {look} like a date, and {} not sent; check that the right column is mapped, and that all rows have the same number of cells ({places})",
+                is_or_are(count)
             ),
             Self::Words => format!(
-                "{count} phone {cells} {hold} words that are no label of a phone, and nothing is sent of {}; repairs.csv or rejects.csv shows {} ({places})",
-                it_or_them(count),
+                "{count} phone {cells} {hold} words that are not a label of a phone, and {} not sent; repairs.csv or rejects.csv shows {} ({places})",
+                is_or_are(count),
                 it_or_them(count)
             ),
             Self::OwnCallingCode => format!(
@@ -166,6 +166,10 @@ impl RowNote {
             }
         }
     }
+}
+
+fn is_or_are(count: u64) -> &'static str {
+    if count == 1 { "is" } else { "are" }
 }
 
 fn it_or_them(count: u64) -> &'static str {
@@ -217,7 +221,7 @@ mod tests {
             messages(&notes),
             [
                 "4 cells look like 4.9E+11: Excel has cut their digits; format the column as text and export again (a.csv record 2, 5, 9, ...)",
-                "1 phone cell looks like a date, and nothing is sent of it; is the right column mapped, and are the rows of one width? (b.csv record 7)",
+                "1 phone cell looks like a date, and is not sent; check that the right column is mapped, and that all rows have the same number of cells (b.csv record 7)",
             ]
         );
     }

@@ -162,7 +162,7 @@ pub enum ShardError {
     },
     /// Shards are missing, unfinished or failed.
     #[error(
-        "run group {run_group} is not done: {}; nothing was put on the list",
+        "run group {run_group} is not done: {}; nothing was added to the list",
         named(waits_for)
     )]
     NotDone {
@@ -173,7 +173,7 @@ pub enum ShardError {
     },
     /// The identifiers of a shard are not known any more.
     #[error(
-        "shard {shard} of run group {run_group}: the identifiers of run {run_id} are not there any more; run all shards again with a new --run-group"
+        "shard {shard} of run group {run_group}: the identifiers of run {run_id} were removed; run all shards again with a new --run-group"
     )]
     NoIdentifiers {
         /// The shard.

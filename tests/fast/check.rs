@@ -148,13 +148,13 @@ fn an_unfinished_run_is_not_given_up_for_ten_rows() {
     workspace.run(&["run", "vip.toml"]).exits(13);
     server.0.set_faults(Faults::none());
     let text = workspace.run(&["check", "vip.toml"]).exits(0).stdout;
-    assert!(text.contains("is unfinished; the next one goes on with it"));
+    assert!(text.contains("is unfinished; the next run continues it"));
     assert!(
         text.ends_with("vip: all is well\nnext: klaviyo-export run vip.toml\n"),
         "{text}"
     );
     let run = workspace.run(&["run", "vip.toml"]).exits(0);
-    assert!(run.stdout.contains("went on with this unfinished run"));
+    assert!(run.stdout.contains("continued this unfinished run"));
 }
 
 #[test]
@@ -219,7 +219,12 @@ fn a_changed_and_a_revoked_host_key_are_named() {
     std::fs::write(server.0.known_hosts(), format!("{host} {other}\n")).unwrap();
     let findings = checked(&workspace, &["--accept-new-host-key"], 13);
     says(&findings, "host-key", "detail", "CHANGED");
-    says(&findings, "host-key", "hint", "somebody may be listening");
+    says(
+        &findings,
+        "host-key",
+        "hint",
+        "somebody may intercept the connection",
+    );
 
     std::fs::write(server.0.known_hosts(), format!("@revoked {known}")).unwrap();
     let findings = checked(&workspace, &[], 13);
@@ -487,7 +492,7 @@ fn a_list_that_is_not_there_is_told_or_will_be_made() {
         &findings,
         "list",
         "detail",
-        "\"VIP\" is not there yet; a run makes it",
+        "\"VIP\" does not exist yet; a run creates it",
     );
     assert!(server.0.api().lists().is_empty() && server.0.api().profiles().is_empty());
 
@@ -498,7 +503,7 @@ fn a_list_that_is_not_there_is_told_or_will_be_made() {
     );
     let findings = checked(&workspace, &[], 16);
     says(&findings, "list", "detail", "no list with the id NoSuch");
-    says(&findings, "list", "hint", "the id stands in the address");
+    says(&findings, "list", "hint", "the address of the list's page");
 }
 
 #[test]
@@ -643,14 +648,14 @@ fn a_key_that_is_not_there_or_that_others_may_read_is_ten() {
         &findings,
         "api-key",
         "detail",
-        "others may read it (mode 0644)",
+        "other users can read it (mode 0644)",
     );
     says(&findings, "api-key", "detail", "chmod 600");
     says(
         &findings,
         "account",
         "detail",
-        "the API key must be there first",
+        "the API key must be set first",
     );
 
     change(&workspace, &own, "api-key-env = \"VIP_KEY\"");

@@ -151,7 +151,7 @@ fn a_killed_run_goes_on_to_the_same_parts() {
     server.0.set_faults(Faults::none());
     let ran = workspace.run(&["run", &job, "--json"]).exits(0);
     let report = ran.report();
-    let on = "went on with this unfinished run";
+    let on = "continued this unfinished run";
     assert!(
         report["warnings"].to_string().contains(on),
         "{said}\n{report:#}"

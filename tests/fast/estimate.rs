@@ -152,10 +152,10 @@ vip: 980 rows and 32.4 kB in 1 part, of 1,000 rows read
   list: mirror     1 s  for each 10,000 who leave
   list: removals   1 s  49 at most, by max-removals
 
-advice: deliver = \"api\": it hands 1 import job over in 1 s, while Klaviyo may
-        take hours to import a file
-note: these are the times of the link and of the documented limits; how long
-      Klaviyo then takes to import it, nobody can tell
+advice: deliver = \"api\": it takes 1 s for 1 import job; Klaviyo may need hours
+        to import a file
+note: these times follow from the link and the documented limits; how long
+      Klaviyo then needs to import the data is not known
 ";
     assert_eq!(text, expected, "\n{text}");
 }
@@ -212,7 +212,7 @@ fn a_run_that_several_processes_had_a_part_in_tells_no_speed() {
     let path = workspace.last_run("vip").join("report.json");
     let text = std::fs::read_to_string(&path).unwrap();
     let mut report: Value = serde_json::from_str(&text).unwrap();
-    report["warnings"] = json!(["went on with this unfinished run: 1 part delivered before"]);
+    report["warnings"] = json!(["continued this unfinished run: 1 part delivered before"]);
     std::fs::write(&path, report.to_string()).unwrap();
     assert_eq!(estimated(&workspace, &[])["sftp"]["measured_runs"], 0);
 }
@@ -281,10 +281,7 @@ fn with_delivery_by_the_api_attaching_costs_nothing() {
     );
     assert_eq!(told["advised"], "api");
     assert!(
-        told["advice"]
-            .as_str()
-            .unwrap()
-            .ends_with("as the job has it"),
+        told["advice"].as_str().unwrap().ends_with("as in the job"),
         "{told}"
     );
 }

@@ -207,7 +207,7 @@ fn only_loopback_is_dialled_when_the_environment_says_so() {
     assert!(
         outcome
             .error()
-            .contains("only loopback addresses may be dialled"),
+            .contains("only loopback addresses are allowed"),
         "{}",
         outcome.error()
     );

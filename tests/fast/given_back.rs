@@ -534,7 +534,7 @@ fn a_row_that_is_no_text_and_out_of_place_waits_for_an_empty_reason() {
     assert_eq!(
         column(&rejects, "_detail"),
         [
-            "bytes that are not valid in the file's encoding, and its cells are not as many as the header has: mend both, and empty `_reason`"
+            "bytes that are not valid in the file's encoding, and the row does not have as many cells as the header: correct both, and empty `_reason`"
         ]
     );
     let mended = |reason: &str| {
@@ -573,7 +573,7 @@ fn one_mended_row_does_not_take_the_others_with_it() {
     assert_eq!(
         report["warnings"],
         json!([
-            "3 rows were rejected again, because nobody changed them; change what is wrong in a row of rejects.csv, or empty its `_reason` (back.csv record 1, 4, 5)"
+            "3 rows were rejected again, because you did not change them; change what is wrong in a row of rejects.csv, or empty its `_reason` (back.csv record 1, 4, 5)"
         ])
     );
 }

@@ -72,10 +72,10 @@ fn nothing_of_a_small_audience_that_is_mostly_refused_is_sent() {
     let outcome = workspace.run(&["run", &job]).exits(17);
     assert_eq!(
         outcome.error(),
-        "501 of 502 rows are rejected, most of them as no-identifier, and `max-rejected` allows 5 % or 100,000 rows; nothing of the part in hand was sent"
+        "501 of 502 rows are rejected, most of them as no-identifier, and `max-rejected` allows 5 % or 100,000 rows; the current part was not sent"
     );
     for words in [
-        "Email, PhoneNumber, ExternalID",
+        "Email, PhoneNumber and ExternalID",
         "rejects.csv",
         "max-rejected",
     ] {
@@ -157,7 +157,7 @@ fn blank_records_are_no_rows_and_keep_their_numbers() {
         assert_eq!(rows(&workspace.parts("vip")[0]).len(), 2, "{file}");
         let shown = workspace.run(&["status", &job]).exits(0);
         assert!(
-            shown.stdout.contains("; 7 blank records besides"),
+            shown.stdout.contains("; and 7 blank records"),
             "{}",
             shown.stdout
         );
@@ -236,6 +236,6 @@ fn an_audience_of_blank_records_alone_is_empty() {
     let outcome = workspace.run(&["run", &job, "--dry-run"]).exits(12);
     assert_eq!(
         outcome.error(),
-        "the audience has no row to write (0 read, 0 rejected, 2 blank records besides); on-empty = \"skip\" would make that a success"
+        "the audience has no row to write (0 read, 0 rejected, and 2 blank records); on-empty = \"skip\" would make that a success"
     );
 }

@@ -30,7 +30,7 @@ fn a_second_run_ends_at_once_and_names_the_first() {
             error.contains(&format!("process {} since ", first.id())),
             "{error}"
         );
-        assert!(second.hint().contains("wait for it to end"));
+        assert!(second.hint().contains("wait until it ends"));
         assert_eq!(second.stdout, "");
     }
     let runs = workspace.path("state/vip/runs");

@@ -78,7 +78,7 @@ fn a_trial_does_not_take_the_place_of_an_unfinished_run() {
     assert_eq!(server.received().len(), received, "nothing was sent");
     assert_eq!(refused.next(), "klaviyo-export run vip.toml");
     let done = types(&workspace, refused.next()).exits(0);
-    assert!(done.stdout.contains("went on with this unfinished run"));
+    assert!(done.stdout.contains("continued this unfinished run"));
     let mut rows: Vec<String> = server
         .received()
         .iter()
@@ -137,14 +137,10 @@ fn a_dry_run_does_not_hide_the_run_that_may_go_on() {
         workspace.run(&["run", "vip.toml", "--dry-run"]).exits(0);
     }
     let told = status(&workspace);
-    assert!(
-        told.stdout.contains(" before it is unfinished ("),
-        "{}",
-        told.stdout
-    );
+    assert!(told.stdout.contains(" is unfinished ("), "{}", told.stdout);
     let done = types(&workspace, told.next()).exits(0);
     assert!(
-        done.stdout.contains("went on with this unfinished run"),
+        done.stdout.contains("continued this unfinished run"),
         "its parts and its manifest are still there: {}",
         done.stdout
     );
@@ -199,7 +195,7 @@ fn a_job_file_that_was_moved_or_edited_keeps_its_runs() {
     let (workspace, _server) = unfinished();
     std::fs::rename(workspace.path("vip.toml"), workspace.path("moved.toml")).unwrap();
     let done = workspace.run(&["run", "moved.toml"]).exits(0);
-    assert!(done.stdout.contains("went on with this unfinished run"));
+    assert!(done.stdout.contains("continued this unfinished run"));
     let text = std::fs::read_to_string(workspace.path("moved.toml")).unwrap();
     workspace.write("moved.toml", format!("strict = true\n{text}"));
     workspace.run(&["run", "moved.toml"]).exits(0);
@@ -347,7 +343,7 @@ fn state_of_an_earlier_version_goes_on() {
     let told = status(&workspace);
     assert!(told.stdout.contains("  exit code  14: "), "{}", told.stdout);
     let done = types(&workspace, told.next()).exits(0);
-    assert!(done.stdout.contains("went on with this unfinished run"));
+    assert!(done.stdout.contains("continued this unfinished run"));
     workspace.run(&["run", "vip.toml"]).exits(0);
     let runs = json_of(&workspace, &["runs", "vip.toml", "--json"]);
     assert_eq!(runs[1]["run_id"], json!(id));
@@ -448,7 +444,7 @@ fn the_printed_command_names_the_state_directory_of_the_variable() {
     // Typed by a person without the variable, it goes on with the service's run.
     let done = types(&workspace, failed.next()).exits(0);
     assert!(
-        done.stdout.contains("went on with this unfinished run"),
+        done.stdout.contains("continued this unfinished run"),
         "{}",
         done.stdout
     );
@@ -531,7 +527,7 @@ fn one_run_under_a_clock_that_was_ahead_does_not_stay_the_last_one() {
     );
     let done = types(&workspace, told.next()).exits(0);
     assert!(
-        done.stdout.contains("went on with this unfinished run"),
+        done.stdout.contains("continued this unfinished run"),
         "{}",
         done.stdout
     );
@@ -546,7 +542,7 @@ fn an_unfinished_run_of_a_clock_that_was_ahead_goes_on() {
     move_to_the_future(&workspace);
     let done = workspace.run(&["run", "vip.toml"]).exits(0);
     assert!(
-        done.stdout.contains("went on with this unfinished run"),
+        done.stdout.contains("continued this unfinished run"),
         "{}",
         done.stdout
     );
@@ -681,7 +677,7 @@ fn an_undo_leaves_a_trace() {
     let undone = stage.execute(&["undo", list_stage::FILE, &run]);
     assert_eq!(undone.code, 0, "{}", undone.stderr);
     let told = stage.execute(&["status", list_stage::FILE]).stdout;
-    assert!(told.contains("1 member put back on the list"), "{told}");
+    assert!(told.contains("1 member added to the list again"), "{told}");
     let runs = stage.execute(&["runs", list_stage::FILE]).stdout;
     assert!(runs.contains(": removals undone "), "{runs}");
     let attempt: Value = serde_json::from_str(
@@ -704,7 +700,7 @@ fn without_a_home_personal_data_does_not_land_in_the_working_folder() {
     };
     let refused = homeless(&["run", "vip.toml"]).exits(10);
     assert!(
-        refused.error().contains("there is no place for state"),
+        refused.error().contains("no folder for the state is known"),
         "{}",
         refused.error()
     );
@@ -785,7 +781,7 @@ fn what_check_cannot_know_is_not_called_ok() {
         "{}",
         told.stdout
     );
-    assert!(told.stdout.contains("not for profiles"), "{}", told.stdout);
+    assert!(told.stdout.contains("not as profiles"), "{}", told.stdout);
 }
 
 #[test]

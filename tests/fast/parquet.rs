@@ -375,9 +375,7 @@ fn what_is_no_parquet_is_told() {
         .run_with_stdin(&["preview", "-"], &whole)
         .exits(12);
     assert!(
-        streamed
-            .error()
-            .contains("Parquet is read from files alone"),
+        streamed.error().contains("Parquet is read only from files"),
         "{}",
         streamed.error()
     );

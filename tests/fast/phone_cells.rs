@@ -146,7 +146,7 @@ fn a_run_names_causes_with_counts_and_records_and_no_value() {
         "3 cells look like 4.9E+11: Excel has cut their digits; format the column as text and export again (a.csv record 1, 8, 9)",
         "1 phone cell holds a number with a decimal point",
         "1 phone cell looks like a date",
-        "1 phone cell holds words that are no label of a phone",
+        "1 phone cell holds words that are not a label of a phone",
         "1 phone number without + begins with the calling code of its own country",
         "1 row at the end looks like a row of totals (Summe, Total), not like a person; delete it from the source (a.csv record 13)",
     ] {

@@ -196,7 +196,7 @@ fn only_the_first_rows_of_a_long_file_are_looked_at() {
         "{text}"
     );
     for (limit, word) in [
-        ("0", "no row at all"),
+        ("0", "write 1 or more"),
         ("some", "a whole number of rows, such as 10, or all"),
     ] {
         let outcome = workspace
@@ -257,7 +257,7 @@ fn what_a_run_refuses_a_preview_refuses_too() {
         (
             "\"SMS Opt-In\" = \"SMS Opt-In\"",
             10,
-            "column `SMS Opt-In`: header \"SMS Opt-In\" looks like consent: if it is meant, name it in allow-consent or --allow-consent",
+            "column `SMS Opt-In`: header \"SMS Opt-In\" looks like consent: to send it anyway, name it in allow-consent or --allow-consent",
         ),
         (
             "Mail = \"Email\"",

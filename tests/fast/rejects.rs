@@ -158,7 +158,7 @@ fn a_nested_value_and_a_line_that_is_no_object_are_refused() {
         column(&rejects, "_detail"),
         [
             "column `name` holds a nested object",
-            "the line is no JSON object"
+            "the line is not a JSON object"
         ]
     );
     assert_eq!(column(&rejects, "_record"), ["1", "2"]);
@@ -264,7 +264,7 @@ fn too_many_rejections_stop_the_run_before_the_part_is_sent() {
     let outcome = workspace.run(&["run", &job, "--json"]).exits(17);
     assert_eq!(
         outcome.error(),
-        "50 of 1,000 rows are rejected, most of them as no-identifier, and `max-rejected` allows 5 % or 100,000 rows; nothing of the part in hand was sent"
+        "50 of 1,000 rows are rejected, most of them as no-identifier, and `max-rejected` allows 5 % or 100,000 rows; the current part was not sent"
     );
     assert!(outcome.hint().contains("rejects.csv"));
     outcome.reports(&[

@@ -142,7 +142,7 @@ fn a_file_of_rows_is_no_job() {
     let workspace = Workspace::with(&[("a.csv", AUDIENCE)]);
     for command in ["run", "runs", "status"] {
         let outcome = workspace.run(&[command, "a.csv"]).exits(10);
-        assert_eq!(outcome.error(), "a.csv: is a file of rows and no job file");
+        assert_eq!(outcome.error(), "a.csv: is a file of rows, not a job file");
         assert!(
             outcome.hint().contains("`send`")
                 && outcome

@@ -98,7 +98,7 @@ fn other_columns_go_along_when_asked_and_consent_only_by_name() {
     let outcome = workspace.run(&keep).exits(10);
     assert_eq!(
         outcome.error(),
-        "column `SMS Opt-In`: header \"SMS Opt-In\" looks like consent: if it is meant, name it in allow-consent or --allow-consent"
+        "column `SMS Opt-In`: header \"SMS Opt-In\" looks like consent: to send it anyway, name it in allow-consent or --allow-consent"
     );
     workspace
         .run(&[&keep[..], &["--allow-consent", "SMS Opt-In"]].concat())
@@ -266,7 +266,7 @@ fn what_cannot_be_is_told_by_the_flag() {
         (
             &["--to", "sftp://a@127.0.0.1:ssh/"],
             2,
-            "--to: its port is no number; write it like sftp://USER@HOST/profiles",
+            "--to: its port is not a number; write it like sftp://USER@HOST/profiles",
         ),
         (
             &["--to", "sftp://a:hunter2@127.0.0.1/"],
@@ -316,7 +316,7 @@ fn what_cannot_be_is_told_by_the_flag() {
         (
             &["--dry-run", "--encoding", "klingon"],
             2,
-            "--encoding is no encoding's name; \"utf-8\", \"windows-1252\" and \"utf-16le\" are some",
+            "--encoding is not the name of an encoding; \"utf-8\", \"windows-1252\" and \"utf-16le\" are some",
         ),
         (
             &["--dry-run", "--map", "Tier"],

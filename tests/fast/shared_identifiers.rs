@@ -423,7 +423,7 @@ fn a_killed_run_goes_on_to_the_same_rows() {
     let report = ran.report();
     let warnings = report["warnings"].to_string();
     assert!(
-        warnings.contains("went on with this unfinished run"),
+        warnings.contains("continued this unfinished run"),
         "{warnings}"
     );
     assert_eq!(digests(&report), whole);

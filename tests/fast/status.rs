@@ -81,7 +81,10 @@ fn a_run_that_was_stopped_is_not_told_as_formatted_to_the_end() {
     let job = workspace.job("vip", JOB, Some(&server));
     workspace.run(&["run", &job]).exits(17);
     let told = workspace.run(&["status", &job]).exits(0).stdout;
-    assert!(told.contains("\n  formatted  not to the end\n"), "{told}");
+    assert!(
+        told.contains("\n  formatted  stopped before the end\n"),
+        "{told}"
+    );
     assert!(told.contains("\n  exit code  17: a guard"), "{told}");
 }
 

@@ -767,7 +767,7 @@ fn what_cannot_be_told_is_counted_or_refused_by_name() {
     let query = "query = \"SELECT 'ana@example.com' AS email, '1'::BIGNUM AS many\"";
     asking(&workspace, query, "email = \"Email\"");
     let refused = dry_run(&workspace).exits(12);
-    let words = "column many is bignum, which the driver hands over as bytes of its own; cast it in the query, such as CAST(many AS VARCHAR)";
+    let words = "column many is bignum, which the driver returns in a form of its own; cast it in the query, such as CAST(many AS VARCHAR)";
     assert!(refused.error().contains(words), "{}", refused.stderr);
 }
 

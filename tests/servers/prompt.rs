@@ -156,7 +156,7 @@ fn check_asks_and_uses_it() {
         &[(PROMPT, "correct horse\n")],
     );
     assert_eq!(seen.code, 0, "{}", seen.text);
-    assert!(seen.text.contains("the passphrase opens it"));
+    assert!(seen.text.contains("the passphrase is right"));
     assert!(seen.text.contains("\u{1b}[32mok"), "{}", seen.text);
 }
 

@@ -224,11 +224,11 @@ fn what_does_not_go_together_is_refused() {
     for (audience, message) in [
         (
             "query = \"SELECT 1\"\nquery-file = \"a.sql\"",
-            "`audience.query-file` stands beside query",
+            "`audience.query-file` and query are both given",
         ),
         (
             "query = \"SELECT 1\"\nfiles = [\"a.csv\"]",
-            "`audience.files` stands beside a query",
+            "`audience.files` and a query are both given",
         ),
         ("files = [\"a.csv\"]", "`audience.before` is needed"),
         (
@@ -239,11 +239,11 @@ fn what_does_not_go_together_is_refused() {
         ("query-file = \"none.sql\"", "none.sql: cannot be read"),
         (
             "query = \"SELECT 1\"\npostgres = \"\"",
-            "`audience.adbc` stands beside postgres",
+            "`audience.adbc` and postgres are both given",
         ),
         (
             "query = \"SELECT 1\"\npassword-env = \"X\"",
-            "`audience.password-env` is for postgres",
+            "`audience.password-env` needs postgres",
         ),
     ] {
         job(&workspace, audience, None);
@@ -259,7 +259,7 @@ fn what_does_not_go_together_is_refused() {
     assert!(
         refused
             .error()
-            .contains("`audience.query` needs to know where"),
+            .contains("`audience.query` needs a connection"),
         "{}",
         refused.error()
     );

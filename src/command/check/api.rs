@@ -25,7 +25,7 @@ pub(super) fn api(job: &mut Job, surroundings: &Surroundings, findings: &mut Fin
         .into()
     });
     if read.is_none() {
-        skip(findings, &Name::OF_API, "the API key must be there first");
+        skip(findings, &Name::OF_API, "the API key must be set first");
         return;
     }
     let mut settings = job.klaviyo.clone();
@@ -69,7 +69,7 @@ fn account(klaviyo: &Klaviyo, findings: &mut Findings) -> Result<(), &'static st
     if let (Err(KlaviyoError::Scope { .. }), None) = (&found, &expected) {
         findings.skip(
             Name::Account,
-            "the key lacks the scope accounts:read, which account-id alone would need",
+            "the key lacks the scope accounts:read, which only account-id needs",
         );
         return Ok(());
     }
@@ -122,7 +122,8 @@ fn list(klaviyo: &Klaviyo, job: &Job, can_read: bool, findings: &mut Findings) -
         return None;
     };
     if !job.calls_for_list() {
-        let because = "attach = \"column\" names it in the files, and asks the API for nothing";
+        let because =
+            "attach = \"column\" writes the list into the files, and the API is not used for it";
         findings.skip(Name::List, because);
         return None;
     }
@@ -137,7 +138,11 @@ fn list(klaviyo: &Klaviyo, job: &Job, can_read: bool, findings: &mut Findings) -
             format!("{:?} is there, with the id {}", list.name, list.id),
             flows_warning(job, &list.name, &list.flows),
         ),
-        None => format!("{} is not there yet; a run makes it", named(&wanted.choice)).into(),
+        None => format!(
+            "{} does not exist yet; a run creates it",
+            named(&wanted.choice)
+        )
+        .into(),
     });
     found.flatten()
 }

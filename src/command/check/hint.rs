@@ -51,7 +51,7 @@ pub(super) fn hint(
                 .to_owned()
         }
         (Name::List, _) => {
-            "the id stands in the address of the list's page in Klaviyo; its name must be written as it is there"
+            "the address of the list's page in Klaviyo contains its id; the name must be the same as in Klaviyo"
                 .to_owned()
         }
         (Name::Account, _) if is_network => format!(
@@ -67,14 +67,14 @@ pub(super) fn hint(
                 .to_owned()
         }
         (Name::Address, Error::Sftp(SftpError::Resolve { host, .. })) => {
-            format!("is the name right, and is there a network? try: getent hosts {host}")
+            format!("check the host name and the network: getent hosts {host}")
         }
         (Name::Connection, _) => format!(
-            "is the server up, and does a firewall let this machine out? try: nc -vz {} {}",
+            "check that the server is up, and that no firewall blocks the connection: nc -vz {} {}",
             typed.0, typed.1
         ),
         (Name::Greeting | Name::Methods, _) => format!(
-            "is it an SSH server? Some close the door to unknown addresses without a word; try: ssh -v -p {} {}",
+            "check that it is an SSH server; some servers drop unknown addresses without a message: ssh -v -p {} {}",
             typed.1, typed.0
         ),
         _ => return None,

@@ -36,17 +36,20 @@ pub(super) fn audience(job: &Job, surroundings: &Surroundings, findings: &mut Fi
             format!("{name}: {statements} before the files are read").into()
         });
         if is_connected.is_none() {
-            findings.skip(Name::Columns, "the statements make the files");
+            findings.skip(Name::Columns, "the statements create the files");
             return;
         }
         if Audience::open(files, Box::new(std::io::empty())).is_err() {
-            findings.skip(Name::Columns, "the statements have not made the files yet");
+            findings.skip(
+                Name::Columns,
+                "the statements have not created the files yet",
+            );
             return;
         }
     }
     if files.files.iter().any(|file| file == "-") {
-        findings.skip(Name::Audience, "standard input is read by a run alone");
-        findings.skip(Name::Columns, "standard input is read by a run alone");
+        findings.skip(Name::Audience, "only a run reads standard input");
+        findings.skip(Name::Columns, "only a run reads standard input");
         return;
     }
     let opened = Audience::open(files, Box::new(std::io::empty()));
@@ -159,7 +162,7 @@ pub(super) fn state(job: &Job, findings: &mut Findings) {
             && let Some(last) = last
         {
             outcome.notes.push(format!(
-                "the run {} is unfinished; the next one goes on with it if nothing has changed",
+                "run {} is unfinished; the next run continues it if nothing has changed",
                 last.run_id
             ));
         }
@@ -200,10 +203,13 @@ impl Room {
     }
 
     fn words(&self) -> String {
-        let free = self.free.map_or("no word of".to_owned(), megabytes);
+        let free = match self.free {
+            Some(free) => format!("{} free", megabytes(free)),
+            None => "free space is not known".to_owned(),
+        };
         match self.needed {
-            Some(needed) => format!("{free} free, about {} needed", megabytes(needed)),
-            None => format!("{free} free, unknown how much is needed"),
+            Some(needed) => format!("{free}, about {} needed", megabytes(needed)),
+            None => format!("{free}, needed space is not known"),
         }
     }
 
@@ -314,7 +320,7 @@ mod tests {
                 None,
                 false,
                 false,
-                "5.0 MB free, unknown how much is needed",
+                "5.0 MB free, needed space is not known",
             ),
         ] {
             let room = Room {

@@ -32,11 +32,14 @@ pub(super) fn server(
         .take(4)
         .skip(findings.checks.len() - begun)
     {
-        findings.skip(name, "the one above must work first");
+        findings.skip(name, "the check above must succeed first");
     }
     let Some(mut trusted) = trusted else {
         for name in [Name::Methods, Name::Login, Name::Directory, Name::Probe] {
-            findings.skip(name, "the server must be reached and known first");
+            findings.skip(
+                name,
+                "the server must be reached and its key accepted first",
+            );
         }
         return;
     };
@@ -47,7 +50,7 @@ pub(super) fn server(
     let session = match (methods, credentials) {
         (Some(_), Some(credentials)) => log_in(settings, trusted, credentials, findings),
         (None, _) => {
-            findings.skip(Name::Login, "the one above must work first");
+            findings.skip(Name::Login, "the check above must succeed first");
             None
         }
         (_, None) => {
@@ -68,7 +71,7 @@ pub(super) fn server(
     match probe {
         None => findings.skip(
             Name::Probe,
-            "not asked for; --probe puts an empty file there and removes it",
+            "not requested; --probe puts an empty file there and removes it",
         ),
         Some(_) if !is_there => findings.skip(Name::Probe, "the directory must be there first"),
         Some(name) => {
@@ -90,7 +93,7 @@ fn key(
         return false;
     }
     let instead = match (&sftp.authentication.agent, &sftp.authentication.password) {
-        (Some(_), _) => "no key file is named; the ssh-agent is asked",
+        (Some(_), _) => "no key file is named; the ssh-agent is used",
         (None, _) => "no key file is named; the password is used",
     };
     let unlocked = unlock(sftp, surroundings);
@@ -112,7 +115,7 @@ fn describe_key(facts: &KeyFacts) -> String {
         text.push_str(&fingerprint.to_string());
     }
     if facts.encrypted {
-        text.push_str(", the passphrase opens it");
+        text.push_str(", the passphrase is right");
     }
     text
 }
@@ -206,7 +209,7 @@ fn directory(
             RemoteDirectory::Unclear(why) => Outcome::unknown(
                 format!("{folder}: the server does not say whether it is there"),
                 vec![format!(
-                    "it said: {why}; it may take files all the same: --probe tells"
+                    "its answer: {why}; it may accept files anyway: --probe tests it"
                 )],
             ),
             _ => Outcome::warned(
@@ -225,7 +228,7 @@ const EVENTS: &str = "/events";
 fn not_for_profiles(folder: &str) -> Option<String> {
     let rest = folder.strip_prefix(EVENTS)?;
     (rest.is_empty() || rest.starts_with('/')).then(|| {
-        "Klaviyo takes files in /events for events, not for profiles: write directory = \"/profiles\" in [sftp]"
+        "Klaviyo reads files in /events as events, not as profiles: write directory = \"/profiles\" in [sftp]"
             .to_owned()
     })
 }
@@ -241,7 +244,9 @@ fn put_and_remove(path: &str, session: &mut SftpSession, findings: &mut Findings
             Ok(_) => format!("{path} was put there and removed").into(),
             Err(error) => Outcome::warned(
                 format!("{path} was put there"),
-                vec![format!("it stays there, empty: {error}")],
+                vec![format!(
+                    "it could not be removed, and stays there, empty: {error}"
+                )],
             ),
         },
     );

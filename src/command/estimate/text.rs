@@ -125,14 +125,14 @@ impl Estimate {
         let mut advice = match (self.rows, self.advised) {
             (0, _) => return "there is nothing to send".to_owned(),
             (_, Deliver::Api) => format!(
-                "deliver = \"api\": it hands {jobs} over in {time}, while Klaviyo may take hours to import a file"
+                "deliver = \"api\": it takes {time} for {jobs}; Klaviyo may need hours to import a file"
             ),
             (_, Deliver::Sftp) => format!(
                 "deliver = \"sftp\": {jobs} would use up the account's limits for {time}, and a file uses none"
             ),
         };
         if self.advised == plan.deliver {
-            advice.push_str(", as the job has it");
+            advice.push_str(", as in the job");
         }
         if let Some(longest) = self.longest_of_list() {
             advice.push_str("; ");
@@ -150,15 +150,15 @@ impl Estimate {
             Some(mirror) if mirror.seconds.max(attach.seconds) < WORTH_ADVICE => None,
             None if attach.seconds < WORTH_ADVICE => None,
             Some(mirror) if mirror.seconds >= attach.seconds => Some(format!(
-                "of the list, reading it takes longest ({}): mirror = \"tracked\" does not read it",
+                "for the list, reading its members takes longest ({}): mirror = \"tracked\" does not read them",
                 duration(mirror.seconds)
             )),
             _ if attach.attach == Attach::Members => Some(format!(
-                "of the list, looking profiles up takes longest ({}): attach = \"import-job\" looks nobody up",
+                "for the list, looking up profiles takes longest ({}): attach = \"import-job\" does not look them up",
                 duration(attach.seconds)
             )),
             _ => Some(format!(
-                "of the list, attaching takes longest ({})",
+                "for the list, attaching takes longest ({})",
                 duration(attach.seconds)
             )),
         }

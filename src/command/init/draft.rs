@@ -84,7 +84,7 @@ fn write_draft(
     line(
         out,
         &format!("name = {}", string(name)),
-        "folder of state, start of file names",
+        "names the state folder and remote files",
     )?;
     audience::write(out, job, found)?;
     write_columns(out, columns, job.audience.files.is_empty())?;
@@ -120,7 +120,7 @@ fn write_columns(out: &mut String, columns: &[DraftColumn], is_query: bool) -> s
     {
         writeln!(
             out,
-            "\n# Not sent. Take the # from the beginning of a line to send its column:"
+            "\n# Not sent. Remove the # at the beginning of a line to send its column:"
         )?;
     }
     for column in columns {
@@ -161,7 +161,7 @@ fn idle(out: &mut String, source: &str, remark: &str) -> std::fmt::Result {
     let Some(header) = property_name(source) else {
         return writeln!(
             out,
-            "# {}: its name can be no header; rename it",
+            "# {}: this name cannot be a header; rename the column",
             key(source)
         );
     };
@@ -176,11 +176,11 @@ fn write_normalize(out: &mut String, job: &JobFile) -> std::fmt::Result {
         Some(column) => line(
             out,
             &format!("country-column = {}", string(column)),
-            "each row's, for phones without +",
+            "country of the row, for phones without +",
         )?,
         None => writeln!(out, "# country-column = \"country\"")?,
     }
-    let region = "of phones without + and country";
+    let region = "for phones without + and country";
     match &normalize.default_region {
         Some(code) => line(out, &format!("default-region = {}", string(code)), region)?,
         None => line(out, "# default-region = \"US\"", region)?,
@@ -189,7 +189,7 @@ fn write_normalize(out: &mut String, job: &JobFile) -> std::fmt::Result {
         Duplicates::First => line(
             out,
             "# duplicates = \"first\"",
-            "which one is sent; or last, or fail",
+            "which row is sent; or last, or fail",
         )?,
         Duplicates::Last => writeln!(out, "duplicates = \"last\"")?,
         Duplicates::Fail => writeln!(out, "duplicates = \"fail\"")?,
@@ -213,7 +213,7 @@ fn write_normalize(out: &mut String, job: &JobFile) -> std::fmt::Result {
         return line(
             out,
             "# allow-consent = []",
-            "headers like consent that are meant",
+            "headers of consent that are sent",
         );
     }
     writeln!(out, "allow-consent = [{}]", allowed.join(", "))

@@ -55,19 +55,19 @@ impl Hazard {
     pub const fn meaning(self) -> &'static str {
         match self {
             Self::LeadingZeros => {
-                "Klaviyo may take it for a number: 00123 becomes 123; put a letter before it"
+                "Klaviyo may read it as a number: 00123 becomes 123; put a letter in front"
             }
             Self::LongNumber => {
-                "Klaviyo may take it for a number, of which the last digits get lost; put a letter before it"
+                "Klaviyo may read it as a number and lose the last digits; put a letter in front"
             }
             Self::DateForm => {
-                "Klaviyo does not list this form of a date, it may stay a text; write 2026-11-23 14:05:00, in UTC"
+                "Klaviyo does not list this form of a date: it may stay a text; give the column a type such as date:%d.%m.%Y, or write 2026-11-23 14:05:00, in UTC"
             }
             Self::MixedList => {
                 "texts and numbers in one list: Klaviyo may change some; write [\"a\",\"1\"]"
             }
             Self::BrokenList => {
-                "looks like a list, but is no JSON array: it stays a text; write [\"a\",\"b\"]"
+                "looks like a list, but is not a JSON array: it stays a text; write [\"a\",\"b\"]"
             }
             Self::LoneValue => {
                 "other rows hold a list, and Klaviyo wants one in every row; write [\"a\"]"

@@ -19,7 +19,7 @@ impl Standing {
         match &self.last {
             Some(last) => self.write_run(out, last)?,
             None if self.attempt.is_none() => {
-                let holder = self.holder.as_deref().unwrap_or("its end is not on record");
+                let holder = self.holder.as_deref().unwrap_or("its end was not recorded");
                 writeln!(out, "{}: under way ({holder}), no run yet", self.job)?;
             }
             None => {}
@@ -105,7 +105,7 @@ impl Standing {
             (RunStatus::Failed, _) => "failed".to_owned(),
             (RunStatus::Interrupted, _) => "interrupted".to_owned(),
             (RunStatus::DryRun, _) => "dry run".to_owned(),
-            (RunStatus::Superseded, _) => "superseded by a later run".to_owned(),
+            (RunStatus::Superseded, _) => "replaced by a later run".to_owned(),
         };
         match manifest.limit {
             Some(_) => format!("trial, {word}"),
@@ -127,7 +127,7 @@ fn write_counts(out: &mut String, manifest: &RunManifest) -> std::fmt::Result {
         )?;
         match counts.rows_blank {
             0 => writeln!(out)?,
-            blank => writeln!(out, "; {} besides", count(blank, "blank record"))?,
+            blank => writeln!(out, "; and {}", count(blank, "blank record"))?,
         }
         let shared: u64 = counts.shared_identifiers.values().sum();
         if shared > 0 {
@@ -138,7 +138,7 @@ fn write_counts(out: &mut String, manifest: &RunManifest) -> std::fmt::Result {
             )?;
         }
     } else {
-        writeln!(out, "  formatted  not to the end")?;
+        writeln!(out, "  formatted  stopped before the end")?;
     }
     let blanked = counts.map_or(0, Counts::blanked);
     if blanked > 0 {
@@ -165,7 +165,7 @@ fn write_list(out: &mut String, manifest: &RunManifest) -> std::fmt::Result {
     if let Some(undone) = manifest.undone {
         let members = count(undone.members, "member");
         let at = seconds(undone.at);
-        writeln!(out, "  undone     {at}: {members} put back on the list")?;
+        writeln!(out, "  undone     {at}: {members} added to the list again")?;
     }
     Ok(())
 }

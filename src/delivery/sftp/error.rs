@@ -19,13 +19,13 @@ use super::{HostKeyError, SshError};
 pub enum SftpError {
     #[error("find the address of {host}")]
     Resolve { host: String, source: io::Error },
-    #[error("{host} is {address}, and only loopback addresses may be dialled")]
+    #[error("{host} is {address}, and only loopback addresses are allowed")]
     NotLoopback { host: String, address: IpAddr },
     #[error("connect to {server}")]
     Connect { server: String, source: io::Error },
-    #[error("greet {server} as an SSH server")]
+    #[error("open an SSH connection to {server}")]
     Handshake { server: String, source: SshError },
-    #[error("agree with {server} on key exchange, host key type and cipher")]
+    #[error("negotiate key exchange, host key type and cipher with {server}")]
     NothingInCommon { server: String, source: SshError },
 
     #[error("read known hosts file {path}")]
@@ -55,7 +55,7 @@ pub enum SftpError {
     Agent { source: Box<russh::keys::Error> },
     #[error("the ssh-agent has no identity{}", wanted_text(wanted.as_ref()))]
     NoIdentity { wanted: Option<PathBuf> },
-    #[error("{server} does not let {username} in with {tried} (it offers: {methods})")]
+    #[error("{server} rejected the login of {username} with {tried} (it offers: {methods})")]
     Unauthorised {
         server: String,
         username: String,
@@ -78,7 +78,7 @@ pub enum SftpError {
         remote_path: String,
         status: SftpStatus,
     },
-    #[error("{server} was lost: {doing}")]
+    #[error("the connection to {server} was lost: {doing}")]
     Lost {
         server: String,
         doing: String,
@@ -90,7 +90,7 @@ pub enum SftpError {
         doing: String,
         limit: Duration,
     },
-    #[error("{server} acknowledged nothing for {} s: {doing}, {acknowledged} bytes in", limit.as_secs_f32())]
+    #[error("{server} acknowledged nothing for {} s: {doing}, after {acknowledged} bytes", limit.as_secs_f32())]
     Stalled {
         server: String,
         doing: String,
@@ -106,14 +106,14 @@ pub enum SftpError {
     },
     #[error("interrupted: {doing} on {server}")]
     Interrupted { server: String, doing: String },
-    #[error("read what is to be sent as {remote_path}")]
+    #[error("read the file to be sent as {remote_path}")]
     Source {
         remote_path: String,
         source: io::Error,
     },
-    #[error("what is to be sent as {remote_path} has not the {expected} bytes it should have")]
+    #[error("the file to be sent as {remote_path} does not have the expected {expected} bytes")]
     SourceSize { remote_path: String, expected: u64 },
-    #[error("the session with {server} has ended by an earlier error")]
+    #[error("the session with {server} ended after an earlier error")]
     Ended { server: String },
 }
 
@@ -183,10 +183,10 @@ impl SftpError {
             Self::HostKey(error) => return error.hint(),
             Self::KeyFileExposed { path, .. } => format!("chmod 600 {}", path.display()),
             Self::KeyFile { path, .. } => {
-                format!("is the path right? try: ls -l {}", path.display())
+                format!("check the path: ls -l {}", path.display())
             }
             Self::PassphraseWrong { path } => {
-                format!("try it by hand: ssh-keygen -y -f {}", path.display())
+                format!("test it by hand: ssh-keygen -y -f {}", path.display())
             }
             Self::Refused {
                 status: SftpStatus::PERMISSION_DENIED,
@@ -197,10 +197,10 @@ impl SftpError {
                 ..
             } => "trying again does not help: ask the provider whether this user may write there, then run the same command again".into(),
             Self::PassphraseMissing { .. } => {
-                "put it into an environment variable and name that: passphrase-env, or --passphrase-env; at a terminal it is asked for".into()
+                "put it into an environment variable, and name the variable with passphrase-env or --passphrase-env; at a terminal the program asks for it".into()
             }
             Self::Unauthorised { .. } => {
-                "has the public key been added to this account, and is the user name right?".into()
+                "check that the public key was added to this account, and that the user name is right".into()
             }
             Self::Refused {
                 status: SftpStatus::FAILURE,
@@ -210,16 +210,16 @@ impl SftpError {
             | Self::OpenRefused {
                 status: SftpStatus::FAILURE,
                 ..
-            } => "the server gives no reason; a full disk or a quota is the usual one".into(),
+            } => "the server gives no reason; usually its disk is full, or a quota is used up".into(),
             Self::OpenRefused {
                 status: SftpStatus::NO_SUCH_FILE,
                 ..
-            } => "does the directory exist on the server? Klaviyo's is /profiles".into(),
+            } => "check that the directory exists on the server; Klaviyo's is /profiles".into(),
             Self::NothingInCommon { .. } => {
                 "SHA-1, DSA and 3DES are not supported: the server is too old".into()
             }
             Self::Resolve { host, .. } => format!(
-                "is the host name right, and has this machine a network? try: getent hosts {host}"
+                "check the host name and the network of this machine: getent hosts {host}"
             ),
             Self::NotLoopback { .. } => "KLAVIYO_EXPORT_LOOPBACK_ONLY is set".into(),
             _ => return None,

@@ -54,7 +54,7 @@ pub enum HostKeyReason {
         line: usize,
     },
     /// There are pins and none is this key.
-    #[error("is none of the pinned ones")]
+    #[error("is not one of the pinned keys")]
     NotPinned,
 }
 
@@ -95,18 +95,18 @@ impl HostKeyError {
                 ))
             }
             HostKeyReason::Changed { file, line, .. } => Some(format!(
-                "somebody may be listening; ask the provider whether the key was changed, \
+                "somebody may intercept the connection; ask the provider whether the key was changed, \
                  and only then remove line {line} of {}",
                 file.display()
             )),
             HostKeyReason::NotPinned => Some(
-                "a server has a key of each type, and a pin for another type does not match \
-                 either; ask the provider"
+                "a server has one key of each type, and a pin for another type does not match; \
+                 ask the provider"
                     .into(),
             ),
             HostKeyReason::Revoked { .. } => Some(
-                "do not connect: whoever wrote that line says that the key is no longer to be trusted; \
-                 ask the provider for the new one"
+                "do not connect: that line says that the key is no longer trusted; \
+                 ask the provider for the new key"
                     .into(),
             ),
         }

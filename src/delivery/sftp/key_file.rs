@@ -63,7 +63,7 @@ impl KeyFile {
             return Err(unusable(public_half_of(path)));
         }
         let text = String::from_utf8(bytes)
-            .map_err(|_| unusable("it is no text file in PEM or OpenSSH format".into()))?
+            .map_err(|_| unusable("it is not a text file in PEM or OpenSSH format".into()))?
             .trim_start_matches('\u{feff}')
             .replace("\r\n", "\n");
         // What is no key at all is not mended by another mode.
@@ -178,7 +178,7 @@ fn read_public_file(path: &Path) -> Result<(PathBuf, Vec<u8>), SftpError> {
         (Some(key_type), Some(Ok(key))) if key_type_of(&key) == Some(key_type) => Ok((path, key)),
         _ => Err(SftpError::KeyUnsupported {
             path,
-            reason: "it is no OpenSSH public key".into(),
+            reason: "it is not an OpenSSH public key".into(),
         }),
     }
 }
@@ -201,7 +201,7 @@ fn look_at(text: &str) -> Outside {
             open::old_cipher(text).map_or_else(
                 |cipher| {
                     Outside::Unusable(format!(
-                        "it is encrypted in an old way ({cipher}); {}",
+                        "its encryption is too old ({cipher}); {}",
                         open::CONVERT
                     ))
                 },
@@ -214,7 +214,7 @@ fn look_at(text: &str) -> Outside {
         _ if first.starts_with("PuTTY-User-Key-File-") => Outside::Unusable(
             "it is a PuTTY key; convert it: puttygen KEY.ppk -O private-openssh -o KEY".into(),
         ),
-        _ => Outside::Unusable("it is no private key in PEM or OpenSSH format".into()),
+        _ => Outside::Unusable("it is not a private key in PEM or OpenSSH format".into()),
     }
 }
 

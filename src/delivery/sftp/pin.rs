@@ -14,7 +14,7 @@ pub struct HostKeyPin([u8; 32]);
 /// The reason for which a text is not a fingerprint.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{text:?} is no SHA-256 host key fingerprint (SHA256: and 43 characters, as `ssh-keygen -lf` prints it)"
+    "{text:?} is not a SHA-256 host key fingerprint (SHA256: and 43 characters, as `ssh-keygen -lf` prints it)"
 )]
 pub struct HostKeyPinError {
     text: String,

@@ -27,7 +27,7 @@ pub enum SshError {
     #[error("it does not offer {0}")]
     NotOffered(&'static str),
     /// The server broke the rules of SFTP.
-    #[error("it sent what is no SFTP packet of version 3")]
+    #[error("it sent data that is not an SFTP packet of version 3")]
     NoSftp,
     /// The rest, in the words of the SSH library, which may quote the server's.
     #[error("the SSH connection failed: {0}")]

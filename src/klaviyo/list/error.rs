@@ -22,7 +22,7 @@ pub enum ListError {
         found: String,
     },
     /// There is no list of the name.
-    #[error("there is no list named {name:?}; create = true would make it")]
+    #[error("there is no list named {name:?}; create = true would create it")]
     NoName {
         /// The name.
         name: String,
@@ -92,7 +92,7 @@ pub enum ListError {
         after: std::time::Duration,
     },
     /// The run may go on.
-    #[error("run {run_id} is not finished: what is undone now would be done again")]
+    #[error("run {run_id} is not finished: it would repeat what is undone now")]
     NotFinished {
         /// The run.
         run_id: String,
@@ -138,7 +138,7 @@ pub enum ListError {
     },
     /// A later run has changed the list.
     #[error(
-        "run {run_id} is not the last one: run {later} came after it, and what {run_id} stored is out of date"
+        "run {run_id} is not the last one: run {later} came after it, and the removals that {run_id} stored are out of date"
     )]
     OutOfDate {
         /// The run.
@@ -170,18 +170,18 @@ impl ListError {
         match self {
             Self::Klaviyo(error) => error.hint(),
             Self::TooManyRemovals { .. } => Some(
-                "look at the audience; if they are to go, approve exactly these removals, or raise max-removals in [list]"
+                "check the audience; if these members must be removed, approve exactly these removals, or raise max-removals in [list]"
                     .to_owned(),
             ),
             Self::NoName { .. } => Some(
-                "names are compared letter by letter; with create = true in [list] (--create-list) it is made".to_owned(),
+                "names must be equal letter by letter; create = true in [list] (--create-list) creates the list".to_owned(),
             ),
             Self::Deleted { .. } => Some(
-                "no other list was made. If an empty one is right, type the same command with --create-list; if the API key belongs to another account than before, use the right one"
+                "no other list was created. If an empty list is right, type the same command with --create-list; if the API key belongs to another account, use the right key"
                     .to_owned(),
             ),
             Self::Renamed { id, .. } => Some(format!(
-                "give it its name back in Klaviyo, or write id = \"{id}\" in [list] instead of the name; for another list, type the same command with --create-list"
+                "rename it in Klaviyo, or write id = \"{id}\" in [list] instead of the name; for another list, type the same command with --create-list"
             )),
             Self::NotFinished { .. } => {
                 Some("run the job until it is done, or start over with --fresh; then undo".to_owned())

@@ -121,11 +121,11 @@ struct Planned {
 fn off(audience: &AudienceRows<'_>, missing: u64, limits: MaxRemovals) -> Option<String> {
     if let Some(cut) = audience.cut {
         return Some(format!(
-            "{cut} was given: the list is not mirrored, for the audience is not whole"
+            "{cut} was given: no member is removed from the list, because the audience is not complete"
         ));
     }
     if audience.rows == 0 {
-        return Some("the audience is empty: the list is not mirrored".to_owned());
+        return Some("the audience is empty: no member is removed from the list".to_owned());
     }
     let lost = audience.lost.max(missing);
     // That all may go is no reason to go by half of an audience.
@@ -137,7 +137,7 @@ fn off(audience: &AudienceRows<'_>, missing: u64, limits: MaxRemovals) -> Option
     let limits = MaxRemovals { percent, ..limits };
     (lost > 0 && reaches(lost, audience.rows + audience.lost, limits)).then(|| {
         format!(
-            "{} rejected, refused, or without a profile: the list is not mirrored, for they may be on it",
+            "{} rejected, refused, or without a profile: no member is removed from the list, because these people may be on it",
             count(lost, "row")
         )
     })

@@ -218,7 +218,7 @@ fn change(
     }
     if !gone.is_empty() {
         tracing::warn!(
-            "{} of the profiles have been deleted in Klaviyo meanwhile",
+            "{} of the profiles were deleted in Klaviyo in the meantime",
             gone.len()
         );
     }

@@ -15,7 +15,7 @@ const WORDS: usize = 5;
 
 /// The storage under the index refused.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: cannot {action} what does not fit in `dedupe-memory`", path.display())]
+#[error("{}: cannot {action} the keys that do not fit in `dedupe-memory`", path.display())]
 pub struct SpillError {
     /// The folder of the files.
     pub path: PathBuf,

@@ -26,18 +26,18 @@ impl Error {
             Self::Sftp(error) => error.hint(),
             Self::Upload { source } => of_upload(source).or_else(|| match self.exit_code() {
                 ExitCode::Transfer if is_for_good(source) => {
-                    Some("nothing is lost: correct it, then run the same command again".to_owned())
+                    Some("nothing is lost: correct the cause, then run the same command again".to_owned())
                 }
                 _ => self.of_its_code(),
             }),
             Self::List(error) => error.hint().or_else(|| self.of_its_code()),
             Self::Shard(error) => of_shard(error),
             Self::Commit(CommitError::SharedIdentifier { .. }) => Some(
-                "mend the source, or say what becomes of it: shared-identifiers = \"blank\", \"reject\" or \"report\""
+                "correct the source, or choose a rule: shared-identifiers = \"blank\", \"reject\" or \"report\""
                     .to_owned(),
             ),
             Self::Commit(CommitError::TooManyRejected { reason, .. }) => Some(format!(
-                "{}; rejects.csv of this run has each of these rows; where they are to be left out, raise max-rejected under [normalize] of the job file (init makes one)",
+                "{}; rejects.csv of this run contains these rows; to send the other rows anyway, raise max-rejected in [normalize] of the job file (init makes one)",
                 look_for(*reason)
             )),
             Self::Commit(CommitError::Duplicate { .. }) => Some(
@@ -45,7 +45,7 @@ impl Error {
                     .to_owned(),
             ),
             Self::TrialOverUnfinished { .. } => Some(
-                "let that run end first; --fresh gives up what it has not sent".to_owned(),
+                "let that run finish first; --fresh discards the part of it that was not sent".to_owned(),
             ),
             Self::NoRun { .. } => Some(
                 "a service keeps its runs elsewhere: name the folder of its KLAVIYO_EXPORT_STATE_DIR with --state-dir"
@@ -133,15 +133,17 @@ impl Error {
 
     fn of_its_code(&self) -> Option<String> {
         let hint = match self.exit_code() {
-            ExitCode::Locked => "wait for it to end, or end it; the lock goes with the process",
+            ExitCode::Locked => "wait until it ends, or stop that process; the lock ends with it",
             ExitCode::Transfer => "nothing is lost: run the same command again",
             ExitCode::Klaviyo => {
-                "what was delivered stays delivered: correct it, then run the same command again"
+                "delivered files stay delivered: correct the cause, then run the same command again"
             }
             ExitCode::Storage => {
                 "free space or correct the storage named above, then run the same command again"
             }
-            ExitCode::Interrupted | ExitCode::Terminated => "run the same command again to go on",
+            ExitCode::Interrupted | ExitCode::Terminated => {
+                "run the same command again to continue"
+            }
             ExitCode::Guard => {
                 "look at rejects.csv of this run; correct the source, or change the limit in the job file"
             }
@@ -159,22 +161,22 @@ impl Error {
 fn look_for(reason: RejectionReason) -> &'static str {
     match reason {
         RejectionReason::NoIdentifier => {
-            "see by preview whether the right columns go to Email, PhoneNumber, ExternalID"
+            "check with preview whether the right columns are mapped to Email, PhoneNumber and ExternalID"
         }
-        RejectionReason::InvalidEmail => "see by preview whether the right column goes to Email",
+        RejectionReason::InvalidEmail => {
+            "check with preview whether the right column is mapped to Email"
+        }
         RejectionReason::InvalidPhone => {
-            "see by preview whether the right column goes to PhoneNumber, and whether default-region is right"
+            "check with preview whether the right column is mapped to PhoneNumber, and whether default-region is right"
         }
-        RejectionReason::RaggedRow => {
-            "see whether the delimiter and the quotes of the file are right"
-        }
-        RejectionReason::InvalidEncoding => "see whether the encoding of the file is right",
+        RejectionReason::RaggedRow => "check the delimiter and the quotes of the file",
+        RejectionReason::InvalidEncoding => "check the encoding of the file",
         RejectionReason::RecordTooLong => "look for a quote that is never closed",
         RejectionReason::ProfileTooLarge => "map fewer columns, or shorter ones",
         RejectionReason::SharedIdentifier => {
-            "see by conflicts.csv which rows share an identifier with an earlier one"
+            "conflicts.csv shows which rows share an identifier with an earlier row"
         }
-        RejectionReason::NestedValue => "leave the column out, or take single values out of it",
+        RejectionReason::NestedValue => "do not map the column, or extract single values from it",
     }
 }
 
@@ -216,7 +218,7 @@ fn of_two_jobs(own: &JobOwner, record: &Path) -> String {
     let record = quoted(&record.to_string_lossy());
     match own.job_file {
         None => format!(
-            "give this one a name of its own; or, if the job file is no longer used: rm {record}"
+            "give this one another name; or, if the job file is no longer used: rm {record}"
         ),
         Some(_) => format!(
             "give one of them another `name`; or, if the first is no longer used: rm {record}"
@@ -226,15 +228,17 @@ fn of_two_jobs(own: &JobOwner, record: &Path) -> String {
 
 fn of_shard(error: &ShardError) -> Option<String> {
     let hint = match error {
-        ShardError::NotDone { .. } => "run these shards until each is done, then the same command",
+        ShardError::NotDone { .. } => {
+            "run these shards until all are done, then run the same command again"
+        }
         ShardError::NoShard { .. } => {
-            "look at the name; shards have it from run --shard I/N --run-group G"
+            "check the name: shards get it from run --shard I/N --run-group GROUP"
         }
         ShardError::NoIdentifiers { .. } => return None,
         ShardError::FilesChanged { .. }
         | ShardError::JobChanged { .. }
         | ShardError::OtherNumber { .. } => {
-            "the shards of one group send one audience: run all of them again with a new one"
+            "all shards of a group send the same audience: run all of them again with a new group"
         }
     };
     Some(hint.to_owned())
@@ -249,11 +253,11 @@ fn of_upload(error: &UploadError) -> Option<String> {
             ..
         } => error.hint(),
         UploadError::Broke { .. } => Some(
-            "run the same command again to go on; where the link never holds long enough for one part, lower max-bytes in [parts]"
+            "run the same command again to continue; if the connection always breaks before a part is complete, use a smaller max-bytes in [parts]"
                 .to_owned(),
         ),
         UploadError::Unconfirmed { .. } => Some(
-            "raise commit-timeout in [sftp]; if the server stays so slow, ask Klaviyo's support whether the files that report.json names under leftovers were imported"
+            "raise commit-timeout in [sftp]; if the server stays slow, ask Klaviyo's support whether the files under leftovers in report.json were imported"
                 .to_owned(),
         ),
         _ => None,

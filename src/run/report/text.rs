@@ -79,7 +79,7 @@ impl RunReport {
         for path in &self.leftovers {
             writeln!(
                 out,
-                "  left over  {path}: a broken attempt that is not known to be removed; the next run tries again"
+                "  left over  {path}: an incomplete file, which may still be on the server; the next run tries to remove it"
             )?;
         }
         for warning in &self.warnings {
@@ -178,7 +178,7 @@ impl RunReport {
             Some(rows) => line(out, "attached", rows, "row", "")?,
             None => writeln!(
                 out,
-                "  attached   by a column in the files; nobody can tell how many"
+                "  attached   by a column in the files; the number is not known"
             )?,
         }
         if list.removed > 0 {

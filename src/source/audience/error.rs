@@ -56,7 +56,7 @@ pub enum AudienceError {
     #[error("standard input (-) is named twice")]
     StdinTwice,
     /// Standard input is no list of files.
-    #[error("standard input (-) cannot be dealt out to shards; name files")]
+    #[error("standard input (-) cannot be divided among shards; name files")]
     StdinShard,
     /// The file cannot be opened.
     #[error("open {name}")]
@@ -97,7 +97,9 @@ pub enum AudienceError {
         cell: usize,
     },
     /// A header that does not end.
-    #[error("{name}: the header is longer than a record may be: is a quote left open in it?")]
+    #[error(
+        "{name}: the header is longer than a record may be: look for a quote that is not closed"
+    )]
     HeaderTooLong {
         /// The file.
         name: String,
@@ -399,7 +401,7 @@ pub enum Unreadable {
     )]
     Parquet,
     /// Parquet that is no regular file.
-    #[error("Parquet is read from files alone: its end must be read before its beginning")]
+    #[error("Parquet is read only from files: its end must be read before its beginning")]
     ParquetStream,
     /// An Excel workbook, by its name.
     #[error("a workbook is not read; save it as CSV")]

@@ -43,7 +43,7 @@ impl LateKeys {
             .clone();
         names.sort();
         Some(format!(
-            "{file}: {} not read: the first mebibyte has no key `{}`; give the first record all keys, with null where it has no value",
+            "{file}: {} not read: the first mebibyte has no key `{}`; give the first record all keys, with null where there is no value",
             count(values, "value"),
             names.join("`, `")
         ))

@@ -222,8 +222,8 @@ fn a_part_that_is_cut_each_time_does_not_go_on_for_ever() {
     let scene = Scene::new(ROWS, &options, Faults::none().always(cut));
     let outcome = scene.run();
     outcome.assert_code(14).assert_says(&[
-        "part 0001 (587.1 kB) broke 20 times on its way",
-        "lower max-bytes",
+        "part 0001 (587.1 kB) broke 20 times during the upload",
+        "use a smaller max-bytes",
     ]);
     let report = outcome.report();
     assert_eq!(report.leftovers, [""; 0]);
@@ -234,9 +234,10 @@ fn a_part_that_is_cut_each_time_does_not_go_on_for_ever() {
 fn a_refused_login_is_not_tried_again() {
     let scene = parts(8, 4, Faults::none().always(Fault::RefuseLogin));
     let outcome = scene.run();
-    outcome
-        .assert_code(13)
-        .assert_says(&["does not let SandBx_Usr001 in with key file", "publickey"]);
+    outcome.assert_code(13).assert_says(&[
+        "rejected the login of SandBx_Usr001 with key file",
+        "publickey",
+    ]);
     assert_eq!(
         scene.count(|event| *event == Event::Connected),
         1,
@@ -293,7 +294,7 @@ fn a_full_server_is_tried_once_more_and_then_named() {
     outcome.assert_code(14).assert_says(&[
         "part 0001",
         "refused to write /profiles/",
-        "a full disk",
+        "its disk is full",
     ]);
     let report = outcome.report();
     assert_eq!(
@@ -364,7 +365,7 @@ fn a_file_of_the_wrong_size_is_sent_three_times_and_the_other_parts_arrive() {
     let outcome = scene.run();
     outcome
         .assert_code(15)
-        .assert_says(&["1 part: another size on the server", "another size"]);
+        .assert_says(&["1 part: the size on the server differs", "another size"]);
     let report = outcome.report();
     assert_eq!(words(&report), ["failed", "verified", "verified"]);
     assert_eq!(attempts(&report), [3, 1, 1]);

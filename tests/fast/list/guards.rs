@@ -90,7 +90,7 @@ fn what_is_out_of_date_is_not_approved() {
     assert_eq!(
         refused.error(),
         format!(
-            "run {old} is not the last one: run {later} came after it, and what {old} stored is out of date"
+            "run {old} is not the last one: run {later} came after it, and the removals that {old} stored are out of date"
         )
     );
     let nothing = stage

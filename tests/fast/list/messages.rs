@@ -142,7 +142,7 @@ fn profiles_that_are_deleted_meanwhile_are_left_out() {
     assert_eq!(
         undone.stdout,
         format!(
-            "vip: 1 member of run {run} put back on the list; 1 profile deleted in Klaviyo since\n"
+            "vip: 1 member of run {run} added to the list again; 1 profile deleted in Klaviyo since\n"
         )
     );
     let mut expected = people(1..=3);
@@ -190,7 +190,7 @@ fn the_list_has_to_be_clear() {
         ),
         (
             "name = \"vip\"",
-            "there is no list named \"vip\"; create = true would make it".to_owned(),
+            "there is no list named \"vip\"; create = true would create it".to_owned(),
         ),
         (
             &format!("id = \"{}\"\nname = \"Other\"", ids[0]),
@@ -285,7 +285,7 @@ fn the_key_goes_to_no_other_host() {
     let refused = stage.run().exits(16);
     assert_eq!(
         refused.error(),
-        "the next page of \"read the list\" is said to be on another host; the API key is not sent there"
+        "the answer to \"read the list\" names another host for the next page; the API key is not sent there"
     );
     let redirect = ApiFaults::none().always(ApiFault::Redirect { port });
     stage.api().set_faults(redirect);
@@ -340,7 +340,7 @@ fn an_api_that_stays_down_fails_the_run_and_the_next_one_goes_on() {
         .set_faults(ApiFaults::none().always(ApiFault::Unavailable));
     let failed = stage.run().exits(16);
     assert!(
-        failed.error().contains("no success for 300ms"),
+        failed.error().contains("no success after 300ms"),
         "{}",
         failed.error()
     );

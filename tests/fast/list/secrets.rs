@@ -36,7 +36,7 @@ fn a_key_that_others_may_read_is_refused() {
     let refused = stage.run().exits(10);
     let error = refused.error();
     assert!(
-        error.contains("others may read it (mode 0644); run: chmod 600 "),
+        error.contains("other users can read it (mode 0644); run: chmod 600 "),
         "{error}"
     );
     assert_eq!(stage.calls().len(), 0);

@@ -45,7 +45,7 @@ const INTERNAL: [&str; 6] = [
     "bug: ",
     "interrupted while formatting",
     "a formatting thread ended early",
-    " has ended by an earlier error",
+    " ended after an earlier error",
 ];
 
 /// Errors that only name the place: the cause that follows them is in the page.

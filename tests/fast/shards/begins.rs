@@ -169,7 +169,7 @@ fn two_shards_run_at_once_and_one_shard_does_not() {
         let report = night.shard(&format!("{number}/2")).exits(0).report();
         assert_eq!(runs, [report["run_id"].as_str().unwrap()]);
         let warnings = report["warnings"].to_string();
-        assert!(warnings.contains("went on with this unfinished run"));
+        assert!(warnings.contains("continued this unfinished run"));
     }
     night.assert_received(&all);
     night.list().exits(0);
@@ -211,7 +211,7 @@ fn what_cannot_be_dealt_out_is_refused() {
     night.files(2, 5);
     night.write_job(&JobText::list(""), "-");
     let stdin = night.shard("1/2").exits(10);
-    assert!(stdin.error().contains("cannot be dealt out to shards"));
+    assert!(stdin.error().contains("cannot be divided among shards"));
     night.write_job(&JobText::list("").klaviyo("deliver = \"api\""), "in/*.csv");
     let api = night.shard("1/2").exits(10);
     assert!(api.error().contains("`klaviyo.deliver`"), "{}", api.error());

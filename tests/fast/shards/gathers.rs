@@ -21,7 +21,7 @@ fn it_refuses_while_a_shard_is_missing_and_says_what_to_type() {
     assert_eq!(
         refused.error(),
         format!(
-            "run group {GROUP} is not done: shard 2/4 was not run, shard 4/4 was not run; nothing was put on the list"
+            "run group {GROUP} is not done: shard 2/4 was not run, shard 4/4 was not run; nothing was added to the list"
         )
     );
     let next = refused.next().to_owned();
@@ -58,7 +58,8 @@ fn a_second_time_does_nothing() {
         let again = night.list().exits(0);
         assert_eq!(again.stdout, "");
         assert!(
-            again.stderr.contains(run.as_str().unwrap()) && again.stderr.contains("before"),
+            again.stderr.contains(run.as_str().unwrap())
+                && again.stderr.contains("earlier; nothing was done"),
             "{}",
             again.stderr
         );
@@ -193,7 +194,11 @@ fn too_many_removals_wait_for_approval() {
     night.assert_members(&fewer);
     assert!(night.identifiers().is_empty(), "{:?}", night.identifiers());
     let done = list_of(&night, "next").exits(0);
-    assert!(done.stderr.contains("before"), "{}", done.stderr);
+    assert!(
+        done.stderr.contains("earlier; nothing was done"),
+        "{}",
+        done.stderr
+    );
 }
 
 #[test]

@@ -69,7 +69,7 @@ fn a_full_disk_is_named_and_the_next_run_goes_on_when_there_is_room() {
         report
             .warnings
             .iter()
-            .any(|text| text.contains("went on with this unfinished run")),
+            .any(|text| text.contains("continued this unfinished run")),
         "{:?}",
         report.warnings
     );

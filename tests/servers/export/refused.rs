@@ -90,7 +90,7 @@ fn a_pinned_host_key_is_all_that_counts() {
     let other = "--host-key=SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
     send(&workspace, &sshd, &[other, "--accept-new-host-key"])
         .assert_code(13)
-        .assert_says(&["is none of the pinned ones", &fingerprint(&sshd)]);
+        .assert_says(&["is not one of the pinned keys", &fingerprint(&sshd)]);
     send(&workspace, &sshd, &[&pin, other]).assert_code(0);
 }
 
@@ -111,10 +111,10 @@ fn a_key_that_is_not_let_in_is_named_and_offered_once() {
     workspace.job(&target, &options);
     let outcome = workspace.run();
     outcome.assert_code(13).assert_says(&[
-        "does not let",
+        "rejected the login of",
         &key.display().to_string(),
         "publickey",
-        "hint: has the public key been added",
+        "hint: check that the public key was added",
     ]);
     assert_eq!(
         sshd.log_count("Connection from"),
@@ -136,7 +136,7 @@ fn a_missing_remote_directory_is_named_and_not_tried_again() {
     outcome.assert_code(14).assert_says(&[
         &sshd.remote("no/such/place/weather-"),
         "no such file",
-        "does the directory exist",
+        "check that the directory exists",
     ]);
     let report = outcome.report();
     assert_eq!(report.parts[0].attempts, 1);

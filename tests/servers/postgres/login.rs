@@ -35,7 +35,7 @@ fn a_password_comes_from_a_variable_or_a_file_and_from_nowhere_else() {
     let url = server.url();
     let run = |keys: &str, variables: &[(&str, &str)]| run(&workspace, &url, keys, variables);
 
-    assert_says(run("", &[]), 12, "wants a password and none is known");
+    assert_says(run("", &[]), 12, "requires a password, and none is set");
     let wrong = [("PGPASSWORD", "geheim?")];
     assert_says(
         run("", &wrong),
@@ -63,7 +63,7 @@ fn a_password_comes_from_a_variable_or_a_file_and_from_nowhere_else() {
     run("", &[]).exits(0);
     let moved = workspace.path("passwords");
     std::fs::rename(workspace.path("home/.pgpass"), &moved).unwrap();
-    assert_says(run("", &[]), 12, "wants a password");
+    assert_says(run("", &[]), 12, "requires a password");
     run("", &[("PGPASSFILE", moved.to_str().unwrap())]).exits(0);
 
     let with_password = url.replace("ana@", "ana:geheim@");

@@ -141,7 +141,7 @@ fn statements_before_the_query_share_its_connection_and_are_not_run_dry() {
     // The second time, the second statement fails: the table is there.
     let outcome = run().exits(12);
     assert_is_discreet(&outcome);
-    let words = "before statement 2 of 2: a table of this name is there already (SQLSTATE 42P07)";
+    let words = "before statement 2 of 2: a table with this name exists already (SQLSTATE 42P07)";
     assert!(outcome.error().contains(words), "{}", outcome.stderr);
     assert_eq!(sandbox.received().len(), 1);
 }

@@ -27,7 +27,7 @@ pub(super) fn write(out: &mut String, job: &JobFile, found: &[&str]) -> std::fmt
     ] {
         if let Some(value) = value {
             let remark = if found.contains(&key) {
-                "so the file looks"
+                "found in the file"
             } else {
                 ""
             };
@@ -46,7 +46,7 @@ pub(super) fn write(out: &mut String, job: &JobFile, found: &[&str]) -> std::fmt
         line(
             out,
             &format!("primary-key = {}", string(key)),
-            "by what duplicates are found",
+            "identifies duplicates",
         )?;
     }
     match &audience.adbc {

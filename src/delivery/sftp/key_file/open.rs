@@ -44,7 +44,7 @@ pub(super) fn open(text: &str, passphrase: Option<&str>) -> Result<PrivateKey, U
         | keys::Error::UnknownAlgorithm(_)
         | keys::Error::SshKey(
             ssh_key::Error::AlgorithmUnknown | ssh_key::Error::AlgorithmUnsupported { .. },
-        ) => Unopened::Unusable(format!("it is of a kind that is not known here ({error})")),
+        ) => Unopened::Unusable(format!("its kind is not supported ({error})")),
         _ if passphrase.is_none() => damaged(),
         keys::Error::Decode(_) => damaged(),
         keys::Error::Pkcs8(pkcs8::Error::EncryptedPrivateKey(error))
@@ -69,7 +69,7 @@ pub(super) fn open(text: &str, passphrase: Option<&str>) -> Result<PrivateKey, U
 /// A PKCS#8 file is encrypted in a way that the library does not know, whatever the passphrase: PBES1, or PBES2 with 3DES or
 /// SHA-1.
 fn of_old_encryption() -> Unopened {
-    Unopened::Unusable(format!("it is encrypted in an old way; {CONVERT}"))
+    Unopened::Unusable(format!("its encryption is too old; {CONVERT}"))
 }
 
 /// The bytes that stand in a PEM file from the first of these lines to the one that ends it.

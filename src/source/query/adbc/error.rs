@@ -93,7 +93,7 @@ pub enum AdbcError {
     },
     /// A column of bytes that nobody but the engine can read.
     #[error(
-        "{name}: column {column} is {type_name}, which the driver hands over as bytes of its own; cast it in the query, such as CAST({column} AS VARCHAR)"
+        "{name}: column {column} is {type_name}, which the driver returns in a form of its own; cast it in the query, such as CAST({column} AS VARCHAR)"
     )]
     Untold {
         /// The driver, and the host that it reaches.
@@ -147,7 +147,7 @@ pub enum AdbcError {
     },
     /// An answer that is no number.
     #[error(
-        "{name}: the engine does not count this query; it must stand as SELECT … in FROM (…) AS q"
+        "{name}: the engine cannot count this query; it must work as a subquery: FROM (…) AS q"
     )]
     NoCount {
         /// The driver, and the host that it reaches.
@@ -255,7 +255,7 @@ const fn words(status: Status) -> &'static str {
         Status::NotFound => {
             "there is no such table, column, file or database; try the statement in the engine's own shell"
         }
-        Status::AlreadyExists => "it is there already; write CREATE OR REPLACE, or DROP it first",
+        Status::AlreadyExists => "it exists already; write CREATE OR REPLACE, or DROP it first",
         Status::IO => {
             "the engine or a file cannot be reached, or the login failed; look at uri, user and password, and whether it runs"
         }

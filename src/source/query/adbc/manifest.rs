@@ -38,12 +38,12 @@ pub(super) fn read(path: &Path) -> Result<Library, AdbcError> {
         .ok_or_else(|| fault(&format!("names no library for {platform} in Driver.shared")))?;
     let library = PathBuf::from(library);
     if !library.is_absolute() {
-        return Err(fault("Driver.shared is no absolute path"));
+        return Err(fault("Driver.shared is not an absolute path"));
     }
     let entrypoint = match driver.get("entrypoint") {
         None => None,
         Some(toml::Value::String(entrypoint)) => Some(entrypoint.clone()),
-        Some(_) => return Err(fault("Driver.entrypoint is no text")),
+        Some(_) => return Err(fault("Driver.entrypoint is not a text")),
     };
     Ok(Library {
         path: library,

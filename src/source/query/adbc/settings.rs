@@ -64,7 +64,7 @@ impl AdbcSettings {
             if seen.contains(&name.as_str()) {
                 return Err((
                     OPTION_ENV,
-                    format!("{name} has a value beside it; write one of them"),
+                    format!("{name} is also given as a value; keep one of them"),
                 ));
             }
         }
@@ -89,7 +89,7 @@ impl AdbcSettings {
         } else if driver.chars().all(is_named) {
             Ok(())
         } else {
-            Err("is no driver's name: letters, digits, - and _")
+            Err("is not the name of a driver: use letters, digits, - and _")
         }
     }
 

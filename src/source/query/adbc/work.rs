@@ -148,7 +148,7 @@ impl<T> Work<T> {
         while let Err(RecvTimeoutError::Timeout) = self.ended.recv_timeout(POLL) {
             if Instant::now() >= until {
                 tracing::debug!(
-                    "the driver does not come back from its query; it is left to itself"
+                    "the driver does not return from its query; the program ends without waiting for it"
                 );
                 return;
             }

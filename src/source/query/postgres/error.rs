@@ -91,7 +91,7 @@ pub enum PostgresError {
     },
     /// No password is known.
     #[error(
-        "PostgreSQL at {server} wants a password and none is known; write it into ~/.pgpass (chmod 600), or name a variable with password-env"
+        "PostgreSQL at {server} requires a password, and none is set; write it into ~/.pgpass (chmod 600), or name a variable with password-env"
     )]
     NoPassword {
         /// Host and port, or the socket.
@@ -99,7 +99,7 @@ pub enum PostgresError {
     },
     /// `pg_hba.conf`.
     #[error(
-        "PostgreSQL at {server} does not let this user in from here (SQLSTATE {code}); the role, sslmode and the server's pg_hba.conf decide"
+        "PostgreSQL at {server} does not accept this user from this machine (SQLSTATE {code}); check the role, sslmode and the server's pg_hba.conf"
     )]
     NotAdmitted {
         /// Host and port, or the socket.

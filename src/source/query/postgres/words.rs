@@ -11,7 +11,7 @@ pub(super) fn of(code: &str) -> &'static str {
         "42804" => "types do not fit together",
         "42803" => "a column is neither grouped nor aggregated",
         "42501" => "the user is not permitted to do this",
-        "42P07" => "a table of this name is there already",
+        "42P07" => "a table with this name exists already",
         "3F000" => "no such schema",
         "25006" => "it writes, and a query runs in a read-only transaction",
         "22012" => "a division by zero",
@@ -20,7 +20,7 @@ pub(super) fn of(code: &str) -> &'static str {
         "53200" => "the server is out of memory",
         "53300" => "the server has too many connections",
         "57P03" => "the server is starting or stopping",
-        "55P03" => "a lock was not to be had in time",
+        "55P03" => "a lock was not available in time",
         "40001" | "40P01" => "it collided with another transaction; run it again",
         _ => "",
     };
