@@ -6,6 +6,7 @@ mod api;
 mod findings;
 mod hint;
 mod local;
+mod room;
 mod server;
 
 use super::Surroundings;

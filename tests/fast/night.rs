@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 use klaviyo_export::run::report::SCHEMA;
+use klaviyo_export_sandbox::api::{ApiFault, ApiFaults};
 use klaviyo_export_sandbox::{Fault, Faults};
 use list_stage::Stage;
 use serde_json::{Value, json};
@@ -799,4 +800,84 @@ fn the_hint_about_a_damaged_manifest_keeps_what_is_known_of_the_list() {
     let command = line.rsplit_once("kept): ").unwrap().1;
     types(&workspace, command).exits(0);
     assert!(workspace.path("state/vip/tracked-AbC123.csv").exists());
+}
+
+/// A server that takes files and shows nothing: only a file tells whether the folder is there.
+#[test]
+fn a_folder_that_is_not_there_is_not_called_ok_on_a_server_that_shows_nothing() {
+    let (workspace, server) = started();
+    let text = std::fs::read_to_string(workspace.path("vip.toml")).unwrap();
+    workspace.write(
+        "vip.toml",
+        text.replace("[sftp]\n", "[sftp]\ndirectory = \"/nope\"\n"),
+    );
+    server.0.set_faults(Faults::none().always(Fault::DenyLook));
+    let told = workspace.run(&["check", "vip.toml"]).exits(0);
+    assert!(
+        told.stdout.contains("  unknown  directory"),
+        "{}",
+        told.stdout
+    );
+    let probed = types(&workspace, told.next()).exits(14);
+    assert!(
+        probed.stdout.contains("  FAILED   probe"),
+        "{}",
+        probed.stdout
+    );
+    assert!(
+        probed.stdout.contains("check that the directory exists"),
+        "{}",
+        probed.stdout
+    );
+    workspace.write("vip.toml", text);
+    let checked = types(&workspace, probed.next()).exits(0);
+    types(&workspace, checked.next()).exits(0);
+}
+
+/// An API that is down when the run begins: it is told at once, and what is printed next ends where it should.
+#[test]
+fn an_api_that_is_down_when_the_run_begins_is_told_and_the_next_run_ends_well() {
+    let stage = Stage::new();
+    stage.job(&list_stage::JobText {
+        give_up_after: "300ms",
+        ..list_stage::JobText::list("")
+    });
+    stage.audience(["zoe@example.com"]);
+    stage
+        .api()
+        .set_faults(ApiFaults::none().always(ApiFault::Unavailable));
+    let failed = stage.run().exits(16);
+    assert!(
+        failed
+            .stderr
+            .contains(" did not answer when the run began: "),
+        "{}",
+        failed.stderr
+    );
+    let told = stage.execute(&["status", list_stage::FILE]);
+    assert!(told.stdout.contains("  exit code  16: "), "{}", told.stdout);
+    stage.api().set_faults(ApiFaults::none());
+    assert_eq!(stage.execute_line(failed.next()).code, 0);
+    let told = stage.execute(&["status", list_stage::FILE]);
+    assert!(told.next().starts_with("nothing; "), "{}", told.stdout);
+}
+
+#[test]
+fn a_host_that_has_no_address_ends_soon_and_says_what_to_check() {
+    let (workspace, server) = started();
+    let text = std::fs::read_to_string(workspace.path("vip.toml")).unwrap();
+    workspace.write("vip.toml", text.replace("127.0.0.1", "nowhere.invalid"));
+    let failed = workspace.run(&["run", "vip.toml"]).exits(14);
+    assert!(
+        failed
+            .hint()
+            .starts_with("check the host name and the network of this machine: getent hosts "),
+        "{}",
+        failed.hint()
+    );
+    let told = status(&workspace);
+    assert_eq!(told.next(), "klaviyo-export run vip.toml");
+    workspace.write("vip.toml", text);
+    types(&workspace, told.next()).exits(0);
+    assert!(server.received().len() >= 4);
 }

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-use rustix::fs::{Access, access, statvfs};
+use rustix::fs::{Access, access};
 
 use super::findings::{Findings, Name, Outcome, Standing};
+use super::room::{self, Room};
 use crate::command::Surroundings;
 use crate::job::Job;
-use crate::job::file::{Deliver, Duplicates};
+use crate::job::file::Deliver;
 use crate::pipeline::mapping::Mapping;
 use crate::run::attempt::refuse_other_job;
 use crate::run::error::Error;
@@ -61,7 +62,7 @@ pub(super) fn audience(job: &Job, surroundings: &Surroundings, findings: &mut Fi
         findings.skip(Name::Columns, "the audience must be readable first");
         return;
     };
-    findings.audience_bytes = audience.total_bytes();
+    findings.audience_bytes = room::unpacked_bytes(audience.sources());
     columns(job, &audience, findings);
 }
 
@@ -170,77 +171,8 @@ pub(super) fn state(job: &Job, findings: &mut Findings) {
     });
 }
 
-/// The space that is free, and the space that the job needs.
-struct Room {
-    free: Option<u64>,
-    /// `None` where nothing tells, as of a query.
-    needed: Option<u64>,
-}
-
-/// Less than this is no room at all: not even the files that a run begins with would fit.
-const LEAST_ROOM: u64 = 1_000_000;
-
-impl Room {
-    fn of(job: &Job, state: &Path, audience_bytes: Option<u64>) -> Self {
-        let free = statvfs(nearest(state)).ok();
-        Self {
-            free: free.map(|room| room.f_bavail.saturating_mul(room.f_frsize)),
-            needed: audience_bytes.map(|bytes| needed(job, bytes)),
-        }
-    }
-
-    /// Fails where nothing can be written.
-    fn check(&self, state: &Path) -> Result<(), Error> {
-        match self.free {
-            Some(free) if free < LEAST_ROOM => Err(StateError::Storage {
-                path: nearest(state).to_owned(),
-                action: "write a run to it",
-                source: std::io::ErrorKind::StorageFull.into(),
-            }
-            .into()),
-            _ => Ok(()),
-        }
-    }
-
-    fn words(&self) -> String {
-        let free = match self.free {
-            Some(free) => format!("{} free", megabytes(free)),
-            None => "free space is not known".to_owned(),
-        };
-        match self.needed {
-            Some(needed) => format!("{free}, about {} needed", megabytes(needed)),
-            None => format!("{free}, needed space is not known"),
-        }
-    }
-
-    fn warning(&self) -> Option<String> {
-        let (free, needed) = (self.free?, self.needed?);
-        (needed > free).then(|| {
-            "there is less space than the job may need: free some, or name another place with --state-dir"
-                .to_owned()
-        })
-    }
-}
-
-/// The space that the parts of `audience_bytes` take at once. Parts that are delivered are removed, so that only those that
-/// wait or are on their way count; unless all must be there first, or are kept.
-fn needed(job: &Job, audience_bytes: u64) -> u64 {
-    let are_all_there =
-        job.keep_parts || job.deliver == Deliver::Api || job.duplicates == Duplicates::Fail;
-    let sessions = job
-        .delivery
-        .as_ref()
-        .map_or(0, |delivery| delivery.sessions);
-    let parts = (job.max_waiting + sessions + 1) as u64;
-    if are_all_there {
-        audience_bytes
-    } else {
-        audience_bytes.min(job.limits.max_bytes.saturating_mul(parts))
-    }
-}
-
 /// The path itself if it is there, else the first folder above it that is.
-fn nearest(path: &Path) -> &Path {
+pub(super) fn nearest(path: &Path) -> &Path {
     let named = |path: &&Path| !path.as_os_str().is_empty();
     let mut there = path.ancestors().take_while(named);
     there
@@ -285,51 +217,4 @@ pub(super) fn secrets(job: &Job, read: Result<(), Error>, findings: &mut Finding
             detail.into()
         })
         .is_some()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn room_is_told_next_to_what_the_job_needs() {
-        for (free, needed, fails, warns, words) in [
-            (
-                0,
-                Some(10),
-                true,
-                true,
-                "0 bytes free, about 10 bytes needed",
-            ),
-            (
-                5_000_000,
-                Some(6_000_000),
-                false,
-                true,
-                "5.0 MB free, about 6.0 MB needed",
-            ),
-            (
-                5_000_000,
-                Some(4_000_000),
-                false,
-                false,
-                "5.0 MB free, about 4.0 MB needed",
-            ),
-            (
-                5_000_000,
-                None,
-                false,
-                false,
-                "5.0 MB free, needed space is not known",
-            ),
-        ] {
-            let room = Room {
-                free: Some(free),
-                needed,
-            };
-            assert_eq!(room.check(Path::new("/")).is_err(), fails, "{words}");
-            assert_eq!(room.warning().is_some(), warns, "{words}");
-            assert_eq!(room.words(), words);
-        }
-    }
 }
