@@ -4,8 +4,7 @@
 use std::io::{Cursor, Read};
 use std::path::Path;
 
-use indexmap::IndexMap;
-
+mod columns;
 pub mod draft;
 mod output;
 
@@ -14,16 +13,13 @@ use super::{Surroundings, flags};
 use crate::cli::InitArgs;
 use crate::cli::command_line::{CommandLine, quoted};
 use crate::cli::console::printable;
-use crate::command::init::draft::{DraftColumn, Fate, draft, property_name};
-use crate::job::file::{Headers, JobFile, Unlisted};
-use crate::job::{Job, PrimaryKey, audience_files, audience_settings};
-use crate::pipeline::mapping::guess::{Guess, Unmapped};
-use crate::pipeline::mapping::{Mapping, MappingError};
-use crate::profile::column::ProfileColumn;
+use crate::command::init::draft::{DraftColumn, Fate, draft};
+use crate::job::file::{JobFile, Unlisted};
+use crate::job::{Job, audience_files, audience_settings};
+use crate::pipeline::mapping::Mapping;
+use crate::pipeline::mapping::guess::Unmapped;
 use crate::run::error::Error;
-use crate::source::audience::{
-    Addressed, Audience, AudienceError, AudienceSettings, Dialect, Source,
-};
+use crate::source::audience::{Audience, AudienceError, AudienceSettings, Dialect, Source};
 use crate::source::query::QueryColumn;
 
 /// The number of bytes of standard input that are read: what an audience is told by (the header, and the look of the bytes below it).
@@ -81,12 +77,12 @@ pub fn init(args: &InitArgs, surroundings: &Surroundings) -> Result<(), Error> {
         ));
     }
     let mut maps = args.audience.map.clone();
-    let addresses = address_column(&guesses, &maps)?;
+    let addresses = columns::address_column(&guesses, &maps)?;
     maps.extend(addresses.iter().map(|column| format!("{column}=Email")));
-    let mut columns = columns(source, &guesses, args, &maps, &mut file)?;
+    let mut columns = columns::decide(source, &guesses, args, &maps, &mut file)?;
     note_types(&mut columns, &types);
     if let Err(error) = flags::require_identifier(&file, &maps, &guesses, &audience) {
-        return Err(ambiguous_identifier(&doubled, source)
+        return Err(columns::ambiguous_identifier(&doubled, source)
             .unwrap_or(error)
             .into());
     }
@@ -112,27 +108,6 @@ pub fn init(args: &InitArgs, surroundings: &Surroundings) -> Result<(), Error> {
     tell(&columns, &file, surroundings);
     tell_next(&file.name, place.as_deref(), args, surroundings);
     Ok(())
-}
-
-/// The error of an identifier that one of several columns with its name may be.
-fn ambiguous_identifier(
-    mapped: &IndexMap<String, Headers>,
-    source: &Source,
-) -> Option<MappingError> {
-    let keys = PrimaryKey::BEST_FIRST.map(PrimaryKey::column);
-    mapped.iter().find_map(|(column, headers)| {
-        let mut names = headers.names().iter();
-        let header = names.find(|name| keys.iter().any(|key| key.header() == *name))?;
-        match source.addressed(column) {
-            Addressed::Several(count) => Some(MappingError::AmbiguousColumn {
-                file: source.name.clone(),
-                column: column.clone(),
-                header: Some(header.clone()),
-                count,
-            }),
-            _ => None,
-        }
-    })
 }
 
 /// The text of the job file at `place`.
@@ -216,111 +191,6 @@ fn note_dialect(file: &mut JobFile, source: &Source) -> Option<&'static str> {
     Some("encoding")
 }
 
-/// The column that becomes Email by its values, where none does by its name or a flag.
-fn address_column(guesses: &Guesses, maps: &[String]) -> Result<Option<String>, Error> {
-    let mapped = guesses.columns(maps)?;
-    let email = ProfileColumn::Email;
-    let mut headers = mapped.values().flat_map(Headers::names);
-    if headers.any(|header| header == email.header()) {
-        return Ok(None);
-    }
-    // A flag has its say about it.
-    let mut named = maps.iter().filter_map(|map| Some(map.split_once('=')?.0));
-    let column = guesses.address_column();
-    Ok(column
-        .filter(|column| !named.any(|source| source == *column))
-        .map(str::to_owned))
-}
-
-/// The fate of each column; those that are sent, and the country, are put into `file`.
-fn columns(
-    source: &Source,
-    guesses: &Guesses,
-    args: &InitArgs,
-    maps: &[String],
-    file: &mut JobFile,
-) -> Result<Vec<DraftColumn>, Error> {
-    let header = &guesses.header;
-    let mut mapped = guesses.columns(maps)?;
-    let named: Vec<&str> = maps
-        .iter()
-        .filter_map(|map| Some(map.split_once('=')?.0))
-        .collect();
-    let mut columns: Vec<DraftColumn> = Vec::new();
-    for ((name, own), guess) in header.iter().zip(&source.header).zip(&guesses.fates) {
-        if columns.iter().any(|column| column.source == *name) {
-            continue;
-        }
-        let fate = match (
-            mapped.get(name).map(|headers| headers.names().to_vec()),
-            guess,
-        ) {
-            (Some(headers), _) => Fate::Sent(headers),
-            (None, _) if name.is_empty() => Fate::Nameless,
-            (None, _) if named.contains(&name.as_str()) => Fate::LeftOut,
-            (None, _) if name != own => match source.addressed(own) {
-                Addressed::FirstOf(..) => Fate::SameAsFirst,
-                _ => Fate::Ambiguous,
-            },
-            (None, Guess::Unmapped(Unmapped::Consent))
-                if !args.audience.allow_consent.contains(name) =>
-            {
-                Fate::Unmapped(Unmapped::Consent)
-            }
-            (None, guess) => match property_name(name).filter(|_| args.audience.keep_unlisted) {
-                Some(header) => Fate::Sent(vec![header]),
-                None => Fate::Unmapped(match guess {
-                    Guess::Unmapped(reason) => reason.clone(),
-                    Guess::Mapped(_) => Unmapped::NoMatch,
-                }),
-            },
-        };
-        let kind = mapped.get(name).and_then(Headers::kind).map(str::to_owned);
-        if let Fate::Sent(headers) = &fate
-            && !mapped.contains_key(name)
-        {
-            mapped.insert(name.clone(), Headers::Several(headers.clone()));
-        }
-        columns.push(DraftColumn {
-            source: name.clone(),
-            fate,
-            kind,
-            type_name: None,
-        });
-    }
-    // What a flag names and the file has not is kept, so that it is refused with the right name.
-    for (source, headers) in &mapped {
-        if !header.contains(source) {
-            let fate = Fate::Sent(headers.names().to_vec());
-            columns.push(DraftColumn {
-                source: source.clone(),
-                fate,
-                kind: headers.kind().map(str::to_owned),
-                type_name: None,
-            });
-        }
-    }
-    if file.normalize.country_column.is_none() {
-        file.normalize.country_column = country(&columns);
-    }
-    file.columns = mapped;
-    Ok(columns)
-}
-
-/// The column that tells a row's country.
-fn country(columns: &[DraftColumn]) -> Option<String> {
-    let is_country = |column: &&DraftColumn| match &column.fate {
-        Fate::Sent(headers) => headers
-            .iter()
-            .any(|header| header == ProfileColumn::Country.header()),
-        _ => false,
-    };
-    columns
-        .iter()
-        .find(is_country)
-        .map(|column| column.source.clone())
-}
-
 /// Reads the draft as `run` would, so that what is printed can be run.
 fn try_out(text: &str, audience: &Audience, surroundings: &Surroundings) -> Result<(), Error> {
     let Ok(mut file) = JobFile::parse(text) else {
@@ -361,12 +231,11 @@ fn tell(columns: &[DraftColumn], file: &JobFile, surroundings: &Surroundings) {
 /// Says what to type next: a preview of the job file, or the same command into a file where nobody knows what becomes of the
 /// output.
 fn tell_next(job: &str, place: Option<&Path>, args: &InitArgs, surroundings: &Surroundings) {
-    let line = match place {
-        Some(path) => CommandLine::new(["preview", &*path.to_string_lossy()]),
-        None => {
-            let line = surroundings.command_line.clone();
-            line.with(["-o", &output::free_name(job)])
-        }
+    let line = if let Some(path) = place {
+        CommandLine::new(["preview", &*path.to_string_lossy()])
+    } else {
+        let line = surroundings.command_line.clone();
+        line.with(["-o", &output::free_name(job)])
     };
     let is_of_stdin = args.files.iter().any(|file| file == "-");
     let before = if is_of_stdin { "... | " } else { "" };

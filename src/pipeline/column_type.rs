@@ -109,6 +109,16 @@ impl ColumnType {
     }
 }
 
+/// As a job file writes it.
+impl std::fmt::Display for ColumnType {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Date { form, .. } => write!(out, "{DATE}{form}"),
+            Self::DecimalComma => out.write_str(DECIMAL_COMMA),
+        }
+    }
+}
+
 fn no_form(_: jiff::Error) -> String {
     "has a form that is not known; %d, %m, %Y, %y, %b, %H, %M and %S are some that are".to_owned()
 }

@@ -309,6 +309,28 @@ fn cells_of_a_type_are_sent_as_klaviyo_reads_them() {
     );
 }
 
+/// Quoted cells, and cells of a source without a text for each record.
+#[test]
+fn cells_of_a_type_are_read_in_every_format() {
+    let csv = "email,geb,umsatz\nzoe@example.com,\" 24.12.1985\",\"1.234,56\"\n";
+    let json = "{\"email\":\"zoe@example.com\",\"geb\":\"24.12.1985 \",\"umsatz\":\"1.234,56\"}\n";
+    let workspace = Workspace::with(&[("a.csv", csv), ("b.ndjson", json)]);
+    for file in ["a.csv", "b.ndjson"] {
+        let body = format!(
+            "[audience]\nfiles = [\"{file}\"]\n[columns]\nemail = \"Email\"\n{TYPED_COLUMNS}"
+        );
+        workspace.job("crm", &body, None);
+        let part = sent(&workspace, &["run", "crm.toml", "--dry-run"], "crm");
+        assert_eq!(column(&part, "Birthday"), ["1985-12-24"], "{file}");
+        assert_eq!(column(&part, "Spent"), ["1234.56"], "{file}");
+    }
+    let previewed = workspace.run(&["preview", "crm.toml"]).exits(0).stdout;
+    assert!(
+        previewed.contains("Birthday  custom property, date:%d.%m.%Y\n"),
+        "{previewed}"
+    );
+}
+
 #[test]
 fn a_flag_names_a_type_and_init_writes_it_down() {
     let workspace = Workspace::with(&[("crm.csv", TYPED)]);

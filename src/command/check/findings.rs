@@ -336,11 +336,12 @@ impl Findings {
         let (job, check) = (&self.job, &self.command);
         let failed = number(Status::Failed);
         if failed > 0 {
+            let them = if failed == 1 { "it" } else { "them" };
             let failed = count(failed, "check");
             let code = self.exit_code;
             return writeln!(
                 out,
-                "\n{job}: {failed} failed (exit code {code}); correct them, then check again\nnext: {check}"
+                "\n{job}: {failed} failed (exit code {code}); correct {them}, then check again\nnext: {check}"
             );
         }
         let (warnings, unknown) = (number(Status::Warn), number(Status::Unknown));

@@ -78,6 +78,9 @@ pub struct ColumnLook {
     pub kind: &'static str,
     /// How it came to this header.
     pub origin: Origin,
+    /// The type that the job gives to its cells.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub cell_type: Option<String>,
 }
 
 /// How a column came to its header.

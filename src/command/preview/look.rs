@@ -382,6 +382,7 @@ impl<'a> Look<'a> {
                 header: column.target.header().to_owned(),
                 kind: kind(column.target.kind()),
                 origin,
+                cell_type: column.kind.as_ref().map(ToString::to_string),
             });
         let mut rows: Vec<_> = self.shown;
         rows.sort_by_key(|(number, _)| *number);

@@ -82,7 +82,10 @@ impl Preview {
                     name(&column.source),
                     "->".to_owned(),
                     name(&column.header),
-                    format!("{}{origin}", column.kind),
+                    match &column.cell_type {
+                        Some(cell_type) => format!("{}, {cell_type}{origin}", column.kind),
+                        None => format!("{}{origin}", column.kind),
+                    },
                 ]
             })
             .collect();

@@ -120,6 +120,9 @@ impl Error {
                 job_file,
                 directory,
             } => Service::at(Path::new("/")).next(line, job, job_file, directory),
+            Self::Job(JobError::UnknownName {
+                name, directory, ..
+            }) => Service::at(Path::new("/")).state_of(line, name, directory),
             // The same command would fail in the same way.
             Self::Upload { source } if is_for_good(source) => None,
             _ => match self.exit_code() {

@@ -39,11 +39,20 @@ impl Service {
         if looked_in.starts_with(&self.state) {
             return self.start(job_file);
         }
-        if self.state.join(job).is_dir() {
-            let state = self.state.to_string_lossy();
-            return Some(line.clone().with_value("--state-dir", &state));
-        }
-        self.start(job_file)
+        self.state_of(line, job, looked_in)
+            .or_else(|| self.start(job_file))
+    }
+
+    /// The same command over the service's state, if `job` has runs there and another state was looked at.
+    pub(crate) fn state_of(
+        &self,
+        line: &CommandLine,
+        job: &str,
+        looked_in: &Path,
+    ) -> Option<CommandLine> {
+        let is_there = !looked_in.starts_with(&self.state) && self.state.join(job).is_dir();
+        let state = self.state.to_string_lossy();
+        is_there.then(|| line.clone().with_value("--state-dir", &state))
     }
 
     fn start(&self, job_file: &Path) -> Option<CommandLine> {
@@ -87,5 +96,11 @@ mod tests {
             Some(there)
         );
         assert_eq!(next(&own, &state.join("vip/runs")), start);
+        let by_name = |looked_in: &Path| {
+            let next = service.state_of(&line, "vip", looked_in);
+            next.map(|next| next.to_string())
+        };
+        assert_eq!(by_name(elsewhere), next(&own, elsewhere));
+        assert_eq!(by_name(&state), None);
     }
 }

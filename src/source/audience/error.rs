@@ -141,13 +141,12 @@ pub enum AudienceError {
     },
     /// A line above the header.
     #[error(
-        "{name}: the first row looks like a title, and the names of the columns seem to be in row {row}: write {dialect}"
+        "{name}: the first row looks like a title, and the names of the columns seem to be in row {}: write {dialect}",
+        dialect.header_row.map_or("", LikelyRow::written)
     )]
     TitleLine {
         /// The file.
         name: String,
-        /// The row with the names of the columns, counted from 1.
-        row: u32,
         /// How the file looks.
         dialect: Dialect,
     },
@@ -288,7 +287,7 @@ pub struct Dialect {
     /// A value of `encoding`.
     pub encoding: Option<&'static str>,
     /// A value of `header-row`.
-    pub header_row: Option<&'static str>,
+    pub header_row: Option<LikelyRow>,
 }
 
 impl Dialect {
@@ -299,7 +298,7 @@ impl Dialect {
             ("delimiter", self.delimiter.map(LikelyDelimiter::written)),
             ("escape", self.escape),
             ("encoding", self.encoding),
-            ("header-row", self.header_row),
+            ("header-row", self.header_row.map(LikelyRow::written)),
         ];
         settings
             .into_iter()
@@ -409,6 +408,28 @@ pub enum Unreadable {
     /// A file that is no audience, by its first bytes.
     #[error("{0}")]
     Foreign(Foreign),
+}
+
+/// A row below titles that seems to be the header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LikelyRow(u8);
+
+impl LikelyRow {
+    /// The rows that may be one, as a job file and a flag write them: the first is never below a title.
+    const WRITTEN: [&str; 9] = ["2", "3", "4", "5", "6", "7", "8", "9", "10"];
+
+    /// The row of this number, counted from 1.
+    pub(super) fn numbered(number: usize) -> Option<Self> {
+        let index = number.checked_sub(2)?;
+        let index = u8::try_from(index).ok()?;
+        (usize::from(index) < Self::WRITTEN.len()).then_some(Self(index))
+    }
+
+    /// As a job file and a flag write it.
+    pub fn written(self) -> &'static str {
+        let row = Self::WRITTEN.get(usize::from(self.0));
+        row.copied().unwrap_or_default()
+    }
 }
 
 /// A delimiter that a header seems to use instead of the comma.

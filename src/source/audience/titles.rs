@@ -3,13 +3,10 @@
 //! The job says in which row the names of the columns are. Where it does not, and the first row looks like a title, the row
 //! of the names is looked for and told. Rows are counted as a spreadsheet shows them: from 1, blank ones included.
 
-use super::error::{AudienceError, Dialect, LikelyDelimiter};
+use super::error::{AudienceError, Dialect, LikelyDelimiter, LikelyRow};
 use super::escaped;
 use super::header::{cells_of, is_somebodys};
 use super::{AudienceFiles, Source};
-
-/// The rows in which the names of the columns are looked for, as a job file writes them; the first is never a title.
-const ROWS: [&str; 9] = ["2", "3", "4", "5", "6", "7", "8", "9", "10"];
 
 /// Rows below the names of the columns that must have as many cells.
 const ROWS_BELOW: usize = 3;
@@ -62,16 +59,15 @@ pub(super) fn refuse(
         .filter(|_| files.delimiter.is_none() && source.delimiter == b',')
         .map(|likely| (likely.byte(), Some(likely)));
     let mut delimiters = std::iter::once((source.delimiter, None)).chain(others);
-    let Some((number, delimiter)) = delimiters
-        .find_map(|(byte, likely)| header_number(text, byte).map(|number| (number, likely)))
+    let Some((row, delimiter)) =
+        delimiters.find_map(|(byte, likely)| header_row(text, byte).map(|row| (row, likely)))
     else {
         return Ok(());
     };
     Err(AudienceError::TitleLine {
         name: source.name.clone(),
-        row: u32::try_from(number).unwrap_or(u32::MAX),
         dialect: Dialect {
-            header_row: ROWS.get(number - 2).copied(),
+            header_row: Some(row),
             delimiter,
             ..Dialect::default()
         },
@@ -84,8 +80,8 @@ fn is_title(cells: &[String]) -> bool {
     cells.len() == 1 || filled == 1 && cells.len() > 2
 }
 
-/// The number of the row that looks like a header below titles.
-fn header_number(text: &[u8], delimiter: u8) -> Option<usize> {
+/// The row that looks like a header below titles.
+fn header_row(text: &[u8], delimiter: u8) -> Option<LikelyRow> {
     let is_filled = |row: &TextRow| row.cells.iter().any(|cell| !cell.is_empty());
     let mut rows = rows(text, delimiter).filter(is_filled);
     let header = rows.find(|row| !is_title(&row.cells))?;
@@ -98,7 +94,7 @@ fn header_number(text: &[u8], delimiter: u8) -> Option<usize> {
         .iter()
         .all(|row| row.cells.len() == header.cells.len());
     let is_header = header.cells.len() > 1 && are_names && have_as_many && !below.is_empty();
-    (is_header && (2..ROWS.len() + 2).contains(&header.number)).then_some(header.number)
+    LikelyRow::numbered(header.number).filter(|_| is_header)
 }
 
 /// The rows of a text. One that ends inside quotes is the last.
