@@ -12,7 +12,7 @@ use ureq::Agent;
 use super::error::Problem;
 use super::pace::Pace;
 use super::request::{Page, Request, Resource};
-use super::transport::{Answer, agent, exchange, is_unresolved};
+use super::transport::{Answer, agent, exchange, is_unresolved, proxy_of};
 use super::{KlaviyoError, Operation};
 use crate::base::interrupt::Interrupt;
 use crate::base::retry::{Backoff, Trouble, UNKNOWN_NAME};
@@ -71,6 +71,20 @@ impl Klaviyo {
     pub fn host(&self) -> &str {
         let url = &self.settings.base_url;
         url.split_once("://").map_or(url, |(_, host)| host)
+    }
+
+    /// The host in the base URL, and the proxy through which it is called.
+    pub fn way(&self) -> String {
+        match proxy_of(&self.agent, &self.settings.base_url) {
+            Some((proxy, port)) => format!("{} through the proxy {proxy}:{port}", self.host()),
+            None => self.host().to_owned(),
+        }
+    }
+
+    /// The host whose address is looked up: the proxy's, where there is one.
+    fn resolved_host(&self) -> String {
+        proxy_of(&self.agent, &self.settings.base_url)
+            .map_or_else(|| self.host().to_owned(), |(proxy, _)| proxy)
     }
 
     /// The id of the account that the key belongs to (`get_accounts`).
@@ -276,13 +290,15 @@ impl Klaviyo {
             match receiver.recv_timeout(LOOK) {
                 Ok(answer) => {
                     return answer.map_err(|source| {
-                        let host = self.host().to_owned();
                         // As rustls begins all that is wrong with a certificate.
                         if source.to_string().contains("invalid peer certificate") {
+                            let host = self.way();
                             KlaviyoError::Untrusted { host, source }
                         } else if is_unresolved(&source) {
+                            let host = self.resolved_host();
                             KlaviyoError::Unresolved { host, source }
                         } else {
+                            let host = self.way();
                             KlaviyoError::Unreachable { host, source }
                         }
                     });

@@ -35,7 +35,8 @@ impl std::fmt::Display for Problem {
 }
 
 /// Advice where no connection is made.
-const PROXY: &str = "if this machine reaches the internet through a proxy, set the variable HTTPS_PROXY=http://HOST:PORT";
+const PROXY: &str =
+    "if this machine needs a proxy, check the variable HTTPS_PROXY=http://HOST:PORT";
 
 /// The reason for which the API did not carry out a request.
 #[derive(Debug, thiserror::Error)]

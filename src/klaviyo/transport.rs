@@ -64,6 +64,13 @@ pub(super) fn agent(settings: &KlaviyoSettings) -> Agent {
     Agent::with_parts(config.build(), DefaultConnector::default(), resolver)
 }
 
+/// The host and the port of the proxy through which `base_url` is called.
+pub(super) fn proxy_of(agent: &Agent, base_url: &str) -> Option<(String, u16)> {
+    let uri: Uri = base_url.parse().ok()?;
+    let proxy = agent.config().proxy()?;
+    (!proxy.is_no_proxy(&uri)).then(|| (proxy.host().to_owned(), proxy.port()))
+}
+
 /// One request and its answer.
 pub(super) fn exchange(
     agent: &Agent,

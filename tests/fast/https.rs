@@ -271,7 +271,24 @@ fn network_errors_name_the_proxy_and_never_its_password() {
             outcome.stderr
         );
         assert!(!outcome.stderr.contains("hunter2"), "{}", outcome.stderr);
+        assert!(
+            outcome
+                .error()
+                .contains("192.0.2.1 through the proxy 127.0.0.1:"),
+            "{}",
+            outcome.stderr
+        );
     }
+    let variables = [("HTTPS_PROXY", "http://proxy.invalid:3128")];
+    let outcome = run_at(&workspace, &format!("https://{ELSEWHERE}"), &variables).exits(16);
+    assert!(
+        outcome.error().contains("proxy.invalid"),
+        "{}",
+        outcome.stderr
+    );
+    let variables = [variables[0], ("NO_PROXY", "example.com,192.0.2.1")];
+    let outcome = run_at(&workspace, &format!("https://{ELSEWHERE}"), &variables).exits(16);
+    assert!(!outcome.stderr.contains("proxy."), "{}", outcome.stderr);
     let outcome = run_at(&workspace, &format!("https://{ELSEWHERE}"), &[]).exits(16);
     assert!(outcome.hint().contains("HTTPS_PROXY"), "{}", outcome.stderr);
 }

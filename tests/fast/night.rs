@@ -881,3 +881,32 @@ fn a_host_that_has_no_address_ends_soon_and_says_what_to_check() {
     types(&workspace, told.next()).exits(0);
     assert!(server.received().len() >= 4);
 }
+
+/// What a guard stored is approved although an earlier run has a start in the future.
+#[test]
+fn removals_are_approved_after_a_run_under_a_clock_that_was_ahead() {
+    let stage = Stage::new();
+    let list = stage.vip();
+    stage.join_list(&list, &["old@example.com", "older@example.com"]);
+    stage.job(&list_stage::JobText::list(""));
+    stage.audience(["zoe@example.com"]);
+    stage.run().exits(0);
+    move_to_the_future(&stage.workspace);
+    stage.job(&list_stage::JobText::list(
+        "mirror = \"exact\"\nmax-removals = { percent = 100, members = 1 }",
+    ));
+    let stopped = stage.run().exits(17);
+    assert!(
+        stopped.next().contains("--approve-removals"),
+        "{}",
+        stopped.stderr
+    );
+    let told = stage.execute(&["status", list_stage::FILE]);
+    assert!(
+        told.next().contains("--approve-removals"),
+        "{}",
+        told.stdout
+    );
+    assert_eq!(stage.execute_line(told.next()).code, 0);
+    stage.assert_members(["zoe@example.com"]);
+}

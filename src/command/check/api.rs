@@ -88,7 +88,7 @@ fn account(klaviyo: &Klaviyo, findings: &mut Findings) -> Result<(), &'static st
         Err(ListError::OtherAccount { expected, found })
     });
     findings.note(Name::Account, found.map_err(Error::from), |id| {
-        let host = klaviyo.host();
+        let host = klaviyo.way();
         match expected {
             Some(_) => format!("{id} at {host}, as account-id says").into(),
             None => Outcome::ok(
