@@ -22,7 +22,7 @@ pub use query::QueryArgs;
 #[derive(Debug, Parser)]
 #[command(name = "klaviyo-export", version, after_help = after_help(), max_term_width = 100)]
 pub struct Cli {
-    /// Log more on stderr: -v each step, -vv each request. -v and -q win over RUST_LOG
+    /// Log more on stderr: -v each step, -vv each request. -v and -q take precedence over RUST_LOG
     #[arg(short, long, action = clap::ArgAction::Count, global = true, display_order = 100)]
     pub verbose: u8,
     /// Log only warnings and errors on stderr
@@ -34,7 +34,7 @@ pub struct Cli {
         display_order = 901
     )]
     pub quiet: bool,
-    /// How log lines, notes and errors are written on stderr: text or json
+    /// Format of log lines, notes and errors on stderr: text or json
     #[arg(
         long,
         value_name = "FORMAT",
@@ -81,10 +81,10 @@ pub enum Command {
     /// Make a job file for a file of rows, with its columns guessed from the header
     #[command(after_help = INIT_EXAMPLES)]
     Init(Box<InitArgs>),
-    /// Add the profiles that the shards of a run group have sent to the list, once all shards are done
+    /// Add the profiles of a run group to the list, after all its shards are done
     #[command(after_help = LIST_EXAMPLES)]
     List(ListArgs),
-    /// Add the members that a run has removed to the list again
+    /// Add the members that a run removed back to the list
     #[command(after_help = UNDO_EXAMPLES)]
     Undo(UndoArgs),
     /// Show the runs of a job, the newest first
@@ -98,7 +98,7 @@ pub enum Command {
     #[cfg(feature = "sandbox")]
     #[command(after_help = SANDBOX_EXAMPLES)]
     Sandbox(SandboxArgs),
-    /// Test every connection of a job, and say what to do about each that fails
+    /// Test every connection of a job, and show what to do about each failure
     #[command(after_help = CHECK_EXAMPLES)]
     Check(CheckArgs),
     /// Print a script that completes this program's commands and flags in a shell
@@ -132,7 +132,7 @@ pub struct CommonRunArgs {
     /// Start a new run instead of continuing an unfinished one
     #[arg(long)]
     pub fresh: bool,
-    /// Stop after N rows were read: try 10 first
+    /// Read only the first N rows; try 10 first
     #[arg(long, value_name = "N", value_parser = row_count)]
     pub limit: Option<u64>,
     /// Print the report as JSON
@@ -155,16 +155,16 @@ pub struct RunArgs {
     /// The job file
     #[arg(value_name = "JOB.toml")]
     pub job: PathBuf,
-    /// Remove exactly the members from the list that RUN stored because there were too many; reads no audience
+    /// Remove from the list exactly the members that RUN stored for approval; reads no audience
     #[arg(long, value_name = "RUN", conflicts_with_all = ["dry_run", "fresh", "limit"])]
     pub approve_removals: Option<String>,
     /// Create the list if no list has its name, even if an earlier run found one
     #[arg(long, conflicts_with_all = ["approve_removals", "before_only", "dry_run", "shard"])]
     pub create_list: bool,
-    /// Send every N-th of the job's files, from the I-th: one of N processes
+    /// Send one share of the job's files: every N-th file, starting with the I-th
     #[arg(long, value_name = "I/N", requires = "run_group", conflicts_with_all = ["approve_removals", "before_only", "limit"])]
     pub shard: Option<Shard>,
-    /// The name that the N processes of one night share, such as its date
+    /// A name that all N processes of one night use, such as the date
     #[arg(long, value_name = "GROUP", requires = "shard", conflicts_with_all = ["approve_removals", "before_only"])]
     pub run_group: Option<RunGroup>,
     /// Run the job's `before` statements, and nothing else
@@ -239,7 +239,7 @@ pub struct ServerArgs {
     /// Environment variable with the key's passphrase
     #[arg(long, value_name = "VARIABLE")]
     pub passphrase_env: Option<String>,
-    /// Offer the keys of the ssh-agent; with --identity only that one
+    /// Offer the keys of the ssh-agent; with --identity, only that key
     #[arg(long)]
     pub agent: bool,
     /// Environment variable with the password, for servers that take one
@@ -274,7 +274,7 @@ pub struct ApiArgs {
     /// File with the private API key, which only you may read (mode 0600)
     #[arg(long, value_name = "FILE", conflicts_with = "api_key_env")]
     pub api_key_file: Option<String>,
-    /// Where the API is [default: https, a.klaviyo.com]
+    /// Address of the API [default: https, a.klaviyo.com]
     #[arg(long, value_name = "URL")]
     pub api_url: Option<String>,
 }
@@ -289,7 +289,7 @@ pub struct AudienceArgs {
     /// The identifier that makes two rows duplicates [default: the first of these that is mapped]
     #[arg(long, value_name = "KEY", value_parser = ["email", "phone_number", "external_id"])]
     pub primary_key: Option<String>,
-    /// Which of several rows with one key is kept; fail: none, the run stops [default: first]
+    /// Which of several rows with the same key is sent; fail: none, and the run stops [default: first]
     #[arg(long, value_name = "WHICH", value_parser = ["first", "last", "fail"])]
     pub duplicates: Option<String>,
     /// Rule for an e-mail, phone or external id that an earlier row with another key has: blank it, send and report it, reject its
@@ -308,7 +308,7 @@ pub struct AudienceArgs {
     /// Send this column, although it looks like consent
     #[arg(long, value_name = "HEADER")]
     pub allow_consent: Vec<String>,
-    /// How the files are written [default: by their names]
+    /// Format of the files [default: from their names]
     #[arg(long, value_name = "FORMAT", value_parser = ["csv", "tsv", "ndjson", "parquet"])]
     pub format: Option<String>,
     /// The character between cells [default: ,]
@@ -351,7 +351,7 @@ pub struct PreviewArgs {
     /// Show the first N rows that would be sent; 0 for none
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(..=1000))]
     pub rows: u32,
-    /// Look at the first N rows of the audience, or at `all` of them
+    /// Read the first N rows of the audience, or `all` of them
     #[arg(long, value_name = "N|all", default_value = "10000")]
     pub limit: RowLimit,
     /// Show values as they are: they are personal data
@@ -416,7 +416,7 @@ pub struct EstimateArgs {
 /// `init`.
 #[derive(Debug, Args)]
 pub struct InitArgs {
-    /// The file to read the header of, or a glob; - for standard input
+    /// The file of rows, or a glob; - for standard input
     #[arg(value_name = "FILE", required_unless_present_any = ["query", "query_file", "postgres", "adbc"])]
     pub files: Vec<String>,
     /// Where to
@@ -474,7 +474,7 @@ pub struct UndoArgs {
 #[cfg(feature = "sandbox")]
 #[derive(Debug, Args)]
 pub struct DemoArgs {
-    /// Where to leave what arrived [default: a new folder in the system's temporary one]
+    /// Folder for the received files [default: a new folder in the system's temporary one]
     #[arg(long, value_name = "DIR")]
     pub directory: Option<PathBuf>,
     /// Print the report as JSON
@@ -486,7 +486,7 @@ pub struct DemoArgs {
 #[cfg(feature = "sandbox")]
 #[derive(Debug, Args)]
 pub struct SandboxArgs {
-    /// Where keys and received files are kept
+    /// Folder for keys and received files
     #[arg(long, value_name = "DIR", default_value = "klaviyo-sandbox")]
     pub directory: PathBuf,
     /// TCP port of the SFTP server on 127.0.0.1; 0 for a free one
@@ -605,8 +605,8 @@ Examples:
   klaviyo-export estimate vip.toml --limit all         exact: it reads every row
   klaviyo-export estimate vip.toml --json | jq -r .advised
 
-It writes nothing and needs no secret. Where mirror = \"exact\" and the API key is there, Klaviyo is
-asked how many members the list has.";
+It writes nothing and needs no secret. If mirror = \"exact\" and the API key is set, Klaviyo is asked
+how many members the list has.";
 
 const INIT_EXAMPLES: &str = "\
 Examples:

@@ -19,9 +19,9 @@ use crate::cli::console::Console;
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum ProgressStyle {
-    /// A bar that is drawn again and again; for terminals.
+    /// A bar, for terminals.
     Bar,
-    /// A line every ten seconds; for logs.
+    /// A line every ten seconds, for logs.
     #[default]
     Lines,
     /// One JSON object a line, every second and when the stage changes; for programs.

@@ -9,10 +9,10 @@ pub struct QueryArgs {
     /// The query whose result is the audience
     #[arg(long, value_name = "SQL", conflicts_with_all = ["files", "query_file"])]
     pub query: Option<String>,
-    /// The file that the query stands in
+    /// The file that contains the query
     #[arg(long, value_name = "FILE", conflicts_with = "files")]
     pub query_file: Option<String>,
-    /// The PostgreSQL server; without a value PG* variables say where it is
+    /// The PostgreSQL server; without a value, the PG* variables name it
     #[arg(long, value_name = "postgresql://HOST/DATABASE", num_args = 0..=1, default_missing_value = "", conflicts_with_all = ["adbc", "files"])]
     pub postgres: Option<String>,
     /// Environment variable with the password of the PostgreSQL server
@@ -24,7 +24,7 @@ pub struct QueryArgs {
     /// The library's entry point
     #[arg(long, value_name = "NAME", requires = "adbc")]
     pub adbc_entrypoint: Option<String>,
-    /// Where the driver finds its database
+    /// The address of the database
     #[arg(long, value_name = "URI", requires = "adbc")]
     pub adbc_uri: Option<String>,
     /// An option of the driver; may be given several times

@@ -141,7 +141,7 @@ pub struct AudienceSection {
     pub adbc: Option<AdbcSection>,
     /// The query whose result is the audience.
     pub query: Option<String>,
-    /// The file that the query stands in.
+    /// The file that contains the query.
     pub query_file: Option<String>,
     /// The parameters that are bound to the query.
     #[serde(default)]
