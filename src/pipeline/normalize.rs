@@ -46,7 +46,7 @@ struct Buffers {
     cleaned: Vec<u8>,
     country: Vec<u8>,
     identifiers: [Vec<u8>; 3],
-    /// A cell of a rejected row as `rejects.csv` has it.
+    /// A cell of a rejected row as `rejects.csv` has it, or the value of a typed cell.
     escaped: Vec<u8>,
     /// A row of a `rejects.csv` that is given back.
     given_back: GivenBackRow,

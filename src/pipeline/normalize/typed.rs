@@ -1,6 +1,6 @@
 //! Cells of columns whose type the job names.
 
-use super::{Mend, Refusal, Visit, repair_in_detail};
+use super::{Buffers, Mend, Refusal, Visit, repair_in_detail};
 use crate::base::csv::push_cell;
 use crate::pipeline::column_type::ColumnType;
 use crate::source::record::Record;
@@ -15,19 +15,19 @@ impl Visit<'_> {
         kind: &ColumnType,
     ) -> Result<(), Refusal> {
         let place = self.place(index);
-        let buffers = &mut *self.buffers;
-        let text = place.clean(
-            row,
-            &mut buffers.unescaped,
-            &mut buffers.cleaned,
-            self.batch,
-        )?;
+        let Buffers {
+            unescaped,
+            cleaned,
+            escaped,
+            ..
+        } = &mut *self.buffers;
+        let text = place.clean(row, unescaped, cleaned, self.batch)?;
         if text.is_empty() {
             return Ok(());
         }
-        let mut value = Vec::new();
-        if kind.write(text, &mut value) {
-            push_cell(&mut self.batch.row_bytes, &value);
+        escaped.clear();
+        if kind.write(text, escaped) {
+            push_cell(&mut self.batch.row_bytes, escaped);
         } else {
             let mend = Mend {
                 code: RepairCode::WrongType,
