@@ -2,7 +2,7 @@
 # Sends the files of one job by several processes on this machine, then puts all of them on the list.
 #
 #     ./for-loop.sh vip.toml 4                  a run group of its own
-#     ./for-loop.sh vip.toml 4 2026-11-23       the same line again goes on where it stopped
+#     ./for-loop.sh vip.toml 4 2026-11-23       the same line again continues where it stopped
 #
 # With BEFORE=1 the job's before statements come first, once.
 set -eu
@@ -25,7 +25,7 @@ for process in $processes; do
     wait "$process" || code=$?
 done
 if [ "$code" -ne 0 ]; then
-    echo "a shard of run group $RUN_GROUP is not done; to go on: $0 $JOB $SHARDS $RUN_GROUP" >&2
+    echo "a shard of run group $RUN_GROUP is not done; to continue: $0 $JOB $SHARDS $RUN_GROUP" >&2
     exit "$code"
 fi
 

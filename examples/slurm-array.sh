@@ -2,7 +2,7 @@
 # Sends the files of one job by a Slurm array, then puts all of them on the list.
 #
 #     ./slurm-array.sh vip.toml 16
-#     ./slurm-array.sh vip.toml 16 2026-11-23     the same line again goes on where it stopped
+#     ./slurm-array.sh vip.toml 16 2026-11-23     the same line again continues where it stopped
 #
 # KLAVIYO_EXPORT_STATE_DIR, the job file and its files are in folders that all nodes see.
 set -euo pipefail
