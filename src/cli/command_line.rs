@@ -12,7 +12,7 @@ use crate::base::environment::{Environment, STATE_VARIABLE};
 const STATE_FLAG: &str = "--state-dir";
 
 /// The name that the program is called by, whatever its path.
-const PROGRAM: &str = "klaviyo-export";
+pub const PROGRAM: &str = "klaviyo-export";
 
 /// The commands that read or write state.
 const WITH_STATE: [&str; 8] = [

@@ -16,10 +16,38 @@ pub(super) struct JobState {
     pub(super) name: String,
     /// Its folder, or that of one of its shards.
     pub(super) state: JobDirectory,
-    /// The job file; `None` of a job that `send` made of its flags.
-    pub(super) job_file: Option<PathBuf>,
+    /// Where the job is described.
+    pub(super) origin: JobOrigin,
     /// A note, where the runs belong to another job of the same name.
     pub(super) belongs_to_another: Option<String>,
+}
+
+/// Where a job is described.
+pub(super) enum JobOrigin {
+    /// In this job file.
+    File(PathBuf),
+    /// In the flags of `send`.
+    Send,
+    /// Nothing tells: it had dry runs only, or runs of a version that did not remember it.
+    Unknown,
+}
+
+impl JobOrigin {
+    /// The origin that the state remembers.
+    pub(super) fn of(state: &JobDirectory) -> Self {
+        match JobOwner::read(state) {
+            Some(owner) => owner.job_file.map_or(Self::Send, Self::File),
+            None => Self::Unknown,
+        }
+    }
+
+    /// The job file, where it is known.
+    pub(super) fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File(file) => Some(file),
+            Self::Send | Self::Unknown => None,
+        }
+    }
 }
 
 /// The state of the job that `job` names, or of one of its shards.
@@ -55,7 +83,7 @@ fn by_file(path: &Path, state: &StateArgs, surroundings: &Surroundings) -> Resul
             .map(|known| format!("these runs belong to {known}, and this is {}", job.owner)),
         name: job.name,
         state,
-        job_file: Some(path.to_owned()),
+        origin: JobOrigin::File(path.to_owned()),
     })
 }
 
@@ -73,7 +101,7 @@ fn by_name(name: &str, state: &StateArgs, surroundings: &Surroundings) -> Result
     let state = JobDirectory::new(&directory, name);
     Ok(JobState {
         name: name.to_owned(),
-        job_file: JobOwner::read(&state).and_then(|owner| owner.job_file),
+        origin: JobOrigin::of(&state),
         state,
         belongs_to_another: None,
     })

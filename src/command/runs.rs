@@ -54,7 +54,7 @@ pub fn runs(args: &RunsArgs, surroundings: &Surroundings) -> Result<String, Erro
     let JobState {
         name,
         state,
-        job_file,
+        origin,
         belongs_to_another,
     } = state_of(&args.job, args.shard, &args.state, surroundings)?;
     let lines = lines(&state)?;
@@ -63,7 +63,7 @@ pub fn runs(args: &RunsArgs, surroundings: &Surroundings) -> Result<String, Erro
     }
     if lines.is_empty() {
         let line = &surroundings.command_line;
-        let job_file = job_file.as_deref().unwrap_or(&args.job);
+        let job_file = origin.file().unwrap_or(&args.job);
         let check = || line.of_job("check", job_file, args.state.state_dir.as_deref());
         let directory = state.runs();
         let service = Service::at(Path::new("/")).next(line, &name, job_file, &directory);

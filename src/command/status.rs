@@ -4,15 +4,15 @@ mod jobs;
 mod text;
 
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use super::Surroundings;
-use super::place::{JobState, state_of};
+use super::place::{JobOrigin, JobState, state_of};
 use crate::base::exit_code::ExitCode;
 use crate::cli::StatusArgs;
-use crate::cli::command_line::CommandLine;
+use crate::cli::command_line::{CommandLine, PROGRAM};
 use crate::run::error::Error;
 use crate::run::report::{RunReport, count};
 use crate::run::{future_warning, is_in_future, resume};
@@ -68,18 +68,21 @@ pub fn status(args: &StatusArgs, surroundings: &Surroundings) -> Result<String, 
         };
         return Ok(String::from_utf8_lossy(&to_json(&line)).into_owned());
     }
-    let job_file = found.job_file.clone();
-    let standing = standing(found, last, attempt);
+    let (origin, standing) = standing(found, last, attempt);
     let line = &surroundings.command_line;
     let state = args.state.state_dir.as_deref();
     let mut text = String::new();
     // Writing to a String cannot fail.
     let _ = standing.write(&mut text);
-    let next = match job_file {
-        Some(file) => standing.next(|command| line.of_job(command, &file, state)),
-        None => {
+    let next_of = |file: &Path| standing.next(|command| line.of_job(command, file, state));
+    // Words in capitals are to be filled in.
+    let next = next_of(origin.file().unwrap_or(Path::new("JOB.toml")));
+    let is_command = next.starts_with(PROGRAM);
+    let next = match &origin {
+        JobOrigin::Send if is_command => {
             "the command `send` again as it was typed; it continues an unfinished run".to_owned()
         }
+        _ => next,
     };
     let _ = writeln!(text, "next: {next}");
     Ok(text)
@@ -99,7 +102,11 @@ fn last_run(found: &JobState) -> Result<Option<LastRun>, Error> {
     }))
 }
 
-fn standing(found: JobState, last: Option<LastRun>, attempt: Option<AttemptRecord>) -> Standing {
+fn standing(
+    found: JobState,
+    last: Option<LastRun>,
+    attempt: Option<AttemptRecord>,
+) -> (JobOrigin, Standing) {
     let holder = lock::holder(found.state.path());
     let mut notes: Vec<String> = found.belongs_to_another.into_iter().collect();
     if let Some(last) = &last {
@@ -118,13 +125,14 @@ fn standing(found: JobState, last: Option<LastRun>, attempt: Option<AttemptRecor
         }
     }
     let attempt = attempt.filter(|it| is_untold(it, last.as_ref(), holder.is_some()));
-    Standing {
+    let standing = Standing {
         job: found.name,
         last,
         attempt,
         holder,
         notes,
-    }
+    };
+    (found.origin, standing)
 }
 
 /// Whether the last run does not tell what became of the attempt.

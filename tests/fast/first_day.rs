@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "the helpers of tests may panic as well")]
 
 use crate::support::workspace;
+use klaviyo_export_sandbox::{Fault, Faults};
 use serde_json::{Value, json};
 use workspace::{Outcome, Workspace, column};
 
@@ -484,6 +485,18 @@ fn runs_and_status_know_a_job_by_its_name() {
 }
 
 #[test]
+fn a_job_of_dry_runs_alone_is_known_without_its_file() {
+    let workspace = Workspace::with(&[("a.csv", CRM)]);
+    let body = "[audience]\nfiles = [\"a.csv\"]\n[columns]\nemail = \"Email\"\n";
+    workspace.job("vip", body, None);
+    workspace.run(&["run", "vip.toml", "--dry-run"]).exits(0);
+    let jobs = workspace.run(&["status"]).exits(0);
+    assert!(!jobs.stdout.contains("made by send"), "{}", jobs.stdout);
+    let told = types(&workspace, jobs.next()).exits(0);
+    assert_eq!(told.next(), "klaviyo-export run JOB.toml");
+}
+
+#[test]
 fn a_job_that_send_made_is_known_by_its_name_too() {
     let workspace = Workspace::with(&[("crm.csv", CRM)]);
     let server = workspace.server();
@@ -497,8 +510,18 @@ fn a_job_that_send_made_is_known_by_its_name_too() {
         "{}",
         told.stdout
     );
+    assert!(told.next().starts_with("nothing; "), "{}", told.stdout);
     let jobs = workspace.run(&["status"]).exits(0).stdout;
     assert!(jobs.contains("made by send"), "{jobs}");
+    server
+        .0
+        .set_faults(Faults::none().always(Fault::RefuseLogin));
+    workspace.run(&send).exits(13);
+    let told = workspace.run(&["status", "crm"]).exits(0);
+    assert_eq!(
+        told.next(),
+        "the command `send` again as it was typed; it continues an unfinished run"
+    );
 }
 
 #[test]

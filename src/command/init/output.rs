@@ -46,10 +46,11 @@ fn exists(path: &Path) -> Error {
     ))
 }
 
-/// The file that standard output goes into, as a person in the working folder would name it.
+/// The job file that standard output goes into, as a person in the working folder would name it.
 pub(super) fn redirected_to() -> Option<PathBuf> {
     let path = std::fs::read_link("/proc/self/fd/1").ok()?;
-    if !path.is_file() {
+    // A log or a mail is no job file.
+    if !path.is_file() || path.extension().is_none_or(|end| end != "toml") {
         return None;
     }
     let folder = std::env::current_dir().ok();

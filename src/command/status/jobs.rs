@@ -1,25 +1,27 @@
 //! `status` without a job: the jobs of a state directory, one a line.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use crate::cli::StatusArgs;
 use crate::cli::console::printable;
 use crate::cli::table::aligned;
-use crate::command::{Surroundings, place, runs};
+use crate::command::place::{self, JobOrigin};
+use crate::command::{Surroundings, runs};
 use crate::run::error::Error;
 use crate::state::directory::{JobDirectory, known_jobs};
 use crate::state::manifest::to_json;
-use crate::state::owner::JobOwner;
 
 /// A job as `--json` prints it. Field names do not change.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 struct JobLine {
     job: String,
-    /// The job file; null of a job that `send` made of its flags.
+    /// The job file; null where it is not known, and of a job that `send` made of its flags.
     job_file: Option<PathBuf>,
+    #[serde(skip)]
+    origin: JobOrigin,
     /// The last run, or the last attempt if it failed before it had a run.
     last: Option<runs::RunLine>,
 }
@@ -30,8 +32,10 @@ pub(super) fn jobs(args: &StatusArgs, surroundings: &Surroundings) -> Result<Str
     let mut jobs = Vec::new();
     for job in known_jobs(&directory)? {
         let state = JobDirectory::new(&directory, &job);
+        let origin = JobOrigin::of(&state);
         jobs.push(JobLine {
-            job_file: JobOwner::read(&state).and_then(|owner| owner.job_file),
+            job_file: origin.file().map(Path::to_owned),
+            origin,
             last: runs::lines(&state)?.into_iter().next(),
             job,
         });
@@ -55,9 +59,10 @@ fn row(job: &JobLine) -> Vec<String> {
         Some(last) => (last.outcome(), last.began()),
         None => ("no run".to_owned(), String::new()),
     };
-    let file = match &job.job_file {
-        Some(file) => printable(&file.display().to_string()).into_owned(),
-        None => "made by send".to_owned(),
+    let file = match &job.origin {
+        JobOrigin::File(file) => printable(&file.display().to_string()).into_owned(),
+        JobOrigin::Send => "made by send".to_owned(),
+        JobOrigin::Unknown => "-".to_owned(),
     };
     vec![job.job.clone(), outcome, began, file]
 }

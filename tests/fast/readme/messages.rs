@@ -108,3 +108,37 @@ fn every_message_is_told() {
         "docs/messages.md does not tell what to do about {missing:#?}"
     );
 }
+
+/// Words that readers of English as a second language stumble over. The plain ones say the same.
+const DIALECT: [&str; 12] = [
+    " whom ",
+    "mend ",
+    "mended",
+    "is let in",
+    " in with ",
+    " go on",
+    "goes on",
+    "went on",
+    "stands beside",
+    " in hand",
+    "nobody can tell",
+    "again and again",
+];
+
+#[test]
+fn messages_and_help_are_in_plain_words() {
+    let source = source_text();
+    let texts = source.lines().filter(|line| {
+        let line = line.trim_start();
+        !line.starts_with("//") && line.contains('"')
+    });
+    let help = fs::read_to_string(root().join("src/cli.rs")).unwrap();
+    let help = help
+        .lines()
+        .filter(|line| line.trim_start().starts_with("///"));
+    let found: Vec<&str> = texts
+        .chain(help)
+        .filter(|line| DIALECT.iter().any(|words| line.contains(words)))
+        .collect();
+    assert!(found.is_empty(), "{found:#?}");
+}
