@@ -408,8 +408,8 @@ fn the_cause_of_a_blanked_e_mail_or_phone_is_told() {
         .exits(0)
         .stdout;
     for line in [
-        "blanked  1  invalid-email in email: no-at-sign, like aaa.aaaaaaa.aaa  record 1",
-        "blanked  1  invalid-email in email: no-dot-in-domain, like aaa@aaaaaaa  record 2",
+        "blanked  1  invalid-email in email: no-at-sign, like a.a.a  record 1",
+        "blanked  1  invalid-email in email: no-dot-in-domain, like a@a  record 2",
         "blanked  1  invalid-phone in phone: too-short, like dd  record 1",
         "blanked  1  invalid-phone in phone: date, like dd-dd-dddd  record 3",
     ] {

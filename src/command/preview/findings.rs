@@ -164,7 +164,7 @@ pub struct RepairLook {
 pub struct DetailLook {
     /// The cause in one word, as `repairs.csv` has it.
     pub detail: &'static str,
-    /// The form of the first cell: `d` for each digit, `a` for each letter.
+    /// The form of the first cell: `d` for each digit, `a` for each letter; of an e-mail address one for a run of them.
     pub form: String,
     /// How many cells, and where.
     #[serde(flatten)]

@@ -41,7 +41,11 @@ impl RepairTally {
         if !repair.detail.is_empty() {
             let of_cause = of_column.details.entry(repair.detail).or_default();
             if of_cause.finding.count == 0 {
-                of_cause.form = mask::form(&String::from_utf8_lossy(old));
+                let old = String::from_utf8_lossy(old);
+                of_cause.form = match repair.code {
+                    RepairCode::InvalidEmail => mask::email_form(&old),
+                    _ => mask::form(&old),
+                };
             }
             of_cause.finding.note(place);
         }
