@@ -71,7 +71,7 @@ fn normalize_block(bencher: Bencher<'_, '_>) {
     let mapping = Mapping::new(&job.columns, audience.sources()).unwrap();
     let sources: Vec<Source> = audience.sources().to_vec();
     let block = block(audience);
-    let mut normalizer = Normalizer::new(&mapping, job.rules);
+    let mut normalizer = Normalizer::new(&mapping, job.rules.clone());
     bencher
         .counter(ItemsCount::new(block.records))
         .bench_local(|| normalizer.batch(&sources, black_box(&block)).unwrap());

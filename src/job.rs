@@ -12,6 +12,7 @@ pub mod text;
 mod variables;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
@@ -23,7 +24,9 @@ use crate::job::file::{
     SharedIdentifiers,
 };
 use crate::pipeline::normalize::country::Region;
+use crate::pipeline::normalize::nulls::NullWords;
 use crate::source::audience::AudienceSettings;
+use crate::source::day_time::{DayTime, NoDayTime};
 use crate::state::directory::JobDirectory;
 use crate::state::owner::JobOwner;
 
@@ -520,6 +523,9 @@ fn fingerprint(file: &JobFile) -> String {
         country_column,
         invalid_email,
         invalid_phone,
+        non_ascii_email,
+        null_values,
+        date_time,
         duplicates,
         shared_identifiers,
         ..
@@ -537,6 +543,9 @@ fn fingerprint(file: &JobFile) -> String {
         file.columns.iter().collect::<Vec<_>>(),
         [default_region, country_column],
         [invalid_email, invalid_phone],
+        non_ascii_email,
+        null_values,
+        date_time,
         duplicates,
         shared_identifiers,
         [file.parts.max_bytes.0, file.parts.max_rows],
@@ -603,8 +612,17 @@ fn rules(file: &JobFile, columns: &[(String, Vec<String>)]) -> Result<Rules, Job
         default_region,
         invalid_email: file.normalize.invalid_email,
         invalid_phone: file.normalize.invalid_phone,
+        non_ascii_email: file.normalize.non_ascii_email,
+        nulls: Arc::new(NullWords::new(&file.normalize.null_values)),
+        day_time: day_time(file)?,
         primary_key,
     })
+}
+
+/// The time of day of dates in typed columns.
+fn day_time(file: &JobFile) -> Result<DayTime, JobError> {
+    let written = file.normalize.date_time.parse();
+    written.map_err(|fault: NoDayTime| value("normalize.date-time", fault.to_string()))
 }
 
 fn part_limits(file: &JobFile) -> Result<PartLimits, JobError> {

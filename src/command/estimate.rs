@@ -90,7 +90,7 @@ fn measure(
     let mapping = Mapping::new(&job.columns, audience.sources())?;
     let header_bytes = header_line(&mapping).len() as u64;
     let mut sample = Sample::new(&mapping, job.limits, header_bytes);
-    let mut normalizer = Normalizer::new(&mapping, job.rules);
+    let mut normalizer = Normalizer::new(&mapping, job.rules.clone());
     let sources = audience.shared_sources();
     let rows = counted.or_else(|| audience.total_rows()).map(Total::Rows);
     let total = rows.or_else(|| audience.total_bytes().map(Total::Bytes));

@@ -2,6 +2,7 @@
 
 mod advice;
 mod dates;
+mod doubts;
 pub mod findings;
 pub mod hazard;
 mod look;
@@ -122,7 +123,7 @@ fn look(
         is_query: subject.job.audience.is_query(),
     };
     let mut look = Look::new(&mapping, Arc::clone(&sources), options);
-    let normalizer = Normalizer::new(&mapping, subject.job.rules);
+    let normalizer = Normalizer::new(&mapping, subject.job.rules.clone());
     let read = read(
         subject.audience,
         normalizer,

@@ -4,8 +4,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::file::{AdbcSection, AudienceSection, JobFile};
-use super::{JobError, value};
+use super::{JobError, day_time, value};
 use crate::source::audience::{AudienceFiles, AudienceSettings, Escape, SourceFormat};
+use crate::source::day_time::DayTime;
 use crate::source::query::{Connection, PostgresSettings, Query};
 
 /// The statements that an engine runs before the audience is read.
@@ -20,7 +21,7 @@ pub struct Before {
 /// The files to read, or the query to ask.
 pub fn settings(file: &JobFile, base: &Path) -> Result<AudienceSettings, JobError> {
     let section = &file.audience;
-    let connection = connection(section)?;
+    let connection = connection(file)?;
     let text = match (&section.query, &section.query_file) {
         (Some(_), Some(_)) => {
             return Err(value(
@@ -97,7 +98,7 @@ pub(super) fn before(file: &JobFile) -> Result<Option<Before>, JobError> {
     if section.before.is_empty() {
         return Ok(None);
     }
-    match connection(section)? {
+    match connection(file)? {
         Some(connection) => Ok(Some(Before {
             connection,
             statements: section.before.clone(),
@@ -134,7 +135,9 @@ pub(super) fn trust(file: &JobFile, path: &Path) -> Result<(), JobError> {
     ))
 }
 
-fn connection(section: &AudienceSection) -> Result<Option<Connection>, JobError> {
+fn connection(file: &JobFile) -> Result<Option<Connection>, JobError> {
+    let section = &file.audience;
+    let day_time = day_time(file)?;
     let postgres_only = [
         ("audience.password-env", section.password_env.is_some()),
         (
@@ -161,18 +164,19 @@ fn connection(section: &AudienceSection) -> Result<Option<Connection>, JobError>
                     .statement_timeout
                     .map(|span| span.0)
                     .filter(|span| !span.is_zero()),
+                day_time,
             };
             settings
                 .check()
                 .map_err(|problem| value("audience.postgres", problem))?;
             Ok(Some(Connection::Postgres(settings)))
         }
-        (None, Some(adbc)) => adbc_connection(adbc).map(Some),
+        (None, Some(adbc)) => adbc_connection(adbc, day_time).map(Some),
     }
 }
 
 #[cfg(feature = "adbc")]
-fn adbc_connection(section: &AdbcSection) -> Result<Connection, JobError> {
+fn adbc_connection(section: &AdbcSection, day_time: DayTime) -> Result<Connection, JobError> {
     let options = section.options.iter();
     let settings = crate::source::query::AdbcSettings {
         driver: section.driver.clone(),
@@ -186,6 +190,7 @@ fn adbc_connection(section: &AdbcSection) -> Result<Connection, JobError> {
             .iter()
             .map(|(name, variable)| (name.clone(), variable.clone()))
             .collect(),
+        day_time,
     };
     settings
         .check()
@@ -194,7 +199,7 @@ fn adbc_connection(section: &AdbcSection) -> Result<Connection, JobError> {
 }
 
 #[cfg(not(feature = "adbc"))]
-fn adbc_connection(_: &AdbcSection) -> Result<Connection, JobError> {
+fn adbc_connection(_: &AdbcSection, _: DayTime) -> Result<Connection, JobError> {
     Err(value(
         "audience.adbc",
         "is not in this build; it was compiled without the feature adbc",

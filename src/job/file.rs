@@ -10,9 +10,11 @@ use super::JobError;
 use super::text::{ByteCount, Span};
 use crate::klaviyo::REVISION;
 pub use crate::klaviyo::settings::{Attach, Deliver, MaxRemovals, Mirror};
+use crate::pipeline::normalize::nulls::DEFAULT_NULL_WORDS;
 pub use crate::pipeline::settings::{
-    Duplicates, MaxRejected, OnInvalid, SharedIdentifiers, Unlisted,
+    Duplicates, MaxRejected, NonAsciiEmail, OnInvalid, SharedIdentifiers, Unlisted,
 };
+use crate::source::day_time::DayTime;
 use crate::source::query::Parameter;
 
 /// A whole job file. Every field's default is the one in the tables of docs/job-file.md.
@@ -214,6 +216,12 @@ pub struct NormalizeSection {
     pub invalid_email: OnInvalid,
     /// The effect of an invalid phone number on its row.
     pub invalid_phone: OnInvalid,
+    /// The effect of an e-mail address with letters beyond ASCII before the @.
+    pub non_ascii_email: NonAsciiEmail,
+    /// Texts that stand for a missing value.
+    pub null_values: Vec<String>,
+    /// The time of day of dates in typed columns.
+    pub date_time: String,
     /// Which of several rows with one key is kept.
     pub duplicates: Duplicates,
     /// The rule for an identifier that an earlier row of another key has.
@@ -233,6 +241,9 @@ impl Default for NormalizeSection {
             country_column: None,
             invalid_email: OnInvalid::default(),
             invalid_phone: OnInvalid::default(),
+            non_ascii_email: NonAsciiEmail::default(),
+            null_values: DEFAULT_NULL_WORDS.map(str::to_owned).to_vec(),
+            date_time: DayTime::NOON.to_string(),
             duplicates: Duplicates::default(),
             shared_identifiers: SharedIdentifiers::default(),
             // Room for 100 million keys (`dedupe::table`).

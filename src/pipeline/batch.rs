@@ -67,6 +67,15 @@ pub struct Repair {
     pub end: usize,
 }
 
+/// A cell that held a null word, and is sent empty.
+#[derive(Debug, Clone, Copy)]
+pub struct NullCell {
+    /// The record in its block, from 0.
+    pub record: u32,
+    /// The column in the mapping.
+    pub column: u32,
+}
+
 /// A remark on one record.
 #[derive(Debug, Clone, Copy)]
 pub struct NotedRow {
@@ -106,6 +115,8 @@ pub struct Batch {
     pub repairs: Vec<Repair>,
     /// Their old values.
     pub repair_bytes: Vec<u8>,
+    /// Cells of rows that held null words. They are counted and not listed, for an export may be full of them.
+    pub nulls: Vec<NullCell>,
     /// Remarks on rows and on rejected records.
     pub notes: Vec<NotedRow>,
 }
@@ -184,6 +195,7 @@ impl Batch {
             reject_bytes: Vec::new(),
             repairs: Vec::new(),
             repair_bytes: Vec::new(),
+            nulls: Vec::new(),
             notes: Vec::new(),
         }
     }
@@ -221,6 +233,7 @@ impl Batch {
             self.rejections
                 .retain(|rejection| rejection.record < records);
             self.repairs.retain(|repair| repair.record < records);
+            self.nulls.retain(|null| null.record < records);
             self.notes.retain(|noted| noted.record < records);
             self.blanks.retain(|blank| *blank < records);
             self.records = records;
@@ -280,6 +293,7 @@ mod tests {
                 reject_bytes: Vec::new(),
                 repairs: Vec::new(),
                 repair_bytes: Vec::new(),
+                nulls: Vec::new(),
             };
             batch.truncate(rows);
             let left = (batch.records, batch.rows_blank());

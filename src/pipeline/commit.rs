@@ -20,7 +20,7 @@ use crate::pipeline::rejects::RejectsFiles;
 use crate::pipeline::settings::{Duplicates, MaxRejected, SharedIdentifiers};
 use crate::pipeline::spool::{HeldRow, Spool, SpoolError};
 use crate::source::audience::Source;
-use crate::state::codes::RejectionReason;
+use crate::state::codes::{RejectionReason, RepairCode};
 use crate::state::counts::Counts;
 use crate::state::manifest::StateError;
 use keys::{Keys, UniqueKeys};
@@ -271,6 +271,10 @@ impl<'a> Commit<'a> {
 
     fn note_repairs(&mut self, batch: &Batch) -> Result<(), CommitError> {
         let source = self.name_of(batch);
+        if !batch.nulls.is_empty() {
+            let counted = self.counts.repairs.entry(RepairCode::NullValue);
+            *counted.or_default() += batch.nulls.len() as u64;
+        }
         for (index, repair) in batch.repairs.iter().enumerate() {
             *self.counts.repairs.entry(repair.code).or_default() += 1;
             self.rejects.repair(batch, index, self.mapping, source)?;

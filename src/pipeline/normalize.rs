@@ -9,6 +9,8 @@ pub mod country;
 pub mod email;
 mod email_detail;
 pub mod identity;
+mod mended_email;
+pub mod nulls;
 pub mod phone;
 mod totals;
 mod typed;
@@ -16,8 +18,11 @@ mod typed;
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 use crate::base::csv::{push_between_quotes, push_cell, push_guarded_cell, push_quoted};
-use crate::pipeline::batch::{Batch, NotedRow, Rejection, Repair, Row, RowIdentifier, Spares};
+use crate::pipeline::batch::{
+    Batch, NotedRow, NullCell, Rejection, Repair, Row, RowIdentifier, Spares,
+};
 use crate::pipeline::mapping::{Mapping, SourcePlan};
+use crate::pipeline::normalize::nulls::NullWords;
 use crate::pipeline::settings::{OnInvalid, PrimaryKey, Rules};
 use crate::profile::column::ProfileColumn;
 use crate::profile::limits::MAX_PROFILE_BYTES;
@@ -46,6 +51,8 @@ struct Buffers {
     cleaned: Vec<u8>,
     country: Vec<u8>,
     identifiers: [Vec<u8>; 3],
+    /// The row's e-mail has letters beyond ASCII before the @: its column, and where its cell ends in the row.
+    non_ascii_email: Option<(usize, usize)>,
     /// A cell of a rejected row as `rejects.csv` has it, or the value of a typed cell.
     escaped: Vec<u8>,
     /// A row of a `rejects.csv` that is given back.
@@ -57,9 +64,9 @@ impl<'a> Normalizer<'a> {
     pub fn new(mapping: &'a Mapping, rules: Rules) -> Self {
         Self {
             mapping,
+            reader: RecordReader::default().with_day_time(rules.day_time),
             rules,
             regions: country::RegionCache::default(),
-            reader: RecordReader::default(),
             buffers: Buffers::default(),
             spares: Spares::default(),
         }
@@ -81,7 +88,7 @@ impl<'a> Normalizer<'a> {
         };
         let mut visit = Visit {
             mapping: self.mapping,
-            rules: self.rules,
+            rules: &self.rules,
             plan,
             identifiers: self.mapping.identifiers(),
             regions: &mut self.regions,
@@ -97,7 +104,7 @@ impl<'a> Normalizer<'a> {
 /// One block being normalised.
 struct Visit<'a> {
     mapping: &'a Mapping,
-    rules: Rules,
+    rules: &'a Rules,
     plan: &'a SourcePlan,
     identifiers: usize,
     regions: &'a mut country::RegionCache,
@@ -148,11 +155,13 @@ impl<'a> Visit<'a> {
             self.batch.row_bytes.len(),
             self.batch.repairs.len(),
             self.batch.repair_bytes.len(),
+            self.batch.nulls.len(),
         );
         if let Err(refusal) = self.write_row(row, marks.0) {
             self.batch.row_bytes.truncate(marks.0);
             self.batch.repairs.truncate(marks.1);
             self.batch.repair_bytes.truncate(marks.2);
+            self.batch.nulls.truncate(marks.3);
             self.refuse(row, refusal);
         }
     }
@@ -206,6 +215,7 @@ impl<'a> Visit<'a> {
         Place {
             mapping: self.mapping,
             plan: self.plan,
+            nulls: &self.rules.nulls,
             index,
             keeps_breaks: false,
         }
@@ -216,13 +226,13 @@ impl<'a> Visit<'a> {
         for identifier in &mut self.buffers.identifiers {
             identifier.clear();
         }
+        self.buffers.non_ascii_email = None;
         let faults_from = self.batch.repairs.len();
         let mut identifier_bytes = 0;
         let mut index = 0;
         while let Some(column) = mapping.columns.get(index) {
             if index == self.identifiers {
-                identifier_bytes = self.batch.row_bytes.len() - start;
-                self.check_identified(faults_from)?;
+                identifier_bytes = self.end_identifiers(start, faults_from)?;
             }
             if index > 0 {
                 self.batch.row_bytes.push(b',');
@@ -235,8 +245,7 @@ impl<'a> Visit<'a> {
             }?;
         }
         if mapping.columns.len() == self.identifiers {
-            identifier_bytes = self.batch.row_bytes.len() - start;
-            self.check_identified(faults_from)?;
+            identifier_bytes = self.end_identifiers(start, faults_from)?;
         }
         if let Some(id) = &mapping.list_id {
             self.batch.row_bytes.push(b',');
@@ -326,6 +335,15 @@ impl<'a> Visit<'a> {
         }
     }
 
+    /// Settles what the row's identifiers decide together. How many bytes they have in the row that begins at `start`.
+    fn end_identifiers(&mut self, start: usize, faults_from: usize) -> Result<usize, Refusal> {
+        if let Some((column, end)) = self.buffers.non_ascii_email {
+            self.settle_non_ascii_email(column, end);
+        }
+        self.check_identified(faults_from)?;
+        Ok(self.batch.row_bytes.len() - start)
+    }
+
     fn check_identified(&self, faults_from: usize) -> Result<(), Refusal> {
         if self
             .buffers
@@ -341,6 +359,7 @@ impl<'a> Visit<'a> {
                 matches!(
                     repair.code,
                     RepairCode::InvalidEmail
+                        | RepairCode::NonAsciiEmail
                         | RepairCode::InvalidPhone
                         | RepairCode::ScientificNotation
                 )
@@ -367,6 +386,7 @@ impl<'a> Visit<'a> {
             ..
         } = &mut *self.buffers;
         let text = place.clean(row, unescaped, cleaned, self.batch)?;
+        let mut is_non_ascii = false;
         let unguarded = text.strip_prefix(b"'").unwrap_or(text);
         if unguarded.len() < text.len() && email::normalize(unguarded, email).is_ok() {
             repair(self.batch, index, RepairCode::Apostrophe, text);
@@ -374,19 +394,26 @@ impl<'a> Visit<'a> {
             && let Err(fault) = email::normalize(text, email)
         {
             email.clear();
-            if self.rules.invalid_email == OnInvalid::Reject {
+            if let Some(mended) = email::mend(text, email) {
+                mended_email::note_mended(self.batch, index, mended, text);
+                is_non_ascii = mended.is_non_ascii;
+            } else if self.rules.invalid_email == OnInvalid::Reject {
                 return Err(Refusal {
                     reason: RejectionReason::InvalidEmail,
                     detail: fault.to_string(),
                 });
+            } else {
+                let mend = Mend {
+                    code: RepairCode::InvalidEmail,
+                    detail: fault.code(),
+                };
+                repair_in_detail(self.batch, index, mend, text);
             }
-            let mend = Mend {
-                code: RepairCode::InvalidEmail,
-                detail: fault.code(),
-            };
-            repair_in_detail(self.batch, index, mend, text);
         }
         push_between_quotes(&mut self.batch.row_bytes, email);
+        if is_non_ascii {
+            self.buffers.non_ascii_email = Some((index, self.batch.row_bytes.len()));
+        }
         Ok(())
     }
 
@@ -409,13 +436,21 @@ impl<'a> Visit<'a> {
                 .plan
                 .country
                 .map_or(Cell::Text(b""), |at| row.cell(at, country));
+            let is_missing = |text: &[u8]| text.is_empty() || self.rules.nulls.holds(text);
             let region = match cell {
-                Cell::Text(text) if text.trim_ascii().is_empty() => self.rules.default_region,
+                Cell::Text(text) if is_missing(text.trim_ascii()) => self.rules.default_region,
                 // A country that is not known is not the default region: only `+` can tell then.
                 Cell::Text(text) => self.regions.region_of(text.trim_ascii()),
                 Cell::Nested(_) | Cell::Unrepresentable { .. } => None,
             };
-            match phone::normalize(text, region, phone) {
+            let is_missing_country = |cell: Cell<'_>| is_missing(cell.text().trim_ascii());
+            let normalized = match phone::normalize(text, region, phone) {
+                Err(phone::PhoneFault::NeedsRegion) if !is_missing_country(cell) => {
+                    Err(phone::PhoneFault::UnreadCountry)
+                }
+                normalized => normalized,
+            };
+            match normalized {
                 Ok(number) => {
                     if number.is_one_of_several {
                         repair(self.batch, index, RepairCode::SeveralPhones, text);
@@ -479,7 +514,9 @@ impl<'a> Visit<'a> {
         if run > 1
             && let Some(first) = self.plan.cells[index]
         {
-            let as_it_is = |at: &usize| row.bare_cell(*at).is_some_and(cell::is_plain);
+            let nulls = &self.rules.nulls;
+            let is_plain = |text: &[u8]| nulls.is_plain(text);
+            let as_it_is = |at: &usize| row.bare_cell(*at).is_some_and(is_plain);
             let together = (first..first + run).take_while(as_it_is).count();
             if together > 1
                 && let Some(text) = row.bare_cells(first..first + together)
@@ -497,6 +534,10 @@ impl<'a> Visit<'a> {
             && let Some(text) = row.bare_cell(at)
         {
             let cleaned = cell::clean_bare(text);
+            if self.rules.nulls.holds(cleaned.text) {
+                note_null(self.batch, index);
+                return Ok(());
+            }
             if cleaned.apostrophe {
                 repair(self.batch, index, RepairCode::Apostrophe, text);
             }
@@ -564,6 +605,7 @@ struct CellText<'a> {
 struct Place<'a> {
     mapping: &'a Mapping,
     plan: &'a SourcePlan,
+    nulls: &'a NullWords,
     index: usize,
     /// A line break inside the cell stays: it separates two phone numbers.
     keeps_breaks: bool,
@@ -586,6 +628,10 @@ impl Place<'_> {
             cleaned,
             left_out,
         } = self.text(row, at, unescaped, cleaned)?;
+        if self.nulls.holds(cleaned.text) {
+            note_null(batch, self.index);
+            return Ok(b"");
+        }
         for code in cleaned.codes() {
             repair(batch, self.index, code, text);
         }
@@ -644,6 +690,13 @@ fn note(batch: &mut Batch, note: RowNote) {
     batch.notes.push(NotedRow { record, note });
 }
 
+fn note_null(batch: &mut Batch, column: usize) {
+    batch.nulls.push(NullCell {
+        record: batch.records,
+        column: to_u32(column),
+    });
+}
+
 fn repair(batch: &mut Batch, column: usize, code: RepairCode, old: &[u8]) {
     repair_in_detail(batch, column, Mend { code, detail: "" }, old);
 }
@@ -683,7 +736,7 @@ mod tests {
                 .unwrap();
         let mapping = Mapping::new(&job.columns, audience.sources()).unwrap();
         let sources = audience.shared_sources();
-        let mut normalizer = Normalizer::new(&mapping, job.rules);
+        let mut normalizer = Normalizer::new(&mapping, job.rules.clone());
         let (mut rows, mut codes) = (Vec::new(), Vec::new());
         for block in audience.into_blocks() {
             let batch = normalizer.batch(&sources, &block.unwrap()).unwrap();

@@ -1,11 +1,15 @@
 //! Settings of the pipeline: how values are checked, which of several rows is kept, and where a part ends.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::column_type::ColumnType;
 use super::normalize::country::Region;
+use super::normalize::nulls::NullWords;
 use crate::profile::column::ProfileColumn;
 use crate::source::audience::numbered;
+use crate::source::day_time::DayTime;
 use crate::state::codes::RepairCode;
 
 /// Which of several rows with one key is kept.
@@ -45,6 +49,19 @@ pub enum OnInvalid {
     Blank,
     /// The row is rejected.
     Reject,
+}
+
+/// Rule for an e-mail address with letters beyond ASCII before the @. Klaviyo does not say whether it takes one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NonAsciiEmail {
+    /// It is sent where it is the only identifier of its row, and blanked elsewhere.
+    #[default]
+    OnlyIdentifier,
+    /// It is sent.
+    Send,
+    /// It is blanked.
+    Blank,
 }
 
 /// How many rejected rows are too many: either limit reached stops the run.
@@ -124,7 +141,7 @@ impl PrimaryKey {
 }
 
 /// How values are checked and mended.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Rules {
     /// Region of phone numbers that do not begin with `+`.
     pub default_region: Option<Region>,
@@ -132,6 +149,12 @@ pub struct Rules {
     pub invalid_email: OnInvalid,
     /// The effect of an invalid phone number.
     pub invalid_phone: OnInvalid,
+    /// The effect of an e-mail address with letters beyond ASCII before the @.
+    pub non_ascii_email: NonAsciiEmail,
+    /// Texts that stand for a missing value.
+    pub nulls: Arc<NullWords>,
+    /// The time of day of dates in typed columns.
+    pub day_time: DayTime,
     /// The identifier by which duplicates are found.
     pub primary_key: PrimaryKey,
 }

@@ -106,7 +106,7 @@ fn run_threads(
         for _ in 0..workers {
             let (blocks, to_committer) = (blocks.clone(), to_committer.clone());
             let (recycler, sources) = (recycler.clone(), &sources);
-            let normalizer = Normalizer::new(mapping, rules).with_spares(spares.clone());
+            let normalizer = Normalizer::new(mapping, rules.clone()).with_spares(spares.clone());
             scope.spawn(move || work(&blocks, &to_committer, normalizer, (sources, &recycler)));
         }
         drop((blocks, to_committer));

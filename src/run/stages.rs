@@ -197,7 +197,7 @@ impl<'a> Stages<'a> {
         let (mut counts, result) = match commit {
             Ok(commit) => format::format(
                 audience,
-                (self.mapping, self.job.rules),
+                (self.mapping, self.job.rules.clone()),
                 commit,
                 (&self.meter, &self.surroundings.interrupt),
             ),

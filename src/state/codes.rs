@@ -87,11 +87,19 @@ pub enum RepairCode {
     Unrepresentable,
     /// A value that is not of the type which the job gives to its column was blanked.
     WrongType,
+    /// A cell held a null word of the job, and is sent empty.
+    NullValue,
+    /// An e-mail address was taken out of its cell, or written in ASCII: `Ann <ann@example.com>`, `ann@müller.example`.
+    RewrittenEmail,
+    /// Of several e-mail addresses in a cell the first valid one was taken.
+    SeveralEmails,
+    /// An e-mail address with letters beyond ASCII before the @ was blanked.
+    NonAsciiEmail,
 }
 
 impl RepairCode {
     /// Every code, in the order of the documentation.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 16] = [
         Self::InvalidEmail,
         Self::InvalidPhone,
         Self::LineBreak,
@@ -104,6 +112,10 @@ impl RepairCode {
         Self::SharedExternalId,
         Self::Unrepresentable,
         Self::WrongType,
+        Self::NullValue,
+        Self::RewrittenEmail,
+        Self::SeveralEmails,
+        Self::NonAsciiEmail,
     ];
 
     /// Whether the value was removed: the cell is sent empty.
@@ -116,11 +128,21 @@ impl RepairCode {
             | Self::SharedPhone
             | Self::SharedExternalId
             | Self::Unrepresentable
-            | Self::WrongType => true,
-            Self::LineBreak | Self::ControlCharacter | Self::Apostrophe | Self::SeveralPhones => {
-                false
-            }
+            | Self::WrongType
+            | Self::NullValue
+            | Self::NonAsciiEmail => true,
+            Self::LineBreak
+            | Self::ControlCharacter
+            | Self::Apostrophe
+            | Self::SeveralPhones
+            | Self::RewrittenEmail
+            | Self::SeveralEmails => false,
         }
+    }
+
+    /// Whether `repairs.csv` names each cell. Null words are counted alone: an export may be full of them.
+    pub fn is_listed(self) -> bool {
+        self != Self::NullValue
     }
 
     /// The code as reports and `repairs.csv` write it.
@@ -138,6 +160,10 @@ impl RepairCode {
             Self::SharedExternalId => "shared-external-id",
             Self::Unrepresentable => "unrepresentable",
             Self::WrongType => "wrong-type",
+            Self::NullValue => "null-value",
+            Self::RewrittenEmail => "rewritten-email",
+            Self::SeveralEmails => "several-emails",
+            Self::NonAsciiEmail => "non-ascii-email",
         }
     }
 }
@@ -159,7 +185,9 @@ mod tests {
                 "line-break",
                 "control-character",
                 "apostrophe",
-                "several-phones"
+                "several-phones",
+                "rewritten-email",
+                "several-emails"
             ]
         );
     }

@@ -34,6 +34,10 @@ pub enum RowNote {
     Swallowed,
     /// A row of a `rejects.csv` that is given back as it was.
     AsItWas,
+    /// An e-mail address with letters beyond ASCII before the @, which is sent.
+    NonAsciiEmail,
+    /// A country cell that is not read, of a row whose phone number has no `+`.
+    UnreadCountry,
 }
 
 /// One record that a remark is about.
@@ -151,6 +155,22 @@ impl RowNote {
                 if count == 1 { "number" } else { "numbers" },
                 if count == 1 { "begins" } else { "begin" },
                 them,
+                if count == 1 { "is" } else { "are" },
+            ),
+            Self::NonAsciiEmail => format!(
+                "{count} e-mail {} letters beyond ASCII before the @ and {} sent; nobody knows whether Klaviyo takes {}, and non-ascii-email = \"blank\" under [normalize] leaves {} out ({places})",
+                if count == 1 {
+                    "address has"
+                } else {
+                    "addresses have"
+                },
+                if count == 1 { "is" } else { "are" },
+                it_or_them(count),
+                it_or_them(count)
+            ),
+            Self::UnreadCountry => format!(
+                "{count} phone {} without + {} of a country whose name is not read; write a code such as DE into the country column ({places})",
+                if count == 1 { "number" } else { "numbers" },
                 if count == 1 { "is" } else { "are" },
             ),
             Self::TotalRow => {

@@ -78,9 +78,9 @@ fn duckdb_joins_and_adds_up_csv_json_and_parquet() {
     assert_eq!(
         part(&workspace),
         r#"Email,FirstName,Orders,Spent,Last Order,Articles
-"ana@example.com",Ana,2,66.00,2026-03-09 00:00:00,"[""mug"",""tea""]"
-"bo@example.com","Bo ""B"" Berg",1,39.95,2025-11-30 00:00:00,"[""pot""]"
-"eve@example.com",Eve 🎈,1,84.95,2026-02-28 00:00:00,"[""mug"",""pot"",""tea""]"
+"ana@example.com",Ana,2,66.00,2026-03-09 12:00:00,"[""mug"",""tea""]"
+"bo@example.com","Bo ""B"" Berg",1,39.95,2025-11-30 12:00:00,"[""pot""]"
+"eve@example.com",Eve 🎈,1,84.95,2026-02-28 12:00:00,"[""mug"",""pot"",""tea""]"
 "#
     );
     let preview = workspace
@@ -109,8 +109,8 @@ fn parameters_are_bound_in_their_order() {
     assert_eq!(
         part(&workspace),
         r#"Email,FirstName,Orders,Spent,Last Order,Articles
-"ana@example.com",Ana,2,54.00,2026-03-09 00:00:00,"[""tea""]"
-"eve@example.com",Eve 🎈,1,45.00,2026-02-28 00:00:00,"[""mug"",""tea""]"
+"ana@example.com",Ana,2,54.00,2026-03-09 12:00:00,"[""tea""]"
+"eve@example.com",Eve 🎈,1,45.00,2026-02-28 12:00:00,"[""mug"",""tea""]"
 "#
     );
 }
@@ -160,7 +160,7 @@ const TYPES: &[(&str, &str)] = &[
     ("'nan'::DOUBLE", ""),
     ("0.1::FLOAT", "0.1"),
     ("true", "True"),
-    ("DATE '2026-02-28'", "2026-02-28 00:00:00"),
+    ("DATE '2026-02-28'", "2026-02-28 12:00:00"),
     ("'infinity'::DATE", ""),
     ("TIMESTAMP '2026-02-28 13:14:15.999'", "2026-02-28 13:14:15"),
     (
@@ -174,9 +174,9 @@ const TYPES: &[(&str, &str)] = &[
     ("'12:34:56+02'::TIMETZ", "12:34:56+02"),
     ("'12:34:56-05:30'::TIMETZ", "12:34:56-05:30"),
     ("INTERVAL '14 months 3 days 4 hours'", "P1Y2M3DT4H"),
-    ("DATE '9999-12-31'", "9999-12-31 00:00:00"),
+    ("DATE '9999-12-31'", "9999-12-31 12:00:00"),
     ("TIMESTAMP '9999-12-31 23:59:59'", "9999-12-31 23:59:59"),
-    ("DATE '0001-01-01'", "0001-01-01 00:00:00"),
+    ("DATE '0001-01-01'", "0001-01-01 12:00:00"),
     (
         "340282366920938463463374607431768211455::UHUGEINT",
         "340282366920938463463374607431768211455",
@@ -197,14 +197,14 @@ const TYPES: &[(&str, &str)] = &[
     ),
     (
         "['infinity'::DATE, DATE '2026-02-28']",
-        "[null,\"2026-02-28 00:00:00\"]",
+        "[null,\"2026-02-28 12:00:00\"]",
     ),
     ("'infinity'::DOUBLE", ""),
     ("['a', 'b\"c', NULL]", "[\"a\",\"b\\\"c\",null]"),
     ("[1.50, 2]::DECIMAL(4,2)[]", "[1.50,2.00]"),
     ("[[1], [2, 3]]", "[[1],[2,3]]"),
     ("[true, false]", "[true,false]"),
-    ("[DATE '2026-02-28']", "[\"2026-02-28 00:00:00\"]"),
+    ("[DATE '2026-02-28']", "[\"2026-02-28 12:00:00\"]"),
     ("[1, 2]::INT[2]", "[1,2]"),
     ("[]::INT[]", "[]"),
     ("'gold'::ENUM('silver', 'gold')", "gold"),

@@ -7,9 +7,11 @@ use rustix::fs::{Access, access};
 use super::findings::{Findings, Name, Outcome, Standing};
 use super::room::{self, Room};
 use crate::command::Surroundings;
+use crate::command::preview::findings::{Look, LookOptions};
 use crate::job::Job;
 use crate::job::file::Deliver;
 use crate::pipeline::mapping::Mapping;
+use crate::pipeline::normalize::Normalizer;
 use crate::run::attempt::refuse_other_job;
 use crate::run::error::Error;
 use crate::run::report::{count, megabytes};
@@ -58,12 +60,12 @@ pub(super) fn audience(job: &Job, surroundings: &Surroundings, findings: &mut Fi
         let warnings = crate::command::source_warnings(audience.sources());
         Outcome::warned(describe(audience), warnings.collect())
     });
-    let Some(audience) = audience else {
+    let Some(mut audience) = audience else {
         findings.skip(Name::Columns, "the audience must be readable first");
         return;
     };
     findings.audience_bytes = room::unpacked_bytes(audience.sources());
-    columns(job, &audience, findings);
+    columns(job, &mut audience, findings);
 }
 
 /// The connection, the query's columns, and their mapping. No row is asked for.
@@ -81,12 +83,12 @@ fn answer(
         format!("{}: {columns}", connection.name()).into()
     });
     match described {
-        Some(found) => columns(job, &Audience::described(&found), findings),
+        Some(found) => columns(job, &mut Audience::described(&found), findings),
         None => findings.skip(Name::Columns, "the audience must be readable first"),
     }
 }
 
-fn columns(job: &Job, audience: &Audience, findings: &mut Findings) {
+fn columns(job: &Job, audience: &mut Audience, findings: &mut Findings) {
     let mapping = Mapping::new(&job.columns, audience.sources()).map_err(Error::from);
     findings.note(Name::Columns, mapping, |mapping| {
         let headers: Vec<&str> = mapping
@@ -94,8 +96,33 @@ fn columns(job: &Job, audience: &Audience, findings: &mut Findings) {
             .iter()
             .map(|column| column.target.header())
             .collect();
-        Outcome::warned(headers.join(", "), mapping.warnings.clone())
+        let mut warnings = mapping.warnings.clone();
+        warnings.extend(null_words(job, audience, mapping));
+        Outcome::warned(headers.join(", "), warnings)
     });
+}
+
+/// Warnings of columns in which many of the first rows have a word for a missing value. Of a query no row is asked for.
+fn null_words(job: &Job, audience: &mut Audience, mapping: &Mapping) -> Vec<String> {
+    let Some(block) = audience.first_block() else {
+        return Vec::new();
+    };
+    let sources = audience.shared_sources();
+    let mut normalizer = Normalizer::new(mapping, job.rules.clone());
+    let Ok(batch) = normalizer.batch(&sources, &block) else {
+        return Vec::new();
+    };
+    let options = LookOptions {
+        rows: 0,
+        limit: u64::MAX,
+        show_values: false,
+        duplicates: job.duplicates,
+        shared_identifiers: job.shared_identifiers,
+        is_query: false,
+    };
+    let mut look = Look::new(mapping, sources, options);
+    look.batch(batch);
+    look.null_word_notes()
 }
 
 fn describe(audience: &Audience) -> String {

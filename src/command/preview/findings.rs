@@ -3,11 +3,15 @@
 //! [`Look`] takes the same batches that a run commits, so what it shows is what a run would send. Values are masked as they
 //! are taken over, unless they are asked for; places are told by source and record, never by a value.
 
+use std::fmt::Write as _;
+
 use indexmap::IndexMap;
 use serde::Serialize;
 
 use super::hazard::Hazard;
 pub use super::look::{Circumstances, Look, LookOptions};
+use crate::cli::console::printable;
+use crate::run::report::grouped;
 use crate::state::codes::{RejectionReason, RepairCode};
 
 /// How many places are named for each finding.
@@ -185,6 +189,31 @@ pub struct Warning {
     pub finding: Finding,
     /// The same in words.
     pub meaning: &'static str,
+}
+
+/// `record 2, 5, 9, ...`; with the file's name where there are several.
+pub(super) fn places(finding: &Finding, is_of_several: bool) -> String {
+    let mut text = String::new();
+    let mut source = None;
+    for Place { source: of, record } in &finding.examples {
+        if source == Some(of) {
+            // Writing to a String cannot fail.
+            let _ = write!(text, ", {}", grouped(*record));
+            continue;
+        }
+        let separator = if text.is_empty() { "" } else { "; " };
+        let of_source = if is_of_several {
+            format!("{} ", printable(of))
+        } else {
+            String::new()
+        };
+        let _ = write!(text, "{separator}{of_source}record {}", grouped(*record));
+        source = Some(of);
+    }
+    if finding.count > finding.examples.len() as u64 {
+        text.push_str(", ...");
+    }
+    text
 }
 
 impl Finding {

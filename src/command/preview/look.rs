@@ -5,9 +5,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::doubts::Doubts;
 use super::findings::{
     ColumnLook, Finding, LeftOut, Origin, Place, Preview, RejectionLook, RowLook, SourceLook,
-    Warning,
+    Warning, places,
 };
 use super::hazard::{self, Hazard};
 use super::mask;
@@ -66,6 +67,7 @@ pub struct Look<'a> {
     keys: LastPlaces,
     shown: Vec<(u64, RowLook)>,
     columns: Vec<ColumnTally>,
+    doubts: Doubts,
 }
 
 /// The findings in the values of one column.
@@ -119,6 +121,7 @@ impl<'a> Look<'a> {
                 .iter()
                 .map(|_| ColumnTally::default())
                 .collect(),
+            doubts: Doubts::default(),
         }
     }
 
@@ -244,6 +247,11 @@ impl<'a> Look<'a> {
             let place = || place(&self.sources, number(batch, repair.record));
             self.repairs.add(repair, old, place);
         }
+        for null in &batch.nulls {
+            let place = || place(&self.sources, number(batch, null.record));
+            let column = null.column as usize;
+            self.repairs.add_plain(column, RepairCode::NullValue, place);
+        }
     }
 
     fn rows(&mut self, batch: &Batch) {
@@ -313,11 +321,12 @@ impl<'a> Look<'a> {
 
     fn note_hazards(&mut self, batch: &Batch, record: u32, cells: &csv::StringRecord) {
         let columns = self.mapping.columns.iter().zip(&mut self.columns);
-        for ((column, tally), value) in columns.zip(cells) {
+        for (index, ((column, tally), value)) in columns.zip(cells).enumerate() {
+            let place = || place(&self.sources, number(batch, record));
+            self.doubts.look((index, &column.target), value, place);
             if column.target.kind() != ColumnKind::Property || value.is_empty() {
                 continue;
             }
-            let place = || place(&self.sources, number(batch, record));
             if let Some(hazard) = hazard::of(value) {
                 tally.hazards.entry(hazard).or_default().note(place);
             }
@@ -351,6 +360,12 @@ impl<'a> Look<'a> {
         )
     }
 
+    /// A note for each column in which many of the rows have a word for a missing value.
+    pub fn null_word_notes(&self) -> Vec<String> {
+        let places = |finding: &Finding| places(finding, self.sources.len() > 1);
+        self.doubts.null_notes(self.rows_read, self.mapping, places)
+    }
+
     /// The preview.
     pub fn finish(mut self, circumstances: Circumstances) -> Preview {
         let Circumstances {
@@ -365,6 +380,9 @@ impl<'a> Look<'a> {
             self.notes.extend_source(&self.last_source, u64::MAX);
         }
         notes.extend(self.notes.messages());
+        notes.extend(self.null_word_notes());
+        let places = |finding: &Finding| places(finding, self.sources.len() > 1);
+        notes.extend(self.doubts.dead_note(places));
         if self.external_id_only > 0 {
             notes.push(format!(
                 "ExternalID is the only identifier of {}; Klaviyo does not merge profiles by it",

@@ -112,7 +112,14 @@ fn column_name(mapping: &Mapping, index: usize) -> String {
 
 /// Whether a country would have helped: cells that are no numbers, such as dates, have none.
 fn is_national_phone(repair: &Repair, old: &[u8]) -> bool {
-    let is_no_number = [PhoneFault::Date, PhoneFault::Decimal, PhoneFault::Words]
+    let is_no_number = [
+        PhoneFault::Date,
+        PhoneFault::Decimal,
+        PhoneFault::Words,
+        // A default region is for rows without a country.
+        PhoneFault::UnreadCountry,
+    ];
+    let is_no_number = is_no_number
         .iter()
         .any(|fault| fault.code() == repair.detail);
     repair.code == RepairCode::InvalidPhone && !is_no_number && !old.contains(&b'+')

@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 
-use super::findings::{Finding, Origin, Place, Preview, RepairLook, SourceLook};
+use super::findings::{Finding, Origin, Preview, RepairLook, SourceLook, places};
 use crate::cli::console::printable;
 use crate::cli::table::{Side, aligned, cut, folded, width};
 use crate::run::report::{count, grouped};
@@ -231,29 +231,8 @@ impl Preview {
         Ok(())
     }
 
-    /// `record 2, 5, 9, ...`; with the file's name where there are several.
     fn places(&self, finding: &Finding) -> String {
-        let mut text = String::new();
-        let mut source = None;
-        for Place { source: of, record } in &finding.examples {
-            if source == Some(of) {
-                // Writing to a String cannot fail.
-                let _ = write!(text, ", {}", grouped(*record));
-                continue;
-            }
-            let separator = if text.is_empty() { "" } else { "; " };
-            let of_source = if self.sources.len() > 1 {
-                format!("{} ", printable(of))
-            } else {
-                String::new()
-            };
-            let _ = write!(text, "{separator}{of_source}record {}", grouped(*record));
-            source = Some(of);
-        }
-        if finding.count > finding.examples.len() as u64 {
-            text.push_str(", ...");
-        }
-        text
+        places(finding, self.sources.len() > 1)
     }
 }
 

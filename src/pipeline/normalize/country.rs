@@ -1,7 +1,8 @@
 //! Which numbering plan a row's country cell means.
 //!
-//! Takes ISO 3166 alpha-2 and alpha-3 codes and English names with their usual variants, in any letter case, with or
-//! without accents and punctuation. Gives only regions that libphonenumber knows; it serves to read phone numbers.
+//! Takes ISO 3166 codes of two and three letters or three digits, codes of a subdivision (`US-CA`), a code next to its name
+//! (`US - United States`), and names in ten languages with their usual variants, in any letter case, with or without accents
+//! and punctuation. Gives only regions that libphonenumber knows; it serves to read phone numbers.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -12,6 +13,7 @@ use crate::pipeline::normalize::country::aliases::ALIASES;
 use crate::profile::words::{base_letters, is_combining_mark};
 
 mod aliases;
+mod compound;
 
 /// A country or territory with a numbering plan, as ISO 3166 alpha-2 (and AC, TA, XK).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -46,8 +48,11 @@ pub fn region_of(country: &[u8]) -> Option<Region> {
     if let Some(region) = alpha_2_index(country).and_then(|index| KNOWN.codes[index]) {
         return Some(region);
     }
-    name.fold(std::str::from_utf8(country).ok()?)?;
-    KNOWN.names.get(name.as_bytes()).copied()
+    let text = std::str::from_utf8(country).ok()?;
+    let known = name
+        .fold(text)
+        .and_then(|()| KNOWN.names.get(name.as_bytes()));
+    known.copied().or_else(|| compound::region_of_parts(text))
 }
 
 /// [`region_of`] that remembers its last answer, for sources where a country repeats from row to row.
@@ -69,6 +74,9 @@ impl RegionCache {
     }
 }
 
+/// Names in other languages than English, from Unicode's CLDR: `CODE|NAME|NAME …` a line.
+const NAMES: &str = include_str!("country/names.txt");
+
 /// Every spelling that is known, folded by [`Name::fold`].
 struct Spellings {
     codes: [Option<Region>; 26 * 26],
@@ -80,8 +88,14 @@ static KNOWN: LazyLock<Spellings> = LazyLock::new(|| {
         codes: [None; 26 * 26],
         names: HashMap::new(),
     };
+    for line in NAMES.lines().filter(|line| !line.starts_with('#')) {
+        let mut names = line.split('|');
+        let code = names.next().unwrap_or_default();
+        names.for_each(|name| known.add(name, code));
+    }
     for country in iso3166::LIST {
         let (code, name) = (country.alpha2, country.name);
+        known.add(&format!("{:03}", country.id), code);
         for title in ["Republic of", "Kingdom of"] {
             known.add(&format!("{title} {name}"), code);
         }
@@ -248,6 +262,21 @@ mod tests {
             ("Netherlands | The Netherlands | Holland", "NL"),
             ("Republic of Poland", "PL"),
             ("Republic of China | Taiwan", "TW"),
+            (
+                "US | us-CA | US-CA | 840 | US - United States | US (United States) | United States (US) | USA - Vereinigte Staaten | US: USA",
+                "US",
+            ),
+            (
+                "276 | DE-BY | de-DE | Deutschland (DE) | DE, Deutschland | Allemagne | Alemania | Germania | Duitsland | Alemanha | Tyskland | Niemcy",
+                "DE",
+            ),
+            ("040 | AT - Österreich | Autriche | Oostenrijk", "AT"),
+            ("Südafrika | Suedafrika | Afrique du Sud | Sudafrica", "ZA"),
+            (
+                "Großbritannien | Royaume-Uni | Reino Unido | Regno Unito | Storbritannien | Wielka Brytania | GB-ENG | Verenigd Koninkrijk",
+                "GB",
+            ),
+            ("CA-ON | Canada (CA) | Kanada | 124", "CA"),
         ] {
             for spelling in spellings.split(" | ") {
                 assert_eq!(code_of(spelling), code, "{spelling}");
@@ -276,6 +305,16 @@ mod tests {
             "Antarctica",
             "Prussia",
             "The",
+            "sv-SE",
+            "fr-CA",
+            "en-US",
+            "de_AT",
+            "US - Germany",
+            "US-Germany",
+            "US Marines",
+            "40",
+            "999",
+            "US-CALI",
         ] {
             assert_eq!(code_of(spelling), "none", "{spelling}");
         }

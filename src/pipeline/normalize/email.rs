@@ -2,9 +2,14 @@
 //!
 //! Takes a cleaned cell and appends the address in lower case, or names the fault without showing the value.
 //! Strict on purpose: a row with an e-mail that Klaviyo refuses may be lost whole, a blanked one is reported.
-//! No display names, no quotes, no IP literals, no `mailto:`, no letters beyond ASCII.
+//! No display names, no quotes, no IP literals, no `mailto:`, no letters beyond ASCII: what a cell in such a dress holds,
+//! [`mend`] finds.
+
+mod mend;
 
 use memchr::memchr_iter;
+
+pub use mend::{Mended, mend};
 
 /// The longest address that Klaviyo takes as an identifier (Profiles API overview; facts A4).
 pub const MAX_EMAIL_CHARACTERS: usize = 100;

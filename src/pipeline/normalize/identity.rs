@@ -122,10 +122,9 @@ fn cleaned(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// White space, and what takes no room on paper: zero-width characters and marks of direction.
+/// White space, and what takes no room on paper.
 fn is_invisible(character: char) -> bool {
-    character.is_whitespace()
-        || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}')
+    character.is_whitespace() || cell::takes_no_room(character)
 }
 
 /// An address as the audience has it; one that the audience would not have comes as near to that as it can.

@@ -44,6 +44,9 @@ pub enum PhoneFault {
     /// A national number of an unknown country.
     #[error("no + and no country is known")]
     NeedsRegion,
+    /// A national number of a country whose name is not read.
+    #[error("no + and the country is not read")]
+    UnreadCountry,
     /// No country has the calling code after the `+`.
     #[error("unknown calling code")]
     UnknownCallingCode,
@@ -92,6 +95,7 @@ impl PhoneFault {
             Self::Decimal => Some(RowNote::Decimal),
             Self::Date => Some(RowNote::Date),
             Self::Words => Some(RowNote::Words),
+            Self::UnreadCountry => Some(RowNote::UnreadCountry),
             _ => None,
         }
     }
@@ -102,6 +106,7 @@ impl PhoneFault {
             Self::NoDigits => "no-digits",
             Self::NotAPhoneNumber => "not-a-phone-number",
             Self::NeedsRegion => "no-country",
+            Self::UnreadCountry => "unread-country",
             Self::UnknownCallingCode => "unknown-calling-code",
             Self::TooShort => "too-short",
             Self::TooLong => "too-long",

@@ -100,7 +100,8 @@ fn made(case: &Case, files: &[String]) -> Made {
         workers: case.workers,
     };
     let watch = (&meter, &Interrupt::default());
-    let (counts, result) = format_blocks(work, (&mapping, job.rules), commit.unwrap(), watch);
+    let (counts, result) =
+        format_blocks(work, (&mapping, job.rules.clone()), commit.unwrap(), watch);
     result.unwrap();
     assert!(counts.add_up(), "{counts:?}");
     let mut made = of_counts(&counts);

@@ -132,7 +132,7 @@ impl RunReport {
                 line(out, label, cells, "cell", &codes)?;
             }
         }
-        if !self.repairs.is_empty() {
+        if self.repairs.keys().any(|code| code.is_listed()) {
             writeln!(
                 out,
                 "                 see {}",

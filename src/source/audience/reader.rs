@@ -4,16 +4,25 @@ use super::blocks::{BlockKind, Content};
 use super::error::AudienceError;
 use super::format::SourceFormat;
 use super::{Block, Source, csv, ndjson, typed};
+use crate::source::day_time::DayTime;
 use crate::source::record::RecordVisitor;
 
 /// Reads the records of blocks, of any source and in any order. One per worker.
 #[derive(Debug, Default)]
-pub struct RecordReader(());
+pub struct RecordReader {
+    day_time: DayTime,
+}
 
 impl RecordReader {
     /// A reader for one worker.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The same, which adds this time to the dates of typed columns.
+    #[must_use]
+    pub fn with_day_time(self, day_time: DayTime) -> Self {
+        Self { day_time }
     }
 
     /// Gives every record of the block to `visitor`, in order, as a row or as a fault. `source` is that of the block.
@@ -25,7 +34,7 @@ impl RecordReader {
         visitor: &mut impl RecordVisitor,
     ) -> Result<(), AudienceError> {
         let found = match &block.content {
-            Content::Columns(batch) => typed::visit(batch, visitor),
+            Content::Columns(batch) => typed::visit(batch, self.day_time, visitor),
             Content::Text { bytes, kind } => match (source.format, kind) {
                 (SourceFormat::Ndjson, BlockKind::TooLong { whole_bytes }) => {
                     ndjson::visit_too_long(source, bytes, *whole_bytes, visitor)

@@ -13,6 +13,7 @@ mod value;
 
 use super::columns::Columns;
 use super::utf8;
+use crate::source::day_time::DayTime;
 use crate::source::record::{Cell, MAX_RECORD_BYTES, Record, RecordFault, RecordVisitor};
 use column::Column;
 #[cfg(feature = "adbc")]
@@ -104,15 +105,15 @@ impl Record for Long<'_> {
     }
 }
 
-/// Visits the records of a batch and tells how many there were.
-pub(super) fn visit(rows: &Columns, visitor: &mut impl RecordVisitor) -> u64 {
+/// Visits the records of a batch and tells how many there were. Dates get this time of day.
+pub(super) fn visit(rows: &Columns, day_time: DayTime, visitor: &mut impl RecordVisitor) -> u64 {
     let batch = &rows.batch;
     let schema = batch.schema();
     let columns: Vec<Column> = schema
         .fields()
         .iter()
         .zip(batch.columns())
-        .map(|(field, array)| Column::new(field, array))
+        .map(|(field, array)| Column::new(field, array, day_time))
         .collect();
     let text_bytes: usize = columns.iter().map(Column::text_bytes).sum();
     let may_be_long = text_bytes > MAX_RECORD_BYTES;

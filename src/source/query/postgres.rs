@@ -24,6 +24,7 @@ use tls::Tls;
 use url::Url;
 
 use super::{Query, QueryColumn, QueryError, Rows, Surroundings};
+use crate::source::day_time::DayTime;
 use session::Session;
 
 pub use error::{PostgresError, Statement};
@@ -37,6 +38,8 @@ pub struct PostgresSettings {
     pub password_env: Option<String>,
     /// The longest that a statement may run, the reading of its rows included; none without a limit of ours.
     pub statement_timeout: Option<std::time::Duration>,
+    /// The time of day of dates.
+    pub day_time: DayTime,
 }
 
 impl PostgresSettings {
@@ -88,12 +91,12 @@ pub(super) fn open(
     surroundings: Surroundings<'_>,
 ) -> Result<Rows, QueryError> {
     let (target, tls) = settings.dialler(surroundings)?;
-    let limit = settings.statement_timeout;
+    let (limit, day_time) = (settings.statement_timeout, settings.day_time);
     let (before, query) = (before.to_vec(), query.text.clone());
     let task = Task::start(surroundings.interrupt, move |worker| {
         let mut session = Session::begin(&target, &tls, limit, worker)?;
         session.execute(&before, worker)?;
-        session.copy(&query, worker)
+        session.copy(&query, day_time, worker)
     });
     // What is wrong with the query shows here; an error of a later chunk goes through the reader.
     let first = task.next()?;

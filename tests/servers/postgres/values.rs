@@ -79,7 +79,7 @@ fn line(g: i64) -> String {
         }
     };
     let vip = ["", "True", "False"][usize::try_from(g % 3).unwrap()];
-    let born = time(g % 20_000 * 86_400);
+    let born = time(g % 20_000 * 86_400 + 43_200);
     let code = format!("{g:08x}-0000-4000-8000-000000000000");
     let doc = format!("{{\"n\": {g}, \"x\": \"é\"}}");
     let others = [
@@ -160,7 +160,7 @@ const CELLS: [(&str, &str); 30] = [
         "timestamptz '2026-01-02 03:04:05+05:30'",
         "2026-01-01 21:34:05",
     ),
-    ("date '2026-01-02'", "2026-01-02 00:00:00"),
+    ("date '2026-01-02'", "2026-01-02 12:00:00"),
     ("date 'infinity'", ""),
     ("date '12026-01-02'", ""),
     ("timestamp '0044-03-15 BC'", ""),
@@ -174,7 +174,7 @@ const CELLS: [(&str, &str); 30] = [
     ),
     (
         "ARRAY[date '2026-01-02',NULL]",
-        "[\"2026-01-02 00:00:00\",null]",
+        "[\"2026-01-02 12:00:00\",null]",
     ),
     (
         "ARRAY[timestamptz '2026-01-02 03:04:05.9+05:30','infinity']",

@@ -1,12 +1,13 @@
 //! Country names beside those of the ISO table: formal and older English names, inverted forms ("Korea, Republic of"),
-//! what shops and CRMs export, and the country's name in its own language.
+//! what shops and CRMs export, the country's name in its own language, and what people say in the languages of `names.txt`
+//! beside the name in it.
 //!
 //! Spellings are folded before they are compared: letter case, accents, punctuation, "and" and "the" make no difference.
 
 /// An alpha-2 code and its further spellings, with `|` between.
 pub(super) const ALIASES: &[(&str, &str)] = &[
     ("AC", "Ascension Island | Ascension"),
-    ("AE", "UAE | Emirates"),
+    ("AE", "VAE | EAU | ZEA | UAE | Emirates"),
     ("AT", "Österreich | Oesterreich"),
     ("AX", "Aland | Aaland Islands"),
     ("BA", "Bosnia and Herzegovina | Bosnia-Herzegovina"),
@@ -23,6 +24,10 @@ pub(super) const ALIASES: &[(&str, &str)] = &[
     ),
     ("BR", "Brasil"),
     ("BS", "Bahamas, The"),
+    (
+        "BY",
+        "Weißrussland | Weissrussland | Biélorussie | Wit-Rusland | Vitryssland | Hviderusland",
+    ),
     ("CC", "Cocos Islands | Keeling Islands"),
     (
         "CD",
@@ -33,16 +38,28 @@ pub(super) const ALIASES: &[(&str, &str)] = &[
         "CG",
         "Congo (Brazzaville) | Congo, Republic of the | Congo, Rep. | Republic of the Congo | Congo Republic",
     ),
-    ("CH", "Schweiz | Suisse | Svizzera"),
-    ("CI", "Ivory Coast | Cote d Ivoire"),
+    (
+        "CH",
+        "Schweizerische Eidgenossenschaft | Confédération suisse | Schweiz | Suisse | Svizzera",
+    ),
+    (
+        "CI",
+        "Elfenbeinküste | Elfenbeinkueste | Ivory Coast | Cote d Ivoire",
+    ),
     (
         "CN",
-        "People's Republic of China | China, People's Republic of | PR China | P.R.C. | PRC | Mainland China | China \
+        "Volksrepublik China | VR China | République populaire de Chine | People's Republic of China | China, People's Republic of | PR China | P.R.C. | PRC | Mainland China | China \
         mainland",
     ),
-    ("CV", "Cabo Verde"),
-    ("CZ", "Czech Republic | Česko | Česká republika"),
-    ("DE", "Deutschland | Federal Republic of Germany"),
+    ("CV", "Kapverden | Cap-Vert | Cabo Verde"),
+    (
+        "CZ",
+        "Tschechische Republik | République tchèque | República Checa | Repubblica Ceca | Tsjechische Republiek | Tjeckiska republiken | Den Tjekkiske Republik | Czech Republic | Česko | Česká republika",
+    ),
+    (
+        "DE",
+        "BRD | Bundesrepublik Deutschland | Republik Federalna Niemiec | Deutschland | Federal Republic of Germany",
+    ),
     ("DK", "Danmark"),
     ("EE", "Eesti"),
     ("EH", "Sahrawi Arab Democratic Republic"),
@@ -57,7 +74,7 @@ pub(super) const ALIASES: &[(&str, &str)] = &[
     ("FR", "Metropolitan France | French Republic"),
     (
         "GB",
-        "UK | United Kingdom | Great Britain | Britain | England | Scotland | Wales | Northern Ireland | United \
+        "Großbritannien | Grossbritannien | Schottland | Wales | Nordirland | Grande-Bretagne | Angleterre | Écosse | Gran Bretaña | Inglaterra | Escocia | Gran Bretagna | Inghilterra | Scozia | Groot-Brittannië | Engeland | Schotland | Grã-Bretanha | Storbritannien | Skottland | Anglia | Szkocja | Zjednoczone Królestwo | UK | United Kingdom | Great Britain | Britain | England | Scotland | Wales | Northern Ireland | United \
         Kingdom (UK) | United Kingdom (Great Britain) | United Kingdom of Great Britain and Northern Ireland | UK of \
         Great Britain and Northern Ireland",
     ),
@@ -69,7 +86,10 @@ pub(super) const ALIASES: &[(&str, &str)] = &[
     ),
     ("HR", "Hrvatska"),
     ("HU", "Magyarország"),
-    ("IE", "Ireland, Republic of | Éire"),
+    (
+        "IE",
+        "Republik Irland | Republic of Ireland | Eire | Ireland, Republic of | Éire",
+    ),
     ("IO", "British Indian Ocean Terr. | Chagos Archipelago"),
     ("IR", "Iran, Islamic Republic of | Islamic Republic of Iran"),
     ("IS", "Ísland"),
@@ -83,26 +103,32 @@ pub(super) const ALIASES: &[(&str, &str)] = &[
     ),
     (
         "KR",
-        "Korea, Republic of | Republic of Korea | Korea, South | Korea (South) | Korea, Rep.",
+        "Republik Korea | République de Corée | República de Corea | Korea Południowa | Korea, Republic of | Republic of Korea | Korea, South | Korea (South) | Korea, Rep.",
     ),
     ("LA", "Lao People's Democratic Republic | Lao PDR"),
     ("LT", "Lietuva"),
     ("LU", "Luxemburg"),
     ("LV", "Latvija"),
     ("LY", "Libyan Arab Jamahiriya | State of Libya"),
-    ("MD", "Moldova, Republic of"),
+    (
+        "MD",
+        "Republik Moldau | Moldawien | Moldavie | Moldova, Republic of",
+    ),
     ("MF", "Saint Martin (French part) | French Saint Martin"),
     (
         "MK",
-        "Macedonia | FYROM | Macedonia, Republic of | Republic of Macedonia | Macedonia, the former Yugoslav Republic \
+        "Mazedonien | Macédoine | Macedonia del Norte | Macedonië | Makedonien | Macedonia | FYROM | Macedonia, Republic of | Republic of Macedonia | Macedonia, the former Yugoslav Republic \
         of | Macedonia (FYROM)",
     ),
-    ("MM", "Burma | Myanmar (Burma)"),
+    ("MM", "Birma | Burma | Birmanie | Burma | Myanmar (Burma)"),
     (
         "MO",
         "Macao | Macao SAR | Macao SAR China | Macau SAR | Macau SAR China | Macau, China",
     ),
-    ("NL", "Holland | Nederland"),
+    (
+        "NL",
+        "Holanda | Hollande | Olanda | Die Niederlande | Nederlanden | Koninkrijk der Nederlanden | Holandia | Holland | Nederland",
+    ),
     ("NO", "Norge"),
     ("NZ", "Aotearoa | Aotearoa New Zealand"),
     ("PL", "Polska"),
@@ -114,13 +140,19 @@ pub(super) const ALIASES: &[(&str, &str)] = &[
     ),
     ("RE", "La Réunion | Reunion Island"),
     ("RO", "România"),
-    ("RU", "Russian Federation | Russia, Federation of"),
+    (
+        "RU",
+        "Russische Föderation | Fédération de Russie | Federación Rusa | Federazione Russa | Russian Federation | Russia, Federation of",
+    ),
     ("SA", "KSA"),
     ("SE", "Sverige"),
     ("SH", "Saint Helena, Ascension and Tristan da Cunha"),
     ("SI", "Slovenija"),
     ("SJ", "Svalbard"),
-    ("SK", "Slovak Republic | Slovensko"),
+    (
+        "SK",
+        "Slowakische Republik | République slovaque | Repubblica Slovacca | Slovak Republic | Slovensko",
+    ),
     (
         "SX",
         "Sint Maarten (Dutch part) | Saint Martin (Dutch part) | Saint Maarten",
@@ -128,8 +160,8 @@ pub(super) const ALIASES: &[(&str, &str)] = &[
     ("SY", "Syrian Arab Republic"),
     ("SZ", "Swaziland | Eswatini (Swaziland)"),
     ("TA", "Tristan da Cunha"),
-    ("TL", "East Timor"),
-    ("TR", "Türkiye | Republic of Türkiye"),
+    ("TL", "Timor Oriental | East Timor"),
+    ("TR", "Türkei | Türkiye | Republic of Türkiye"),
     (
         "TW",
         "Taiwan, Province of China | Taiwan, China | Taiwan ROC | Taiwan (R.O.C.) | Republic of China | Chinese \
@@ -141,12 +173,12 @@ pub(super) const ALIASES: &[(&str, &str)] = &[
     ),
     (
         "US",
-        "United States | United States of America | USA | America, United States of | United States (US) | United \
+        "Vereinigte Staaten von Amerika | USA (Vereinigte Staaten) | États-Unis d'Amérique | EE.UU. | EE. UU. | EEUU | Estados Unidos de América | Stati Uniti d'America | Verenigde Staten van Amerika | Estados Unidos da América | EUA | Amerikas förenta stater | Amerikas Forenede Stater | Stany Zjednoczone Ameryki | United States | United States of America | USA | America, United States of | United States (US) | United \
         States (USA) | US of America",
     ),
     (
         "VA",
-        "Holy See | Holy See (Vatican City State) | Vatican | Vatican City State",
+        "Vatikan | Watykan | Holy See | Holy See (Vatican City State) | Vatican | Vatican City State",
     ),
     ("VC", "Saint Vincent"),
     (

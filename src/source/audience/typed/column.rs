@@ -14,6 +14,7 @@ use super::super::utf8;
 use super::foreign;
 use super::time::{self, Period};
 use super::value::{self, Written};
+use crate::source::day_time::DayTime;
 use crate::source::record::{Cell, RecordFault};
 
 /// The name under which Arrow's extension types stand in a field's metadata.
@@ -28,6 +29,9 @@ const EXTENSION_METADATA: &str = "ARROW:extension:metadata";
 
 /// The type's name in the database, in a field's metadata (PostgreSQL's ADBC driver).
 const POSTGRES_TYPE: &str = "ADBC:postgresql:typname";
+
+/// A day has so many seconds.
+const DAY_SECONDS: i64 = 86_400;
 
 /// Texts whose bytes are together.
 #[derive(Debug, Clone, Copy)]
@@ -69,13 +73,14 @@ pub(super) enum Column {
     Huge(FixedSizeBinaryArray, bool),
     /// DuckDB's times of day with a zone.
     ZonedClock(FixedSizeBinaryArray),
-    /// Lists, and what has no rule of its own.
-    Other(ArrayRef),
+    /// Lists, and what has no rule of its own; dates in it get this time of day.
+    Other(ArrayRef, DayTime),
 }
 
 impl Column {
-    /// The column of `array`, which is what `field` says.
-    pub(super) fn new(field: &Field, array: &ArrayRef) -> Self {
+    /// The column of `array`, which is what `field` says. Dates get this time of day.
+    pub(super) fn new(field: &Field, array: &ArrayRef, day_time: DayTime) -> Self {
+        let other = || Self::Other(Arc::clone(array), day_time);
         let extension = |name: &str| field.metadata().get(EXTENSION).is_some_and(|it| it == name);
         if let Some(foreign) = Self::foreign(field, array) {
             return foreign;
@@ -86,7 +91,7 @@ impl Column {
             DataType::Int8 if extension("arrow.bool8") => {
                 match arrow_cast::cast(array, &DataType::Boolean) {
                     Ok(array) => Self::Boolean(array.as_boolean().clone()),
-                    Err(_) => Self::Other(Arc::clone(array)),
+                    Err(_) => other(),
                 }
             }
             DataType::Boolean => Self::Boolean(array.as_boolean().clone()),
@@ -104,7 +109,8 @@ impl Column {
                 Self::Float32(it.as_primitive::<Float32Type>().clone())
             }),
             DataType::Float64 => Self::Float64(array.as_primitive::<Float64Type>().clone()),
-            DataType::Date32 | DataType::Date64 | DataType::Timestamp(..) => Self::seconds(array),
+            DataType::Date32 | DataType::Date64 => Self::dates(array, day_time),
+            DataType::Timestamp(unit, _) => Self::whole_seconds(array, *unit),
             DataType::Utf8 => {
                 let texts = BinaryArray::from(array.as_string::<i32>().clone());
                 if field
@@ -141,9 +147,17 @@ impl Column {
                 let look = Look::of_each(texts.iter());
                 Self::FixedText(texts, look)
             }
-            DataType::Dictionary(_, values) => Self::unpacked(field, array, values),
-            DataType::RunEndEncoded(_, values) => Self::unpacked(field, array, values.data_type()),
-            _ => Self::Other(Arc::clone(array)),
+            DataType::Dictionary(_, values) => match arrow_cast::cast(array, values) {
+                Ok(plain) => Self::new(field, &plain, day_time),
+                Err(_) => other(),
+            },
+            DataType::RunEndEncoded(_, values) => {
+                match arrow_cast::cast(array, values.data_type()) {
+                    Ok(plain) => Self::new(field, &plain, day_time),
+                    Err(_) => other(),
+                }
+            }
+            _ => other(),
         }
     }
 
@@ -166,26 +180,22 @@ impl Column {
         })
     }
 
-    /// A column whose values are named by numbers, each value in its place.
-    fn unpacked(field: &Field, array: &ArrayRef, values: &DataType) -> Self {
-        match arrow_cast::cast(array, values) {
-            Ok(plain) => Self::new(field, &plain),
-            Err(_) => Self::Other(Arc::clone(array)),
-        }
+    /// Dates, each at this time of day. A Date64 that has a time of its own keeps it.
+    fn dates(array: &ArrayRef, day_time: DayTime) -> Self {
+        let (unit, at) = match array.data_type() {
+            DataType::Date64 => (DAY_SECONDS * 1_000, day_time.seconds() * 1_000),
+            _ => (1, day_time.seconds()),
+        };
+        Self::counted(array, |numbers| {
+            Self::Seconds(numbers.unary(|number: i64| match unit {
+                1 => number.saturating_mul(DAY_SECONDS).saturating_add(at),
+                _ if number.rem_euclid(unit) == 0 => number.saturating_add(at).div_euclid(1_000),
+                _ => number.div_euclid(1_000),
+            }))
+        })
     }
 
-    fn seconds(array: &ArrayRef) -> Self {
-        // Whole seconds: what Klaviyo reads has no fractions. Times before 1970 round down as well.
-        match array.data_type() {
-            DataType::Date32 => Self::counted(array, |days| {
-                Self::Seconds(days.unary(|days: i64| days.saturating_mul(86_400)))
-            }),
-            DataType::Date64 => Self::whole_seconds(array, TimeUnit::Millisecond),
-            DataType::Timestamp(unit, _) => Self::whole_seconds(array, *unit),
-            _ => Self::Other(Arc::clone(array)),
-        }
-    }
-
+    /// Whole seconds: what Klaviyo reads has no fractions. Times before 1970 round down as well.
     fn whole_seconds(array: &ArrayRef, unit: TimeUnit) -> Self {
         let unit = per_second(unit);
         Self::counted(array, |numbers| {
@@ -202,7 +212,7 @@ impl Column {
         };
         match numbers {
             Ok(numbers) => make(numbers.as_primitive::<Int64Type>().clone()),
-            Err(_) => Self::Other(Arc::clone(array)),
+            Err(_) => Self::Other(Arc::clone(array), DayTime::default()),
         }
     }
 
@@ -236,7 +246,7 @@ impl Column {
         match self {
             Self::NumberText(texts) => texts.value_data().len(),
             Self::Bits(bits) => bits.value_data().len().saturating_mul(8),
-            Self::Other(values) if self.is_long() => values.get_buffer_memory_size(),
+            Self::Other(values, _) if self.is_long() => values.get_buffer_memory_size(),
             _ => self.look().map_or(0, |look| look.bytes),
         }
     }
@@ -245,7 +255,7 @@ impl Column {
     fn is_long(&self) -> bool {
         let is_long = |of: &DataType| value::is_list(of) || value::is_nested(of);
         matches!(self, Self::Bits(_))
-            || matches!(self, Self::Other(values) if is_long(values.data_type()))
+            || matches!(self, Self::Other(values, _) if is_long(values.data_type()))
     }
 
     /// How long a value is as text; 0 of types whose values are short.
@@ -263,14 +273,14 @@ impl Column {
     /// False when some text may be no UTF-8, or hold a NUL.
     pub(super) fn is_clean(&self) -> bool {
         match self {
-            Self::Other(values) => !value::has_bytes(values.data_type()),
+            Self::Other(values, _) => !value::has_bytes(values.data_type()),
             _ => self.look().is_none_or(|look| look.is_clean),
         }
     }
 
     /// The fault of the text, or of one of the list's texts.
     pub(super) fn fault(&self, index: usize) -> Option<RecordFault> {
-        if let Self::Other(values) = self {
+        if let Self::Other(values, _) = self {
             return value::fault_in_list(values, index);
         }
         let text = self.bytes(index)?;
@@ -371,8 +381,8 @@ impl Column {
             Self::ZonedClock(values) if values.is_valid(index) => {
                 return foreign::push_zoned_clock(out, values.value(index));
             }
-            Self::Other(values) if values.is_valid(index) => {
-                return value::push_other(out, values, index);
+            Self::Other(values, day_time) if values.is_valid(index) => {
+                return value::push_other(out, (values, index), *day_time);
             }
             _ => {}
         }
@@ -405,7 +415,7 @@ fn per_second(unit: TimeUnit) -> i64 {
 fn cast(array: &ArrayRef, to: &DataType, make: impl FnOnce(&ArrayRef) -> Column) -> Column {
     match arrow_cast::cast(array, to) {
         Ok(array) => make(&array),
-        Err(_) => Column::Other(Arc::clone(array)),
+        Err(_) => Column::Other(Arc::clone(array), DayTime::default()),
     }
 }
 

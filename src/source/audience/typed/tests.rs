@@ -52,7 +52,7 @@ fn visited(field: Field, array: ArrayRef) -> Seen {
     let batch = RecordBatch::try_new(Arc::new(Schema::new(vec![field])), vec![array]).unwrap();
     let mut seen = Seen::default();
     assert_eq!(
-        visit(&Columns::whole(batch.clone()), &mut seen),
+        visit(&Columns::whole(batch.clone()), DayTime::NOON, &mut seen),
         batch.num_rows() as u64
     );
     seen
@@ -168,17 +168,22 @@ fn years_one_to_9999_are_told_whole_and_others_are_left_out() {
     assert_eq!(
         cells(Date32Array::from(days)),
         [
-            "1970-01-01 00:00:00",
-            "1969-12-31 00:00:00",
-            "0001-01-01 00:00:00",
-            "9999-12-31 00:00:00",
+            "1970-01-01 12:00:00",
+            "1969-12-31 12:00:00",
+            "0001-01-01 12:00:00",
+            "9999-12-31 12:00:00",
             "",
-            beyond[1],
+            " without 253402344000 s since 1970-01-01",
         ]
     );
     assert_eq!(
         cells(Date64Array::from(vec![86_400_000])),
-        ["1970-01-02 00:00:00"]
+        ["1970-01-02 12:00:00"]
+    );
+    // A Date64 may have a time, against the standard.
+    assert_eq!(
+        cells(Date64Array::from(vec![86_400_000 + 3_600_000])),
+        ["1970-01-02 01:00:00"]
     );
     let infinite = Date32Array::from(vec![i32::MAX, i32::MIN]);
     assert!(cells(infinite).iter().all(|it| it.starts_with(" without ")));
@@ -278,9 +283,9 @@ fn lists_tell_their_items_by_the_same_rules() {
     days.append_value([Some(0), Some(i32::MAX), None]);
     days.append_value([Some(1)]);
     let shown = cells(days.finish());
-    let start = "[\"1970-01-01 00:00:00\",null,null] without ";
+    let start = "[\"1970-01-01 12:00:00\",null,null] without ";
     assert!(shown[0].starts_with(start), "{shown:?}");
-    assert_eq!(shown[1], "[\"1970-01-02 00:00:00\"]");
+    assert_eq!(shown[1], "[\"1970-01-02 12:00:00\"]");
     let mut floats = ListBuilder::new(Float64Builder::new());
     floats.append_value([Some(1.5), Some(f64::INFINITY), Some(f64::NAN)]);
     assert_eq!(cells(floats.finish()), ["[1.5,null,null] without inf"]);
@@ -358,7 +363,7 @@ fn dictionaries_and_runs_are_their_values() {
     let days = DictionaryArray::<Int8Type>::new(keys, days);
     assert_eq!(
         cells(days),
-        ["1970-01-01 00:00:00", "", "1970-01-01 00:00:00"]
+        ["1970-01-01 12:00:00", "", "1970-01-01 12:00:00"]
     );
     let runs: RunArray<Int32Type> = ["a", "a", "b"].into_iter().collect();
     assert_eq!(cells(runs), ["a", "a", "b"]);

@@ -9,6 +9,7 @@ use arrow_cast::display::{ArrayFormatter, FormatOptions};
 use arrow_schema::{DataType, Field, FieldRef};
 
 use super::column::Column;
+use crate::source::day_time::DayTime;
 use crate::source::record::{Cell, RecordFault};
 
 /// Appends a value as it displays.
@@ -76,9 +77,13 @@ pub(super) fn push_uuid(out: &mut Vec<u8>, bytes: &[u8]) {
 }
 
 /// Appends a value of any type: a list as a JSON array, others as Arrow displays them.
-pub(super) fn push_other(out: &mut Vec<u8>, values: &ArrayRef, index: usize) -> Written {
+pub(super) fn push_other(
+    out: &mut Vec<u8>,
+    (values, index): (&ArrayRef, usize),
+    day_time: DayTime,
+) -> Written {
     match values.data_type() {
-        data_type if is_list(data_type) => push_list(out, values, index),
+        data_type if is_list(data_type) => push_list(out, (values, index), day_time),
         data_type => match (push_displayed(out, values, index), is_nested(data_type)) {
             (true, true) => Written::Nested,
             (true, false) => Written::Text,
@@ -121,7 +126,11 @@ pub(super) fn fault_in_list(values: &ArrayRef, index: usize) -> Option<RecordFau
         return None;
     }
     let items = list_at(values, index)?;
-    let column = Column::new(&item_field(values.data_type(), &items), &items);
+    let column = Column::new(
+        &item_field(values.data_type(), &items),
+        &items,
+        DayTime::default(),
+    );
     let mut faults = (0..items.len()).filter_map(|item| column.fault(item));
     faults.find(|fault| *fault == RecordFault::InvalidEncoding)
 }
@@ -182,11 +191,11 @@ fn item_field(list: &DataType, items: &ArrayRef) -> FieldRef {
     }
 }
 
-fn push_list(out: &mut Vec<u8>, values: &ArrayRef, index: usize) -> Written {
+fn push_list(out: &mut Vec<u8>, (values, index): (&ArrayRef, usize), day_time: DayTime) -> Written {
     let Some(items) = list_at(values, index) else {
         return Written::Text;
     };
-    let column = Column::new(&item_field(values.data_type(), &items), &items);
+    let column = Column::new(&item_field(values.data_type(), &items), &items, day_time);
     let mut is_nested = false;
     let (mut scratch, mut left_out) = (Vec::new(), Vec::new());
     out.push(b'[');
@@ -244,7 +253,7 @@ fn is_json(column: &Column, data_type: &DataType) -> bool {
         | Column::Float64(_)
         | Column::Huge(..)
         | Column::NumberText(_) => true,
-        Column::Other(_) => data_type.is_decimal() || is_list(data_type),
+        Column::Other(..) => data_type.is_decimal() || is_list(data_type),
         _ => false,
     }
 }

@@ -7,6 +7,7 @@
 use arrow_schema::{DataType, Field, Schema};
 
 use super::super::postgres::{cast, text};
+use crate::source::day_time::DayTime;
 
 /// The type's name in a field's metadata, from PostgreSQL's driver.
 const POSTGRES_TYPE: &str = "POSTGRESQL:type";
@@ -29,11 +30,12 @@ pub(super) fn is_of(driver: &str, word: &str) -> bool {
 }
 
 /// `query` with casts around the columns of PostgreSQL's driver that would come changed; `None` if there are none.
-pub(super) fn cast_by_server(query: &str, schema: &Schema) -> Option<String> {
+/// Dates in arrays get this time of day.
+pub(super) fn cast_by_server(query: &str, schema: &Schema, day_time: DayTime) -> Option<String> {
     let fields = schema.fields();
     let casts = fields.iter().enumerate().map(|(index, field)| {
         let name = format!("c{}", index + 1);
-        cast_of(&name, field)
+        cast_of(&name, field, day_time)
     });
     let casts: Vec<Option<String>> = casts.collect();
     if casts.iter().all(Option::is_none) {
@@ -55,10 +57,10 @@ pub(super) fn cast_by_server(query: &str, schema: &Schema) -> Option<String> {
     ))
 }
 
-fn cast_of(name: &str, field: &Field) -> Option<String> {
+fn cast_of(name: &str, field: &Field, day_time: DayTime) -> Option<String> {
     let type_name = field.metadata().get(POSTGRES_TYPE)?;
     if let Some(element) = type_name.strip_prefix('_') {
-        let array = cast::array_of(name, element);
+        let array = cast::array_of(name, element, day_time);
         return Some(format!("({array})::text"));
     }
     let is_changed = ["money", "oid", "int2vector", "oidvector"].contains(&&**type_name);
@@ -121,7 +123,7 @@ mod tests {
             field("b", DataType::Utf8, "text"),
         ];
         assert_eq!(
-            cast_by_server("SELECT 1, 'x'", &Schema::new(plain.clone())),
+            cast_by_server("SELECT 1, 'x'", &Schema::new(plain.clone()), DayTime::NOON),
             None
         );
         let item = Arc::new(Field::new("item", DataType::Int32, true));
@@ -132,7 +134,7 @@ mod tests {
         ];
         let schema = Schema::new([plain, changed].concat());
         assert_eq!(
-            cast_by_server("SELECT * FROM t; -- all", &schema).unwrap(),
+            cast_by_server("SELECT * FROM t; -- all", &schema, DayTime::NOON).unwrap(),
             "SELECT c1 AS \"a\", c2 AS \"b\", format('%s', c3) AS \"m\"\"n\", \
              format('%s', c4) AS \"net\", (array_to_json(c5))::text AS \"list\" FROM (SELECT * FROM t\n) AS q (c1, c2, c3, c4, c5)"
         );

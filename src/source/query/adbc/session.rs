@@ -15,6 +15,7 @@ use super::error::{AdbcError, Refusal, Step};
 use super::work::Guard;
 use super::{AdbcSettings, Told, exact, hosts, parameters, read_only};
 use crate::base::environment::Environment;
+use crate::source::day_time::DayTime;
 use crate::source::query::{Access, Query, QueryError};
 
 /// A connection that can be made: the library is found, the secrets are at hand. No `Debug`: it holds them.
@@ -24,6 +25,7 @@ pub(super) struct Plan {
     entrypoint: Option<String>,
     driver: String,
     options: Vec<(String, String)>,
+    day_time: DayTime,
 }
 
 impl Plan {
@@ -59,6 +61,7 @@ impl Plan {
             entrypoint: settings.entrypoint.clone(),
             driver: settings.driver.clone(),
             options,
+            day_time: settings.day_time,
         })
     }
 
@@ -90,6 +93,7 @@ pub(super) struct Session {
     name: String,
     driver: String,
     connection: ManagedConnection,
+    day_time: DayTime,
 }
 
 impl Session {
@@ -100,6 +104,7 @@ impl Session {
             entrypoint,
             driver: driver_name,
             options,
+            day_time,
         } = plan;
         let mut driver = driver::load(&library, entrypoint.as_deref())?;
         guard.go_on()?;
@@ -118,6 +123,7 @@ impl Session {
             name,
             driver: driver_name,
             connection,
+            day_time,
         };
         if let Some(setting) = exact::setting(&session.driver) {
             // An engine too old to have the setting has no such values either, or shows by its columns that it has.
@@ -220,7 +226,7 @@ impl Session {
         // What is wrong with the query, it tells itself.
         let cast = schema
             .ok()
-            .and_then(|it| exact::cast_by_server(&query.text, &it));
+            .and_then(|it| exact::cast_by_server(&query.text, &it, self.day_time));
         Ok(match cast {
             Some(text) => Cow::Owned(Query {
                 text,

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::hosts;
+use crate::source::day_time::DayTime;
 
 /// How the engine is reached.
 #[derive(Debug, Clone, Default)]
@@ -17,6 +18,8 @@ pub struct AdbcSettings {
     pub options: Vec<(String, String)>,
     /// Options whose values are secrets, with the variables that hold them.
     pub option_env: Vec<(String, String)>,
+    /// The time of day of dates in arrays, which PostgreSQL makes texts of.
+    pub day_time: DayTime,
 }
 
 /// Parts of the names of options that are secrets.

@@ -4,15 +4,17 @@
 
 use postgres::types::{Kind, Type};
 
-/// `COPY` of `query` (without a semicolon), whose columns have these types.
-pub(super) fn copy(query: &str, types: &[Type]) -> String {
+use crate::source::day_time::DayTime;
+
+/// `COPY` of `query` (without a semicolon), whose columns have these types. Dates get this time of day.
+pub(super) fn copy(query: &str, types: &[Type], day_time: DayTime) -> String {
     let names: Vec<String> = (1..=types.len())
         .map(|number| format!("c{number}"))
         .collect();
     let mut cells: Vec<String> = names
         .iter()
         .zip(types)
-        .map(|(name, data_type)| cell(name, data_type))
+        .map(|(name, data_type)| cell(name, data_type, day_time))
         .collect();
     if let [only] = &mut cells[..] {
         // The line of a NULL would be empty, and no record; an empty text is quoted.
@@ -51,16 +53,16 @@ fn element(data_type: &Type) -> Option<&Type> {
     }
 }
 
-fn cell(value: &str, data_type: &Type) -> String {
+fn cell(value: &str, data_type: &Type, day_time: DayTime) -> String {
     let data_type = base(data_type);
     if let Some(element) = element(data_type) {
-        return array(value, element);
+        return array(value, element, day_time);
     }
-    scalar(value, data_type).unwrap_or_else(|| value.to_owned())
+    scalar(value, data_type, day_time).unwrap_or_else(|| value.to_owned())
 }
 
 /// The type that a value is cast to, if it is cast.
-fn scalar(value: &str, data_type: &Type) -> Option<String> {
+fn scalar(value: &str, data_type: &Type, day_time: DayTime) -> Option<String> {
     Some(match *data_type {
         Type::BOOL => format!("CASE {value} WHEN true THEN 'True' WHEN false THEN 'False' END"),
         // Only the shortest digits with an exponent go through numeric, which is slow.
@@ -68,7 +70,7 @@ fn scalar(value: &str, data_type: &Type) -> Option<String> {
         Type::FLOAT8 => float(value, "1e15"),
         // NaN and infinities have no scale.
         Type::NUMERIC => format!("CASE WHEN scale({value}) IS NOT NULL THEN {value} END"),
-        Type::DATE => in_calendar(value, "date", &format!("{value}::timestamp")),
+        Type::DATE => in_calendar(value, "date", &format!("({value} + time '{day_time}')")),
         Type::TIMESTAMP => in_calendar(
             value,
             "timestamp",
@@ -105,7 +107,7 @@ fn in_calendar(value: &str, data_type: &str, cast: &str) -> String {
 
 /// The array `value`, whose elements are of the type of this name, as a JSON array.
 #[cfg(feature = "adbc")]
-pub(in super::super) fn array_of(value: &str, element: &str) -> String {
+pub(in super::super) fn array_of(value: &str, element: &str, day_time: DayTime) -> String {
     let element = match element {
         "bool" => Type::BOOL,
         "int2" => Type::INT2,
@@ -119,11 +121,11 @@ pub(in super::super) fn array_of(value: &str, element: &str) -> String {
         "timestamptz" => Type::TIMESTAMPTZ,
         _ => Type::TEXT,
     };
-    array(value, &element)
+    array(value, &element, day_time)
 }
 
 /// A JSON array without blanks: numbers, `true`, `false` and `null` bare, all else as texts.
-fn array(value: &str, element: &Type) -> String {
+fn array(value: &str, element: &Type, day_time: DayTime) -> String {
     match *element {
         Type::BOOL | Type::INT2 | Type::INT4 | Type::INT8 => format!("array_to_json({value})"),
         Type::FLOAT4 | Type::FLOAT8 | Type::NUMERIC => {
@@ -135,7 +137,7 @@ fn array(value: &str, element: &Type) -> String {
             format!("array_to_json({finite}::numeric[])")
         }
         Type::DATE | Type::TIMESTAMP | Type::TIMESTAMPTZ => {
-            let item = scalar("e", element).unwrap_or_default();
+            let item = scalar("e", element, day_time).unwrap_or_default();
             format!(
                 "CASE WHEN {value} IS NOT NULL THEN array_to_json(ARRAY(SELECT ({item})::text \
                  FROM unnest({value}) WITH ORDINALITY AS u (e, n) ORDER BY n)) END"
@@ -152,7 +154,11 @@ mod tests {
     #[test]
     fn what_needs_no_cast_has_none() {
         assert_eq!(
-            copy("SELECT 1, 'a' -- b", &[Type::INT4, Type::TEXT]),
+            copy(
+                "SELECT 1, 'a' -- b",
+                &[Type::INT4, Type::TEXT],
+                DayTime::NOON
+            ),
             "COPY (SELECT c1, c2 FROM (SELECT 1, 'a' -- b\n) AS q (c1, c2)) TO STDOUT (FORMAT csv)"
         );
     }
@@ -160,7 +166,7 @@ mod tests {
     #[test]
     fn a_null_in_the_only_column_is_a_record() {
         assert_eq!(
-            copy("q", &[Type::UUID]),
+            copy("q", &[Type::UUID], DayTime::NOON),
             "COPY (SELECT COALESCE((c1)::text, '') FROM (q\n) AS q (c1)) TO STDOUT (FORMAT csv)"
         );
     }

@@ -13,6 +13,7 @@ use super::target::Target;
 use super::task::Worker;
 use super::tls::Tls;
 use super::{PostgresError, Statement, cast, text, words};
+use crate::source::day_time::DayTime;
 use crate::source::query::QueryError;
 
 /// Rows are handed over in chunks of about this size.
@@ -87,15 +88,20 @@ impl Session {
         Ok(u64::try_from(row.get::<_, i64>(0)).unwrap_or(0))
     }
 
-    /// Hands over the query's rows as CSV with a header, then an empty chunk.
-    pub(super) fn copy(&mut self, query: &str, worker: &Worker<Vec<u8>>) -> Result<(), QueryError> {
+    /// Hands over the query's rows as CSV with a header, then an empty chunk. Dates get this time of day.
+    pub(super) fn copy(
+        &mut self,
+        query: &str,
+        day_time: DayTime,
+        worker: &Worker<Vec<u8>>,
+    ) -> Result<(), QueryError> {
         self.begin_reading()?;
         let statement = self.prepare(query)?;
         let columns = statement.columns();
         let types: Vec<Type> = columns.iter().map(|it| it.type_().clone()).collect();
         let mut chunk = cast::header(columns.iter().map(postgres::Column::name));
         worker.check()?;
-        let copy = cast::copy(text::bare(query), &types);
+        let copy = cast::copy(text::bare(query), &types, day_time);
         let result = self.stream(&copy, &mut chunk, worker);
         if !chunk.is_empty() {
             // Rows that came before an error are counted by who reads them.
