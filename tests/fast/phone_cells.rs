@@ -247,10 +247,10 @@ fn under_reject_a_phone_that_is_none_costs_its_row_with_the_cause() {
     assert_eq!(
         column(&rejects, "_detail"),
         [
-            "in scientific notation: digits are cut",
+            "in scientific notation: digits are lost",
             "a number with a decimal point",
             "a date",
-            "words that are no label of a phone",
+            "words that do not belong to a phone number",
             "not in use in its country",
         ]
     );

@@ -36,22 +36,22 @@ pub enum EmailFault {
     #[error("white space inside")]
     WhiteSpace,
     /// Letters beyond ASCII, in the local part or in a domain that is not in its xn-- form.
-    #[error("a letter beyond ASCII")]
+    #[error("a letter that is not ASCII")]
     NotAscii,
     /// Nothing before the @.
     #[error("nothing before the @")]
     NoLocalPart,
     /// The local part is longer than mail servers take.
-    #[error("local part longer than {MAX_LOCAL_PART_CHARACTERS} characters")]
+    #[error("name before the @ longer than {MAX_LOCAL_PART_CHARACTERS} characters")]
     LocalPartTooLong,
     /// A dot at the start or the end of the local part.
-    #[error("local part begins or ends with a dot")]
+    #[error("name before the @ begins or ends with a dot")]
     LocalPartEdgeDot,
     /// An empty atom in the local part.
-    #[error("two dots in a row in the local part")]
+    #[error("two dots in a row before the @")]
     LocalPartTwoDots,
     /// A character that is no atom text, or one that Klaviyo names as invalid.
-    #[error("a character that may not stand in the local part")]
+    #[error("a character that is not allowed before the @")]
     LocalPartCharacter,
     /// Nothing after the @.
     #[error("nothing after the @")]
@@ -60,19 +60,19 @@ pub enum EmailFault {
     #[error("no dot in the domain")]
     NoTopLevelDomain,
     /// A dot at an end of the domain or two in a row.
-    #[error("empty label in the domain")]
+    #[error("an empty part of the domain")]
     EmptyLabel,
     /// A label that no name server could hold.
-    #[error("label longer than {MAX_LABEL_CHARACTERS} characters in the domain")]
+    #[error("a part of the domain is longer than {MAX_LABEL_CHARACTERS} characters")]
     LabelTooLong,
     /// A label that begins or ends with a hyphen.
-    #[error("label that begins or ends with a hyphen in the domain")]
+    #[error("a part of the domain begins or ends with a hyphen")]
     LabelEdgeHyphen,
     /// Neither letter, digit, hyphen nor dot.
-    #[error("a character that may not stand in the domain")]
+    #[error("a character that is not allowed in the domain")]
     DomainCharacter,
     /// The last label is neither two or more letters nor an xn-- name.
-    #[error("no such top-level domain")]
+    #[error("not a top-level domain")]
     TopLevelDomain,
 }
 

@@ -42,10 +42,10 @@ pub enum PhoneFault {
     #[error("not a phone number")]
     NotAPhoneNumber,
     /// A national number of an unknown country.
-    #[error("no + and no country is known")]
+    #[error("no + and no country")]
     NeedsRegion,
     /// A national number of a country whose name is not read.
-    #[error("no + and the country is not read")]
+    #[error("no + and an unknown country name")]
     UnreadCountry,
     /// No country has the calling code after the `+`.
     #[error("unknown calling code")]
@@ -66,7 +66,7 @@ pub enum PhoneFault {
     #[error("not in use in its country")]
     NotInUse,
     /// `4.91512E+11`: a spreadsheet has cut the digits.
-    #[error("in scientific notation: digits are cut")]
+    #[error("in scientific notation: digits are lost")]
     ScientificNotation,
     /// `1234567.89`, which the library reads as nine digits.
     #[error("a number with a decimal point")]
@@ -75,7 +75,7 @@ pub enum PhoneFault {
     #[error("a date")]
     Date,
     /// Digits among words that are no label of a phone number.
-    #[error("words that are no label of a phone")]
+    #[error("words that do not belong to a phone number")]
     Words,
 }
 
