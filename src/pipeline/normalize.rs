@@ -8,6 +8,7 @@ pub mod cell;
 pub mod country;
 pub mod email;
 mod email_detail;
+mod external_id;
 pub mod identity;
 mod mended_email;
 pub mod nulls;
@@ -495,6 +496,9 @@ impl<'a> Visit<'a> {
             // Cut digits are shared by people whose ids begin alike.
             note(self.batch, RowNote::ScientificNotation);
             repair(self.batch, index, RepairCode::ScientificNotation, text);
+        } else if let Some(whole) = external_id::without_decimal_zero(text) {
+            repair(self.batch, index, RepairCode::DecimalZero, text);
+            external_id.extend_from_slice(whole);
         } else {
             external_id.extend_from_slice(text);
         }

@@ -95,11 +95,13 @@ pub enum RepairCode {
     SeveralEmails,
     /// An e-mail address with letters beyond ASCII before the @ was blanked.
     NonAsciiEmail,
+    /// The `.0` behind the whole number of an external id was taken off: pandas writes it in columns with a missing value.
+    DecimalZero,
 }
 
 impl RepairCode {
     /// Every code, in the order of the documentation.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::InvalidEmail,
         Self::InvalidPhone,
         Self::LineBreak,
@@ -116,6 +118,7 @@ impl RepairCode {
         Self::RewrittenEmail,
         Self::SeveralEmails,
         Self::NonAsciiEmail,
+        Self::DecimalZero,
     ];
 
     /// Whether the value was removed: the cell is sent empty.
@@ -136,7 +139,8 @@ impl RepairCode {
             | Self::Apostrophe
             | Self::SeveralPhones
             | Self::RewrittenEmail
-            | Self::SeveralEmails => false,
+            | Self::SeveralEmails
+            | Self::DecimalZero => false,
         }
     }
 
@@ -164,6 +168,7 @@ impl RepairCode {
             Self::RewrittenEmail => "rewritten-email",
             Self::SeveralEmails => "several-emails",
             Self::NonAsciiEmail => "non-ascii-email",
+            Self::DecimalZero => "decimal-zero",
         }
     }
 }
@@ -187,7 +192,8 @@ mod tests {
                 "apostrophe",
                 "several-phones",
                 "rewritten-email",
-                "several-emails"
+                "several-emails",
+                "decimal-zero"
             ]
         );
     }

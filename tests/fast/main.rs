@@ -14,6 +14,7 @@ mod support {
     pub(crate) mod list_stage;
     pub(crate) mod random;
     pub(crate) mod scene;
+    pub(crate) mod value_fixtures;
     pub(crate) mod weather;
     pub(crate) mod workspace;
 }
@@ -67,4 +68,5 @@ mod shards;
 mod shared_identifiers;
 mod status;
 mod storage;
+mod values;
 mod weather;

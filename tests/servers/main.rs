@@ -17,6 +17,7 @@ mod support {
     pub(crate) mod scene;
     pub(crate) mod spark;
     pub(crate) mod sshd;
+    pub(crate) mod value_fixtures;
     pub(crate) mod workspace;
 }
 
@@ -39,3 +40,5 @@ mod queries;
 mod sftp;
 #[cfg(all(feature = "adbc", feature = "parquet", feature = "sandbox"))]
 mod spark;
+#[cfg(all(feature = "adbc", feature = "sandbox"))]
+mod values;
