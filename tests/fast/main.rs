@@ -27,6 +27,7 @@ mod crash;
 mod dedupe;
 mod demo;
 mod dialects;
+mod email_corpora;
 mod estimate;
 mod exit_codes;
 mod faults;

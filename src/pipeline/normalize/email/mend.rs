@@ -157,12 +157,13 @@ impl Address {
 fn check_local_part(local: &str, domain: &str) -> Result<(), EmailFault> {
     let may_stand = |character: char| match u8::try_from(character) {
         Ok(byte) if byte.is_ascii() => super::CLASS[usize::from(byte)] & super::LOCAL != 0,
-        _ => character.is_alphanumeric() || is_combining_mark(character),
+        _ => character.is_alphanumeric() || is_mark(character),
     };
     if local.is_empty() {
         return Err(EmailFault::NoLocalPart);
     }
-    if !local.chars().all(may_stand) {
+    // A mark belongs to the letter before it.
+    if local.starts_with(is_mark) || !local.chars().all(may_stand) {
         return Err(EmailFault::LocalPartCharacter);
     }
     if local.chars().count() > MAX_LOCAL_PART_CHARACTERS {
@@ -176,6 +177,25 @@ fn check_local_part(local: &str, domain: &str) -> Result<(), EmailFault> {
         return Err(EmailFault::LocalPartTwoDots);
     }
     Ok(())
+}
+
+/// Whether a character that is no letter is written on the letter before it: an accent, or a sign of many scripts.
+fn is_mark(character: char) -> bool {
+    !character.is_alphanumeric() && (is_combining_mark(character) || is_sign_of_script(character))
+}
+
+/// Whether a character is in the blocks of signs and letters that are written together.
+fn is_sign_of_script(character: char) -> bool {
+    matches!(
+        character,
+        '\u{483}'..='\u{487}' | '\u{591}'..='\u{5c7}' | '\u{610}'..='\u{61a}' | '\u{64b}'..='\u{65f}' | '\u{670}'
+            | '\u{6d6}'..='\u{6ed}' | '\u{730}'..='\u{74a}' | '\u{7a6}'..='\u{7b0}' | '\u{8d3}'..='\u{963}'
+            | '\u{981}'..='\u{983}' | '\u{9bc}'..='\u{9d7}' | '\u{a01}'..='\u{a03}' | '\u{a3c}'..='\u{a51}'
+            | '\u{a70}'..='\u{a83}' | '\u{abc}'..='\u{acd}' | '\u{b01}'..='\u{b03}' | '\u{b3c}'..='\u{b57}'
+            | '\u{bbe}'..='\u{bd7}' | '\u{c00}'..='\u{c04}' | '\u{c3c}'..='\u{c56}' | '\u{cbc}'..='\u{cd6}'
+            | '\u{d3b}'..='\u{d57}' | '\u{dca}'..='\u{ddf}' | '\u{e31}'..='\u{e4e}' | '\u{eb1}'..='\u{ecd}'
+            | '\u{f71}'..='\u{f84}' | '\u{102b}'..='\u{103e}' | '\u{17b4}'..='\u{17d3}' | '\u{3099}' | '\u{309a}'
+    )
 }
 
 /// The text with signs as a keyboard has them: no entities of web pages, nothing of double width, nothing that takes no room.
@@ -224,22 +244,28 @@ fn candidates(text: &str, mended: &mut Mended) -> Option<Vec<String>> {
     // Names are words only before an address in angle brackets.
     let may_have_words = !found.is_empty();
     let rest = without_blanks_at_sign(&without_remarks(&rest), mended);
-    let separates = |character: char| {
-        character.is_whitespace() || matches!(character, ',' | ';' | '|' | '/' | '\\')
-    };
+    let separates = |character: char| character.is_whitespace() || matches!(character, ',' | ';');
     for word in rest.split(separates) {
         if LABELS.iter().any(|label| word.eq_ignore_ascii_case(label)) {
             mended.note(EmailChange::Label);
             continue;
         }
-        let bare = unlabelled(word, mended);
-        if bare.contains('@') {
-            found.push(bare.to_owned());
-        } else if !may_have_words && bare.chars().any(|it| !it.is_ascii_punctuation()) {
-            return None;
+        // These may stand in an address, against Klaviyo's rules: they separate whole addresses only.
+        for part in word.split(['/', '|', '\\']) {
+            let bare = unlabelled(part, mended);
+            if bare.contains('@') {
+                found.push(bare.to_owned());
+            } else if !may_have_words && !is_between_addresses(word, part, bare) {
+                return None;
+            }
         }
     }
     Some(found)
+}
+
+/// Whether a part of a word without an @ only separates addresses. Next to one it must be empty: `ann/work@example.com`.
+fn is_between_addresses(word: &str, part: &str, bare: &str) -> bool {
+    part.is_empty() || (!word.contains('@') && matches!(bare, "" | "-" | "–" | "&"))
 }
 
 /// The word without a label before it, and without quotes and punctuation around it.
@@ -432,6 +458,8 @@ mod tests {
             ("JÜRGEN@example.com", "jürgen@example.com"),
             ("用户@例子.广告", "用户@xn--fsqu00a.xn--55qw42g"),
             ("Jürgen <jürgen@example.com>", "jürgen@example.com"),
+            ("उदाहरण.परीक्ष@example.com", "उदाहरण.परीक्ष@example.com"),
+            ("อีเมล@example.com", "อีเมล@example.com"),
         ] {
             let (found, how) = read_cell(cell).unwrap();
             assert!(how.is_non_ascii, "{cell}");
@@ -458,6 +486,11 @@ mod tests {
             "Ann <ann>",
             "j\u{fffd}rgen@example.com",
             "j☃@example.com",
+            "!#$%&'*+-/=?^_`.{|}~@example.com",
+            "ann/~@example.com",
+            "*/a@example.com",
+            "<\u{338}me@example.com",
+            "\u{94d}me@example.com",
             "ann@xn--a\u{fc}.example",
         ] {
             assert_eq!(read_cell(cell), None, "{cell}");
