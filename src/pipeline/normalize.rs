@@ -11,6 +11,8 @@ mod email_detail;
 mod external_id;
 pub mod identity;
 mod mended_email;
+#[cfg(test)]
+mod nothing_in_silence;
 pub mod nulls;
 pub mod phone;
 mod totals;
