@@ -69,7 +69,7 @@ fn addresses_are_judged_as_other_validators_do_or_the_docs_say_why_not() {
             let Judged { address, .. } = &judged;
             let found = sent.get(&number).map_or("", String::as_str);
             assert_eq!(found, judged.sent, "{name}: {address:?}");
-            let is_alike = (judged.verdict == "valid") == !judged.sent.is_empty();
+            let is_alike = (judged.verdict == "valid") != judged.sent.is_empty();
             assert_eq!(is_alike, judged.difference.is_none(), "{name}: {address:?}");
             differences.extend(judged.difference);
         }
