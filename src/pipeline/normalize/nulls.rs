@@ -7,6 +7,8 @@
 /// they are people's names too.
 pub const DEFAULT_NULL_WORDS: [&str; 6] = ["\\N", "#N/A", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!"];
 
+use super::cell;
+
 /// The bit of a byte with which a cell may begin that is copied as it is.
 const PLAIN: u8 = 1;
 /// The bit of a byte with which a null word begins.
@@ -34,11 +36,8 @@ impl NullWords {
             .map(|word| word.as_bytes().into())
             .collect();
         let mut first = [0; 256];
-        for byte in b'!'..=b'~' {
-            // The guards of spreadsheets.
-            if !matches!(byte, b'\'' | b'=') {
-                first[usize::from(byte)] = PLAIN;
-            }
+        for byte in 0..=u8::MAX {
+            first[usize::from(byte)] = if cell::is_plain(&[byte]) { PLAIN } else { 0 };
         }
         for byte in words.iter().filter_map(|word| word.first()) {
             first[usize::from(*byte)] = NULL;
@@ -69,7 +68,6 @@ impl NullWords {
 
 #[cfg(test)]
 mod tests {
-    use super::super::cell;
     use super::*;
     use proptest::prelude::*;
 
