@@ -1,5 +1,7 @@
 //! The advice of a preview: how columns came to be mapped or left out, what is doubtful, and the command to type next.
 
+use std::collections::HashSet;
+
 use crate::cli::command_line::{CommandLine, quoted};
 use crate::command::guesses::Guesses;
 use crate::command::preview::findings::{LeftOut, Look, Origin};
@@ -136,11 +138,13 @@ impl Advice<'_> {
             } else {
                 guess(&source.header, &Sample::default())
             };
-            for (address, guess) in addresses.iter().zip(guesses) {
-                let is_meant = |name: &str| source.addressed(name) == source.addressed(address);
-                let mut columns = self.mapping.columns.iter();
-                let is_sent = columns.any(|column| is_meant(&column.source));
-                if !is_sent && !left_out.iter().any(|known| known.source == *address) {
+            let columns = self.mapping.columns.iter();
+            let sent: HashSet<usize> = columns
+                .filter_map(|column| source.addressed(&column.source).place())
+                .collect();
+            for (place, (address, guess)) in addresses.iter().zip(guesses).enumerate() {
+                if !sent.contains(&place) && !left_out.iter().any(|known| known.source == *address)
+                {
                     left_out.push(LeftOut {
                         source: address.clone(),
                         reason: self.reason(source, address, guess),

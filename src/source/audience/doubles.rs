@@ -4,6 +4,8 @@
 //! only where all of them hold the same cells in the first records: a table that two tables were joined to. Where they
 //! differ, nobody but a person can choose.
 
+use indexmap::IndexMap;
+
 use super::Source;
 
 /// Records that are compared.
@@ -20,6 +22,16 @@ pub enum Addressed {
     FirstOf(usize, usize),
     /// Several with different cells; how many there are.
     Several(usize),
+}
+
+impl Addressed {
+    /// The place in the header of the column that is meant, if it is one.
+    pub fn place(self) -> Option<usize> {
+        match self {
+            Self::One(place) | Self::FirstOf(place, _) => Some(place),
+            Self::Nothing | Self::Several(_) => None,
+        }
+    }
 }
 
 /// The name and the number of `NAME#NUMBER`.
@@ -47,15 +59,15 @@ impl Source {
 
     /// For each column the shortest text that addresses it and no other.
     pub fn addresses(&self) -> Vec<String> {
-        let address = |(place, name): (usize, &String)| match self.addressed(name) {
-            Addressed::FirstOf(first, _) if first == place => name.clone(),
-            Addressed::FirstOf(..) | Addressed::Several(_) => {
-                let before = self.places(name).take_while(|other| *other < place).count();
-                format!("{name}#{}", before + 1)
+        let mut addresses = self.header.clone();
+        for (name, places) in places_by_name(&self.header) {
+            let is_first_named = self.is_rejects || self.has_equal(name);
+            let numbered = (1..).zip(&places).skip(usize::from(is_first_named));
+            for (number, place) in numbered.filter(|_| places.len() > 1) {
+                addresses[*place] = format!("{name}#{number}");
             }
-            Addressed::Nothing | Addressed::One(_) => name.clone(),
-        };
-        self.header.iter().enumerate().map(address).collect()
+        }
+        addresses
     }
 
     fn places<'a>(&'a self, name: &'a str) -> impl Iterator<Item = usize> + 'a {
@@ -73,14 +85,8 @@ impl Source {
 /// The names that several columns of `header` have and under which these hold the same cells in `text`, the records below the
 /// header. A last record that may be cut is not looked at.
 pub(super) fn equal(header: &[String], text: &[u8], is_all: bool, delimiter: u8) -> Vec<String> {
-    let mut doubles: Vec<(&String, Vec<usize>)> = Vec::new();
-    for (place, name) in header.iter().enumerate() {
-        match doubles.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, places)) => places.push(place),
-            None => doubles.push((name, vec![place])),
-        }
-    }
-    doubles.retain(|(name, places)| places.len() > 1 && !name.is_empty());
+    let mut doubles = places_by_name(header);
+    doubles.retain(|name, places| places.len() > 1 && !name.is_empty());
     if doubles.is_empty() {
         return Vec::new();
     }
@@ -98,8 +104,17 @@ pub(super) fn equal(header: &[String], text: &[u8], is_all: bool, delimiter: u8)
             let is_filled = |record: &csv::ByteRecord| !cell(record, places[0]).is_empty();
             are_equal && (records.is_empty() || records.iter().any(is_filled))
         })
-        .map(|(name, _)| name.clone())
+        .map(|(name, _)| name.to_owned())
         .collect()
+}
+
+/// The columns that have each name, in the order of the header.
+fn places_by_name(header: &[String]) -> IndexMap<&str, Vec<usize>> {
+    let mut places: IndexMap<&str, Vec<usize>> = IndexMap::new();
+    for (place, name) in header.iter().enumerate() {
+        places.entry(name).or_default().push(place);
+    }
+    places
 }
 
 fn records(text: &[u8], is_all: bool, delimiter: u8) -> Vec<csv::ByteRecord> {
