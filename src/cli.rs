@@ -132,6 +132,9 @@ pub struct CommonRunArgs {
     /// Start a new run instead of continuing an unfinished one
     #[arg(long)]
     pub fresh: bool,
+    /// Send every row, although the job sends changed rows only
+    #[arg(long)]
+    pub full: bool,
     /// Read only the first N rows; try 10 first
     #[arg(long, value_name = "N", value_parser = row_count)]
     pub limit: Option<u64>,

@@ -5,6 +5,7 @@
 
 mod audience;
 mod columns;
+pub mod delta;
 mod delivery;
 pub mod file;
 mod klaviyo;
@@ -20,7 +21,7 @@ use sha2::{Digest, Sha256};
 use crate::base::environment::Environment;
 use crate::base::secret::Secret;
 use crate::job::file::{
-    Attach, Deliver, Duplicates, JobFile, MaxRejected, NormalizeSection, OnEmpty, OnSourceChange,
+    Attach, Deliver, Duplicates, JobFile, MaxRejected, Mirror, NormalizeSection, OnEmpty, OnSourceChange,
     SharedIdentifiers,
 };
 use crate::pipeline::normalize::country::Region;
@@ -36,6 +37,7 @@ pub use crate::klaviyo::settings::{
     KeySource, KlaviyoSettings, ListChoice, ListSettings, SentinelSettings,
 };
 pub use crate::pipeline::settings::{ColumnSettings, PartLimits, PrimaryKey, Rules};
+pub use delta::DeltaSettings;
 pub use audience::{Before, audience_files, settings as audience_settings};
 pub use klaviyo::read_key as read_api_key;
 
@@ -168,6 +170,8 @@ pub struct Job {
     pub dedupe_memory: u64,
     /// How many rejected rows are too many.
     pub max_rejected: MaxRejected,
+    /// How changed rows are told; `None` where every row is sent each time.
+    pub delta: Option<DeltaSettings>,
     /// Where a part ends.
     pub limits: PartLimits,
     /// Keep the part files when they are verified.
@@ -343,6 +347,7 @@ impl Job {
             rules,
             audience: audience::settings(&file, base)?,
             before: audience::before(&file)?,
+            delta: delta::settings(&file)?,
             limits: part_limits(&file)?,
             deliver: file.klaviyo.deliver,
             delivery: delivery::delivery(&file, base, environment)?,
@@ -416,6 +421,12 @@ impl Job {
     /// identifier in common.
     pub fn may_fail_at_its_end(&self) -> bool {
         self.duplicates == Duplicates::Fail || self.shared_identifiers == SharedIdentifiers::Fail
+    }
+
+    /// Whether the identifiers of rows that are not sent are kept too: the list is made equal to the whole audience.
+    pub fn keeps_all_identifiers(&self) -> bool {
+        let mirrors = |list: &ListSettings| list.mirror != Mirror::Off;
+        self.calls_for_list() && self.list.as_ref().is_some_and(mirrors)
     }
 
     /// Whether the identifiers of rows are kept beside the parts: what puts them on a list reads these.
@@ -537,7 +548,7 @@ fn fingerprint(file: &JobFile) -> String {
     {
         keys.remove("header-row");
     }
-    let decisive = serde_json::json!([
+    let mut decisive = serde_json::json!([
         file.name,
         audience,
         file.columns.iter().collect::<Vec<_>>(),
@@ -556,6 +567,12 @@ fn fingerprint(file: &JobFile) -> String {
         file.klaviyo.update_contacts,
         decisive_of_list(file),
     ]);
+    // Unfinished runs of versions without this key continue.
+    if file.delta.send == delta::Send::Changed
+        && let Some(decisive) = decisive.as_array_mut()
+    {
+        decisive.push(serde_json::json!("changed rows only"));
+    }
     crate::state::part::hex(&Sha256::digest(decisive.to_string()))
 }
 

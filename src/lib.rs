@@ -211,6 +211,7 @@ fn options(common: &CommonRunArgs, console: &Console) -> RunOptions {
         dry_run: common.dry_run,
         fresh: common.fresh,
         limit: common.limit,
+        full: common.full,
         progress: style(common.progress, console),
     }
 }

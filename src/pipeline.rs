@@ -4,6 +4,7 @@ pub mod batch;
 pub mod column_type;
 pub mod commit;
 pub mod dedupe;
+pub mod delta;
 pub mod mapping;
 pub mod normalize;
 pub mod rejects;

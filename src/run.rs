@@ -8,6 +8,7 @@ pub(crate) mod attempt;
 mod before;
 mod begin;
 mod deliver;
+mod delta;
 pub mod error;
 mod format;
 mod gather;
@@ -56,6 +57,8 @@ pub struct RunOptions {
     pub fresh: bool,
     /// Stop after so many rows were read.
     pub limit: Option<u64>,
+    /// Send every row, although the job sends changed ones only.
+    pub full: bool,
     /// How progress is shown.
     pub progress: ProgressStyle,
 }
@@ -195,7 +198,7 @@ fn execute_at(
     let Place { state, lock, shard } = place;
     let is_shard = shard.is_some();
     let looked = if is_shard {
-        Vec::new()
+        list::Looked::default()
     } else {
         list::look_first(job, options, surroundings)?
     };
@@ -206,13 +209,18 @@ fn execute_at(
     };
     let begun = begin::begin(job, &audience, options, (&state, shard))?;
     let mut warnings = begun.warnings.clone();
-    warnings.extend(looked);
+    warnings.extend(looked.notes);
     warnings.extend(mapping.warnings.iter().cloned());
     warnings.extend(surroundings::source_warnings(audience.sources()));
     if let AudienceSettings::Query(connection, query) = &job.audience {
         warnings.extend(connection.warning(query));
     }
 
+    let list_id = looked.list_id.as_deref();
+    let compared = match &begun.rest {
+        Some(_) => None,
+        None => delta::prepare((job, &mapping), (&state, &begun), options, list_id)?,
+    };
     let meter = Arc::new(Meter::default());
     let progress = Progress::start(
         options.progress,
@@ -220,8 +228,9 @@ fn execute_at(
         Arc::clone(&meter),
         delivery.is_some(),
     );
-    let stages = Stages::new(job, &mapping, (&begun, &meter), surroundings, options);
-    let mut outcome = stages.run(audience, delivery);
+    let stages = Stages::new(job, &mapping, (&begun, &state, &meter), surroundings, options);
+    let mut outcome = stages.run(audience, delivery, compared);
+    warnings.extend(delta::note(&begun.manifest.snapshot()));
     warnings.extend(outcome.warnings.iter().cloned());
     let klaviyo = list::client(job, surroundings);
     let after = list::After {
@@ -277,6 +286,10 @@ fn conclude(
     manifest.finished_at = Some(Timestamp::now());
     // What was delivered stays so when the tidying fails: the run has its report all the same.
     let tidied = retention::tidy(state, job.retention, &manifest.run_id).map_err(Error::from);
+    // Before the manifest says that the run is done: who was sent is known then, wherever it is killed.
+    if let Err(unwritten) = delta::promote(job, (state, &begun.directory), &manifest) {
+        warnings.extend(delta::give_up(state, &unwritten));
+    }
     let mut error = outcome.error.or_else(|| tidied.err());
     manifest.error = error.as_ref().map(Error::chain);
     let next = shard::next(job, &manifest, surroundings);

@@ -10,4 +10,6 @@ pub mod manifest;
 pub mod owner;
 pub mod part;
 pub mod row_note;
+pub mod sealed;
 pub mod shard;
+pub mod snapshot;

@@ -7,6 +7,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use super::JobError;
+pub use super::delta::DeltaSection;
 use super::text::{ByteCount, Span};
 use crate::klaviyo::REVISION;
 pub use crate::klaviyo::settings::{Attach, Deliver, MaxRemovals, Mirror};
@@ -33,6 +34,9 @@ pub struct JobFile {
     /// How values are checked and mended.
     #[serde(default)]
     pub normalize: NormalizeSection,
+    /// Whether every row is sent each time.
+    #[serde(default)]
+    pub delta: DeltaSection,
     /// How the CSV is cut into parts.
     #[serde(default)]
     pub parts: PartsSection,

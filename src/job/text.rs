@@ -20,6 +20,14 @@ impl Span {
     }
 }
 
+impl FromStr for Span {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        humantime::parse_duration(text).map(Self).map_err(|_| ())
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "not a size; write it like \"50MB\"")]
 enum SizeText {
@@ -48,7 +56,7 @@ impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
         let text = String::deserialize(input)
             .map_err(|_| serde::de::Error::custom("not a duration; write it like \"60s\""))?;
-        humantime::parse_duration(&text).map(Self).map_err(|_| {
+        text.parse().map_err(|()| {
             serde::de::Error::custom("not a duration; write it like \"60s\", \"10m\" or \"30d\"")
         })
     }

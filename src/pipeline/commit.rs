@@ -14,6 +14,7 @@ use std::sync::Arc;
 use crate::base::meter::Meter;
 use crate::base::text::grouped;
 use crate::pipeline::batch::{Batch, Spares, row_range};
+use crate::pipeline::delta::{Delta, PlacedRow};
 use crate::pipeline::dedupe::{LastPlaces, Sighting, SpillError, SpilledKeys};
 use crate::pipeline::mapping::Mapping;
 use crate::pipeline::rejects::RejectsFiles;
@@ -125,7 +126,11 @@ pub struct Commit<'a> {
     is_room_made: bool,
     /// `None` where only one column is an identifier.
     shared: Option<SharedRules>,
+    /// The comparison with the last run; `None` where every row is sent each time.
+    delta: Option<Delta>,
     origins: Origins,
+    /// The rows of the batch in hand that are kept.
+    placed: Vec<PlacedRow>,
     /// The number of the first record of the batch in hand, and that of the next batch.
     batch_begins: u64,
     batch_ends: u64,
@@ -156,10 +161,19 @@ impl<'a> Commit<'a> {
             remaining: limit.unwrap_or(u64::MAX),
             is_room_made: false,
             shared,
+            delta: None,
             origins: Origins::default(),
+            placed: Vec::new(),
             batch_begins: 0,
             batch_ends: 0,
         })
+    }
+
+    /// Rows that are as the last run sent them are not written again.
+    #[must_use]
+    pub fn compared_by(mut self, delta: Option<Delta>) -> Self {
+        self.delta = delta;
+        self
     }
 
     /// The buffers of what was written, to be filled again.
@@ -230,8 +244,8 @@ impl<'a> Commit<'a> {
         Some(u64::try_from(rows).unwrap_or(u64::MAX))
     }
 
-    /// Ends the last part. What was counted.
-    pub fn finish(mut self) -> Result<Counts, CommitError> {
+    /// Ends the last part. What was counted, and the reason for which the next snapshot could not be written.
+    pub fn finish(mut self) -> Result<(Counts, Option<StateError>), CommitError> {
         self.settle()?;
         self.rejects.finish()?;
         guard_at_end(&self.counts, self.max_rejected)?;
@@ -239,7 +253,12 @@ impl<'a> Commit<'a> {
             self.spool.close_part()?;
         }
         self.spool.finish()?;
-        Ok(self.counts)
+        let Some(delta) = self.delta else {
+            return Ok((self.counts, None));
+        };
+        let finished = delta.finish()?;
+        self.counts.compared = finished.compared;
+        Ok((self.counts, finished.failure))
     }
 
     /// The source's name of a batch.
@@ -469,6 +488,8 @@ impl<'a> Commit<'a> {
         changes: &[Change],
     ) -> Result<(), CommitError> {
         let text = Arc::new(std::mem::take(&mut batch.row_bytes));
+        let mut placed = std::mem::take(&mut self.placed);
+        placed.clear();
         let mut changes = changes.iter().peekable();
         let mut begin = 0;
         for (index, row) in batch.rows.iter().enumerate() {
@@ -484,11 +505,27 @@ impl<'a> Commit<'a> {
                     None => continue,
                 }
             }
-            self.counts.external_id_only += u64::from(row.external_id_only);
-            self.next_row(range.len())?;
-            self.spool
-                .keep(&text, range, row.identifier_bytes as usize)?;
+            placed.push(PlacedRow {
+                range,
+                identifier_bytes: row.identifier_bytes as usize,
+                external_id_only: row.external_id_only,
+                is_unchanged: false,
+            });
         }
+        if let Some(delta) = &mut self.delta {
+            delta.compare(&text, &mut placed)?;
+        }
+        for row in &placed {
+            if row.is_unchanged {
+                self.counts.rows_unchanged += 1;
+                continue;
+            }
+            self.counts.external_id_only += u64::from(row.external_id_only);
+            self.next_row(row.range.len())?;
+            self.spool
+                .keep(&text, row.range.clone(), row.identifier_bytes)?;
+        }
+        self.placed = placed;
         Ok(())
     }
 
@@ -504,7 +541,27 @@ impl<'a> Commit<'a> {
         }
     }
 
-    fn write_row(&mut self, row: &[u8], identifier_bytes: usize) -> Result<(), CommitError> {
+    /// Writes a row that waited, unless Klaviyo has it already.
+    fn write_row(
+        &mut self,
+        row: &[u8],
+        identifier_bytes: usize,
+        external_id_only: bool,
+    ) -> Result<(), CommitError> {
+        if let Some(delta) = &mut self.delta {
+            let mut placed = [PlacedRow {
+                range: 0..row.len(),
+                identifier_bytes,
+                external_id_only,
+                is_unchanged: false,
+            }];
+            delta.compare(row, &mut placed)?;
+            if placed[0].is_unchanged {
+                self.counts.rows_unchanged += 1;
+                return Ok(());
+            }
+        }
+        self.counts.external_id_only += u64::from(external_id_only);
         self.next_row(row.len())?;
         Ok(self.spool.push(row, identifier_bytes)?)
     }

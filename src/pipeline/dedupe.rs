@@ -8,24 +8,28 @@ mod identifiers;
 mod memory;
 mod occurrences;
 mod partitions;
+mod set;
 mod spill;
 mod table;
 
 pub use identifiers::{Findings, IdentifierIndex, SharedIdentifier};
 pub use occurrences::{Contest, Contests, FirstOccurrence, Occurrences};
+pub(super) use partitions::Partitions;
 pub use partitions::SpillError;
+pub(super) use set::DigestSet;
 pub use spill::SpilledKeys;
 
 use crate::pipeline::batch::Row;
 use table::{Key, Slot, Table};
 
-const SUB_TABLES: usize = 64;
+/// The number of sub-tables of an index, and of partitions on disk.
+pub(super) const SUB_TABLES: usize = 64;
 /// The number of rows whose look-ups are begun at a time.
-const GROUP: usize = 32;
+pub(super) const GROUP: usize = 32;
 const SUB_TABLE_BITS: u32 = SUB_TABLES.trailing_zeros();
 
 /// The sub-table of a key: its highest bits, which [`Key`] does not hold.
-fn sub_table(fingerprint: u128) -> usize {
+pub(super) fn sub_table(fingerprint: u128) -> usize {
     (fingerprint >> (128 - SUB_TABLE_BITS)) as usize
 }
 

@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
-use super::list::{interrupted, note_list, remove_row_files, row_files};
+use super::list::{interrupted, note_list, remove_row_files, row_files, unchanged_file};
 use super::stages::strict;
-use super::{Finished, RunOptions, destination_name, gather, number};
+use super::{Finished, RunOptions, delta, destination_name, gather, number};
 use crate::base::meter::Meter;
 use crate::cli::progress::Progress;
 use crate::job::Job;
@@ -22,7 +22,7 @@ use crate::run::retention;
 use crate::run::surroundings::Surroundings;
 use crate::state::directory::RunDirectory;
 use crate::state::lock::JobLock;
-use crate::state::manifest::{ManifestFile, RunStatus, replace_file, to_json};
+use crate::state::manifest::{ManifestFile, RunManifest, RunStatus, replace_file, to_json};
 
 /// Removes whom the run `run_id` of `job` has stored. It has to be the job's last one: a later one may have put some of them
 /// on the list again.
@@ -61,8 +61,16 @@ pub(super) fn approve(
         job.deliver == Deliver::Api,
     );
     if planned_by == Mirror::Tracked {
-        TrackedFile::of(state.path(), &list_id).replace_by(&files)?;
+        let mut paths: Vec<_> = files.iter().map(|file| file.path.clone()).collect();
+        let counts = manifest.snapshot().counts.unwrap_or_default();
+        paths.extend(unchanged_file(&directory, &counts));
+        TrackedFile::of(state.path(), &list_id).replace(&paths)?;
     }
+    let promoted = RunManifest {
+        status: RunStatus::Done,
+        ..manifest.snapshot()
+    };
+    delta::promote(job, (&state, &directory), &promoted)?;
     let mut finished = conclude(job, (directory, &manifest), removed, clock)?;
     if !job.keep_parts {
         remove_row_files(&files);

@@ -44,6 +44,7 @@ pub(super) fn identity(
         sources: audience.fingerprints()?,
         is_query: job.audience.is_query(),
         limit: options.limit,
+        is_full: options.full,
         shard,
     })
 }
@@ -173,6 +174,7 @@ pub(super) fn begin_for_all(
         sources: None,
         is_query: false,
         limit: None,
+        is_full: false,
         shard: Some(shard),
     };
     let mut begun = new_run(job, identity, RunOptions::default(), state)?;
@@ -216,6 +218,7 @@ fn new_run(
         limit,
         shard,
         is_query: _,
+        is_full: _,
     } = identity;
     let manifest = RunManifest {
         version: MANIFEST_VERSION,
@@ -237,6 +240,7 @@ fn new_run(
         sentinel: None,
         shard,
         undone: None,
+        delta: None,
     };
     let prefix = prefix(&manifest);
     let manifest = ManifestFile::create(directory.manifest(), manifest)?;

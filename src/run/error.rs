@@ -123,6 +123,20 @@ pub enum Error {
         /// How many.
         parts: u32,
     },
+    /// The changes since the last run are more than the job allows.
+    #[error("{verdict}; nothing was sent")]
+    Guarded {
+        /// The run that has found them.
+        run_id: String,
+        /// The guard, and the numbers.
+        verdict: String,
+    },
+    /// The list is not the one that the last run put people on, and only changed rows were sent.
+    #[error("the list is another one than when the rows of run {run_id} were compared; only changed rows were sent, and nobody was added to the list")]
+    OtherList {
+        /// The run.
+        run_id: String,
+    },
     /// A signal.
     #[error("interrupted by {}", if *signal == 2 { "SIGINT" } else { "SIGTERM" })]
     Interrupted {
@@ -182,6 +196,8 @@ impl Error {
             Self::Interrupted { signal: 2 } => ExitCode::Interrupted,
             Self::Interrupted { .. } => ExitCode::Terminated,
             Self::Strict { .. } => ExitCode::RowsRejected,
+            Self::Guarded { .. } => ExitCode::Guard,
+            Self::OtherList { .. } => ExitCode::Klaviyo,
             #[cfg(feature = "sandbox")]
             Self::Sandbox(_) => ExitCode::Storage,
             Self::Bug(_) => ExitCode::Bug,

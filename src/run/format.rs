@@ -20,6 +20,7 @@ use crate::pipeline::mapping::Mapping;
 use crate::pipeline::normalize::Normalizer;
 use crate::source::audience::{Audience, AudienceError, Block, Blocks, Recycler, Source};
 use crate::state::counts::Counts;
+use crate::state::manifest::StateError;
 
 /// The reason for which formatting ended early.
 #[derive(Debug, thiserror::Error)]
@@ -51,13 +52,14 @@ struct Work {
     workers: usize,
 }
 
-/// Formats the whole of `audience` through `commit`. Also gives what was counted when it fails.
+/// Formats the whole of `audience` through `commit`. Also gives what was counted when it fails; and the reason for which the
+/// next snapshot could not be written.
 pub(super) fn format(
     audience: Audience,
     (mapping, rules): (&Mapping, Rules),
     commit: Commit<'_>,
     (meter, interrupt): (&Meter, &Interrupt),
-) -> (Counts, Result<(), FormatError>) {
+) -> (Counts, Result<Option<StateError>, FormatError>) {
     let work = Work {
         sources: audience.shared_sources(),
         blocks: audience.into_blocks(),
@@ -71,14 +73,14 @@ fn format_blocks(
     (mapping, rules): (&Mapping, Rules),
     mut commit: Commit<'_>,
     (meter, interrupt): (&Meter, &Interrupt),
-) -> (Counts, Result<(), FormatError>) {
+) -> (Counts, Result<Option<StateError>, FormatError>) {
     let result = run_threads(work, (mapping, rules), &mut commit, (meter, interrupt));
     let counted = commit.counts().clone();
     match result {
         Ok(()) => match commit.finish() {
-            Ok(counts) => {
+            Ok((counts, snapshot_failure)) => {
                 show(meter, &counts);
-                (counts, Ok(()))
+                (counts, Ok(snapshot_failure))
             }
             Err(error) => (counted, Err(error.into())),
         },

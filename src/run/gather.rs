@@ -108,7 +108,7 @@ fn gather_shards(
     let klaviyo = list::client(&job, surroundings);
     let counts = begun.manifest.snapshot().counts.unwrap_or_default();
     let mut warnings = begun.warnings.clone();
-    warnings.extend(looked);
+    warnings.extend(looked.notes);
     warnings.extend(count_warnings(&counts));
     let after = After {
         job: &job,

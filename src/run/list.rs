@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::begin::Begun;
-use super::{RunOptions, sentinel};
+use super::{RunOptions, delta, sentinel};
 use crate::base::meter::Meter;
 use crate::job::file::{Attach, Deliver, Mirror};
 use crate::job::{Delivery, Job, ListChoice, ListSettings};
@@ -18,11 +18,12 @@ use crate::pipeline::normalize::identity::StoredIdentifiers;
 use crate::run::error::Error;
 use crate::run::report::count;
 use crate::run::surroundings::Surroundings;
+use crate::state::counts::Counts;
 use crate::state::directory::{JobDirectory, RunDirectory};
 use crate::state::manifest::{ListRecord, ManifestFile, PartState, RunManifest};
 use crate::state::part::{PartNumber, Verification};
 
-pub(super) use look::look_first;
+pub(super) use look::{Looked, look_first};
 pub(crate) use look::{create_list, flows_warning, known_list};
 
 /// A profile of a complete import job is looked for no longer than this.
@@ -62,7 +63,7 @@ impl After<'_> {
     pub(super) fn run(&self, warnings: &mut Vec<String>) -> Result<(), Error> {
         let manifest = self.begun.manifest.snapshot();
         let counts = manifest.counts.clone().unwrap_or_default();
-        if counts.rows_written == 0 {
+        if counts.rows_good() == 0 {
             // Nothing was sent: the list stays as it is.
             return Ok(());
         }
@@ -138,12 +139,13 @@ impl After<'_> {
         warnings: &mut Vec<String>,
     ) -> Result<(), Error> {
         let (files, rows) = self.files(manifest);
-        let paths: Vec<PathBuf> = files.into_iter().map(|file| file.path).collect();
+        let mut paths: Vec<PathBuf> = files.into_iter().map(|file| file.path).collect();
         let counts = manifest.counts.clone().unwrap_or_default();
+        paths.extend(unchanged_file(&self.begun.directory, &counts));
         let outcome = ledger.outcome();
         let audience = AudienceRows {
             paths: &paths,
-            rows,
+            rows: rows + counts.rows_unchanged,
             lost: counts.rows_rejected + outcome.rejected + outcome.unresolved,
             cut: self.options.limit.map(|_| "--limit"),
         };
@@ -166,6 +168,7 @@ impl After<'_> {
         };
         let known_id = known_list(self.job)?;
         let (found, created) = list::find_or_create(klaviyo, list, known_id.as_deref())?;
+        delta::check_list(&self.begun.manifest.snapshot(), &found.id)?;
         ledger.is_about(Some(&found.id), created)?;
         self.begun.manifest.update(|manifest| {
             manifest.list = Some(ListRecord {
@@ -235,6 +238,8 @@ pub(super) fn remove_files(job: &Job, directory: &RunDirectory, manifest: &RunMa
     let are_there = is_api || job.keeps_identifiers();
     if are_there && !manifest.is_shard() && !job.keep_parts {
         remove_row_files(&row_files(directory, manifest, is_api));
+        // There is none where every row was sent.
+        let _ = std::fs::remove_file(delta::unchanged(directory));
     }
 }
 
@@ -275,7 +280,12 @@ pub(super) fn note_list(manifest: &ManifestFile, directory: &RunDirectory) -> Re
     })?)
 }
 
-/// The files that tell who is in the audience of a run.
+/// The file with the identifiers of rows that are not sent, if there are any.
+pub(super) fn unchanged_file(directory: &RunDirectory, counts: &Counts) -> Option<PathBuf> {
+    (counts.rows_unchanged > 0).then(|| delta::unchanged(directory))
+}
+
+/// The files that tell whom a run sends.
 pub(super) fn row_files(
     directory: &RunDirectory,
     manifest: &RunManifest,

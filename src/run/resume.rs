@@ -27,6 +27,8 @@ pub struct Identity {
     pub is_query: bool,
     /// The limit of rows.
     pub limit: Option<u64>,
+    /// Whether every row is asked for, although the job sends changed ones only.
+    pub is_full: bool,
     /// Which shard of which run group; `None` of a run of its own.
     pub shard: Option<ShardRecord>,
 }
@@ -44,6 +46,8 @@ pub enum Obstacle {
     Query,
     /// `--limit` is not the same.
     LimitChanged,
+    /// `--full` was given, and the run sends changed rows only.
+    FullWanted,
     /// It is of another run group, or one of the two is of none.
     RunGroupChanged,
     /// Another version of the program began it.
@@ -59,6 +63,7 @@ impl Obstacle {
             Self::Stream => "standard input cannot be read a second time",
             Self::Query => "a query is always asked again",
             Self::LimitChanged => "--limit has changed",
+            Self::FullWanted => "--full was given",
             Self::RunGroupChanged => "--run-group has changed",
             Self::ProgramChanged => "another version of klaviyo-export began it",
         }
@@ -145,6 +150,9 @@ fn obstacle(last: &RunManifest, now: &Identity) -> Option<Obstacle> {
     }
     if last.limit != now.limit {
         return Some(Obstacle::LimitChanged);
+    }
+    if now.is_full && last.delta.as_ref().is_some_and(|delta| !delta.is_full()) {
+        return Some(Obstacle::FullWanted);
     }
     if now.is_query {
         return Some(Obstacle::Query);
@@ -284,6 +292,7 @@ mod tests {
             sentinel: None,
             shard: None,
             undone: None,
+            delta: None,
         }
     }
 

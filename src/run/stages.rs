@@ -7,7 +7,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
 use super::begin::{self, Begun};
 use super::format::{self, FormatError};
-use super::{RunOptions, deliver};
+use super::{RunOptions, deliver, delta};
 use crate::base::csv::push_cell;
 use crate::base::meter::Meter;
 use crate::base::retry::Trouble;
@@ -15,6 +15,7 @@ use crate::delivery::upload::{Route, Task, UploadError, remove_local};
 use crate::job::file::{Deliver, OnEmpty};
 use crate::job::{Delivery, Job};
 use crate::pipeline::commit::{Commit, CommitError, Deduplication, GUARD_AFTER_ROWS};
+use crate::pipeline::delta::Delta;
 use crate::pipeline::mapping::Mapping;
 use crate::pipeline::spool::{Release, Spool, SpoolError, SpoolLayout};
 use crate::profile::column::LIST_ID;
@@ -24,6 +25,7 @@ use crate::run::surroundings::Surroundings;
 use crate::source::audience::{Audience, Source};
 use crate::state::codes::RepairCode;
 use crate::state::counts::Counts;
+use crate::state::directory::JobDirectory;
 use crate::state::manifest::{ManifestFile, PartRecord};
 use crate::state::part::Part;
 
@@ -32,6 +34,7 @@ pub(super) struct Stages<'a> {
     job: &'a Job,
     mapping: &'a Mapping,
     begun: &'a Begun,
+    state: &'a JobDirectory,
     manifest: &'a Arc<ManifestFile>,
     meter: Arc<Meter>,
     trouble: Trouble,
@@ -59,7 +62,7 @@ impl<'a> Stages<'a> {
     pub(super) fn new(
         job: &'a Job,
         mapping: &'a Mapping,
-        (begun, meter): (&'a Begun, &Arc<Meter>),
+        (begun, state, meter): (&'a Begun, &'a JobDirectory, &Arc<Meter>),
         surroundings: &'a Surroundings,
         options: RunOptions,
     ) -> Self {
@@ -67,6 +70,7 @@ impl<'a> Stages<'a> {
             job,
             mapping,
             begun,
+            state,
             manifest: &begun.manifest,
             meter: Arc::clone(meter),
             trouble: Trouble::default(),
@@ -76,15 +80,25 @@ impl<'a> Stages<'a> {
     }
 
     /// Does what is to be done: all of it, or the rest of an unfinished run.
-    pub(super) fn run(&self, audience: Audience, delivery: Option<&Delivery>) -> Outcome {
+    pub(super) fn run(
+        &self,
+        audience: Audience,
+        delivery: Option<&Delivery>,
+        delta: Option<Delta>,
+    ) -> Outcome {
         let sources = audience.shared_sources();
-        let mut outcome = self.run_stages(audience, delivery);
+        let mut outcome = self.run_stages(audience, delivery, delta);
         let late = sources.iter().filter_map(Source::late_keys_warning);
         outcome.warnings.extend(late);
         outcome
     }
 
-    fn run_stages(&self, audience: Audience, delivery: Option<&Delivery>) -> Outcome {
+    fn run_stages(
+        &self,
+        audience: Audience,
+        delivery: Option<&Delivery>,
+        delta: Option<Delta>,
+    ) -> Outcome {
         if let Some(bytes) = audience.total_bytes() {
             // Set once, here.
             let _ = self.meter.source_bytes.set(bytes);
@@ -94,19 +108,29 @@ impl<'a> Stages<'a> {
             // Only what comes after the parts is left: no server is needed for that.
             (Some(_), Some(rest)) if rest.is_empty() => self.nothing_to_format(),
             (None, None) => {
-                let formatted = self.format(audience, None);
+                let formatted = self.format(audience, None, delta);
                 self.outcome(formatted, None)
             }
             (Some(delivery), Some(rest)) => self.deliver_rest(delivery, rest),
-            (Some(delivery), None) if self.job.may_fail_at_its_end() => {
-                self.format_then_deliver(audience, delivery)
+            (Some(delivery), None) if self.waits_for_the_end(delta.as_ref()) => {
+                self.format_then_deliver(audience, delivery, delta)
             }
-            (Some(delivery), None) => self.format_and_deliver(audience, delivery),
+            (Some(delivery), None) => self.format_and_deliver(audience, delivery, delta),
         }
+    }
+
+    /// Whether nothing is sent before the whole audience was seen.
+    fn waits_for_the_end(&self, delta: Option<&Delta>) -> bool {
+        self.job.may_fail_at_its_end() || delta.is_some_and(Delta::has_before)
     }
 
     /// The spool is complete: only what is missing is sent.
     fn deliver_rest(&self, delivery: &Delivery, rest: &[Task]) -> Outcome {
+        if let Err(guarded) = delta::guard(self.job, &self.manifest.snapshot()) {
+            let mut outcome = self.outcome(self.formatted_before(), None);
+            outcome.error = Some(guarded);
+            return outcome;
+        }
         let (release, queue) = unbounded();
         for task in rest {
             self.meter.parts_closed.add(1);
@@ -133,13 +157,18 @@ impl<'a> Stages<'a> {
         format::show(&self.meter, &counts);
         Formatted {
             counts,
-            result: Ok(()),
+            result: Ok(None),
             seconds: 0.0,
         }
     }
 
     /// The usual way: parts are sent while later rows are still being formatted.
-    fn format_and_deliver(&self, audience: Audience, delivery: &Delivery) -> Outcome {
+    fn format_and_deliver(
+        &self,
+        audience: Audience,
+        delivery: &Delivery,
+        delta: Option<Delta>,
+    ) -> Outcome {
         // A query is read at full speed: no engine holds a snapshot while parts wait for a slow link.
         let (release, queue) = if self.job.audience.is_query() {
             unbounded()
@@ -148,7 +177,7 @@ impl<'a> Stages<'a> {
         };
         std::thread::scope(|scope| {
             let delivering = scope.spawn(|| self.deliver(delivery, queue));
-            let formatted = self.format(audience, Some(release));
+            let formatted = self.format(audience, Some(release), delta);
             let delivered = delivering
                 .join()
                 .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -157,17 +186,33 @@ impl<'a> Stages<'a> {
     }
 
     /// Nothing is sent before the whole audience is known to be good.
-    fn format_then_deliver(&self, audience: Audience, delivery: &Delivery) -> Outcome {
+    fn format_then_deliver(
+        &self,
+        audience: Audience,
+        delivery: &Delivery,
+        delta: Option<Delta>,
+    ) -> Outcome {
         let (release, queue) = unbounded();
-        let formatted = self.format(audience, Some(release));
-        let delivered = formatted
-            .result
-            .is_ok()
-            .then(|| self.deliver(delivery, queue));
-        self.outcome(formatted, delivered)
+        let formatted = self.format(audience, Some(release), delta);
+        let guarded = match &formatted.result {
+            Ok(_) => delta::guard(self.job, &self.manifest.snapshot()),
+            Err(_) => Ok(()),
+        };
+        let is_sent = formatted.result.is_ok() && guarded.is_ok();
+        let delivered = is_sent.then(|| self.deliver(delivery, queue));
+        let mut outcome = self.outcome(formatted, delivered);
+        if let Err(guarded) = guarded {
+            outcome.error = Some(guarded);
+        }
+        outcome
     }
 
-    fn format(&self, audience: Audience, queue: Option<Sender<Task>>) -> Formatted {
+    fn format(
+        &self,
+        audience: Audience,
+        queue: Option<Sender<Task>>,
+        delta: Option<Delta>,
+    ) -> Formatted {
         let begun = Instant::now();
         let layout = SpoolLayout {
             directory: self.begun.directory.parts(),
@@ -178,7 +223,7 @@ impl<'a> Stages<'a> {
                 .keeps_identifiers()
                 .then(|| identifiers_line(self.mapping)),
             limits: self.job.limits,
-            are_sent: queue.is_some() && !self.job.may_fail_at_its_end(),
+            are_sent: queue.is_some() && !self.waits_for_the_end(delta.as_ref()),
         };
         let spool = Spool::start(layout, self.release(queue));
         let sources = audience.shared_sources();
@@ -198,7 +243,7 @@ impl<'a> Stages<'a> {
             Ok(commit) => format::format(
                 audience,
                 (self.mapping, self.job.rules.clone()),
-                commit,
+                commit.compared_by(delta),
                 (&self.meter, &self.surroundings.interrupt),
             ),
             Err(error) => (Counts::default(), Err(error.into())),
@@ -214,7 +259,15 @@ impl<'a> Stages<'a> {
             manifest.counts = Some(counts.clone());
             manifest.formatted = whole;
         });
-        let result = result.and_then(|()| noted.map_err(|error| CommitError::from(error).into()));
+        let state_error = |error| CommitError::from(error).into();
+        let result = result.and_then(|snapshot_failure| {
+            noted.map_err(state_error)?;
+            let Some(failure) = snapshot_failure else {
+                return Ok(None);
+            };
+            let gave_up = delta::give_up(self.state, &failure);
+            gave_up.map(Some).map_err(state_error)
+        });
         Formatted {
             counts,
             result,
@@ -276,6 +329,9 @@ impl<'a> Stages<'a> {
             warnings: count_warnings(counts),
             error: None,
         };
+        if let Ok(note) = &formatted.result {
+            outcome.warnings.extend(note.clone());
+        }
         let refused = matches!(
             formatted.result,
             Err(FormatError::Commit(CommitError::Spool(SpoolError::Refused)))
@@ -338,7 +394,7 @@ impl<'a> Stages<'a> {
 
 /// The job's rule for an audience without a row to write.
 pub(super) fn empty(job: &Job, counts: &Counts) -> Option<Error> {
-    (counts.rows_written == 0 && job.on_empty == OnEmpty::Fail).then_some(Error::Empty {
+    (counts.rows_good() == 0 && job.on_empty == OnEmpty::Fail).then_some(Error::Empty {
         read: counts.rows_read,
         rejected: counts.rows_rejected,
         blank: counts.rows_blank,
@@ -374,7 +430,8 @@ fn note_part(manifest: &ManifestFile, part: &Part) -> Result<Option<Task>, Spool
 /// The outcome of formatting.
 struct Formatted {
     counts: Counts,
-    result: Result<(), FormatError>,
+    /// A note, where the next snapshot could not be written.
+    result: Result<Option<String>, FormatError>,
     seconds: f64,
 }
 
@@ -405,7 +462,7 @@ pub(crate) fn header_line(mapping: &Mapping) -> Vec<u8> {
 }
 
 /// The first line of an identifiers file.
-fn identifiers_line(mapping: &Mapping) -> Vec<u8> {
+pub(super) fn identifiers_line(mapping: &Mapping) -> Vec<u8> {
     let identifiers = mapping.columns.iter().take(mapping.identifiers());
     csv_line(identifiers.map(|column| column.target.header()))
 }

@@ -1,5 +1,5 @@
-//! The counts of a run. Nothing goes uncounted: `rows_read = rows_written + rows_rejected + duplicates`, and blank records,
-//! which are no rows, have a count of their own.
+//! The counts of a run. Nothing goes uncounted: `rows_read = rows_written + rows_rejected + duplicates + rows_unchanged`, and
+//! blank records, which are no rows, have a count of their own.
 
 use std::collections::BTreeMap;
 
@@ -7,6 +7,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::state::codes::{RejectionReason, RepairCode};
 use crate::state::row_note::RowNotes;
+
+/// The counts of a comparison with the snapshot of the last run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Compared {
+    /// Rows of the snapshot.
+    pub rows_before: u64,
+    /// Rows whose key is not in the snapshot.
+    pub rows_new: u64,
+    /// Rows of the snapshot whose key is not in the audience.
+    pub rows_left: u64,
+}
 
 /// The counts of a run's formatting.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +29,12 @@ pub struct Counts {
     pub rows_blank: u64,
     /// Rows in parts.
     pub rows_written: u64,
+    /// Rows that Klaviyo has already: they are as the last run sent them.
+    #[serde(default)]
+    pub rows_unchanged: u64,
+    /// The comparison with the rows of the last run; `None` where there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compared: Option<Compared>,
     /// Rows in `rejects.csv`.
     pub rows_rejected: u64,
     /// Rejected rows by reason.
@@ -39,7 +56,23 @@ pub struct Counts {
 impl Counts {
     /// Formatting ended early: rows that were read with others in a block and not looked at any more are not counted.
     pub fn end_early(&mut self) {
-        self.rows_read = self.rows_written + self.rows_rejected + self.duplicates;
+        self.rows_read = self.accounted_for();
+    }
+
+    /// Rows whose fate is decided.
+    fn accounted_for(&self) -> u64 {
+        self.rows_written + self.rows_rejected + self.duplicates + self.rows_unchanged
+    }
+
+    /// Rows of the audience that stand the rules: those that are written, and those that Klaviyo has already.
+    pub fn rows_good(&self) -> u64 {
+        self.rows_written + self.rows_unchanged
+    }
+
+    /// Rows that were sent before and are another now, and rows that are sent again for another reason.
+    pub fn rows_changed(&self) -> Option<u64> {
+        let compared = self.compared?;
+        Some(self.rows_written.saturating_sub(compared.rows_new))
     }
 
     /// Adds what another process counted of other rows.
@@ -47,6 +80,13 @@ impl Counts {
         self.rows_read += other.rows_read;
         self.rows_blank += other.rows_blank;
         self.rows_written += other.rows_written;
+        self.rows_unchanged += other.rows_unchanged;
+        if let Some(other) = other.compared {
+            let own = self.compared.get_or_insert_default();
+            own.rows_before += other.rows_before;
+            own.rows_new += other.rows_new;
+            own.rows_left += other.rows_left;
+        }
         self.rows_rejected += other.rows_rejected;
         self.duplicates += other.duplicates;
         self.external_id_only += other.external_id_only;
@@ -68,9 +108,9 @@ impl Counts {
         blanked.map(|(_, cells)| cells).sum()
     }
 
-    /// Whether every row that was read is written, rejected, or a duplicate.
+    /// Whether every row that was read is written, rejected, a duplicate, or unchanged.
     pub fn add_up(&self) -> bool {
-        self.rows_read == self.rows_written + self.rows_rejected + self.duplicates
+        self.rows_read == self.accounted_for()
             && self.rows_rejected == self.rejections.values().sum::<u64>()
     }
 }

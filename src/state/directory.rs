@@ -91,6 +91,21 @@ impl JobDirectory {
         self.path.join("job.json")
     }
 
+    /// The rows that Klaviyo has from the job.
+    pub fn snapshot(&self) -> PathBuf {
+        self.path.join("snapshot")
+    }
+
+    /// The key of the snapshot's hashes.
+    pub fn snapshot_key(&self) -> PathBuf {
+        self.path.join("snapshot.key")
+    }
+
+    /// The keys whose rows in the snapshot mean nothing.
+    pub fn unsettled(&self) -> PathBuf {
+        self.path.join("unsettled")
+    }
+
     /// The ids of its runs, oldest first.
     pub fn run_ids(&self) -> Result<Vec<String>, StateError> {
         let names = names_in(&self.runs())?;
@@ -159,6 +174,11 @@ impl RunDirectory {
     /// The folder of part files.
     pub fn parts(&self) -> PathBuf {
         self.path.join("parts")
+    }
+
+    /// The snapshot that takes the place of the job's when the run is done.
+    pub fn next_snapshot(&self) -> PathBuf {
+        self.path.join("snapshot.next")
     }
 
     /// The manifest.

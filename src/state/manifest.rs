@@ -225,6 +225,33 @@ pub struct UndoRecord {
     pub deleted: u64,
 }
 
+/// The comparison of a run with the snapshot of the last one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeltaRecord {
+    /// The run whose snapshot was compared; `None` where there was no snapshot of use.
+    pub base: Option<String>,
+    /// The reason for which every row is sent; `None` where only changed ones are.
+    pub full_because: Option<String>,
+    /// When the last run began that sent every row: this one, or an earlier one.
+    pub full_at: Timestamp,
+    /// A person has approved of the number of changes.
+    #[serde(default)]
+    pub approved: bool,
+    /// The list of the comparison, where the API has told its id.
+    #[serde(default)]
+    pub list_id: Option<String>,
+    /// The run that has delivered the parts of this dry run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub applied_by: Option<String>,
+}
+
+impl DeltaRecord {
+    /// Whether every row is sent.
+    pub fn is_full(&self) -> bool {
+        self.full_because.is_some()
+    }
+}
+
 /// All that is remembered of a run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RunManifest {
@@ -268,6 +295,9 @@ pub struct RunManifest {
     /// Its part in a run group, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shard: Option<ShardRecord>,
+    /// The comparison with the last run, where only changed rows are sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delta: Option<DeltaRecord>,
     /// The `undo` of its removals, if there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undone: Option<UndoRecord>,
@@ -435,6 +465,7 @@ mod tests {
             sentinel: None,
             shard: None,
             undone: None,
+            delta: None,
         }
     }
 

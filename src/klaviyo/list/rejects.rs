@@ -6,7 +6,7 @@ use std::io::{Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use super::rows::{Person, unwritable};
+use super::rows::{Person, each_person, unwritable};
 use crate::base::csv::push_cell;
 use crate::state::manifest::StateError;
 
@@ -20,6 +20,21 @@ pub(super) struct AttachRejects {
     path: PathBuf,
     file: Option<File>,
     bytes: u64,
+}
+
+/// Calls `each` with the e-mail address, the phone number and the external id of everybody in the file of a run's folder.
+pub fn rejected_people(
+    run_directory: &Path,
+    mut each: impl FnMut([&str; 3]),
+) -> Result<(), StateError> {
+    let path = run_directory.join(FILE_NAME);
+    if !path.exists() {
+        return Ok(());
+    }
+    each_person(&[path], |_, person| {
+        each([&person.email, &person.phone_number, &person.external_id]);
+        Ok(true)
+    })
 }
 
 /// One who was not taken.

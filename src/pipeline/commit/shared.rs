@@ -342,12 +342,11 @@ impl Commit<'_> {
                 let external_id_only = rules.blank(&row, &mut text);
                 let identifier_bytes = text.len();
                 text.extend_from_slice(&row.bytes[row.identifier_bytes as usize..]);
-                self.counts.external_id_only += u64::from(external_id_only);
-                self.write_row(&text, identifier_bytes)
+                self.write_row(&text, identifier_bytes, external_id_only)
             }
             (Fate::AsItIs | Fate::Blanked, _) => {
-                self.counts.external_id_only += u64::from(row.external_id_only);
-                self.write_row(row.bytes, row.identifier_bytes as usize)
+                let identifier_bytes = row.identifier_bytes as usize;
+                self.write_row(row.bytes, identifier_bytes, row.external_id_only)
             }
         }
     }

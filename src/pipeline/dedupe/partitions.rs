@@ -1,4 +1,4 @@
-//! Entries of five words on disk, in as many partitions as an index has sub-tables.
+//! Entries of a few words on disk, in as many partitions as an index has sub-tables.
 //!
 //! Each partition keeps the order in which entries came. The files have no name: they are gone however the program ends.
 
@@ -10,9 +10,6 @@ use super::SUB_TABLES;
 
 /// Buffer of each partition; 64 of them take 2 MB.
 const BUFFER_BYTES: usize = 1 << 15;
-/// Words of an entry.
-const WORDS: usize = 5;
-
 /// The storage under the index refused.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: cannot {action} the keys that do not fit in `dedupe-memory`", path.display())]
@@ -25,15 +22,15 @@ pub struct SpillError {
     pub source: std::io::Error,
 }
 
-/// The files, one for each partition.
-pub(super) struct Partitions {
+/// The files, one for each partition, with entries of so many words.
+pub(in crate::pipeline) struct Partitions<const WORDS: usize = 5> {
     files: Vec<BufWriter<File>>,
     directory: PathBuf,
 }
 
-impl Partitions {
+impl<const WORDS: usize> Partitions<WORDS> {
     /// No entries yet. The files are made in `directory`.
-    pub(super) fn create(directory: &Path) -> Result<Self, SpillError> {
+    pub(in crate::pipeline) fn create(directory: &Path) -> Result<Self, SpillError> {
         let files = (0..SUB_TABLES).map(|_| tempfile::tempfile_in(directory));
         let files = files
             .map(|file| Ok(BufWriter::with_capacity(BUFFER_BYTES, file?)))
@@ -46,18 +43,15 @@ impl Partitions {
     }
 
     /// Adds an entry to a partition.
-    pub(super) fn push(&mut self, partition: usize, entry: [u32; WORDS]) -> Result<(), SpillError> {
-        let mut bytes = [0; WORDS * 4];
-        for (bytes, word) in bytes.chunks_exact_mut(4).zip(entry) {
-            bytes.copy_from_slice(&word.to_le_bytes());
-        }
+    pub(in crate::pipeline) fn push(&mut self, partition: usize, entry: [u32; WORDS]) -> Result<(), SpillError> {
+        let bytes = entry.map(u32::to_le_bytes);
         self.files[partition]
-            .write_all(&bytes)
+            .write_all(bytes.as_flattened())
             .map_err(failed(&self.directory, "write"))
     }
 
     /// Calls `take` with each entry of a partition, in the order in which they came.
-    pub(super) fn read(
+    pub(in crate::pipeline) fn read(
         &mut self,
         partition: usize,
         mut take: impl FnMut([u32; WORDS]) -> Result<(), SpillError>,
@@ -66,14 +60,11 @@ impl Partitions {
         let written = &mut self.files[partition];
         written.rewind().map_err(failed())?;
         let mut file = BufReader::with_capacity(BUFFER_BYTES, written.get_mut());
-        let mut bytes = [0; WORDS * 4];
+        let mut bytes = [[0; 4]; WORDS];
         while !file.fill_buf().map_err(failed())?.is_empty() {
-            file.read_exact(&mut bytes).map_err(failed())?;
-            let mut entry = [0; WORDS];
-            for (word, bytes) in entry.iter_mut().zip(bytes.as_chunks().0) {
-                *word = u32::from_le_bytes(*bytes);
-            }
-            take(entry)?;
+            file.read_exact(bytes.as_flattened_mut())
+                .map_err(failed())?;
+            take(bytes.map(u32::from_le_bytes))?;
         }
         Ok(())
     }

@@ -17,25 +17,34 @@ use crate::run::{RunOptions, resume};
 /// A look at the API before anything else tries no longer than this: if it is down now, it may be up by the time it is needed.
 const FIRST_LOOK: Duration = Duration::from_secs(30);
 
+/// The outcome of the first look.
+#[derive(Debug, Default)]
+pub(in crate::run) struct Looked {
+    /// Notes for a person.
+    pub(in crate::run) notes: Vec<String>,
+    /// The id of the job's list, if there is one.
+    pub(in crate::run) list_id: Option<String>,
+}
+
 /// Checks the account of the key and the list: before a row is read, so that a wrong key does not cost a
-/// night. What a person should know.
+/// night.
 pub(in crate::run) fn look_first(
     job: &Job,
     options: RunOptions,
     surroundings: &Surroundings,
-) -> Result<Vec<String>, Error> {
+) -> Result<Looked, Error> {
     if options.dry_run || !job.needs_api() {
-        return Ok(Vec::new());
+        return Ok(Looked::default());
     }
     let told = look(job, surroundings)?;
-    for warning in &told {
+    for warning in &told.notes {
         let note = format!("note: {warning}");
         surroundings.console.note(&printable(&note));
     }
     Ok(told)
 }
 
-fn look(job: &Job, surroundings: &Surroundings) -> Result<Vec<String>, Error> {
+fn look(job: &Job, surroundings: &Surroundings) -> Result<Looked, Error> {
     let mut settings = job.klaviyo.clone();
     settings.retry.give_up_after = settings.retry.give_up_after.min(FIRST_LOOK);
     let klaviyo = Klaviyo::new(settings, surroundings.interrupt.clone());
@@ -45,13 +54,19 @@ fn look(job: &Job, surroundings: &Surroundings) -> Result<Vec<String>, Error> {
         _ => Ok(None),
     });
     match looked {
-        Ok(Some(found)) => Ok(flows_warning(job, &found.name, &found.flows)),
-        Ok(None) => Ok(Vec::new()),
-        Err(error) if error.is_of_the_moment() => Ok(vec![format!(
-            "{} did not answer when the run began: {}",
-            klaviyo.host(),
-            Error::from(error).chain()
-        )]),
+        Ok(Some(found)) => Ok(Looked {
+            notes: flows_warning(job, &found.name, &found.flows),
+            list_id: Some(found.id),
+        }),
+        Ok(None) => Ok(Looked::default()),
+        Err(error) if error.is_of_the_moment() => Ok(Looked {
+            notes: vec![format!(
+                "{} did not answer when the run began: {}",
+                klaviyo.host(),
+                Error::from(error).chain()
+            )],
+            list_id: None,
+        }),
         Err(error) => Err(interrupted(error.into(), surroundings)),
     }
 }

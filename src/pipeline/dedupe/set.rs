@@ -1,0 +1,79 @@
+//! A set of digests whose number is known before the first comes.
+
+use super::table::{Key, Slot, Table};
+use super::{SUB_TABLES, sub_table, touch};
+
+/// Slots for each digest, in percent: as full as probing stays short.
+const SLOTS_PERCENT: u64 = 125;
+/// Bytes of a slot.
+const SLOT_BYTES: u64 = size_of::<[u32; 3]>() as u64;
+
+/// Digests of 102 bits each.
+pub(in crate::pipeline) struct DigestSet {
+    tables: Vec<Table<3>>,
+}
+
+impl DigestSet {
+    /// An empty set with room for so many.
+    pub(in crate::pipeline) fn with_room_for(digests: u64) -> Self {
+        let share = digests / SUB_TABLES as u64;
+        // No sub-table gets many more than its share: six standard deviations.
+        let most = share + 6 * share.isqrt() + 64;
+        let bytes = most * SLOTS_PERCENT / 100 * SLOT_BYTES;
+        let table = |_| {
+            let mut table = Table::new(bytes);
+            table.make_room(usize::try_from(most).unwrap_or(usize::MAX));
+            table
+        };
+        Self {
+            tables: (0..SUB_TABLES).map(table).collect(),
+        }
+    }
+
+    /// The memory of a set with so many digests.
+    pub(in crate::pipeline) fn bytes_for(digests: u64) -> u64 {
+        digests * SLOTS_PERCENT / 100 * SLOT_BYTES
+    }
+
+    /// Adds a digest. False where there is no room.
+    pub(in crate::pipeline) fn insert(&mut self, digest: u128) -> bool {
+        let key = Key::of(digest);
+        let table = &mut self.tables[sub_table(digest)];
+        match table.find(key) {
+            Slot::Taken(_) => true,
+            Slot::Free(at) => table.insert(at, key.words()),
+        }
+    }
+
+    /// Fetches what the next questions need.
+    pub(in crate::pipeline) fn touch(&self, digests: impl Iterator<Item = u128>) {
+        touch(&self.tables, digests);
+    }
+
+    /// Whether the digest is in the set.
+    pub(in crate::pipeline) fn contains(&self, digest: u128) -> bool {
+        let table = &self.tables[sub_table(digest)];
+        matches!(table.find(Key::of(digest)), Slot::Taken(_))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use xxhash_rust::xxh3::xxh3_128;
+
+    #[test]
+    fn a_set_has_room_for_what_it_was_made_for() {
+        for digests in [0, 1, 1_000, 300_000_u64] {
+            let mut set = DigestSet::with_room_for(digests);
+            let digest = |number: u64| xxh3_128(&number.to_le_bytes());
+            for number in 0..digests {
+                assert!(!set.contains(digest(number)));
+                assert!(set.insert(digest(number)));
+            }
+            set.touch((0..digests).map(digest));
+            assert!((0..digests).all(|number| set.contains(digest(number))));
+            assert!((digests..digests + 1_000).all(|number| !set.contains(digest(number))));
+        }
+    }
+}

@@ -1,0 +1,322 @@
+//! Files of records of one size, behind a head that tells what they are, how many there are, and their checksum.
+//!
+//! A file is written beside its place and renamed when it is whole and durable. A reader trusts nothing of a file before its
+//! count and its checksum are right.
+
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::state::manifest::StateError;
+
+/// The head is JSON, filled up with spaces to this size, so that it can be written when the records are known.
+const HEAD_BYTES: usize = 4096;
+const BUFFER_BYTES: usize = 1 << 18;
+
+/// The kind of a file, and the version of its form that this program writes and reads.
+#[derive(Debug, Clone, Copy)]
+pub struct SealedKind {
+    /// The text that marks files of the kind.
+    pub name: &'static str,
+    /// The version.
+    pub version: u32,
+}
+
+/// The head of a file, around what the kind has in it.
+#[derive(Serialize, Deserialize)]
+struct Seal<H> {
+    kind: String,
+    version: u32,
+    records: u64,
+    /// XXH3-128 of all records, in hexadecimal.
+    checksum: String,
+    head: H,
+}
+
+/// The fields of a head that every version has.
+#[derive(Deserialize)]
+struct AnySeal {
+    kind: String,
+    version: u32,
+}
+
+/// The reason for which a file is of no use.
+#[derive(Debug, thiserror::Error)]
+pub enum Unusable {
+    /// It is not what was written, or it is another kind of file.
+    #[error("it is damaged")]
+    Damaged,
+    /// Another version of this program wrote it.
+    #[error("it has the form of version {found}, and this program reads version {wanted}")]
+    OtherVersion {
+        /// The version of the file.
+        found: u32,
+        /// The version that this program reads.
+        wanted: u32,
+    },
+    /// The system did not give it.
+    #[error("it cannot be read: {0}")]
+    Unreadable(#[from] std::io::Error),
+}
+
+/// A file that is being written.
+pub struct SealedWriter<const BYTES: usize> {
+    path: PathBuf,
+    kind: SealedKind,
+    writer: BufWriter<tempfile::NamedTempFile>,
+    digest: Xxh3,
+    records: u64,
+}
+
+impl<const BYTES: usize> SealedWriter<BYTES> {
+    /// A file without records. Its mode is 0600. Nothing is at `path` before [`Self::finish`].
+    pub fn create(path: &Path, kind: SealedKind) -> Result<Self, StateError> {
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let create = || {
+            let mut file = tempfile::NamedTempFile::new_in(folder)?;
+            file.write_all(&[b' '; HEAD_BYTES])?;
+            Ok(file)
+        };
+        let file = create().map_err(failed(path))?;
+        Ok(Self {
+            path: path.to_owned(),
+            kind,
+            writer: BufWriter::with_capacity(BUFFER_BYTES, file),
+            digest: Xxh3::new(),
+            records: 0,
+        })
+    }
+
+    /// Adds a record.
+    pub fn push(&mut self, record: [u8; BYTES]) -> Result<(), StateError> {
+        self.digest.update(&record);
+        self.records += 1;
+        self.writer.write_all(&record).map_err(failed(&self.path))
+    }
+
+    /// Writes the head, and puts the file in its place; when this returns, it is durable.
+    pub fn finish(self, head: &impl Serialize) -> Result<(), StateError> {
+        let Self {
+            path,
+            kind,
+            writer,
+            digest,
+            records,
+        } = self;
+        let seal = Seal {
+            kind: kind.name.to_owned(),
+            version: kind.version,
+            records,
+            checksum: format!("{:032x}", digest.digest128()),
+            head,
+        };
+        let write = || {
+            let mut head = serde_json::to_vec(&seal)?;
+            if head.len() >= HEAD_BYTES {
+                return Err(std::io::Error::other("its head is too long"));
+            }
+            head.resize(HEAD_BYTES - 1, b' ');
+            head.push(b'\n');
+            let mut file = writer.into_inner().map_err(|error| error.into_error())?;
+            file.seek(SeekFrom::Start(0))?;
+            file.write_all(&head)?;
+            file.as_file().sync_all()?;
+            file.persist(&path).map_err(|error| error.error)?;
+            File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+        };
+        write().map_err(failed(&path))
+    }
+}
+
+fn failed(path: &Path) -> impl FnOnce(std::io::Error) -> StateError {
+    let path = path.to_owned();
+    move |source| StateError::Storage {
+        path,
+        action: "write it",
+        source,
+    }
+}
+
+/// A file that is being read.
+#[derive(Debug)]
+pub struct SealedReader<H, const BYTES: usize> {
+    file: BufReader<File>,
+    head: H,
+    records: u64,
+    checksum: String,
+    left: u64,
+}
+
+impl<H: DeserializeOwned, const BYTES: usize> SealedReader<H, BYTES> {
+    /// Opens the file at `path`; `None` where there is none. Its records are not looked at yet.
+    pub fn open(path: &Path, kind: SealedKind) -> Result<Option<Self>, Unusable> {
+        let mut file = match File::open(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            opened => BufReader::with_capacity(BUFFER_BYTES, opened?),
+        };
+        let bytes = file.get_ref().metadata()?.len();
+        let mut head = vec![0; HEAD_BYTES];
+        file.read_exact(&mut head).map_err(|_| Unusable::Damaged)?;
+        let damaged = |_| Unusable::Damaged;
+        let AnySeal {
+            kind: name,
+            version,
+        } = serde_json::from_slice(&head).map_err(damaged)?;
+        if name != kind.name {
+            return Err(Unusable::Damaged);
+        }
+        if version != kind.version {
+            return Err(Unusable::OtherVersion {
+                found: version,
+                wanted: kind.version,
+            });
+        }
+        let seal: Seal<H> = serde_json::from_slice(&head).map_err(damaged)?;
+        let expected = seal.records.checked_mul(BYTES as u64);
+        if expected.and_then(|it| it.checked_add(HEAD_BYTES as u64)) != Some(bytes) {
+            return Err(Unusable::Damaged);
+        }
+        Ok(Some(Self {
+            file,
+            head: seal.head,
+            records: seal.records,
+            checksum: seal.checksum,
+            left: seal.records,
+        }))
+    }
+
+    /// The head.
+    pub fn head(&self) -> &H {
+        &self.head
+    }
+
+    /// How many records there are.
+    pub fn records(&self) -> u64 {
+        self.records
+    }
+
+    /// Calls `take` with every record. An error means that none of them can be trusted. Afterwards the file is read from its
+    /// first record again.
+    pub fn verify(&mut self, mut take: impl FnMut([u8; BYTES])) -> Result<(), Unusable> {
+        self.rewind()?;
+        let mut digest = Xxh3::new();
+        while let Some(record) = self.next()? {
+            digest.update(&record);
+            take(record);
+        }
+        self.rewind()?;
+        if format!("{:032x}", digest.digest128()) == self.checksum {
+            Ok(())
+        } else {
+            Err(Unusable::Damaged)
+        }
+    }
+
+    /// The next record.
+    #[expect(clippy::should_implement_trait, reason = "it fails")]
+    pub fn next(&mut self) -> Result<Option<[u8; BYTES]>, Unusable> {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        self.left -= 1;
+        let mut record = [0; BYTES];
+        self.file.read_exact(&mut record)?;
+        Ok(Some(record))
+    }
+
+    fn rewind(&mut self) -> Result<(), Unusable> {
+        self.file.seek(SeekFrom::Start(HEAD_BYTES as u64))?;
+        self.left = self.records;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    const KIND: SealedKind = SealedKind {
+        name: "numbers",
+        version: 3,
+    };
+
+    fn written(path: &Path, numbers: u32, kind: SealedKind) {
+        let mut writer = SealedWriter::<4>::create(path, kind).unwrap();
+        for number in 0..numbers {
+            writer.push(number.to_le_bytes()).unwrap();
+        }
+        assert!(!path.exists(), "nothing is there before it is whole");
+        writer.finish(&"a head").unwrap();
+    }
+
+    fn read(path: &Path) -> Result<Option<Vec<u32>>, Unusable> {
+        let Some(mut reader) = SealedReader::<String, 4>::open(path, KIND)? else {
+            return Ok(None);
+        };
+        assert_eq!(reader.head(), "a head");
+        let mut numbers = Vec::new();
+        reader.verify(|record| numbers.push(u32::from_le_bytes(record)))?;
+        let mut again = Vec::new();
+        while let Some(record) = reader.next()? {
+            again.push(u32::from_le_bytes(record));
+        }
+        assert_eq!(again, numbers);
+        assert_eq!(reader.records(), numbers.len() as u64);
+        Ok(Some(numbers))
+    }
+
+    #[test]
+    fn records_come_back_and_the_file_is_private() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("numbers");
+        assert!(read(&path).unwrap().is_none());
+        for numbers in [0, 1, 100_000] {
+            written(&path, numbers, KIND);
+            assert_eq!(read(&path).unwrap().unwrap(), (0..numbers).collect::<Vec<_>>());
+        }
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn any_change_of_a_file_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("numbers");
+        written(&path, 1_000, KIND);
+        let good = std::fs::read(&path).unwrap();
+        let changed = |change: &dyn Fn(&mut Vec<u8>)| {
+            let mut bytes = good.clone();
+            change(&mut bytes);
+            std::fs::write(&path, bytes).unwrap();
+            matches!(read(&path), Err(Unusable::Damaged))
+        };
+        assert!(changed(&|bytes| bytes.clear()));
+        assert!(changed(&|bytes| bytes.truncate(100)));
+        assert!(changed(&|bytes| bytes.truncate(HEAD_BYTES)));
+        assert!(changed(&|bytes| bytes.truncate(HEAD_BYTES + 400)));
+        assert!(changed(&|bytes| bytes.push(0)));
+        assert!(changed(&|bytes| bytes[0] = b'x'));
+        for at in [HEAD_BYTES, HEAD_BYTES + 2_001, HEAD_BYTES + 3_999] {
+            assert!(changed(&|bytes| bytes[at] ^= 1), "{at}");
+        }
+        for kind in [
+            SealedKind { version: 2, ..KIND },
+            SealedKind { version: 4, ..KIND },
+        ] {
+            written(&path, 3, kind);
+            let error = read(&path).unwrap_err();
+            assert!(matches!(error, Unusable::OtherVersion { wanted: 3, .. }));
+        }
+        let other = SealedKind {
+            name: "letters",
+            ..KIND
+        };
+        written(&path, 3, other);
+        assert!(matches!(read(&path), Err(Unusable::Damaged)));
+    }
+}
