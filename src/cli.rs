@@ -161,11 +161,18 @@ pub struct RunArgs {
     /// Remove from the list exactly the members that RUN stored for approval; reads no audience
     #[arg(long, value_name = "RUN", conflicts_with_all = ["dry_run", "fresh", "limit"])]
     pub approve_removals: Option<String>,
+    /// Send the changes that RUN found, although they are more than the job's `max-changed` or `max-shrink` allows; reads no
+    /// audience
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["approve_removals", "dry_run", "fresh", "full", "limit"])]
+    pub approve_changes: Option<String>,
+    /// Send exactly the parts of the dry run RUN, once; refused if the audience, the job or the last run is another one since
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["approve_changes", "approve_removals", "dry_run", "fresh", "full", "limit"])]
+    pub apply: Option<String>,
     /// Create the list if no list has its name, even if an earlier run found one
     #[arg(long, conflicts_with_all = ["approve_removals", "before_only", "dry_run", "shard"])]
     pub create_list: bool,
     /// Send one share of the job's files: every N-th file, starting with the I-th
-    #[arg(long, value_name = "I/N", requires = "run_group", conflicts_with_all = ["approve_removals", "before_only", "limit"])]
+    #[arg(long, value_name = "I/N", requires = "run_group", conflicts_with_all = ["apply", "approve_changes", "approve_removals", "before_only", "limit"])]
     pub shard: Option<Shard>,
     /// A name that all N processes of one night use, such as the date
     #[arg(long, value_name = "GROUP", requires = "shard", conflicts_with_all = ["approve_removals", "before_only"])]
@@ -219,6 +226,9 @@ pub struct SendArgs {
     /// The job's name [default: the stem of the first file]
     #[arg(long)]
     pub name: Option<String>,
+    /// Send only rows that are new or changed since the last send under this name
+    #[arg(long, value_name = "NAME", conflicts_with = "name")]
+    pub delta: Option<String>,
     /// Keep the part files when they are delivered
     #[arg(long)]
     pub keep_parts: bool,

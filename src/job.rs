@@ -5,8 +5,8 @@
 
 mod audience;
 mod columns;
-pub mod delta;
 mod delivery;
+pub mod delta;
 pub mod file;
 mod klaviyo;
 pub mod text;
@@ -21,8 +21,8 @@ use sha2::{Digest, Sha256};
 use crate::base::environment::Environment;
 use crate::base::secret::Secret;
 use crate::job::file::{
-    Attach, Deliver, Duplicates, JobFile, MaxRejected, Mirror, NormalizeSection, OnEmpty, OnSourceChange,
-    SharedIdentifiers,
+    Attach, Deliver, Duplicates, JobFile, MaxRejected, Mirror, NormalizeSection, OnEmpty,
+    OnSourceChange, SharedIdentifiers,
 };
 use crate::pipeline::normalize::country::Region;
 use crate::pipeline::normalize::nulls::NullWords;
@@ -37,8 +37,8 @@ pub use crate::klaviyo::settings::{
     KeySource, KlaviyoSettings, ListChoice, ListSettings, SentinelSettings,
 };
 pub use crate::pipeline::settings::{ColumnSettings, PartLimits, PrimaryKey, Rules};
-pub use delta::DeltaSettings;
 pub use audience::{Before, audience_files, settings as audience_settings};
+pub use delta::DeltaSettings;
 pub use klaviyo::read_key as read_api_key;
 
 /// The user name that `init` writes where it was told none; the same as no user name.

@@ -19,6 +19,7 @@ pub mod retention;
 mod sentinel;
 mod shard;
 mod stages;
+mod stored;
 pub mod surroundings;
 
 use std::sync::Arc;
@@ -46,7 +47,7 @@ use crate::state::shard::ShardRecord;
 pub(crate) use begin::{WENT_ON, future_warning, is_in_future};
 pub use gather::{Gathered, gather};
 pub(crate) use stages::header_line;
-use stages::{Outcome, Stages};
+use stages::{Input, Outcome, Stages};
 
 /// The options that change from run to run.
 #[derive(Debug, Clone, Copy, Default)]
@@ -136,6 +137,12 @@ fn run_job(
     if let Some(run_id) = &args.approve_removals {
         return approve::approve(&job, run_id, options, surroundings);
     }
+    if let Some(run_id) = &args.approve_changes {
+        return stored::approve_changes(&job, run_id, options, surroundings);
+    }
+    if let Some(run_id) = &args.apply {
+        return stored::apply(&job, run_id, options, surroundings);
+    }
     if let (Some(shard), Some(group)) = (args.shard, &args.run_group) {
         return shard::run(job, (shard, group.clone()), options, surroundings);
     }
@@ -221,43 +228,90 @@ fn execute_at(
         Some(_) => None,
         None => delta::prepare((job, &mapping), (&state, &begun), options, list_id)?,
     };
-    let meter = Arc::new(Meter::default());
-    let progress = Progress::start(
-        options.progress,
-        &surroundings.console,
-        Arc::clone(&meter),
-        delivery.is_some(),
-    );
-    let stages = Stages::new(job, &mapping, (&begun, &state, &meter), surroundings, options);
-    let mut outcome = stages.run(audience, delivery, compared);
-    warnings.extend(delta::note(&begun.manifest.snapshot()));
-    warnings.extend(outcome.warnings.iter().cloned());
-    let klaviyo = list::client(job, surroundings);
-    let after = list::After {
+    let ready = Ready {
         job,
-        begun: &begun,
         state: &state,
-        klaviyo: klaviyo.as_ref(),
         delivery,
         options,
-        meter: &meter,
         surroundings,
-        forms: StoredIdentifiers::new(job.rules.default_region),
-    };
-    if !options.dry_run && outcome.is_good() && !is_shard {
-        let since = Instant::now();
-        if let Err(error) = after.run(&mut warnings) {
-            outcome.error = Some(error);
-        }
-        outcome.seconds.list = since.elapsed().as_secs_f64();
-    }
-    drop(progress);
-    let ended = Ended {
-        outcome,
-        warnings,
         clock,
     };
-    Ok(conclude(job, &state, begun, ended, (options, surroundings)))
+    let input = Input {
+        audience,
+        mapping: &mapping,
+        delta: compared,
+    };
+    Ok(ready.carry_out(begun, Some(input), warnings))
+}
+
+/// All that a run needs once it has begun.
+struct Ready<'a> {
+    job: &'a Job,
+    state: &'a JobDirectory,
+    delivery: Option<&'a Delivery>,
+    options: RunOptions,
+    surroundings: &'a Surroundings,
+    clock: Instant,
+}
+
+impl Ready<'_> {
+    /// Runs the stages, and what comes after them. Without `input`, the rows are in closed parts.
+    fn carry_out(
+        &self,
+        begun: begin::Begun,
+        input: Option<Input<'_>>,
+        mut warnings: Vec<String>,
+    ) -> Finished {
+        let Self {
+            job,
+            state,
+            delivery,
+            options,
+            surroundings,
+            clock,
+        } = *self;
+        let meter = Arc::new(Meter::default());
+        let progress = Progress::start(
+            options.progress,
+            &surroundings.console,
+            Arc::clone(&meter),
+            delivery.is_some(),
+        );
+        let stages = Stages::new(job, (&begun, state, &meter), surroundings, options);
+        let mut outcome = match input {
+            Some(input) => stages.run(input, delivery),
+            None => stages.run_rest(delivery),
+        };
+        warnings.extend(delta::notes(job, &begun.manifest.snapshot()));
+        warnings.extend(outcome.warnings.iter().cloned());
+        let klaviyo = list::client(job, surroundings);
+        let after = list::After {
+            job,
+            begun: &begun,
+            state,
+            klaviyo: klaviyo.as_ref(),
+            delivery,
+            options,
+            meter: &meter,
+            surroundings,
+            forms: StoredIdentifiers::new(job.rules.default_region),
+        };
+        let is_shard = begun.manifest.snapshot().is_shard();
+        if !options.dry_run && outcome.is_good() && !is_shard {
+            let since = Instant::now();
+            if let Err(error) = after.run(&mut warnings) {
+                outcome.error = Some(error);
+            }
+            outcome.seconds.list = since.elapsed().as_secs_f64();
+        }
+        drop(progress);
+        let ended = Ended {
+            outcome,
+            warnings,
+            clock,
+        };
+        conclude(job, state, begun, ended, (options, surroundings))
+    }
 }
 
 /// How a run ended, before it is noted.

@@ -6,6 +6,7 @@ use super::guesses::Guesses;
 use super::{Surroundings, flags};
 use crate::cli::SendArgs;
 use crate::cli::console::printable;
+use crate::job::delta::Send;
 use crate::job::file::{JobFile, ListSection, Unlisted};
 use crate::job::{Job, JobPlace, ListChoice, audience_files};
 use crate::run::attempt::{self, AttemptLog};
@@ -33,7 +34,11 @@ pub fn send(
 
 /// The name of the job that the flags make.
 pub fn job_name(args: &SendArgs) -> String {
-    flags::job_file(&args.files, args.name.as_deref(), &args.audience).name
+    flags::job_file(&args.files, name(args), &args.audience).name
+}
+
+fn name(args: &SendArgs) -> Option<&str> {
+    args.delta.as_deref().or(args.name.as_deref())
 }
 
 fn send_as(
@@ -79,7 +84,10 @@ fn job_file(args: &SendArgs) -> Result<JobFile, Error> {
     if server.to.is_none() && !args.common.dry_run && !by_api {
         return Err(Error::NoServer);
     }
-    let mut file = flags::job_file(&args.files, args.name.as_deref(), &args.audience);
+    let mut file = flags::job_file(&args.files, name(args), &args.audience);
+    if args.delta.is_some() {
+        file.delta.send = Send::Changed;
+    }
     file.sftp = flags::server(server)?;
     let has_key = server.identity.is_some() || server.agent || server.password_env.is_some();
     if server.to.is_some() && !has_key {

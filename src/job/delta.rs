@@ -137,7 +137,8 @@ pub(super) fn settings(file: &JobFile) -> Result<Option<DeltaSettings>, JobError
 }
 
 fn context(file: &JobFile) -> JobContext {
-    let digest = |value: serde_json::Value| hex(&Sha256::digest(value.to_string()))[..32].to_owned();
+    let digest =
+        |value: serde_json::Value| hex(&Sha256::digest(value.to_string()))[..32].to_owned();
     let normalize = &file.normalize;
     let destination = match file.klaviyo.deliver {
         Deliver::Api => serde_json::json!(["api", file.klaviyo.base_url, file.klaviyo.account_id]),

@@ -6,6 +6,8 @@
 
 mod merge;
 
+pub use merge::note_difference;
+
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufWriter, Write};

@@ -203,7 +203,7 @@ fn prefix(manifest: &RunManifest) -> String {
     }
 }
 
-fn new_run(
+pub(super) fn new_run(
     job: &Job,
     identity: Identity,
     options: RunOptions,
@@ -241,6 +241,7 @@ fn new_run(
         shard,
         undone: None,
         delta: None,
+        applies: None,
     };
     let prefix = prefix(&manifest);
     let manifest = ManifestFile::create(directory.manifest(), manifest)?;
@@ -258,7 +259,7 @@ fn new_run(
 /// How the warning of a run begins that several processes have had a part in.
 pub(crate) const WENT_ON: &str = "continued this unfinished run";
 
-fn go_on(
+pub(super) fn go_on(
     job: &Job,
     mut last: RunManifest,
     rest: Option<Vec<Task>>,
@@ -299,7 +300,7 @@ fn go_on(
 
 impl Begun {
     /// Takes the place of the unfinished run `of`.
-    fn replace(
+    pub(super) fn replace(
         &mut self,
         of: RunManifest,
         because: &str,

@@ -10,13 +10,13 @@ use super::stages::{header_line, identifiers_line};
 use super::{RunOptions, resume};
 use crate::job::{DeltaSettings, Job};
 use crate::klaviyo::list::rejected_people;
-use crate::pipeline::delta::{Before, Delta, DeltaFiles, RowHasher};
+use crate::pipeline::delta::{Before, Delta, DeltaFiles, RowHasher, note_difference};
 use crate::pipeline::mapping::Mapping;
 use crate::run::error::Error;
 use crate::run::report::count;
 use crate::state::counts::{Compared, Counts};
 use crate::state::directory::{JobDirectory, RunDirectory};
-use crate::state::manifest::{DeltaRecord, RunManifest, RunStatus, StateError};
+use crate::state::manifest::{DeltaRecord, RunManifest, RunStatus, StateError, read_manifest};
 use crate::state::snapshot::{
     Context, HashKey, SNAPSHOT, SnapshotHead, SnapshotReader, read_keys, write_keys,
 };
@@ -39,6 +39,10 @@ pub(super) fn prepare(
     let manifest = begun.manifest.snapshot();
     let context = context(settings, list_id);
     let found = base(state, (&job.name, &key), &context);
+    let base_list = found
+        .as_ref()
+        .ok()
+        .and_then(|base| list_of(state, base.head()));
     let full_because = match (&manifest.delta, &found) {
         // Another process of this run has decided.
         (Some(record), _) => record.full_because.clone(),
@@ -46,23 +50,23 @@ pub(super) fn prepare(
         (None, Ok(base)) => full_is_due(settings, base.head(), manifest.started_at),
         (None, Err(because)) => Some(because.clone()),
     };
+    let seen = base_run(state);
     let base = found.ok();
     if base.is_none() && !options.dry_run {
         // What it says of rows is not true any more once others are sent.
-        remove(&state.snapshot())?;
-        remove(&state.unsettled())?;
+        forget(state)?;
     }
     let before_full = base.as_ref().map(|base| base.head().full_at);
     let record = DeltaRecord {
         base: base.as_ref().map(|base| base.head().run_id.clone()),
+        seen,
         full_at: match (&full_because, before_full) {
             (None, Some(at)) => at,
             _ => manifest.started_at,
         },
         full_because,
         approved: false,
-        list_id: list_id.map(str::to_owned),
-        applied_by: None,
+        list_id: base_list,
     };
     let record = manifest.delta.clone().unwrap_or(record);
     begun
@@ -119,14 +123,30 @@ fn base(
         return Err(format!("{name} belongs to another job"));
     }
     if head.key_id != key.id() {
-        return Err(format!("{name} was made with another key than the one beside it"));
+        return Err(format!(
+            "{name} was made with another key than the one beside it"
+        ));
     }
-    if let Some(what) = differs(&head.context, context) {
+    let then = Context {
+        list_id: list_of(state, head),
+        ..head.context.clone()
+    };
+    if let Some(what) = differs(&then, context) {
         return Err(format!("{what} since the last run"));
     }
     let unsettled = read_keys(&state.unsettled())
         .map_err(|error| format!("{} is of no use: {error}", state.unsettled().display()))?;
     Before::read(reader, unsettled.unwrap_or_default()).map_err(|error| useless(&error))
+}
+
+/// The list on which the people of a snapshot are, as far as it is known.
+fn list_of(state: &JobDirectory, head: &SnapshotHead) -> Option<String> {
+    let known = head.context.list_id.clone();
+    // A run that made the list knew its id at its end only.
+    known.or_else(|| {
+        let run = read_manifest(&state.run(&head.run_id).manifest()).ok()?;
+        run.list.map(|list| list.id)
+    })
 }
 
 /// The difference between two contexts, in words.
@@ -160,6 +180,12 @@ fn full_is_due(settings: &DeltaSettings, head: &SnapshotHead, now: Timestamp) ->
     })
 }
 
+/// Removes the snapshot: rows are sent that it does not know of.
+pub(super) fn forget(state: &JobDirectory) -> Result<(), StateError> {
+    remove(&state.snapshot())?;
+    remove(&state.unsettled())
+}
+
 fn remove(path: &Path) -> Result<(), StateError> {
     match std::fs::remove_file(path) {
         Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(StateError::Storage {
@@ -169,6 +195,27 @@ fn remove(path: &Path) -> Result<(), StateError> {
         }),
         _ => Ok(()),
     }
+}
+
+/// The run whose snapshot the job has; none where it has none of use.
+pub(super) fn base_run(state: &JobDirectory) -> Option<String> {
+    let reader = SnapshotReader::open(&state.snapshot(), SNAPSHOT).ok()??;
+    Some(reader.head().run_id.clone())
+}
+
+/// Notes the rows that the next snapshot of a run has otherwise than the job's, before any of them is sent.
+pub(super) fn unsettle(state: &JobDirectory, directory: &RunDirectory) -> Result<(), StateError> {
+    let open = |path: &Path| SnapshotReader::open(path, SNAPSHOT).ok().flatten();
+    let Some(next) = open(&directory.next_snapshot()) else {
+        return Ok(());
+    };
+    let known = read_keys(&state.unsettled()).ok().flatten();
+    let unsettled = state.unsettled();
+    note_difference(
+        open(&state.snapshot()),
+        next,
+        (&unsettled, known.unwrap_or_default()),
+    )
 }
 
 /// The file with the identifiers of the rows of a run that are not sent.
@@ -188,21 +235,28 @@ pub(super) fn give_up(state: &JobDirectory, failure: &StateError) -> Result<Stri
     ))
 }
 
-/// The reason for which every row is sent, or the number of those that are not.
-pub(super) fn note(manifest: &RunManifest) -> Option<String> {
-    let because = manifest.delta.as_ref()?.full_because.as_deref()?;
-    Some(format!("every row is sent: {because}"))
+/// The reason for which every row is sent; and, of a dry run, the guard that would stop it.
+pub(super) fn notes(job: &Job, manifest: &RunManifest) -> Vec<String> {
+    let (Some(settings), Some(record)) = (&job.delta, &manifest.delta) else {
+        return Vec::new();
+    };
+    let full = record.full_because.as_ref();
+    let full = full.map(|because| format!("every row is sent: {because}"));
+    let counts = manifest.counts.as_ref().filter(|_| manifest.dry_run);
+    let verdict = counts.and_then(|counts| verdict(settings, record, counts));
+    let verdict =
+        verdict.map(|verdict| format!("a run would stop before anything is sent: {verdict}"));
+    full.into_iter().chain(verdict).collect()
 }
 
 /// Refuses a list that is not the one with which the rows were compared: those that are not sent would not be put on it.
 pub(super) fn check_list(manifest: &RunManifest, list_id: &str) -> Result<(), Error> {
     let record = manifest.delta.as_ref().filter(|record| !record.is_full());
     match record.and_then(|record| record.list_id.as_deref()) {
-        Some(known) if known == list_id => Ok(()),
-        None if record.is_none() => Ok(()),
-        _ => Err(Error::OtherList {
+        Some(known) if known != list_id => Err(Error::OtherList {
             run_id: manifest.run_id.clone(),
         }),
+        _ => Ok(()),
     }
 }
 
@@ -235,8 +289,9 @@ pub(super) fn verdict(
     } = counts.compared?;
     let rows = counts.rows_good();
     let fewer = rows_before.saturating_sub(rows);
+    // A hundred percent is no limit.
     let reaches = |part: u64, whole: u64, percent: f64| {
-        part > 0 && part as f64 * 100.0 >= whole as f64 * percent
+        part > 0 && percent < 100.0 && part as f64 * 100.0 >= whole as f64 * percent
     };
     if reaches(fewer, rows_before, settings.max_shrink.percent) {
         return Some(format!(

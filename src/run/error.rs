@@ -132,10 +132,28 @@ pub enum Error {
         verdict: String,
     },
     /// The list is not the one that the last run put people on, and only changed rows were sent.
-    #[error("the list is another one than when the rows of run {run_id} were compared; only changed rows were sent, and nobody was added to the list")]
+    #[error(
+        "the list is another one than when the rows of run {run_id} were compared; only changed rows were sent, and nobody was added to the list"
+    )]
     OtherList {
         /// The run.
         run_id: String,
+    },
+    /// A dry run that cannot be applied any more.
+    #[error("the dry run {run_id} cannot be applied: {because}; nothing was sent")]
+    PlanOutOfDate {
+        /// The dry run.
+        run_id: String,
+        /// The reason.
+        because: String,
+    },
+    /// There is nothing to approve of.
+    #[error("run {run_id} has no changes that wait for approval: {because}; nothing was sent")]
+    NothingToApprove {
+        /// The run.
+        run_id: String,
+        /// The reason.
+        because: &'static str,
     },
     /// A signal.
     #[error("interrupted by {}", if *signal == 2 { "SIGINT" } else { "SIGTERM" })]
@@ -197,6 +215,8 @@ impl Error {
             Self::Interrupted { .. } => ExitCode::Terminated,
             Self::Strict { .. } => ExitCode::RowsRejected,
             Self::Guarded { .. } => ExitCode::Guard,
+            Self::PlanOutOfDate { .. } => ExitCode::Audience,
+            Self::NothingToApprove { .. } => ExitCode::Usage,
             Self::OtherList { .. } => ExitCode::Klaviyo,
             #[cfg(feature = "sandbox")]
             Self::Sandbox(_) => ExitCode::Storage,

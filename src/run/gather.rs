@@ -307,7 +307,7 @@ fn take_over(
 }
 
 /// Links a file, or copies it where the two folders are not on one disk. False where there is none.
-fn link(from: &Path, to: &Path) -> Result<bool, StateError> {
+pub(super) fn link(from: &Path, to: &Path) -> Result<bool, StateError> {
     let failed = |source| StateError::Storage {
         path: to.to_owned(),
         action: "link it",

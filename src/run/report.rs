@@ -54,6 +54,18 @@ pub struct RunReport {
     pub rows_blank: u64,
     /// Rows in parts.
     pub rows_written: u64,
+    /// Rows that Klaviyo has already, as the last run sent them.
+    #[serde(default)]
+    pub rows_unchanged: u64,
+    /// Written rows whose key the last run did not have; `null` where nothing was compared.
+    #[serde(default)]
+    pub rows_new: Option<u64>,
+    /// Written rows that the last run had otherwise; `null` where nothing was compared.
+    #[serde(default)]
+    pub rows_changed: Option<u64>,
+    /// Rows of the last run whose key the audience does not have; `null` where nothing was compared.
+    #[serde(default)]
+    pub rows_left: Option<u64>,
     /// Rows in `rejects.csv`.
     pub rows_rejected: u64,
     /// Rejected rows by reason.
@@ -168,6 +180,10 @@ impl RunReport {
             rows_read: counts.rows_read,
             rows_blank: counts.rows_blank,
             rows_written: counts.rows_written,
+            rows_unchanged: counts.rows_unchanged,
+            rows_new: counts.compared.map(|it| it.rows_new),
+            rows_changed: counts.rows_changed(),
+            rows_left: counts.compared.map(|it| it.rows_left),
             rows_rejected: counts.rows_rejected,
             rejections: counts.rejections,
             repairs: counts.repairs,
@@ -210,6 +226,10 @@ impl RunReport {
             rows_read: 0,
             rows_blank: 0,
             rows_written: 0,
+            rows_unchanged: 0,
+            rows_new: None,
+            rows_changed: None,
+            rows_left: None,
             rows_rejected: 0,
             rejections: BTreeMap::new(),
             repairs: BTreeMap::new(),

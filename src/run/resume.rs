@@ -293,6 +293,7 @@ mod tests {
             shard: None,
             undone: None,
             delta: None,
+            applies: None,
         }
     }
 

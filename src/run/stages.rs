@@ -32,7 +32,6 @@ use crate::state::part::Part;
 /// The things that the stages of one run share.
 pub(super) struct Stages<'a> {
     job: &'a Job,
-    mapping: &'a Mapping,
     begun: &'a Begun,
     state: &'a JobDirectory,
     manifest: &'a Arc<ManifestFile>,
@@ -40,6 +39,14 @@ pub(super) struct Stages<'a> {
     trouble: Trouble,
     surroundings: &'a Surroundings,
     options: RunOptions,
+}
+
+/// An audience to format.
+pub(super) struct Input<'a> {
+    pub(super) audience: Audience,
+    pub(super) mapping: &'a Mapping,
+    /// The comparison with the last run; `None` where every row is sent each time.
+    pub(super) delta: Option<Delta>,
 }
 
 /// The outcome of the stages.
@@ -61,14 +68,12 @@ impl<'a> Stages<'a> {
     /// The stages of the run `begun`.
     pub(super) fn new(
         job: &'a Job,
-        mapping: &'a Mapping,
         (begun, state, meter): (&'a Begun, &'a JobDirectory, &Arc<Meter>),
         surroundings: &'a Surroundings,
         options: RunOptions,
     ) -> Self {
         Self {
             job,
-            mapping,
             begun,
             state,
             manifest: &begun.manifest,
@@ -80,48 +85,44 @@ impl<'a> Stages<'a> {
     }
 
     /// Does what is to be done: all of it, or the rest of an unfinished run.
-    pub(super) fn run(
-        &self,
-        audience: Audience,
-        delivery: Option<&Delivery>,
-        delta: Option<Delta>,
-    ) -> Outcome {
-        let sources = audience.shared_sources();
-        let mut outcome = self.run_stages(audience, delivery, delta);
+    pub(super) fn run(&self, input: Input<'_>, delivery: Option<&Delivery>) -> Outcome {
+        let sources = input.audience.shared_sources();
+        let mut outcome = self.run_stages(input, delivery);
         let late = sources.iter().filter_map(Source::late_keys_warning);
         outcome.warnings.extend(late);
         outcome
     }
 
-    fn run_stages(
-        &self,
-        audience: Audience,
-        delivery: Option<&Delivery>,
-        delta: Option<Delta>,
-    ) -> Outcome {
-        if let Some(bytes) = audience.total_bytes() {
+    /// Sends what is left of a run whose rows are in closed parts.
+    pub(super) fn run_rest(&self, delivery: Option<&Delivery>) -> Outcome {
+        match (delivery, &self.begun.rest) {
+            (Some(delivery), Some(rest)) if !rest.is_empty() => self.deliver_rest(delivery, rest),
+            // Only what comes after the parts is left: no server is needed for that.
+            _ => self.nothing_to_format(),
+        }
+    }
+
+    fn run_stages(&self, input: Input<'_>, delivery: Option<&Delivery>) -> Outcome {
+        if let Some(bytes) = input.audience.total_bytes() {
             // Set once, here.
             let _ = self.meter.source_bytes.set(bytes);
         }
-        match (delivery, &self.begun.rest) {
-            (None, Some(_)) => self.nothing_to_format(),
-            // Only what comes after the parts is left: no server is needed for that.
-            (Some(_), Some(rest)) if rest.is_empty() => self.nothing_to_format(),
-            (None, None) => {
-                let formatted = self.format(audience, None, delta);
+        match delivery {
+            _ if self.begun.rest.is_some() => self.run_rest(delivery),
+            None => {
+                let formatted = self.format(input, None);
                 self.outcome(formatted, None)
             }
-            (Some(delivery), Some(rest)) => self.deliver_rest(delivery, rest),
-            (Some(delivery), None) if self.waits_for_the_end(delta.as_ref()) => {
-                self.format_then_deliver(audience, delivery, delta)
+            Some(delivery) if self.waits_for_the_end(&input) => {
+                self.format_then_deliver(input, delivery)
             }
-            (Some(delivery), None) => self.format_and_deliver(audience, delivery, delta),
+            Some(delivery) => self.format_and_deliver(input, delivery),
         }
     }
 
     /// Whether nothing is sent before the whole audience was seen.
-    fn waits_for_the_end(&self, delta: Option<&Delta>) -> bool {
-        self.job.may_fail_at_its_end() || delta.is_some_and(Delta::has_before)
+    fn waits_for_the_end(&self, input: &Input<'_>) -> bool {
+        self.job.may_fail_at_its_end() || input.delta.as_ref().is_some_and(Delta::has_before)
     }
 
     /// The spool is complete: only what is missing is sent.
@@ -163,12 +164,7 @@ impl<'a> Stages<'a> {
     }
 
     /// The usual way: parts are sent while later rows are still being formatted.
-    fn format_and_deliver(
-        &self,
-        audience: Audience,
-        delivery: &Delivery,
-        delta: Option<Delta>,
-    ) -> Outcome {
+    fn format_and_deliver(&self, input: Input<'_>, delivery: &Delivery) -> Outcome {
         // A query is read at full speed: no engine holds a snapshot while parts wait for a slow link.
         let (release, queue) = if self.job.audience.is_query() {
             unbounded()
@@ -177,7 +173,7 @@ impl<'a> Stages<'a> {
         };
         std::thread::scope(|scope| {
             let delivering = scope.spawn(|| self.deliver(delivery, queue));
-            let formatted = self.format(audience, Some(release), delta);
+            let formatted = self.format(input, Some(release));
             let delivered = delivering
                 .join()
                 .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -186,14 +182,9 @@ impl<'a> Stages<'a> {
     }
 
     /// Nothing is sent before the whole audience is known to be good.
-    fn format_then_deliver(
-        &self,
-        audience: Audience,
-        delivery: &Delivery,
-        delta: Option<Delta>,
-    ) -> Outcome {
+    fn format_then_deliver(&self, input: Input<'_>, delivery: &Delivery) -> Outcome {
         let (release, queue) = unbounded();
-        let formatted = self.format(audience, Some(release), delta);
+        let formatted = self.format(input, Some(release));
         let guarded = match &formatted.result {
             Ok(_) => delta::guard(self.job, &self.manifest.snapshot()),
             Err(_) => Ok(()),
@@ -207,23 +198,24 @@ impl<'a> Stages<'a> {
         outcome
     }
 
-    fn format(
-        &self,
-        audience: Audience,
-        queue: Option<Sender<Task>>,
-        delta: Option<Delta>,
-    ) -> Formatted {
+    fn format(&self, input: Input<'_>, queue: Option<Sender<Task>>) -> Formatted {
         let begun = Instant::now();
+        let are_sent = queue.is_some() && !self.waits_for_the_end(&input);
+        let Input {
+            audience,
+            mapping,
+            delta,
+        } = input;
         let layout = SpoolLayout {
             directory: self.begun.directory.parts(),
             prefix: self.begun.prefix.clone(),
-            header: header_line(self.mapping),
+            header: header_line(mapping),
             identifiers_header: self
                 .job
                 .keeps_identifiers()
-                .then(|| identifiers_line(self.mapping)),
+                .then(|| identifiers_line(mapping)),
             limits: self.job.limits,
-            are_sent: queue.is_some() && !self.waits_for_the_end(delta.as_ref()),
+            are_sent,
         };
         let spool = Spool::start(layout, self.release(queue));
         let sources = audience.shared_sources();
@@ -233,7 +225,7 @@ impl<'a> Stages<'a> {
             memory_bytes: self.job.dedupe_memory,
         };
         let commit = Commit::new(
-            (&sources, self.mapping),
+            (&sources, mapping),
             (deduplication, self.job.max_rejected),
             self.options.limit,
             (spool, self.begun.directory.path()),
@@ -242,7 +234,7 @@ impl<'a> Stages<'a> {
         let (mut counts, result) = match commit {
             Ok(commit) => format::format(
                 audience,
-                (self.mapping, self.job.rules.clone()),
+                (mapping, self.job.rules.clone()),
                 commit.compared_by(delta),
                 (&self.meter, &self.surroundings.interrupt),
             ),

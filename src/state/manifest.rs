@@ -230,6 +230,9 @@ pub struct UndoRecord {
 pub struct DeltaRecord {
     /// The run whose snapshot was compared; `None` where there was no snapshot of use.
     pub base: Option<String>,
+    /// The run whose snapshot was there, of use or not.
+    #[serde(default)]
+    pub seen: Option<String>,
     /// The reason for which every row is sent; `None` where only changed ones are.
     pub full_because: Option<String>,
     /// When the last run began that sent every row: this one, or an earlier one.
@@ -237,12 +240,9 @@ pub struct DeltaRecord {
     /// A person has approved of the number of changes.
     #[serde(default)]
     pub approved: bool,
-    /// The list of the comparison, where the API has told its id.
+    /// The list on which the people of the snapshot are, where its id is known.
     #[serde(default)]
     pub list_id: Option<String>,
-    /// The run that has delivered the parts of this dry run.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub applied_by: Option<String>,
 }
 
 impl DeltaRecord {
@@ -298,6 +298,9 @@ pub struct RunManifest {
     /// The comparison with the last run, where only changed rows are sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delta: Option<DeltaRecord>,
+    /// The dry run whose parts it delivers, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub applies: Option<String>,
     /// The `undo` of its removals, if there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undone: Option<UndoRecord>,
@@ -466,6 +469,7 @@ mod tests {
             shard: None,
             undone: None,
             delta: None,
+            applies: None,
         }
     }
 

@@ -277,7 +277,10 @@ mod tests {
         assert!(read(&path).unwrap().is_none());
         for numbers in [0, 1, 100_000] {
             written(&path, numbers, KIND);
-            assert_eq!(read(&path).unwrap().unwrap(), (0..numbers).collect::<Vec<_>>());
+            assert_eq!(
+                read(&path).unwrap().unwrap(),
+                (0..numbers).collect::<Vec<_>>()
+            );
         }
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);

@@ -51,7 +51,11 @@ impl Entry {
 
     /// The entry of a file.
     pub fn of_bytes(bytes: [u8; ENTRY_BYTES]) -> Self {
-        let number = |bytes: &[u8]| bytes.iter().fold(0, |all, byte| all << 8 | u128::from(*byte));
+        let number = |bytes: &[u8]| {
+            bytes
+                .iter()
+                .fold(0, |all, byte| all << 8 | u128::from(*byte))
+        };
         let (key, row) = bytes.split_at(KEY_BYTES);
         Self {
             key: number(key),
@@ -190,14 +194,27 @@ mod tests {
     fn entries_sort_in_a_file_as_they_do_in_memory() {
         let entries = [
             Entry { key: 0, row: 9 },
-            Entry { key: 1, row: u64::MAX },
-            Entry { key: 1 << 64, row: 0 },
-            Entry { key: u128::MAX, row: 7 },
+            Entry {
+                key: 1,
+                row: u64::MAX,
+            },
+            Entry {
+                key: 1 << 64,
+                row: 0,
+            },
+            Entry {
+                key: u128::MAX,
+                row: 7,
+            },
         ];
         for entry in entries {
             assert_eq!(Entry::of_bytes(entry.to_bytes()), entry);
         }
-        assert!(entries.windows(2).all(|pair| pair[0].to_bytes() < pair[1].to_bytes()));
+        assert!(
+            entries
+                .windows(2)
+                .all(|pair| pair[0].to_bytes() < pair[1].to_bytes())
+        );
     }
 
     #[test]
@@ -206,7 +223,10 @@ mod tests {
         let path = folder.path().join("snapshot.key");
         let key = HashKey::read_or_create(&path).unwrap();
         let again = HashKey::read_or_create(&path).unwrap();
-        assert_eq!((key.id(), key.key(5), key.row(5, 1)), (again.id(), again.key(5), again.row(5, 1)));
+        assert_eq!(
+            (key.id(), key.key(5), key.row(5, 1)),
+            (again.id(), again.key(5), again.row(5, 1))
+        );
         assert_ne!(key.row(5, 1), key.row(5, 2));
         std::fs::write(&path, "something else").unwrap();
         assert!(HashKey::read(&path).is_none());

@@ -25,6 +25,7 @@ mod check;
 mod columns;
 mod crash;
 mod dedupe;
+mod delta;
 mod demo;
 mod dialects;
 mod email_corpora;

@@ -7,7 +7,7 @@ use crate::cli::console::printable;
 use crate::run::report::text::delivered_of;
 use crate::run::report::{count, grouped};
 use crate::state::attempt::AttemptRecord;
-use crate::state::counts::Counts;
+use crate::state::counts::{Compared, Counts};
 use crate::state::lock::seconds;
 use crate::state::manifest::{RunManifest, RunStatus};
 
@@ -128,6 +128,21 @@ fn write_counts(out: &mut String, manifest: &RunManifest) -> std::fmt::Result {
         match counts.rows_blank {
             0 => writeln!(out)?,
             blank => writeln!(out, "; and {}", count(blank, "blank record"))?,
+        }
+        if let (Some(compared), Some(changed)) = (counts.compared, counts.rows_changed()) {
+            let Compared {
+                rows_new,
+                rows_left,
+                ..
+            } = compared;
+            writeln!(
+                out,
+                "  compared   {} new, {} changed, {} unchanged, {} left",
+                grouped(rows_new),
+                grouped(changed),
+                grouped(counts.rows_unchanged),
+                grouped(rows_left)
+            )?;
         }
         let shared: u64 = counts.shared_identifiers.values().sum();
         if shared > 0 {

@@ -43,7 +43,11 @@ impl<const WORDS: usize> Partitions<WORDS> {
     }
 
     /// Adds an entry to a partition.
-    pub(in crate::pipeline) fn push(&mut self, partition: usize, entry: [u32; WORDS]) -> Result<(), SpillError> {
+    pub(in crate::pipeline) fn push(
+        &mut self,
+        partition: usize,
+        entry: [u32; WORDS],
+    ) -> Result<(), SpillError> {
         let bytes = entry.map(u32::to_le_bytes);
         self.files[partition]
             .write_all(bytes.as_flattened())

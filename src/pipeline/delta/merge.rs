@@ -8,7 +8,10 @@ use crate::state::sealed::Unusable;
 use crate::state::snapshot::{Entry, SNAPSHOT, SnapshotReader, SnapshotWriter, write_keys};
 
 /// The entry as words of a partition.
-#[expect(clippy::cast_possible_truncation, reason = "the words of the two numbers")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the words of the two numbers"
+)]
 pub(super) fn words(Entry { key, row }: Entry) -> [u32; 6] {
     [
         (key >> 96) as u32,
@@ -143,4 +146,36 @@ pub(super) fn merge(
         writer.finish(head)?;
     }
     Ok(compared)
+}
+
+/// Writes to `unsettled` the keys of rows in which two snapshots differ, and those that were unsettled before.
+pub fn note_difference(
+    before: Option<SnapshotReader>,
+    mut after: SnapshotReader,
+    (unsettled, known): (&std::path::Path, Vec<u128>),
+) -> Result<(), StateError> {
+    let unreadable = |error: Unusable| StateError::Storage {
+        path: unsettled.to_owned(),
+        action: "compare the snapshots for it",
+        source: std::io::Error::other(error.to_string()),
+    };
+    let mut earlier = Earlier::new(before).map_err(unreadable)?;
+    let mut keys = known;
+    while let Some(entry) = after.next().map_err(unreadable)?.map(Entry::of_bytes) {
+        let mut is_known = false;
+        while let Some(old) = earlier.up_to(entry.key).map_err(unreadable)? {
+            if old.key == entry.key {
+                is_known = old == entry;
+                break;
+            }
+            keys.push(old.key);
+        }
+        if !is_known {
+            keys.push(entry.key);
+        }
+    }
+    while let Some(old) = earlier.up_to(u128::MAX).map_err(unreadable)? {
+        keys.push(old.key);
+    }
+    write_keys(unsettled, &keys)
 }

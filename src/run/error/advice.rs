@@ -44,6 +44,14 @@ impl Error {
                 "correct the source, or say which row to keep: duplicates = \"first\" or \"last\""
                     .to_owned(),
             ),
+            Self::Guarded { .. } => Some(
+                "look at the source: is it complete, and is it the right one? If the changes are right, send them; or set max-changed and max-shrink in [delta]"
+                    .to_owned(),
+            ),
+            Self::OtherList { .. } => Some(
+                "start over, and send every row, so that everybody is added to the list".to_owned(),
+            ),
+            Self::PlanOutOfDate { .. } => Some("make a new plan".to_owned()),
             Self::TrialOverUnfinished { .. } => Some(
                 "let that run finish first; --fresh discards the part of it that was not sent".to_owned(),
             ),
@@ -106,6 +114,19 @@ impl Error {
                 let (first, _) = waits_for.first()?;
                 let run = line.clone().command("run").without("--json");
                 Some(run.with_value("--shard", &first.to_string()))
+            }
+            Self::Guarded { run_id, .. } if line.is("run") => {
+                let plain = line.clone().without("--fresh").without("--full");
+                let plain = plain.without("--json").without_value("--approve-changes");
+                Some(plain.with_value("--approve-changes", run_id))
+            }
+            Self::OtherList { .. } if line.is("run") => {
+                let plain = line.clone().without("--fresh").without("--full");
+                Some(plain.with(["--fresh", "--full"]))
+            }
+            Self::PlanOutOfDate { .. } => {
+                let plain = line.clone().without_value("--apply");
+                Some(plain.with(["--dry-run"]))
             }
             // The profiles are delivered: the same command goes on with the list.
             Self::List(error) if error.is_of_the_moment() => Some(line.clone().without("--fresh")),

@@ -56,6 +56,7 @@ impl RunReport {
             line(out, "blank", self.rows_blank, "record", what)?;
         }
         self.write_written(out)?;
+        self.write_compared(out)?;
         if self.rows_rejected > 0 {
             let codes = codes(
                 self.rejections
@@ -119,6 +120,33 @@ impl RunReport {
             parts = format!("{} of them {parts}", grouped(closed));
         }
         line(out, "written", self.rows_written, "row", &parts)
+    }
+
+    /// What the comparison with the last run has found.
+    fn write_compared(&self, out: &mut String) -> std::fmt::Result {
+        let (Some(new), Some(changed), Some(left)) =
+            (self.rows_new, self.rows_changed, self.rows_left)
+        else {
+            return Ok(());
+        };
+        line(
+            out,
+            "new",
+            new,
+            "row",
+            "written; the last run did not have them",
+        )?;
+        let why = "written; they are not as the last run sent them";
+        line(out, "changed", changed, "row", why)?;
+        let why = "not sent: Klaviyo has them already";
+        line(out, "unchanged", self.rows_unchanged, "row", why)?;
+        line(
+            out,
+            "left",
+            left,
+            "row",
+            "of the last run are not in the audience",
+        )
     }
 
     /// Removed values are told apart from cleaned ones.

@@ -167,6 +167,18 @@ impl Api {
         }
     }
 
+    /// Takes profiles off a list without a call, as a person does in Klaviyo.
+    pub fn remove_members(&self, list_id: &str, profile_ids: &[String]) {
+        let mut account = self.state.account();
+        let indexes = profile_ids.iter().filter_map(|id| account.profile(id));
+        let indexes: Vec<_> = indexes.collect();
+        if let Some(list) = account.list_mut(list_id) {
+            for index in indexes {
+                list.remove(index);
+            }
+        }
+    }
+
     /// Gives a profile one more e-mail address: filters and imports find it by that one too, and answers do not show it.
     pub fn add_secondary_email(&self, profile_id: &str, email: &str) {
         let mut account = self.state.account();

@@ -1,0 +1,218 @@
+//! Runs whose rows are in closed parts already: `--approve-changes` and `--apply`. They read no audience.
+
+use std::path::Path;
+use std::time::Instant;
+
+use super::begin::{self, Begun, identity};
+use super::{
+    Finished, Ready, RunOptions, deliver, delta, destination, gather, list, resume, surroundings,
+};
+use crate::delivery::upload::Task;
+use crate::job::Job;
+use crate::run::error::Error;
+use crate::run::surroundings::Surroundings;
+use crate::source::audience::Audience;
+use crate::state::directory::{JobDirectory, RunDirectory};
+use crate::state::lock::JobLock;
+use crate::state::manifest::{PartState, RunManifest, RunStatus, read_manifest};
+
+/// Sends the changes that the run `run_id` has found, and that a guard has stopped. It has to be the job's last one.
+pub(super) fn approve_changes(
+    job: &Job,
+    run_id: &str,
+    options: RunOptions,
+    surroundings: &Surroundings,
+) -> Result<Finished, Error> {
+    let nothing = |because| Error::NothingToApprove {
+        run_id: run_id.to_owned(),
+        because,
+    };
+    deliver_stored(job, options, surroundings, |state| {
+        let last = resume::last_run(state)?.ok_or_else(|| nothing("the job has no run"))?;
+        if last.run_id != run_id {
+            return Err(nothing("it is not the last run of the job"));
+        }
+        if !last.status.is_unfinished() {
+            return Err(nothing("it is done"));
+        }
+        if last.delta.is_none() || !last.formatted {
+            return Err(nothing("it did not come so far as to compare its rows"));
+        }
+        if last.job_fingerprint != job.fingerprint {
+            return Err(nothing("the job file has changed since"));
+        }
+        let begun = go_on(job, last, state)?;
+        begun.manifest.update(approve)?;
+        Ok(begun)
+    })
+}
+
+fn approve(manifest: &mut RunManifest) {
+    if let Some(record) = &mut manifest.delta {
+        record.approved = true;
+    }
+}
+
+/// Sends exactly the parts of the dry run `run_id`, once.
+pub(super) fn apply(
+    job: &Job,
+    run_id: &str,
+    options: RunOptions,
+    surroundings: &Surroundings,
+) -> Result<Finished, Error> {
+    deliver_stored(job, options, surroundings, |state| {
+        let directory = state.run(run_id);
+        if !directory.manifest().exists() {
+            return Err(out_of_date(run_id, "the job has no such run"));
+        }
+        let plan = read_manifest(&directory.manifest())?;
+        if let Some(begun) = applied_before(job, state, run_id)? {
+            return Ok(begun);
+        }
+        check(job, state, &plan)?;
+        take_over(job, state, (&plan, &directory))
+    })
+}
+
+fn out_of_date(run_id: &str, because: impl Into<String>) -> Error {
+    Error::PlanOutOfDate {
+        run_id: run_id.to_owned(),
+        because: because.into(),
+    }
+}
+
+/// The unfinished run that applies the dry run `run_id`, if there is one; an error if it was applied.
+fn applied_before(job: &Job, state: &JobDirectory, run_id: &str) -> Result<Option<Begun>, Error> {
+    let applies = |run: &RunManifest| run.applies.as_deref() == Some(run_id);
+    match resume::last_run_where(state, applies)? {
+        None => Ok(None),
+        Some(run) if run.status.is_unfinished() && run.formatted => {
+            go_on(job, run, state).map(Some)
+        }
+        Some(run) if run.formatted => Err(out_of_date(
+            run_id,
+            format!("run {} has applied it", run.run_id),
+        )),
+        // It was killed before it had taken over the parts.
+        Some(_) => Ok(None),
+    }
+}
+
+/// Refuses a plan that was not made of what is there now.
+fn check(job: &Job, state: &JobDirectory, plan: &RunManifest) -> Result<(), Error> {
+    let refuse = |because: &str| Err(out_of_date(&plan.run_id, because));
+    if plan.status != RunStatus::DryRun || !plan.formatted || plan.limit.is_some() {
+        return refuse("it is not a complete dry run");
+    }
+    if plan.job_fingerprint != job.fingerprint {
+        return refuse("the job file has changed since");
+    }
+    if let Some(files) = job.audience.files() {
+        let audience = Audience::open(files, Box::new(std::io::empty()))?;
+        let now = identity(job, &audience, RunOptions::default(), None)?.sources;
+        if plan.sources.is_none() || plan.sources != now {
+            return refuse("the audience has changed since");
+        }
+    }
+    let seen = plan.delta.as_ref().map(|delta| delta.seen.clone());
+    if seen.is_some_and(|seen| seen != delta::base_run(state)) {
+        return refuse("another run was done since");
+    }
+    let unfinished = resume::last_run(state)?.filter(|last| last.status.is_unfinished());
+    if let Some(last) = unfinished {
+        let because = format!("the run {} is unfinished: let it finish first", last.run_id);
+        return Err(out_of_date(&plan.run_id, because));
+    }
+    Ok(())
+}
+
+/// A new run with the parts of the dry run.
+fn take_over(
+    job: &Job,
+    state: &JobDirectory,
+    (plan, from): (&RunManifest, &RunDirectory),
+) -> Result<Begun, Error> {
+    let identity = resume::Identity {
+        job_fingerprint: plan.job_fingerprint.clone(),
+        sources: plan.sources.clone(),
+        is_query: false,
+        limit: None,
+        is_full: false,
+        shard: None,
+    };
+    let mut begun = begin::new_run(job, identity, RunOptions::default(), state)?;
+    let names = plan.parts.iter().flat_map(|part| {
+        let name = Path::new(&part.file_name);
+        [name.to_owned(), name.with_extension("ids")]
+    });
+    for name in names {
+        gather::link(
+            &from.parts().join(&name),
+            &begun.directory.parts().join(&name),
+        )?;
+    }
+    gather::link(&delta::unchanged(from), &delta::unchanged(&begun.directory))?;
+    gather::link(&from.next_snapshot(), &begun.directory.next_snapshot())?;
+    match &plan.delta {
+        Some(record) if record.base.is_none() => delta::forget(state)?,
+        _ => delta::unsettle(state, &begun.directory)?,
+    }
+    begun.manifest.update(|manifest| {
+        manifest.applies = Some(plan.run_id.clone());
+        manifest.formatted = true;
+        manifest.counts.clone_from(&plan.counts);
+        manifest.delta.clone_from(&plan.delta);
+        manifest.parts.clone_from(&plan.parts);
+        for part in &mut manifest.parts {
+            part.state = PartState::Written;
+        }
+        approve(manifest);
+    })?;
+    begun.rest = Some(rest(&begun.directory, &begun.manifest.snapshot())?);
+    Ok(begun)
+}
+
+/// The parts that the server does not have.
+fn rest(directory: &RunDirectory, manifest: &RunManifest) -> Result<Vec<Task>, Error> {
+    let missing = resume::missing_parts(directory, manifest)?;
+    let tasks = missing.into_iter();
+    Ok(tasks
+        .map(|(part, attempts)| Task::resumed(part, attempts))
+        .collect())
+}
+
+fn go_on(job: &Job, last: RunManifest, state: &JobDirectory) -> Result<Begun, Error> {
+    let rest = rest(&state.run(&last.run_id), &last)?;
+    begin::go_on(job, last, Some(rest), state)
+}
+
+/// Delivers the parts of the run that `begin` gives, under the lock of the job.
+fn deliver_stored(
+    job: &Job,
+    options: RunOptions,
+    surroundings: &Surroundings,
+    begin: impl FnOnce(&JobDirectory) -> Result<Begun, Error>,
+) -> Result<Finished, Error> {
+    let clock = Instant::now();
+    let mut delivery = destination(job, options)?.cloned();
+    if let Some(delivery) = &mut delivery {
+        surroundings::unlock(&mut delivery.sftp, surroundings)?;
+        deliver::meet(&delivery.sftp, &surroundings.interrupt)?;
+    }
+    let looked = list::look_first(job, options, surroundings)?;
+    let state = job.state()?;
+    state.create()?;
+    let _lock = JobLock::take(state.path())?;
+    let begun = begin(&state)?;
+    let mut warnings = begun.warnings.clone();
+    warnings.extend(looked.notes);
+    let ready = Ready {
+        job,
+        state: &state,
+        delivery: delivery.as_ref(),
+        options,
+        surroundings,
+        clock,
+    };
+    Ok(ready.carry_out(begun, None, warnings))
+}
