@@ -334,6 +334,7 @@ impl Job {
         let list = klaviyo::list(&file)?;
         let rules = rules(&file, &columns)?;
         let klaviyo = klaviyo::settings(&file, base, environment)?;
+        let delta = delta::settings(&file)?;
         let columns = ColumnSettings {
             types: columns::types(&file)?,
             listed: columns,
@@ -342,12 +343,13 @@ impl Job {
             allow_consent: file.normalize.allow_consent.clone(),
             update_contacts: file.klaviyo.update_contacts,
             list_id: list.as_ref().and_then(list_id),
+            sent_property: delta.as_ref().and_then(|delta| delta.left_property.clone()),
         };
         Ok(Self {
             rules,
             audience: audience::settings(&file, base)?,
             before: audience::before(&file)?,
-            delta: delta::settings(&file)?,
+            delta,
             limits: part_limits(&file)?,
             deliver: file.klaviyo.deliver,
             delivery: delivery::delivery(&file, base, environment)?,
@@ -426,12 +428,18 @@ impl Job {
     /// Whether the identifiers of rows that are not sent are kept too: the list is made equal to the whole audience.
     pub fn keeps_all_identifiers(&self) -> bool {
         let mirrors = |list: &ListSettings| list.mirror != Mirror::Off;
-        self.calls_for_list() && self.list.as_ref().is_some_and(mirrors)
+        let is_mirrored = self.calls_for_list() && self.list.as_ref().is_some_and(mirrors);
+        is_mirrored || self.left_property().is_some()
+    }
+
+    /// The custom property that tells who left the audience, if there is one.
+    pub fn left_property(&self) -> Option<&str> {
+        self.delta.as_ref()?.left_property.as_deref()
     }
 
     /// Whether the identifiers of rows are kept beside the parts: what puts them on a list reads these.
     pub fn keeps_identifiers(&self) -> bool {
-        self.calls_for_list()
+        self.calls_for_list() || self.left_property().is_some()
     }
 
     /// Whether the key of an unknown server is added to known_hosts instead of refused.

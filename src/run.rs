@@ -12,6 +12,7 @@ mod delta;
 pub mod error;
 mod format;
 mod gather;
+mod left;
 pub(crate) mod list;
 pub mod report;
 pub mod resume;

@@ -9,6 +9,7 @@ use super::file::JobFile;
 use super::text::Span;
 use super::{JobError, decisive_of_list, value};
 use crate::klaviyo::settings::Deliver;
+use crate::profile::column::ProfileColumn;
 use crate::state::part::hex;
 
 /// The rows that a run sends.
@@ -67,6 +68,8 @@ pub struct DeltaSection {
     pub max_changed: MaxChanged,
     /// How many rows fewer there may be.
     pub max_shrink: MaxShrink,
+    /// A custom property: `true` of everybody who is sent, `false` of those who left.
+    pub left_property: String,
 }
 
 impl Default for DeltaSection {
@@ -76,6 +79,7 @@ impl Default for DeltaSection {
             full_every: "30d".to_owned(),
             max_changed: MaxChanged::default(),
             max_shrink: MaxShrink::default(),
+            left_property: String::new(),
         }
     }
 }
@@ -89,6 +93,8 @@ pub struct DeltaSettings {
     pub max_changed: MaxChanged,
     /// How many rows fewer there may be.
     pub max_shrink: MaxShrink,
+    /// A custom property: `true` of everybody who is sent, `false` of those who left.
+    pub left_property: Option<String>,
     /// Digests of what decides how rows are written, and where they go.
     pub context: JobContext,
 }
@@ -131,9 +137,36 @@ pub(super) fn settings(file: &JobFile) -> Result<Option<DeltaSettings>, JobError
         full_every: full_every.map(|span| span.0),
         max_changed: section.max_changed,
         max_shrink: section.max_shrink,
+        left_property: left_property(file)?,
         context: context(file),
     };
     Ok((section.send == Send::Changed).then_some(settings))
+}
+
+/// The property for those who left, if the job has one.
+fn left_property(file: &JobFile) -> Result<Option<String>, JobError> {
+    let name = file.delta.left_property.as_str();
+    if name.is_empty() {
+        return Ok(None);
+    }
+    let refuse = |problem: &str| Err(value("delta.left-property", problem));
+    if file.delta.send == Send::All {
+        return refuse("needs send = \"changed\": without it nobody knows who left");
+    }
+    if file.klaviyo.deliver == Deliver::Api {
+        return refuse("needs deliver = \"sftp\"");
+    }
+    if !file.klaviyo.update_contacts {
+        return refuse("needs update-contacts = true: it is a property of profiles");
+    }
+    let headers = file.columns.values();
+    let is_taken = headers
+        .flat_map(|headers| headers.names())
+        .any(|header| header == name);
+    if is_taken || ProfileColumn::known().any(|column| column.header() == name) {
+        return refuse("must be the name of a custom property that no column is mapped to");
+    }
+    Ok(Some(name.to_owned()))
 }
 
 fn context(file: &JobFile) -> JobContext {
@@ -156,6 +189,7 @@ fn context(file: &JobFile) -> JobContext {
             file.columns.iter().collect::<Vec<_>>(),
             file.audience.unlisted,
             file.audience.primary_key,
+            file.delta.left_property,
         ])),
         rules: digest(serde_json::json!([
             normalize.default_region,

@@ -108,6 +108,15 @@ pub struct Deduplication {
     pub memory_bytes: u64,
 }
 
+/// Findings at the end of an audience, beside the counts.
+#[derive(Debug, Default)]
+pub struct Ended {
+    /// The reason for which the next snapshot could not be written.
+    pub snapshot_failure: Option<StateError>,
+    /// The hashes of the keys of those who left, in order; `None` unless somebody wants to know.
+    pub left: Option<Vec<u128>>,
+}
+
 /// The settings of the committer for one run.
 pub struct Commit<'a> {
     sources: &'a [Source],
@@ -244,8 +253,8 @@ impl<'a> Commit<'a> {
         Some(u64::try_from(rows).unwrap_or(u64::MAX))
     }
 
-    /// Ends the last part. What was counted, and the reason for which the next snapshot could not be written.
-    pub fn finish(mut self) -> Result<(Counts, Option<StateError>), CommitError> {
+    /// Ends the last part. What was counted, and what the comparison with the last run has found.
+    pub fn finish(mut self) -> Result<(Counts, Ended), CommitError> {
         self.settle()?;
         self.rejects.finish()?;
         guard_at_end(&self.counts, self.max_rejected)?;
@@ -254,11 +263,15 @@ impl<'a> Commit<'a> {
         }
         self.spool.finish()?;
         let Some(delta) = self.delta else {
-            return Ok((self.counts, None));
+            return Ok((self.counts, Ended::default()));
         };
         let finished = delta.finish()?;
         self.counts.compared = finished.compared;
-        Ok((self.counts, finished.failure))
+        let ended = Ended {
+            snapshot_failure: finished.failure,
+            left: finished.left,
+        };
+        Ok((self.counts, ended))
     }
 
     /// The source's name of a batch.

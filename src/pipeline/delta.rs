@@ -6,7 +6,7 @@
 
 mod merge;
 
-pub use merge::note_difference;
+pub use merge::{Difference, each_difference};
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -119,6 +119,8 @@ pub struct DeltaFiles {
     pub unsettled: Option<PathBuf>,
     /// The identifiers of unchanged rows, with their header line; `None` where nobody needs them.
     pub identifiers: Option<(PathBuf, Vec<u8>)>,
+    /// Whether the keys of those who left are wanted.
+    pub wants_left: bool,
 }
 
 /// The last run's rows.
@@ -275,12 +277,14 @@ impl Delta {
             })
             .and_then(|rows| merge::merge(rows, self.before, &self.files));
         Ok(match merged {
-            Ok(compared) => Finished {
+            Ok((compared, left)) => Finished {
                 compared: rows_before.is_some().then_some(compared),
+                left,
                 failure: None,
             },
             Err(failure) => Finished {
                 compared: None,
+                left: None,
                 failure: Some(failure),
             },
         })
@@ -291,6 +295,8 @@ impl Delta {
 pub struct Finished {
     /// The counts; `None` where there was no snapshot, or the next one failed.
     pub compared: Option<Compared>,
+    /// The hashes of the keys of those who left, in order; `None` unless they are wanted.
+    pub left: Option<Vec<u128>>,
     /// The reason for which there is no next snapshot, and no list of what is sent.
     pub failure: Option<StateError>,
 }

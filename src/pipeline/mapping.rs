@@ -15,7 +15,7 @@ mod spellings;
 
 use crate::pipeline::column_type::ColumnType;
 use crate::pipeline::settings::{ColumnSettings, Unlisted};
-use crate::profile::column::ProfileColumn;
+use crate::profile::column::{LIST_ID, ProfileColumn};
 use crate::profile::target::{ColumnError, RESERVED_HEADERS};
 use crate::source::audience::{Addressed, GivenBack, Source, SourceFormat, SourceId, numbered};
 
@@ -130,9 +130,30 @@ pub struct Mapping {
     pub rejects_header: Vec<String>,
     /// Warnings for a person before anything is sent.
     pub warnings: Vec<String>,
-    /// The list that a `List ID` column at the end of every row names; `None`: no such column.
-    pub list_id: Option<String>,
+    /// Columns at the end of every row that have the same value in each, which needs no quotes: header and value.
+    pub constants: Vec<Constant>,
     plans: Vec<SourcePlan>,
+}
+
+/// A column that has the same value in every row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Constant {
+    /// Its header.
+    pub header: String,
+    /// Its value, which needs no quotes.
+    pub value: String,
+}
+
+fn constants(settings: &ColumnSettings) -> Vec<Constant> {
+    let sent = settings.sent_property.as_ref().map(|header| Constant {
+        header: header.clone(),
+        value: "true".to_owned(),
+    });
+    let list = settings.list_id.as_ref().map(|id| Constant {
+        header: LIST_ID.to_owned(),
+        value: id.clone(),
+    });
+    sent.into_iter().chain(list).collect()
 }
 
 impl Mapping {
@@ -160,7 +181,7 @@ impl Mapping {
             columns,
             rejects_header,
             warnings,
-            list_id: settings.list_id.clone(),
+            constants: constants(settings),
             plans,
         })
     }

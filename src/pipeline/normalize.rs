@@ -250,9 +250,10 @@ impl<'a> Visit<'a> {
         if mapping.columns.len() == self.identifiers {
             identifier_bytes = self.end_identifiers(start, faults_from)?;
         }
-        if let Some(id) = &mapping.list_id {
+        for constant in &mapping.constants {
             self.batch.row_bytes.push(b',');
-            self.batch.row_bytes.extend_from_slice(id.as_bytes());
+            let value = constant.value.as_bytes();
+            self.batch.row_bytes.extend_from_slice(value);
         }
         self.batch.row_bytes.push(b'\n');
         self.finish_row(start, identifier_bytes)?;

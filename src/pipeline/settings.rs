@@ -185,6 +185,8 @@ pub struct ColumnSettings {
     pub update_contacts: bool,
     /// The list that a `List ID` column at the end of every row names; `None`: no such column.
     pub list_id: Option<String>,
+    /// A custom property that is `true` of every row that is sent.
+    pub sent_property: Option<String>,
 }
 
 impl ColumnSettings {

@@ -79,6 +79,8 @@ pub struct SpoolLayout {
     pub limits: PartLimits,
     /// Parts are read soon after they were written.
     pub are_sent: bool,
+    /// The number of the first part.
+    pub first_part: u32,
 }
 
 impl SpoolLayout {
@@ -325,7 +327,7 @@ fn write_messages(
     to_closer: &Sender<(PartFile, u64)>,
     spares: &Spares,
 ) -> Result<(), SpoolError> {
-    let mut number = 1;
+    let mut number = layout.first_part;
     let mut part: Option<PartFile> = None;
     for message in messages {
         let mut open = match part.take() {
@@ -391,6 +393,7 @@ mod tests {
                 max_rows,
             },
             are_sent: true,
+            first_part: 1,
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
-use super::list::{interrupted, note_list, remove_row_files, row_files, unchanged_file};
+use super::list::{interrupted, note_list, remove_row_files, row_files};
 use super::stages::strict;
 use super::{Finished, RunOptions, delta, destination_name, gather, number};
 use crate::base::meter::Meter;
@@ -62,8 +62,7 @@ pub(super) fn approve(
     );
     if planned_by == Mirror::Tracked {
         let mut paths: Vec<_> = files.iter().map(|file| file.path.clone()).collect();
-        let counts = manifest.snapshot().counts.unwrap_or_default();
-        paths.extend(unchanged_file(&directory, &counts));
+        paths.extend(delta::all_unchanged(&directory));
         TrackedFile::of(state.path(), &list_id).replace(&paths)?;
     }
     let promoted = RunManifest {

@@ -1,22 +1,25 @@
 //! A run that sends changed rows only: the snapshot it is compared with, the guards before anything is sent, and the
 //! snapshot that takes the other's place when the run is done.
 
-use std::path::Path;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
 use super::begin::Begun;
+use super::list::{remove_row_files, row_files};
 use super::stages::{header_line, identifiers_line};
 use super::{RunOptions, resume};
 use crate::job::{DeltaSettings, Job};
 use crate::klaviyo::list::rejected_people;
-use crate::pipeline::delta::{Before, Delta, DeltaFiles, RowHasher, note_difference};
+use crate::pipeline::delta::{Before, Delta, DeltaFiles, Difference, RowHasher, each_difference};
 use crate::pipeline::mapping::Mapping;
 use crate::run::error::Error;
 use crate::run::report::count;
 use crate::state::counts::{Compared, Counts};
 use crate::state::directory::{JobDirectory, RunDirectory};
 use crate::state::manifest::{DeltaRecord, RunManifest, RunStatus, StateError, read_manifest};
+use crate::state::shard::{Shard, ShardRecord};
 use crate::state::snapshot::{
     Context, HashKey, SNAPSHOT, SnapshotHead, SnapshotReader, read_keys, write_keys,
 };
@@ -38,7 +41,12 @@ pub(super) fn prepare(
     let key = HashKey::read_or_create(&state.snapshot_key())?;
     let manifest = begun.manifest.snapshot();
     let context = context(settings, list_id);
+    let shard = manifest.shard.as_ref();
     let found = base(state, (&job.name, &key), &context);
+    let found = found.and_then(|base| match other_night(state, base.head(), shard) {
+        None => Ok(base),
+        Some(because) => Err(because),
+    });
     let base_list = found
         .as_ref()
         .ok()
@@ -55,6 +63,9 @@ pub(super) fn prepare(
     if base.is_none() && !options.dry_run {
         // What it says of rows is not true any more once others are sent.
         forget(state)?;
+    }
+    if !options.dry_run {
+        forget_others(state, shard)?;
     }
     let before_full = base.as_ref().map(|base| base.head().full_at);
     let record = DeltaRecord {
@@ -77,6 +88,7 @@ pub(super) fn prepare(
         key_id: key.id(),
         run_id: manifest.run_id,
         full_at: record.full_at,
+        run_group: shard.map(|shard| shard.run_group.to_string()),
         program: resume::PROGRAM.to_owned(),
         context,
     };
@@ -88,6 +100,7 @@ pub(super) fn prepare(
         unsettled: (!options.dry_run).then(|| state.unsettled()),
         identifiers: keeps_identifiers
             .then(|| (unchanged(&begun.directory), identifiers_line(mapping))),
+        wants_left: job.left_property().is_some(),
     };
     let header = header_line(mapping);
     let hasher = RowHasher::new(key, &header, mapping, job.rules.primary_key);
@@ -139,6 +152,46 @@ fn base(
     Before::read(reader, unsettled.unwrap_or_default()).map_err(|error| useless(&error))
 }
 
+/// The reason for which the snapshot of a shard is not the state after the last night: another shard may have sent its rows
+/// since.
+fn other_night(
+    state: &JobDirectory,
+    head: &SnapshotHead,
+    shard: Option<&ShardRecord>,
+) -> Option<String> {
+    let now = shard?.run_group.to_string();
+    let whole = state.whole();
+    let others = whole.known_shards().ok()?;
+    let others = others
+        .into_iter()
+        .filter(|other| other.of() == shard.map_or(0, |it| it.of));
+    let stale = others.into_iter().find(|other| {
+        let snapshot = SnapshotReader::open(&whole.shard(*other).snapshot(), SNAPSHOT);
+        let group = snapshot
+            .ok()
+            .flatten()
+            .and_then(|it| it.head().run_group.clone());
+        group
+            .as_ref()
+            .is_none_or(|group| *group != now && Some(group) != head.run_group.as_ref())
+    });
+    stale.map(|other| format!("shard {other} was not part of the last night of this one"))
+}
+
+/// Removes the snapshots of other numbers of shards: this run sends rows that they do not know of.
+fn forget_others(state: &JobDirectory, shard: Option<&ShardRecord>) -> Result<(), StateError> {
+    let whole = state.whole();
+    for other in whole.known_shards()? {
+        if shard.is_none_or(|shard| shard.of != other.of()) {
+            forget(&whole.shard(other))?;
+        }
+    }
+    if shard.is_some() {
+        forget(&whole)?;
+    }
+    Ok(())
+}
+
 /// The list on which the people of a snapshot are, as far as it is known.
 fn list_of(state: &JobDirectory, head: &SnapshotHead) -> Option<String> {
     let known = head.context.list_id.clone();
@@ -180,6 +233,21 @@ fn full_is_due(settings: &DeltaSettings, head: &SnapshotHead, now: Timestamp) ->
     })
 }
 
+/// The files with the identifiers of everybody whom the last run that is done had in its audience.
+pub(super) fn people(state: &JobDirectory) -> Vec<PathBuf> {
+    let Some(run_id) = base_run(state) else {
+        return Vec::new();
+    };
+    let directory = state.run(&run_id);
+    let Ok(manifest) = read_manifest(&directory.manifest()) else {
+        return Vec::new();
+    };
+    let sent = row_files(&directory, &manifest, false);
+    let sent = sent.into_iter().map(|file| file.path);
+    let all = sent.chain(all_unchanged(&directory));
+    all.filter(|path| path.exists()).collect()
+}
+
 /// Removes the snapshot: rows are sent that it does not know of.
 pub(super) fn forget(state: &JobDirectory) -> Result<(), StateError> {
     remove(&state.snapshot())?;
@@ -209,18 +277,60 @@ pub(super) fn unsettle(state: &JobDirectory, directory: &RunDirectory) -> Result
     let Some(next) = open(&directory.next_snapshot()) else {
         return Ok(());
     };
-    let known = read_keys(&state.unsettled()).ok().flatten();
     let unsettled = state.unsettled();
-    note_difference(
-        open(&state.snapshot()),
-        next,
-        (&unsettled, known.unwrap_or_default()),
-    )
+    let mut keys = read_keys(&unsettled).ok().flatten().unwrap_or_default();
+    each_difference(open(&state.snapshot()), next, &unsettled, |difference| {
+        let (Difference::New(key) | Difference::Changed(key) | Difference::Left(key)) = difference;
+        keys.push(key);
+    })?;
+    write_keys(&unsettled, &keys)
+}
+
+/// How many rows have moved from one shard to another: they are new in the one, have left the other, and are neither.
+pub(super) fn moved<'a>(
+    runs: impl Iterator<Item = (JobDirectory, &'a str)>,
+) -> Result<u64, StateError> {
+    let (mut new, mut left) = (HashSet::new(), HashSet::new());
+    for (state, run_id) in runs {
+        let open = |path: &Path| SnapshotReader::open(path, SNAPSHOT).ok().flatten();
+        let (before, after) = (
+            open(&state.snapshot()),
+            open(&state.run(run_id).next_snapshot()),
+        );
+        if let (Some(before), Some(after)) = (before, after) {
+            each_difference(Some(before), after, &state.snapshot(), |difference| {
+                match difference {
+                    Difference::New(key) => new.insert(key),
+                    Difference::Left(key) => left.insert(key),
+                    Difference::Changed(_) => false,
+                };
+            })?;
+        }
+    }
+    Ok(new.intersection(&left).count() as u64)
 }
 
 /// The file with the identifiers of the rows of a run that are not sent.
-pub(super) fn unchanged(directory: &RunDirectory) -> std::path::PathBuf {
+pub(super) fn unchanged(directory: &RunDirectory) -> PathBuf {
     directory.parts().join(UNCHANGED)
+}
+
+/// The same of one shard, in the folder of the run for all of them.
+pub(super) fn unchanged_of_shard(directory: &RunDirectory, shard: Shard) -> PathBuf {
+    let name = format!("{}-{UNCHANGED}", shard.name());
+    directory.parts().join(name)
+}
+
+/// All such files in the folder of a run.
+pub(super) fn all_unchanged(directory: &RunDirectory) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(directory.parts());
+    let names = entries.into_iter().flatten().flatten();
+    let mut paths: Vec<_> = names
+        .map(|entry| entry.path())
+        .filter(|path| path.to_string_lossy().ends_with(UNCHANGED))
+        .collect();
+    paths.sort();
+    paths
 }
 
 /// The next snapshot could not be written: the old one says nothing of the rows that are sent now.
@@ -313,23 +423,46 @@ pub(super) fn verdict(
     None
 }
 
-/// Puts the snapshot of a run that is done in the place of the job's. `directory` is the run's folder.
+/// Puts the snapshot of a run that is done in the place of the job's; of the run for all shards, those of the shards.
 pub(super) fn promote(
     job: &Job,
     (state, directory): (&JobDirectory, &RunDirectory),
     manifest: &RunManifest,
 ) -> Result<(), StateError> {
-    let next = directory.next_snapshot();
     if job.delta.is_none() || manifest.status != RunStatus::Done || manifest.is_trial() {
         return Ok(());
     }
-    if !next.exists() {
+    let shards = manifest.shard.as_ref();
+    if super::shard::waits(job, shards).is_some() {
+        // Its profiles are not on the list yet.
         return Ok(());
     }
     let again = unresolved(job, state, directory)?;
+    let Some(shards) = shards.filter(|shards| shards.number.is_none()) else {
+        return replace(state, directory, &again);
+    };
+    for (number, run_id) in (1..).zip(&shards.runs) {
+        if let Some(shard) = Shard::new(number, shards.of) {
+            let state = state.shard(shard);
+            replace(&state, &state.run(run_id), &again)?;
+        }
+    }
+    Ok(())
+}
+
+/// Puts the next snapshot of a run in the place of the one in `state`. The keys `again` mean nothing in it.
+fn replace(
+    state: &JobDirectory,
+    directory: &RunDirectory,
+    again: &[u128],
+) -> Result<(), StateError> {
+    let next = directory.next_snapshot();
+    if !next.exists() {
+        return Ok(());
+    }
     let known = read_keys(&state.unsettled()).ok().flatten();
     let mut all = known.unwrap_or_default();
-    all.extend(&again);
+    all.extend(again);
     // In between, more rows than necessary are unsettled: they are sent once more.
     write_keys(&state.unsettled(), &all)?;
     std::fs::rename(&next, state.snapshot())
@@ -339,7 +472,22 @@ pub(super) fn promote(
             action: "replace it",
             source,
         })?;
-    write_keys(&state.unsettled(), &again)
+    write_keys(&state.unsettled(), again)?;
+    // Plans that were made before cannot be applied any more, and nobody asks for earlier people.
+    for run in state.run_ids()? {
+        let run = state.run(&run);
+        let _ = std::fs::remove_file(run.next_snapshot());
+        if run.path() != directory.path()
+            && let Ok(manifest) = read_manifest(&run.manifest())
+            && manifest.status == RunStatus::Done
+        {
+            remove_row_files(&row_files(&run, &manifest, false));
+            all_unchanged(&run).iter().for_each(|path| {
+                let _ = std::fs::remove_file(path);
+            });
+        }
+    }
+    Ok(())
 }
 
 /// The keys of those whom Klaviyo refused or does not know: they are sent again.

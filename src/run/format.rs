@@ -15,12 +15,11 @@ use crate::base::interrupt::Interrupt;
 use crate::base::meter::Meter;
 use crate::job::Rules;
 use crate::pipeline::batch::Batch;
-use crate::pipeline::commit::{Commit, CommitError};
+use crate::pipeline::commit::{Commit, CommitError, Ended};
 use crate::pipeline::mapping::Mapping;
 use crate::pipeline::normalize::Normalizer;
 use crate::source::audience::{Audience, AudienceError, Block, Blocks, Recycler, Source};
 use crate::state::counts::Counts;
-use crate::state::manifest::StateError;
 
 /// The reason for which formatting ended early.
 #[derive(Debug, thiserror::Error)]
@@ -52,14 +51,13 @@ struct Work {
     workers: usize,
 }
 
-/// Formats the whole of `audience` through `commit`. Also gives what was counted when it fails; and the reason for which the
-/// next snapshot could not be written.
+/// Formats the whole of `audience` through `commit`. Also gives what was counted when it fails.
 pub(super) fn format(
     audience: Audience,
     (mapping, rules): (&Mapping, Rules),
     commit: Commit<'_>,
     (meter, interrupt): (&Meter, &Interrupt),
-) -> (Counts, Result<Option<StateError>, FormatError>) {
+) -> (Counts, Result<Ended, FormatError>) {
     let work = Work {
         sources: audience.shared_sources(),
         blocks: audience.into_blocks(),
@@ -73,14 +71,14 @@ fn format_blocks(
     (mapping, rules): (&Mapping, Rules),
     mut commit: Commit<'_>,
     (meter, interrupt): (&Meter, &Interrupt),
-) -> (Counts, Result<Option<StateError>, FormatError>) {
+) -> (Counts, Result<Ended, FormatError>) {
     let result = run_threads(work, (mapping, rules), &mut commit, (meter, interrupt));
     let counted = commit.counts().clone();
     match result {
         Ok(()) => match commit.finish() {
-            Ok((counts, snapshot_failure)) => {
+            Ok((counts, ended)) => {
                 show(meter, &counts);
-                (counts, Ok(snapshot_failure))
+                (counts, Ok(ended))
             }
             Err(error) => (counted, Err(error.into())),
         },

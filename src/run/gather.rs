@@ -12,18 +12,19 @@ use super::begin::{self, Begun};
 use super::list::{self, After};
 use super::shard::{last_of_group, refuse_api};
 use super::stages::{Outcome, count_warnings, empty, strict};
-use super::{Ended, Finished, RunOptions, conclude};
+use super::{Ended, Finished, RunOptions, conclude, delta};
 use crate::base::meter::Meter;
 use crate::cli::ListArgs;
 use crate::cli::progress::Progress;
 use crate::job::Job;
 use crate::pipeline::normalize::identity::StoredIdentifiers;
 use crate::run::error::Error;
+use crate::run::resume;
 use crate::run::surroundings::{Surroundings, apply, unlock};
 use crate::state::counts::Counts;
 use crate::state::directory::JobDirectory;
 use crate::state::lock::{self, JobLock};
-use crate::state::manifest::{PartRecord, RunManifest, RunStatus, StateError};
+use crate::state::manifest::{DeltaRecord, PartRecord, RunManifest, RunStatus, StateError};
 use crate::state::part::PartNumber;
 use crate::state::shard::{RunGroup, Shard, ShardError, ShardRecord};
 
@@ -279,7 +280,10 @@ fn take_over(
     let mut parts: Vec<PartRecord> = Vec::new();
     for (shard, run) in shards {
         counts.add(run.counts.as_ref().unwrap_or(&Counts::default()));
-        let from = state.shard(*shard).run(&run.run_id).parts();
+        let directory = state.shard(*shard).run(&run.run_id);
+        let unchanged = delta::unchanged_of_shard(&begun.directory, *shard);
+        link(&delta::unchanged(&directory), &unchanged)?;
+        let from = directory.parts();
         for part in &run.parts {
             let name = Path::new(&part.file_name).with_extension("ids");
             if job.keeps_identifiers() {
@@ -299,8 +303,23 @@ fn take_over(
             });
         }
     }
+    if let Some(compared) = &mut counts.compared {
+        let runs = shards.iter();
+        let runs = runs.map(|(shard, run)| (state.shard(*shard), run.run_id.as_str()));
+        let moved = delta::moved(runs)?;
+        compared.rows_new = compared.rows_new.saturating_sub(moved);
+        compared.rows_left = compared.rows_left.saturating_sub(moved);
+    }
+    let mut deltas = shards.iter().filter_map(|(_, run)| run.delta.as_ref());
+    let delta = deltas.find(|delta| !delta.is_full()).cloned();
+    let known = resume::last_run_where(state, |run| run.list.is_some())?;
+    let known = known.and_then(|run| run.list).map(|list| list.id);
     Ok(begun.manifest.update(|manifest| {
         manifest.formatted = true;
+        manifest.delta = delta.map(|delta| DeltaRecord {
+            list_id: known,
+            ..delta
+        });
         manifest.counts = Some(counts);
         manifest.parts = parts;
     })?)

@@ -18,7 +18,6 @@ use crate::pipeline::normalize::identity::StoredIdentifiers;
 use crate::run::error::Error;
 use crate::run::report::count;
 use crate::run::surroundings::Surroundings;
-use crate::state::counts::Counts;
 use crate::state::directory::{JobDirectory, RunDirectory};
 use crate::state::manifest::{ListRecord, ManifestFile, PartState, RunManifest};
 use crate::state::part::{PartNumber, Verification};
@@ -141,7 +140,7 @@ impl After<'_> {
         let (files, rows) = self.files(manifest);
         let mut paths: Vec<PathBuf> = files.into_iter().map(|file| file.path).collect();
         let counts = manifest.counts.clone().unwrap_or_default();
-        paths.extend(unchanged_file(&self.begun.directory, &counts));
+        paths.extend(delta::all_unchanged(&self.begun.directory));
         let outcome = ledger.outcome();
         let audience = AudienceRows {
             paths: &paths,
@@ -187,7 +186,7 @@ impl After<'_> {
         let is_api = self.job.deliver == Deliver::Api;
         (
             row_files(&self.begun.directory, manifest, is_api),
-            manifest.parts.iter().map(|part| part.rows).sum(),
+            manifest.rows_of_audience(),
         )
     }
 
@@ -235,11 +234,13 @@ impl After<'_> {
 /// Nobody needs the files of a run that is done any more which told who is in its audience; of a shard they wait for the list.
 pub(super) fn remove_files(job: &Job, directory: &RunDirectory, manifest: &RunManifest) {
     let is_api = job.deliver == Deliver::Api;
-    let are_there = is_api || job.keeps_identifiers();
+    // Those of a job with a property for leavers stay until the next run is done: they tell who they are.
+    let are_there = is_api || job.keeps_identifiers() && job.left_property().is_none();
     if are_there && !manifest.is_shard() && !job.keep_parts {
         remove_row_files(&row_files(directory, manifest, is_api));
-        // There is none where every row was sent.
-        let _ = std::fs::remove_file(delta::unchanged(directory));
+        for path in delta::all_unchanged(directory) {
+            let _ = std::fs::remove_file(path);
+        }
     }
 }
 
@@ -280,18 +281,14 @@ pub(super) fn note_list(manifest: &ManifestFile, directory: &RunDirectory) -> Re
     })?)
 }
 
-/// The file with the identifiers of rows that are not sent, if there are any.
-pub(super) fn unchanged_file(directory: &RunDirectory, counts: &Counts) -> Option<PathBuf> {
-    (counts.rows_unchanged > 0).then(|| delta::unchanged(directory))
-}
-
 /// The files that tell whom a run sends.
 pub(super) fn row_files(
     directory: &RunDirectory,
     manifest: &RunManifest,
     parts: bool,
 ) -> Vec<RowFile> {
-    let files = manifest.parts.iter().map(|part| {
+    let parts_of_audience = manifest.parts.iter().filter(|part| !part.is_of_leavers);
+    let files = parts_of_audience.map(|part| {
         let path = directory.parts().join(&part.file_name);
         RowFile {
             part: PartNumber(part.number.0),
@@ -308,7 +305,9 @@ pub(super) fn row_files(
 /// Removes them.
 pub(super) fn remove_row_files(files: &[RowFile]) {
     for file in files {
-        if let Err(error) = std::fs::remove_file(&file.path) {
+        if let Err(error) = std::fs::remove_file(&file.path)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
             tracing::warn!("{}: cannot be removed: {error}", file.path.display());
         }
     }

@@ -238,6 +238,7 @@ pub fn supersede(state: &JobDirectory, mut manifest: RunManifest) -> Result<(), 
     let run = state.run(&manifest.run_id);
     manifest.status = RunStatus::Superseded;
     replace_file(&run.manifest(), &to_json(&manifest))?;
+    let _ = std::fs::remove_file(run.next_snapshot());
     // What a killed list stage may have left holds personal data too.
     for name in ["members.csv", "candidates.csv"] {
         for name in [name.to_owned(), format!("{name}.partial")] {
@@ -303,6 +304,7 @@ mod tests {
             job_fingerprint: "f".to_owned(),
             sources: Some(vec![source(1)]),
             limit: None,
+            is_full: false,
             shard: None,
         }
     }

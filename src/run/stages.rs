@@ -7,7 +7,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
 use super::begin::{self, Begun};
 use super::format::{self, FormatError};
-use super::{RunOptions, deliver, delta};
+use super::{RunOptions, deliver, delta, left};
 use crate::base::csv::push_cell;
 use crate::base::meter::Meter;
 use crate::base::retry::Trouble;
@@ -18,7 +18,6 @@ use crate::pipeline::commit::{Commit, CommitError, Deduplication, GUARD_AFTER_RO
 use crate::pipeline::delta::Delta;
 use crate::pipeline::mapping::Mapping;
 use crate::pipeline::spool::{Release, Spool, SpoolError, SpoolLayout};
-use crate::profile::column::LIST_ID;
 use crate::run::error::Error;
 use crate::run::report::{Seconds, count};
 use crate::run::surroundings::Surroundings;
@@ -216,8 +215,10 @@ impl<'a> Stages<'a> {
                 .then(|| identifiers_line(mapping)),
             limits: self.job.limits,
             are_sent,
+            first_part: 1,
         };
-        let spool = Spool::start(layout, self.release(queue));
+        let leavers_layout = self.leavers_layout(mapping, &layout);
+        let spool = Spool::start(layout, self.release(queue.clone(), false));
         let sources = audience.shared_sources();
         let deduplication = Deduplication {
             duplicates: self.job.duplicates,
@@ -240,6 +241,16 @@ impl<'a> Stages<'a> {
             ),
             Err(error) => (Counts::default(), Err(error.into())),
         };
+        let result = result.and_then(|ended| {
+            let left = ended.left.as_deref().unwrap_or_default();
+            if let Some(mut layout) = leavers_layout.filter(|_| !left.is_empty()) {
+                layout.first_part = self.next_part();
+                let release = self.release(queue, true);
+                left::write(self.job, self.state, (layout, release), left)
+                    .map_err(FormatError::Commit)?;
+            }
+            Ok(ended.snapshot_failure)
+        });
         self.meter.set_formatted();
         let whole = result.is_ok();
         if !whole {
@@ -267,14 +278,33 @@ impl<'a> Stages<'a> {
         }
     }
 
+    /// The number of the part after those of the audience.
+    fn next_part(&self) -> u32 {
+        let parts = self.manifest.snapshot().parts;
+        let of_audience = parts.iter().filter(|part| !part.is_of_leavers);
+        of_audience.map(|part| part.number.0).max().unwrap_or(0) + 1
+    }
+
+    /// How the parts for those who left are laid out, if they get any.
+    fn leavers_layout(&self, mapping: &Mapping, layout: &SpoolLayout) -> Option<SpoolLayout> {
+        let property = self.job.left_property()?;
+        let columns = mapping.columns.iter().take(mapping.identifiers());
+        let headers = columns.map(|column| column.target.header());
+        Some(SpoolLayout {
+            header: csv_line(headers.chain([property])),
+            identifiers_header: None,
+            ..layout.clone()
+        })
+    }
+
     /// The path of a closed part: noted in the manifest, then queued for delivery. A part that an earlier process of
     /// this run delivered is not sent again.
-    fn release(&self, queue: Option<Sender<Task>>) -> Release {
+    fn release(&self, queue: Option<Sender<Task>>, is_of_leavers: bool) -> Release {
         let manifest = Arc::clone(self.manifest);
         let meter = Arc::clone(&self.meter);
         let keep_parts = self.job.keep_parts;
         Box::new(move |part| {
-            let task = note_part(&manifest, &part)?;
+            let task = note_part(&manifest, &part, is_of_leavers)?;
             meter.parts_closed.add(1);
             meter.bytes_spooled.add(part.bytes);
             match (&queue, task) {
@@ -400,7 +430,11 @@ pub(super) fn strict(job: &Job, counts: &Counts) -> Option<Error> {
 }
 
 /// Notes a closed part. What is left to do with it: `None` when an earlier process of this run delivered it.
-fn note_part(manifest: &ManifestFile, part: &Part) -> Result<Option<Task>, SpoolError> {
+fn note_part(
+    manifest: &ManifestFile,
+    part: &Part,
+    is_of_leavers: bool,
+) -> Result<Option<Task>, SpoolError> {
     let known = manifest
         .snapshot()
         .parts
@@ -408,7 +442,11 @@ fn note_part(manifest: &ManifestFile, part: &Part) -> Result<Option<Task>, Spool
         .find(|known| known.number == part.number);
     match known {
         None => {
-            manifest.update(|manifest| manifest.parts.push(PartRecord::written(part)))?;
+            let record = PartRecord {
+                is_of_leavers,
+                ..PartRecord::written(part)
+            };
+            manifest.update(|manifest| manifest.parts.push(record))?;
             Ok(Some(Task::new(part.clone())))
         }
         Some(known) if known.sha256 != part.sha256 => {
@@ -450,7 +488,8 @@ impl Sent {
 /// The first line of a part.
 pub(crate) fn header_line(mapping: &Mapping) -> Vec<u8> {
     let headers = mapping.columns.iter().map(|column| column.target.header());
-    csv_line(headers.chain(mapping.list_id.as_ref().map(|_| LIST_ID)))
+    let constants = mapping.constants.iter();
+    csv_line(headers.chain(constants.map(|constant| constant.header.as_str())))
 }
 
 /// The first line of an identifiers file.

@@ -21,6 +21,8 @@ const ORDER: &str = "order";
 #[derive(Debug, Clone)]
 pub struct JobDirectory {
     path: PathBuf,
+    /// The folder of the whole job: of a shard, two above its own.
+    whole: PathBuf,
 }
 
 /// A run's folder.
@@ -32,8 +34,10 @@ pub struct RunDirectory {
 impl JobDirectory {
     /// The folder of job `name`.
     pub fn new(state_directory: &Path, name: &str) -> Self {
+        let path = state_directory.join(name);
         Self {
-            path: state_directory.join(name),
+            whole: path.clone(),
+            path,
         }
     }
 
@@ -52,6 +56,16 @@ impl JobDirectory {
     pub fn shard(&self, shard: Shard) -> Self {
         Self {
             path: self.shards().join(shard.name()),
+            whole: self.whole.clone(),
+        }
+    }
+
+    /// The folder of the whole job, of which this may be a shard's.
+    #[must_use]
+    pub fn whole(&self) -> Self {
+        Self {
+            path: self.whole.clone(),
+            whole: self.whole.clone(),
         }
     }
 
@@ -96,9 +110,9 @@ impl JobDirectory {
         self.path.join("snapshot")
     }
 
-    /// The key of the snapshot's hashes.
+    /// The key of the hashes of snapshots, the same for all shards of a job.
     pub fn snapshot_key(&self) -> PathBuf {
-        self.path.join("snapshot.key")
+        self.whole.join("snapshot.key")
     }
 
     /// The keys whose rows in the snapshot mean nothing.

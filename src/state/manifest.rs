@@ -139,6 +139,9 @@ pub struct PartRecord {
     pub bytes: u64,
     /// SHA-256 in hexadecimal.
     pub sha256: String,
+    /// Whether its rows are of people who left the audience.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_of_leavers: bool,
     /// Where it stands.
     pub state: PartState,
     /// Every attempt to send it, in order.
@@ -168,6 +171,7 @@ impl PartRecord {
             rows: part.rows,
             bytes: part.bytes,
             sha256: part.sha256.clone(),
+            is_of_leavers: false,
             state: PartState::Written,
             attempts: Vec::new(),
             verification: None,
@@ -327,6 +331,12 @@ impl RunManifest {
     /// Whether it is of one of several processes, and the list waits for the others.
     pub fn is_shard(&self) -> bool {
         self.shard.as_ref().is_some_and(|it| it.number.is_some())
+    }
+
+    /// Rows of the audience in parts: without those of people who left it.
+    pub fn rows_of_audience(&self) -> u64 {
+        let parts = self.parts.iter().filter(|part| !part.is_of_leavers);
+        parts.map(|part| part.rows).sum()
     }
 
     /// How many parts the server has.

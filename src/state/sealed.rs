@@ -246,6 +246,7 @@ mod tests {
     };
 
     fn written(path: &Path, numbers: u32, kind: SealedKind) {
+        let _ = std::fs::remove_file(path);
         let mut writer = SealedWriter::<4>::create(path, kind).unwrap();
         for number in 0..numbers {
             writer.push(number.to_le_bytes()).unwrap();

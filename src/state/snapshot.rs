@@ -90,6 +90,8 @@ pub struct SnapshotHead {
     pub run_id: String,
     /// When the last run began that sent every row.
     pub full_at: Timestamp,
+    /// The run group of a shard.
+    pub run_group: Option<String>,
     /// The version of the program.
     pub program: String,
     /// The settings.

@@ -6,6 +6,7 @@ mod guards;
 mod lists;
 mod nights;
 mod plans;
+mod shards;
 mod snapshots;
 
 use std::collections::{BTreeMap, BTreeSet};

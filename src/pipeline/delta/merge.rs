@@ -70,7 +70,7 @@ pub(super) fn merge(
     mut rows: Partitions<6>,
     before: Option<Before>,
     files: &DeltaFiles,
-) -> Result<Compared, StateError> {
+) -> Result<(Compared, Option<Vec<u128>>), StateError> {
     let (snapshot, unsettled) = match before {
         Some(Before {
             snapshot,
@@ -97,11 +97,15 @@ pub(super) fn merge(
     };
     // What an unfinished run sent is unsettled until a run is done.
     let mut sent: Vec<u128> = unsettled.into_iter().collect();
-    let leaves = |compared: &mut Compared, sent: &mut Vec<u128>, old: Entry| {
+    let mut left = files.wants_left.then(Vec::new);
+    let mut leaves = |compared: &mut Compared, sent: &mut Vec<u128>, old: Entry| {
         // Of a part of the audience nobody knows who left.
         if files.next.is_some() {
             compared.rows_left += 1;
             sent.push(old.key);
+            if let Some(left) = &mut left {
+                left.push(old.key);
+            }
         }
     };
     let mut entries = Vec::new();
@@ -145,37 +149,50 @@ pub(super) fn merge(
     if let (Some(writer), Some((_, head))) = (writer, &files.next) {
         writer.finish(head)?;
     }
-    Ok(compared)
+    Ok((compared, left))
 }
 
-/// Writes to `unsettled` the keys of rows in which two snapshots differ, and those that were unsettled before.
-pub fn note_difference(
+/// A key by which two snapshots differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Difference {
+    /// The earlier one does not have it.
+    New(u128),
+    /// They have other rows of it.
+    Changed(u128),
+    /// The later one does not have it.
+    Left(u128),
+}
+
+/// Calls `each` with the keys by which two snapshots differ, in their order. `path` is named where one cannot be read.
+pub fn each_difference(
     before: Option<SnapshotReader>,
     mut after: SnapshotReader,
-    (unsettled, known): (&std::path::Path, Vec<u128>),
+    path: &std::path::Path,
+    mut each: impl FnMut(Difference),
 ) -> Result<(), StateError> {
     let unreadable = |error: Unusable| StateError::Storage {
-        path: unsettled.to_owned(),
-        action: "compare the snapshots for it",
+        path: path.to_owned(),
+        action: "compare the snapshots",
         source: std::io::Error::other(error.to_string()),
     };
     let mut earlier = Earlier::new(before).map_err(unreadable)?;
-    let mut keys = known;
     while let Some(entry) = after.next().map_err(unreadable)?.map(Entry::of_bytes) {
-        let mut is_known = false;
+        let mut known = None;
         while let Some(old) = earlier.up_to(entry.key).map_err(unreadable)? {
             if old.key == entry.key {
-                is_known = old == entry;
+                known = Some(old);
                 break;
             }
-            keys.push(old.key);
+            each(Difference::Left(old.key));
         }
-        if !is_known {
-            keys.push(entry.key);
+        match known {
+            None => each(Difference::New(entry.key)),
+            Some(old) if old != entry => each(Difference::Changed(entry.key)),
+            Some(_) => {}
         }
     }
     while let Some(old) = earlier.up_to(u128::MAX).map_err(unreadable)? {
-        keys.push(old.key);
+        each(Difference::Left(old.key));
     }
-    write_keys(unsettled, &keys)
+    Ok(())
 }

@@ -101,6 +101,15 @@ fn limits_that_cannot_be_are_refused() {
         ("max-changed = { percent = 101 }", "delta.max-changed"),
         ("max-shrink = { percent = -1 }", "delta.max-shrink"),
         ("full-every = \"soon\"", "delta.full-every"),
+        ("left-property = \"Gone\"", "delta.left-property"),
+        (
+            "send = \"changed\"\nleft-property = \"City\"",
+            "delta.left-property",
+        ),
+        (
+            "send = \"changed\"\nleft-property = \"Email\"",
+            "delta.left-property",
+        ),
     ] {
         let job = Job::with(BODY, &format!("[delta]\n{line}\n"));
         job.audience(&people(1));

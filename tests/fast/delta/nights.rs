@@ -361,3 +361,80 @@ fn send_remembers_by_name() {
     assert_eq!(send(&[]), 1);
     assert_eq!(send(&["--full"]), 20);
 }
+
+#[test]
+fn those_who_left_get_a_property() {
+    let delta = format!("{DELTA}left-property = \"In Audience\"\n");
+    let job = Job::with(BODY, &delta);
+    let mut rows = people(100);
+    let (_, sent) = job.night(&rows, &[]);
+    assert_eq!(sent[0], "\"n0@example.com\",\"k0\",Oslo,true");
+    rows.remove(&3);
+    rows.remove(&4);
+    rows.insert(5, "Rome");
+    let before = job.received();
+    let (night, sent) = job.night(&rows, &[]);
+    assert_eq!(
+        sent,
+        [
+            "\"n3@example.com\",\"k3\",false",
+            "\"n4@example.com\",\"k4\",false",
+            "\"n5@example.com\",\"k5\",Rome,true",
+        ]
+    );
+    counts(&night, [97, 0, 1, 2]);
+    let headers: Vec<String> = job
+        .received()
+        .difference(&before)
+        .map(|name| std::fs::read_to_string(job.server.0.profiles().join(name)).unwrap())
+        .map(|text| text.lines().next().unwrap().to_owned())
+        .collect();
+    assert_eq!(
+        headers,
+        [
+            "Email,ExternalID,City,In Audience",
+            "Email,ExternalID,In Audience"
+        ]
+    );
+    // Who comes back is a newcomer; who has left is not told twice.
+    rows.insert(3, "Oslo");
+    let (_, sent) = job.night(&rows, &[]);
+    assert_eq!(sent, ["\"n3@example.com\",\"k3\",Oslo,true"]);
+    assert_eq!(job.night(&rows, &[]).1.len(), 0);
+    // An unfinished night tells it when it continues.
+    rows.remove(&50);
+    job.audience(&rows);
+    job.server
+        .0
+        .set_faults(Faults::none().always(Fault::CutAfter { bytes: 3 }));
+    job.run(&[]).exits(14);
+    job.server.0.set_faults(Faults::none());
+    let (_, sent) = job.night(&rows, &[]);
+    assert_eq!(sent, ["\"n50@example.com\",\"k50\",false"]);
+    // A plan has them too.
+    rows.remove(&51);
+    job.audience(&rows);
+    let plan = job.run(&["--dry-run"]).exits(0).report();
+    let before = job.received();
+    job.run(&["--apply", plan["run_id"].as_str().unwrap()])
+        .exits(0);
+    assert_eq!(
+        job.rows_since(&before),
+        ["\"n51@example.com\",\"k51\",false"]
+    );
+    // The identifiers of one run alone are kept.
+    let state = job.workspace.path("state").join(JOB).join("runs");
+    let runs = std::fs::read_dir(state)
+        .unwrap()
+        .map(|run| run.unwrap().path());
+    let with_identifiers = runs.filter(|run| {
+        let files = std::fs::read_dir(run.join("parts")).unwrap();
+        files
+            .map(|file| file.unwrap().path())
+            .any(|path| path.extension().is_some_and(|end| end == "ids"))
+    });
+    assert!(
+        with_identifiers.count() <= 2,
+        "those of the last run, and of its plan"
+    );
+}
