@@ -26,6 +26,7 @@ mod ssh_error;
 mod steps;
 mod subsystem;
 mod unlock;
+mod way;
 mod window;
 mod wire;
 
@@ -44,6 +45,7 @@ pub use pin::{HostKeyPin, HostKeyPinError};
 pub use session::{RemoteDirectory, RemoteSize, Removal, ServerFacts, SftpSession};
 pub use ssh_error::SshError;
 pub use steps::{Greeted, Reached, Trusted, resolve};
+pub use way::{ProgramError, Proxy, ProxyError, ProxyProtocol, Way, expand_program};
 
 /// How to reach one server; shared by every session of a run.
 #[derive(Debug, Clone)]
@@ -52,6 +54,8 @@ pub struct SftpSettings {
     pub host: String,
     /// TCP port.
     pub port: u16,
+    /// The way to it.
+    pub way: Way,
     /// The account.
     pub username: String,
     /// The proofs of identity.
@@ -109,10 +113,15 @@ impl AgentIdentities {
 impl SftpSettings {
     /// `host:port`, as errors name the server.
     pub fn server(&self) -> String {
-        if self.host.contains(':') {
-            format!("[{}]:{}", self.host, self.port)
-        } else {
-            format!("{}:{}", self.host, self.port)
-        }
+        host_and_port(&self.host, self.port)
+    }
+}
+
+/// `host:port`, an IPv6 address in brackets.
+fn host_and_port(host: &str, port: u16) -> String {
+    if host.contains(':') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
     }
 }

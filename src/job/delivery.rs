@@ -7,7 +7,7 @@ use super::{JobError, PLACEHOLDER, value};
 use crate::base::environment::Environment;
 use crate::base::retry::RetryPolicy;
 use crate::delivery::settings::{Delivery, SecretVariables};
-use crate::delivery::sftp::{AgentIdentities, Authentication, HostKeyPin, SftpSettings};
+use crate::delivery::sftp::{AgentIdentities, Authentication, HostKeyPin, SftpSettings, Way};
 
 /// The server's side, or `None` if no user name is given: then only a dry run is possible.
 pub(super) fn delivery(
@@ -51,6 +51,7 @@ pub(super) fn delivery(
     let sftp = SftpSettings {
         host: section.host.clone(),
         port: section.port,
+        way: Way::Direct,
         username,
         authentication: authentication(file, base, environment)?,
         known_hosts: section

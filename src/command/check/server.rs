@@ -1,13 +1,14 @@
 //! The checks of the server, each with what the one before gave; what needs none of that is looked at all the same.
 
 use std::io;
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::super::{Surroundings, unlock};
 use super::findings::{Findings, Name, Outcome};
 use crate::delivery::sftp::{
     Credentials, Greeted, HostKeyCheck, KeyFacts, Reached, RemoteDirectory, SftpError, SftpSession,
-    SftpSettings, SftpStatus, Trust, Trusted, resolve,
+    SftpSettings, SftpStatus, Trust, Trusted, Way, resolve,
 };
 use crate::job::Delivery;
 use crate::run::error::Error;
@@ -128,18 +129,21 @@ fn trusted<'a>(
 ) -> Option<Trusted<'a>> {
     let resolved = resolve(settings).map_err(Error::from);
     let addresses = findings.note(Name::Address, resolved, |addresses| {
-        let addresses: Vec<String> = addresses
-            .iter()
-            .map(|address| address.ip().to_string())
-            .collect();
-        format!("{} is {}", settings.host, addresses.join(", ")).into()
+        describe_addresses(settings, addresses).into()
     })?;
     let begun = Instant::now();
     let interrupt = surroundings.interrupt.without_grace();
     let reached = Reached::dial(settings, &addresses, &interrupt).map_err(Error::from);
     let reached = findings.note(Name::Connection, reached, |reached| {
         let milliseconds = begun.elapsed().as_millis();
-        format!("{} answered in {milliseconds} ms", reached.address).into()
+        match (&settings.way, &reached.hops[..]) {
+            (Way::Direct, [address]) => format!("{address} answered in {milliseconds} ms").into(),
+            (_, hops) => {
+                let detail = format!("the way to {} was open in {milliseconds} ms", settings.server());
+                let hops = hops.iter().map(|hop| format!("by way of {hop}"));
+                Outcome::ok(detail, hops.collect())
+            }
+        }
     })?;
     // It decides which type of key the server is asked for.
     let known = match HostKeyCheck::load(settings) {
@@ -171,6 +175,21 @@ fn trusted<'a>(
         };
         format!("{} {}, {why}", key.key_type, key.fingerprint).into()
     })
+}
+
+/// The addresses, and which host they are of.
+fn describe_addresses(settings: &SftpSettings, addresses: &[SocketAddr]) -> String {
+    let host = match &settings.way {
+        Way::Direct => &settings.host,
+        Way::Program(_) => return format!("the program finds {}", settings.host),
+        Way::Proxy(proxy) => &proxy.host,
+        Way::Jump(jump) => return describe_addresses(jump, addresses),
+    };
+    let addresses: Vec<String> = addresses
+        .iter()
+        .map(|address| address.ip().to_string())
+        .collect();
+    format!("{host} is {}", addresses.join(", "))
 }
 
 fn log_in(

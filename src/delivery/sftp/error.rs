@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{HostKeyError, SshError};
+use super::{HostKeyError, ProgramError, ProxyError, SshError};
 
 /// An error of the SFTP client. `server` is `host:port`, `doing` a phrase such as `close profiles/x.csv`.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +23,24 @@ pub enum SftpError {
     NotLoopback { host: String, address: IpAddr },
     #[error("connect to {server}")]
     Connect { server: String, source: io::Error },
+    #[error("reach {server} through the proxy {proxy}")]
+    Proxy {
+        proxy: String,
+        server: String,
+        source: ProxyError,
+    },
+    #[error("reach {server} through the program {program}")]
+    ProxyCommand {
+        program: String,
+        server: String,
+        source: ProgramError,
+    },
+    #[error("{jump} {} {server}", if *forbidden { "does not allow connections to" } else { "could not connect to" })]
+    JumpRefused {
+        jump: String,
+        server: String,
+        forbidden: bool,
+    },
     #[error("open an SSH connection to {server}")]
     Handshake { server: String, source: SshError },
     #[error("negotiate key exchange, host key type and cipher with {server}")]
@@ -138,6 +156,8 @@ impl SftpError {
             | Self::Lost { .. }
             | Self::TimedOut { .. }
             | Self::Stalled { .. } => Retry::UntilGivenUp,
+            Self::Proxy { source, .. } if source.is_transient() => Retry::UntilGivenUp,
+            Self::JumpRefused { forbidden, .. } if !forbidden => Retry::UntilGivenUp,
             Self::CommitUnknown { source, .. } => source.retry(),
             Self::Refused { status, .. } | Self::OpenRefused { status, .. } => status.retry(),
             _ => Retry::Never,
@@ -165,6 +185,10 @@ impl SftpError {
                 | Self::Agent { .. }
                 | Self::NoIdentity { .. }
                 | Self::Unauthorised { .. }
+                | Self::Proxy {
+                    source: ProxyError::Login(_),
+                    ..
+                }
         )
     }
 
@@ -220,6 +244,24 @@ impl SftpError {
             }
             Self::Resolve { host, .. } => format!(
                 "check the host name and the network of this machine: getent hosts {host}"
+            ),
+            Self::Proxy { proxy, source, .. } => match source {
+                ProxyError::Login(_) => {
+                    "check the user name in proxy, and the password that proxy-password-env or proxy-password-file names".into()
+                }
+                ProxyError::OtherProtocol(..) => {
+                    "write proxy = \"socks5://HOST:PORT\" or \"http://HOST:PORT\", as the proxy is".into()
+                }
+                ProxyError::Forbidden(_) => {
+                    "ask whoever runs the proxy to allow this host and port".into()
+                }
+                _ => format!("check that the proxy is up, and that it reaches the server: curl -v --proxy {proxy} telnet://HOST:PORT"),
+            },
+            Self::ProxyCommand { program, .. } => {
+                format!("check that the program is installed: command -v {program}")
+            }
+            Self::JumpRefused { jump, server, forbidden: true } => format!(
+                "sshd of {jump} must allow it: AllowTcpForwarding yes, and PermitOpen {server} where that is set"
             ),
             Self::NotLoopback { .. } => "KLAVIYO_EXPORT_LOOPBACK_ONLY is set".into(),
             _ => return None,

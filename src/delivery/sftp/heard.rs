@@ -9,10 +9,10 @@ use russh::Channel;
 use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session};
 use russh::keys::PublicKeyOrCertificate;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 use super::SshError;
 use super::error::printable;
+use super::way::Stream;
 
 /// A line before the banner may be so long at most (RFC 4253, section 4.2, has 255 for the banner).
 const LONGEST_LINE: usize = 1024;
@@ -184,18 +184,18 @@ impl Handler for Heard {
     }
 }
 
-/// The socket, listened to until the banner has passed: the library does not tell it.
+/// The stream, listened to until the banner has passed: the library does not tell it.
 pub(super) struct Listened {
-    socket: TcpStream,
+    stream: Stream,
     heard: Heard,
     /// The beginning of a line. None once the banner was found.
     line: Option<Vec<u8>>,
 }
 
 impl Listened {
-    pub(super) fn new(socket: TcpStream, heard: Heard) -> Self {
+    pub(super) fn new(stream: Stream, heard: Heard) -> Self {
         Self {
-            socket,
+            stream,
             heard,
             line: Some(Vec::new()),
         }
@@ -230,7 +230,7 @@ impl AsyncRead for Listened {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        let outcome = ready!(Pin::new(&mut self.socket).poll_read(context, buffer));
+        let outcome = ready!(Pin::new(&mut self.stream).poll_read(context, buffer));
         self.listen(&buffer.filled()[before..]);
         Poll::Ready(outcome)
     }
@@ -242,14 +242,14 @@ impl AsyncWrite for Listened {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.socket).poll_write(context, bytes)
+        Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_flush(context)
+        Pin::new(&mut self.stream).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(context)
+        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }

@@ -29,6 +29,9 @@ pub enum SshError {
     /// The server broke the rules of SFTP.
     #[error("it sent data that is not an SFTP packet of version 3")]
     NoSftp,
+    /// The program that is the way to the server has ended.
+    #[error("{0}")]
+    Program(Box<str>),
     /// The rest, in the words of the SSH library, which may quote the server's.
     #[error("the SSH connection failed: {0}")]
     Other(Box<str>),
