@@ -1,5 +1,9 @@
 //! Passphrases, passwords and keys: values that no log, error, manifest or report may show.
 
+mod source;
+
+pub use source::{SecretError, SecretSource};
+
 use crate::base::environment::Environment;
 
 /// A secret text. `Debug` and `Display` print `***`; only [`Secret::reveal`] gives the text.

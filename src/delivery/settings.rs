@@ -2,6 +2,7 @@
 
 use super::sftp::SftpSettings;
 use crate::base::retry::RetryPolicy;
+use crate::base::secret::SecretSource;
 
 /// The server's side of a job.
 #[derive(Debug, Clone)]
@@ -15,15 +16,19 @@ pub struct Delivery {
     /// How long to try again.
     pub retry: RetryPolicy,
     /// Where its secrets are.
-    pub secrets: SecretVariables,
+    pub secrets: SecretPlaces,
+    /// The settings that OpenSSH's configuration gave, in words; empty where it was not asked.
+    pub from_ssh_config: Vec<String>,
 }
 
-/// The environment variables that a job names for its secrets. They are looked at by `Job::read_secrets` alone, for
-/// what touches no server needs none.
+/// The places that a job names for its secrets. They are looked at by `Job::read_secrets` alone, for what touches no server
+/// needs none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct SecretVariables {
+pub struct SecretPlaces {
     /// The passphrase of the key file.
-    pub passphrase: Option<String>,
+    pub passphrase: Option<SecretSource>,
     /// The password.
-    pub password: Option<String>,
+    pub password: Option<SecretSource>,
+    /// The password of the proxy on the way.
+    pub proxy_password: Option<SecretSource>,
 }

@@ -26,7 +26,7 @@ pub(super) fn server(
     // Opening a key may take as long as a login may.
     let credentials = can_log_in.then(|| Credentials::load(settings));
     let begun = findings.checks.len();
-    let trusted = trusted(settings, surroundings, findings);
+    let trusted = trusted(settings, &delivery.from_ssh_config, surroundings, findings);
     // Those that need one which failed.
     for name in Name::OF_SERVER
         .into_iter()
@@ -124,12 +124,16 @@ fn describe_key(facts: &KeyFacts) -> String {
 /// From the name to a server whose host key is accepted.
 fn trusted<'a>(
     settings: &'a SftpSettings,
+    from_ssh_config: &[String],
     surroundings: &Surroundings,
     findings: &mut Findings,
 ) -> Option<Trusted<'a>> {
     let resolved = resolve(settings).map_err(Error::from);
     let addresses = findings.note(Name::Address, resolved, |addresses| {
-        describe_addresses(settings, addresses).into()
+        let notes = from_ssh_config
+            .iter()
+            .map(|setting| format!("from ssh-config: {setting}"));
+        Outcome::ok(describe_addresses(settings, addresses), notes.collect())
     })?;
     let begun = Instant::now();
     let interrupt = surroundings.interrupt.without_grace();
@@ -139,7 +143,10 @@ fn trusted<'a>(
         match (&settings.way, &reached.hops[..]) {
             (Way::Direct, [address]) => format!("{address} answered in {milliseconds} ms").into(),
             (_, hops) => {
-                let detail = format!("the way to {} was open in {milliseconds} ms", settings.server());
+                let detail = format!(
+                    "the way to {} was open in {milliseconds} ms",
+                    settings.server()
+                );
                 let hops = hops.iter().map(|hop| format!("by way of {hop}"));
                 Outcome::ok(detail, hops.collect())
             }

@@ -231,8 +231,8 @@ fn write_sftp(out: &mut String, sftp: &SftpSection) -> std::fmt::Result {
     let defaults = SftpSection::default();
     writeln!(out, "\n[sftp]")?;
     writeln!(out, "host = {}", string(&sftp.host))?;
-    if sftp.port != defaults.port {
-        writeln!(out, "port = {}", sftp.port)?;
+    if let Some(port) = sftp.port {
+        writeln!(out, "port = {port}")?;
     }
     writeln!(out, "directory = {}", string(&sftp.directory))?;
     match &sftp.username {

@@ -204,8 +204,22 @@ mod tests {
 
     #[test]
     fn families_take_turns_and_the_order_stays() {
-        let given = ["[::1]:1", "[::1]:2", "127.0.0.1:3", "[::1]:4", "127.0.0.1:5"].map(at);
-        let expected = ["[::1]:1", "127.0.0.1:3", "[::1]:2", "127.0.0.1:5", "[::1]:4"].map(at);
+        let given = [
+            "[::1]:1",
+            "[::1]:2",
+            "127.0.0.1:3",
+            "[::1]:4",
+            "127.0.0.1:5",
+        ]
+        .map(at);
+        let expected = [
+            "[::1]:1",
+            "127.0.0.1:3",
+            "[::1]:2",
+            "127.0.0.1:5",
+            "[::1]:4",
+        ]
+        .map(at);
         assert_eq!(alternating(&given), expected);
     }
 
@@ -234,7 +248,11 @@ mod tests {
         let stall = Duration::from_secs(10);
         let (_, address) = dial(&addresses, until, stall, &Interrupt::new()).unwrap();
         assert_eq!(address, good.1);
-        assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+        assert!(
+            begun.elapsed() < Duration::from_secs(2),
+            "{:?}",
+            begun.elapsed()
+        );
     }
 
     #[test]

@@ -19,9 +19,9 @@ use super::{SftpError, SftpSettings, dial};
 use crate::base::interrupt::Interrupt;
 use crate::base::secret::Secret;
 
+pub(super) use program::Program;
 pub use program::{ProgramError, expand as expand_program};
 pub use proxy::ProxyError;
-pub(super) use program::Program;
 pub(super) use stream::Stream;
 
 /// The way to a server.

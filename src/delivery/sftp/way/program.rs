@@ -109,7 +109,10 @@ fn start(command: &[String], settings: &SftpSettings) -> Result<Carrier, Program
         let _entered = runtime.enter();
         tokio::net::UnixStream::from_std(ours).map_err(ProgramError::Socket)?
     };
-    let hop = format!("program {}", printable(&shlex::try_join(command.iter().map(String::as_str)).unwrap_or_default()));
+    let hop = format!(
+        "program {}",
+        printable(&shlex::try_join(command.iter().map(String::as_str)).unwrap_or_default())
+    );
     Ok(Carrier {
         stream: Stream::Program(stream),
         socket: second.into(),

@@ -188,7 +188,13 @@ async fn connect(
 
 fn no_http(head: &[u8]) -> ProxyError {
     let first = String::from_utf8_lossy(head);
-    let first: String = first.lines().next().unwrap_or_default().chars().take(80).collect();
+    let first: String = first
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .take(80)
+        .collect();
     ProxyError::OtherProtocol("HTTP", printable(&first).into())
 }
 
@@ -218,9 +224,15 @@ mod tests {
         for (head, word) in [
             ("HTTP/1.1 200 Connection established\r\n\r\n", "Ok"),
             ("HTTP/1.0 200 OK\r\nVia: 1.1 squid\r\n\r\n", "Ok"),
-            ("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "Login"),
+            (
+                "HTTP/1.1 407 Proxy Authentication Required\r\n\r\n",
+                "Login",
+            ),
             ("HTTP/1.1 403 Forbidden\r\n\r\n", "Forbidden"),
-            ("HTTP/1.1 302 Found\r\nLocation: http://portal/\r\n\r\n", "Forbidden"),
+            (
+                "HTTP/1.1 302 Found\r\nLocation: http://portal/\r\n\r\n",
+                "Forbidden",
+            ),
             ("HTTP/1.1 503 Service Unavailable\r\n\r\n", "Unreachable"),
             ("SSH-2.0-OpenSSH_9.9\r\n\r\n", "OtherProtocol"),
         ] {
