@@ -434,7 +434,7 @@ impl Job {
     /// Whether the key of an unknown server is added to known_hosts instead of refused.
     pub fn accept_new_host_key(&mut self, accept: bool) {
         if let Some(delivery) = &mut self.delivery {
-            delivery.sftp.accept_new_host_key = accept;
+            delivery.sftp.accept_new_host_keys(accept);
         }
     }
 }

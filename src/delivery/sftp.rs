@@ -111,6 +111,14 @@ impl AgentIdentities {
 }
 
 impl SftpSettings {
+    /// Whether unknown host keys are added to known_hosts instead of refused: that of the server, and those of servers on the way.
+    pub fn accept_new_host_keys(&mut self, accept: bool) {
+        self.accept_new_host_key = accept;
+        if let Way::Jump(jump) = &mut self.way {
+            jump.accept_new_host_keys(accept);
+        }
+    }
+
     /// `host:port`, as errors name the server.
     pub fn server(&self) -> String {
         host_and_port(&self.host, self.port)

@@ -338,6 +338,10 @@ pub struct KlaviyoSection {
     pub api_key_command: Vec<String>,
     /// The account that the key has to belong to.
     pub account_id: Option<String>,
+    /// A proxy on the way to the API.
+    pub proxy: Option<String>,
+    /// File with the authorities that are trusted, in PEM format.
+    pub ca_file: Option<String>,
     /// Where the API is.
     pub base_url: String,
     /// Its revision, sent with every request.
@@ -357,6 +361,8 @@ impl Default for KlaviyoSection {
             api_key_file: None,
             api_key_command: Vec::new(),
             account_id: None,
+            proxy: None,
+            ca_file: None,
             base_url: "https://a.klaviyo.com".to_owned(),
             revision: REVISION.to_owned(),
             sentinel: None,

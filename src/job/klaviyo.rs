@@ -9,12 +9,16 @@ use super::file::JobFile;
 use super::secrets::{API_KEY, WrittenSource};
 use super::{JobError, value};
 use crate::base::environment::Environment;
+use crate::base::private_file::SmallFile;
 use crate::base::secret::{Secret, SecretSource};
+use crate::klaviyo::network::ApiNetwork;
 use crate::klaviyo::settings::{
     Attach, Deliver, KlaviyoSettings, ListChoice, ListCreation, ListSettings, Mirror,
     SentinelSettings,
 };
 
+/// The largest file of authorities: ten times what systems come with.
+const MAX_CA_BYTES: u64 = 4_000_000;
 /// The variable that holds the key when the job names none.
 const KEY_VARIABLE: &str = "KLAVIYO_API_KEY";
 
@@ -83,12 +87,39 @@ pub(super) fn settings(
         retry: retry_policy(file),
         is_loopback,
         loopback_only: environment.loopback_only(),
+        network: network(file, base, environment)?,
         speed: if is_loopback {
             environment.api_speed()
         } else {
             1
         },
     })
+}
+
+/// The way to the API, by the keys of the job.
+fn network(file: &JobFile, base: &Path, environment: &Environment) -> Result<ApiNetwork, JobError> {
+    let mut network = ApiNetwork::default();
+    if let Some(proxy) = &file.klaviyo.proxy
+        && !network.go_through(proxy)
+    {
+        return Err(value(
+            "klaviyo.proxy",
+            "must look like \"http://proxy.example.com:3128\"; for a proxy with a password, leave it out and set HTTPS_PROXY",
+        ));
+    }
+    if let Some(path) = &file.klaviyo.ca_file {
+        let path = base.join(environment.expand(path));
+        let wrong =
+            |problem: String| value("klaviyo.ca-file", format!("{}: {problem}", path.display()));
+        let file = SmallFile::read(&path, MAX_CA_BYTES)
+            .map_err(|error| wrong(format!("cannot be read: {error}")))?;
+        if !network.trust(&file.bytes) {
+            return Err(wrong(
+                "does not contain a certificate in PEM format".to_owned(),
+            ));
+        }
+    }
+    Ok(network)
 }
 
 /// Whether the address is this machine's own. One that is not has to be https.

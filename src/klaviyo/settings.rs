@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::retry::RetryPolicy;
 use crate::base::secret::{Secret, SecretSource};
+use crate::klaviyo::network::ApiNetwork;
 
 /// How profiles are put on a list.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -136,6 +137,8 @@ pub struct KlaviyoSettings {
     pub is_loopback: bool,
     /// Refuse every address but this machine's own.
     pub loopback_only: bool,
+    /// The way there, where the job names one.
+    pub network: ApiNetwork,
     /// How many times as fast as a clock the windows of limits pass; 1 but for an API on this machine.
     pub speed: u32,
 }

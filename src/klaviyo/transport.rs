@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ureq::config::Config;
 use ureq::http::{HeaderMap, Method, Uri};
-use ureq::tls::{RootCerts, TlsConfig};
+use ureq::tls::TlsConfig;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use ureq::{Agent, Body};
@@ -36,7 +36,7 @@ impl Answer {
 /// The connections.
 pub(super) fn agent(settings: &KlaviyoSettings) -> Agent {
     let tls = TlsConfig::builder()
-        .root_certs(RootCerts::PlatformVerifier)
+        .root_certs(settings.network.roots())
         .build();
     let mut config = Config::builder()
         .tls_config(tls)
@@ -54,7 +54,9 @@ pub(super) fn agent(settings: &KlaviyoSettings) -> Agent {
         .timeout_recv_response(Some(Duration::from_mins(2)))
         .timeout_recv_body(Some(Duration::from_mins(2)));
     // Otherwise ALL_PROXY, HTTPS_PROXY or HTTP_PROXY is used, and NO_PROXY. The resolver is asked for the proxy's address too.
-    if settings.is_loopback {
+    if let Some(proxy) = settings.network.proxy() {
+        config = config.proxy(Some(proxy.clone()));
+    } else if settings.is_loopback {
         config = config.proxy(None);
     }
     let resolver = Addresses {

@@ -26,7 +26,7 @@ fn proxies_that_hang_refuse_or_die_are_told_within_the_limit() {
             );
             assert!(!outcome.stdout.contains('\x1b'), "{}", outcome.stdout);
             assert!(
-                begun.elapsed() < Duration::from_secs(8),
+                begun.elapsed() < Duration::from_secs(15),
                 "{:?}",
                 begun.elapsed()
             );
@@ -105,7 +105,7 @@ fn a_program_that_fails_is_told_in_its_own_words() {
             outcome.stdout
         );
         assert!(
-            begun.elapsed() < Duration::from_secs(8),
+            begun.elapsed() < Duration::from_secs(15),
             "{:?}",
             begun.elapsed()
         );

@@ -11,7 +11,7 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, bounded};
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -23,6 +23,8 @@ use crate::delivery::sftp::error::printable;
 const MOST_WORDS: usize = 4096;
 /// The time for the end of its standard error, once its standard output has ended.
 const GRACE: Duration = Duration::from_millis(500);
+/// The distance of two looks at a program that has closed its output.
+const SLICE: Duration = Duration::from_millis(10);
 
 /// A fault of the program before anything was heard of a server.
 #[derive(Debug, thiserror::Error)]
@@ -137,10 +139,16 @@ fn last_bytes(mut pipe: impl io::Read) -> Vec<u8> {
 impl Program {
     /// The last line of its standard error and its exit status, if it has ended.
     pub(super) fn last_words(&self) -> Option<String> {
-        let words = self.words.recv_timeout(GRACE).unwrap_or_default();
-        let status = {
-            let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
-            child.try_wait().ok()??
+        let until = Instant::now() + GRACE;
+        let words = self.words.recv_deadline(until).unwrap_or_default();
+        let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
+        // A process closes its files a moment before it can be waited for.
+        let status = loop {
+            match child.try_wait().ok()? {
+                Some(status) => break status,
+                None if Instant::now() >= until => return None,
+                None => drop(crossbeam_channel::after(SLICE).recv()),
+            }
         };
         let words = String::from_utf8_lossy(&words);
         let last = words.lines().map(str::trim).rfind(|line| !line.is_empty());
