@@ -2,22 +2,23 @@
 
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
+use zeroize::Zeroizing;
 
 /// A small file's bytes, and who may read it.
 #[derive(Debug)]
 pub(crate) struct SmallFile {
     /// Its bytes, up to the limit.
-    pub(crate) bytes: Vec<u8>,
+    pub(crate) bytes: Zeroizing<Vec<u8>>,
     mode: u32,
     owner: u32,
 }
 
 impl SmallFile {
-    /// Reads the regular file at `path`, up to `limit` bytes. A pipe or a device is refused at once: opening it could wait for
+    /// Reads the file at `path`, up to `limit` bytes. A pipe is refused at once: opening it could wait for
     /// ever, and a second reader would find it empty.
     pub(crate) fn read(path: &Path, limit: u64) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
@@ -26,13 +27,16 @@ impl SmallFile {
         if about.is_dir() {
             return Err(io::ErrorKind::IsADirectory.into());
         }
-        if !about.is_file() {
+        let kind = about.file_type();
+        if kind.is_fifo() || kind.is_socket() {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
-                "it is a pipe or a device; a regular file is needed, because it is read more than once",
+                "it is a pipe; a file is needed, because it is read more than once",
             ));
         }
-        let mut bytes = Vec::new();
+        // Room for all of it: a vector that grows leaves copies behind.
+        let size = usize::try_from(about.len().min(limit)).unwrap_or_default();
+        let mut bytes = Zeroizing::new(Vec::with_capacity(size + 1));
         file.take(limit).read_to_end(&mut bytes)?;
         Ok(Self {
             bytes,
@@ -72,13 +76,13 @@ mod tests {
         }
         let file = folder.path().join("file");
         std::fs::write(&file, "0123456789abcdef").unwrap();
-        assert_eq!(SmallFile::read(&file, 10).unwrap().bytes, b"0123456789");
+        assert_eq!(*SmallFile::read(&file, 10).unwrap().bytes, b"0123456789");
     }
 
     #[test]
     fn what_others_can_read_is_exposed() {
         let file = |mode, owner| SmallFile {
-            bytes: Vec::new(),
+            bytes: Zeroizing::default(),
             mode,
             owner,
         };

@@ -39,7 +39,7 @@ use crate::base::secret::Secret;
 pub use error::{Retry, SftpError, SftpStatus};
 pub use host_key::{HostKeyCheck, HostKeyFacts, Trust};
 pub use host_key_error::{HostKeyError, HostKeyReason};
-pub use key_file::KeyFacts;
+pub use key_file::{KeyFacts, OpenedKey};
 pub use login::Credentials;
 pub use pin::{HostKeyPin, HostKeyPinError};
 pub use session::{RemoteDirectory, RemoteSize, Removal, ServerFacts, SftpSession};
@@ -89,6 +89,8 @@ pub struct Authentication {
     pub agent: Option<AgentIdentities>,
     /// For servers that want one.
     pub password: Option<Secret>,
+    /// The key of the key file, once it was opened.
+    pub opened: OpenedKey,
 }
 
 /// The identities of an ssh-agent: each in turn, at most 5 per session. Clones share the memory of which one was accepted,

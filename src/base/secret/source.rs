@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
+use zeroize::Zeroizing;
 
 use super::Secret;
 use crate::base::environment::Environment;
@@ -114,15 +115,15 @@ impl SecretSource {
                         path: path.clone(),
                         mode,
                     }),
-                    None => self.text(file.bytes),
+                    None => self.text(&file.bytes),
                 }
             }
-            Self::Command(command) => self.text(output(command, PATIENCE)?),
+            Self::Command(command) => self.text(&output(command, PATIENCE)?),
         }
     }
 
-    fn text(&self, bytes: Vec<u8>) -> Result<Secret, SecretError> {
-        let text = String::from_utf8(bytes).map_err(|_| SecretError::Empty(self.to_string()))?;
+    fn text(&self, bytes: &[u8]) -> Result<Secret, SecretError> {
+        let text = std::str::from_utf8(bytes).map_err(|_| SecretError::Empty(self.to_string()))?;
         let text = text
             .trim_start_matches('\u{feff}')
             .trim_end_matches(['\r', '\n']);
@@ -134,7 +135,7 @@ impl SecretSource {
 }
 
 /// What the program prints; it has no terminal to read from, and what it says on standard error is dropped.
-fn output(command: &[String], limit: Duration) -> Result<Vec<u8>, SecretError> {
+fn output(command: &[String], limit: Duration) -> Result<Zeroizing<Vec<u8>>, SecretError> {
     let program = command.first().cloned().unwrap_or_default();
     let start = |source| SecretError::Start {
         program: program.clone(),
@@ -152,7 +153,7 @@ fn output(command: &[String], limit: Duration) -> Result<Vec<u8>, SecretError> {
     let (tell, told) = crossbeam_channel::bounded(1);
     if let Some(pipe) = child.stdout.take() {
         std::thread::spawn(move || {
-            let mut bytes = Vec::new();
+            let mut bytes = Zeroizing::new(Vec::with_capacity(4096));
             let read = pipe.take(MAX_BYTES).read_to_end(&mut bytes);
             let _ = tell.send(read.map(|_| bytes));
         });

@@ -52,8 +52,8 @@ impl<'a> Credentials<'a> {
             }
             (Some(path), None) => {
                 let file = KeyFile::read(path)?;
-                let key = file.open(given.passphrase.as_ref())?;
-                credentials.key = Some((file, Arc::new(key)));
+                let key = given.opened.of(&file, given.passphrase.as_ref())?;
+                credentials.key = Some((file, key));
             }
             (None, None) if credentials.password.is_none() => {
                 return Err(SftpError::NoCredentials {
