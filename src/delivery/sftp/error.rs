@@ -150,6 +150,9 @@ impl SftpError {
     /// Whether a new session may fare better.
     pub fn retry(&self) -> Retry {
         match self {
+            Self::Handshake { source, .. } | Self::Lost { source, .. } if source.is_final() => {
+                Retry::Once
+            }
             Self::Resolve { .. }
             | Self::Connect { .. }
             | Self::Handshake { .. }
@@ -239,9 +242,7 @@ impl SftpError {
                 status: SftpStatus::NO_SUCH_FILE,
                 ..
             } => "check that the directory exists on the server; Klaviyo's is /profiles".into(),
-            Self::NothingInCommon { .. } => {
-                "SHA-1, DSA and 3DES are not supported: the server is too old".into()
-            }
+            Self::NothingInCommon { source, .. } => return source.hint(),
             Self::Resolve { host, .. } => format!(
                 "check the host name and the network of this machine: getent hosts {host}"
             ),
@@ -259,6 +260,9 @@ impl SftpError {
             },
             Self::ProxyCommand { program, .. } => {
                 format!("check that the program is installed: command -v {program}")
+            }
+            Self::Handshake { source, .. } | Self::Lost { source, .. } if source.hint().is_some() => {
+                return source.hint();
             }
             Self::JumpRefused { jump, server, forbidden: true } => format!(
                 "sshd of {jump} must allow it: AllowTcpForwarding yes, and PermitOpen {server} where that is set"

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use russh::keys::PrivateKey;
+use russh::keys::{Certificate, PrivateKey};
 use zeroize::Zeroizing;
 
 use self::open::Unopened;
@@ -159,6 +159,17 @@ pub(super) fn public_facts(path: &Path) -> Result<KeyFacts, SftpError> {
         fingerprint: Some(HostKeyPin::of(&key)),
         encrypted: false,
     })
+}
+
+/// The certificate that stands beside the key file, as OpenSSH names it; one that is not of this key is left alone.
+pub(super) fn certificate_of(path: &Path, key: &PrivateKey) -> Option<Certificate> {
+    let mut path = path.to_path_buf();
+    path.as_mut_os_string().push("-cert.pub");
+    let file = SmallFile::read(&path, MAX_BYTES).ok()?;
+    let certificate = Certificate::from_openssh(std::str::from_utf8(&file.bytes).ok()?.trim());
+    let certificate = certificate.ok()?;
+    let is_of_key = certificate.public_key() == key.public_key().key_data();
+    is_of_key.then_some(certificate)
 }
 
 fn read_public_file(path: &Path) -> Result<(PathBuf, Vec<u8>), SftpError> {

@@ -107,7 +107,17 @@ impl Wire {
                 handle,
                 entered: false,
             })),
-            Ok(Err(error)) => Ok(Err(self.in_its_words(error.into()))),
+            Ok(Err(error)) => {
+                let error = self.in_its_words(error.into());
+                Ok(Err(match self.heard.foreign_line() {
+                    Some(line) if !matches!(error, SshError::Program(_)) => SshError::NoSsh(line),
+                    _ => error,
+                }))
+            }
+            // Another protocol waits for us to speak as it does.
+            Err(Fault::TimedOut(_)) if let Some(line) = self.heard.foreign_line() => {
+                Ok(Err(SshError::NoSsh(line)))
+            }
             Err(fault) => Err(fault.into_error(&self, "greet the SSH server".into())),
         }
     }
