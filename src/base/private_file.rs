@@ -48,9 +48,10 @@ impl SmallFile {
     /// The file's mode, where others than its owner and root's trusted groups may read or write it. A group may read a file of
     /// root's: so Kubernetes (0440) and systemd hand secrets to a service.
     pub(crate) fn exposed_mode(&self) -> Option<u32> {
-        let is_private = self.mode & 0o077 == 0;
+        let permits = |bits: u32| self.mode & bits != 0;
+        let is_private = !permits(0o077);
         let is_of_root =
-            self.owner == 0 && !rustix::process::geteuid().is_root() && self.mode & 0o037 == 0;
+            self.owner == 0 && !rustix::process::geteuid().is_root() && !permits(0o037);
         (!is_private && !is_of_root).then_some(self.mode)
     }
 }

@@ -1,5 +1,7 @@
 //! Settings of a delivery: where parts go, how to log in, how long to try.
 
+use std::time::Duration;
+
 use super::sftp::SftpSettings;
 use crate::base::retry::RetryPolicy;
 use crate::base::secret::SecretSource;
@@ -13,6 +15,8 @@ pub struct Delivery {
     pub directory: String,
     /// Parallel sessions.
     pub sessions: usize,
+    /// The time from the first signal to the end, tidying up included.
+    pub stop_timeout: Duration,
     /// How long to try again.
     pub retry: RetryPolicy,
     /// Where its secrets are.

@@ -43,7 +43,7 @@ pub use key_file::{KeyFacts, OpenedKey};
 pub use login::Credentials;
 pub use pin::{HostKeyPin, HostKeyPinError};
 pub use session::{RemoteDirectory, RemoteSize, Removal, ServerFacts, SftpSession};
-pub use ssh_error::SshError;
+pub use ssh_error::{AlgorithmLists, SshError};
 pub use steps::{Greeted, Reached, Trusted, resolve};
 pub use way::{ProgramError, Proxy, ProxyError, ProxyProtocol, Way, expand_program};
 

@@ -4,6 +4,7 @@ mod authentication;
 mod way;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::file::{JobFile, SftpSection, SshConfigChoice};
 use super::secrets::{PASSPHRASE, PASSWORD, PROXY_PASSWORD, WrittenSource};
@@ -91,6 +92,7 @@ pub(super) fn delivery(
         sftp,
         directory: section.directory.trim_end_matches('/').to_owned(),
         sessions: section.sessions,
+        stop_timeout: section.stop_timeout.0,
         retry: retry_policy(file),
         secrets,
         from_ssh_config: told,
@@ -112,6 +114,9 @@ fn check(section: &SftpSection) -> Result<(), JobError> {
             "sftp.host",
             "must be only a host name or an address, such as \"sftp.klaviyo.com\"",
         ));
+    }
+    if !(Duration::from_secs(1)..=Duration::from_hours(1)).contains(&section.stop_timeout.0) {
+        return Err(value("sftp.stop-timeout", "must be between 1s and 1h"));
     }
     if !section.directory.starts_with('/') {
         return Err(value(

@@ -27,7 +27,7 @@ pub enum SftpError {
     Proxy {
         proxy: String,
         server: String,
-        source: ProxyError,
+        source: Box<ProxyError>,
     },
     #[error("reach {server} through the program {program}")]
     ProxyCommand {
@@ -174,25 +174,23 @@ impl SftpError {
 
     /// True for what exit code 13 stands for: the server is not who it should be, or does not let us in.
     pub fn is_authentication(&self) -> bool {
-        matches!(
-            self,
-            Self::KnownHosts { .. }
-                | Self::AddHostKey { .. }
-                | Self::HostKey(_)
-                | Self::NoCredentials { .. }
-                | Self::KeyFile { .. }
-                | Self::KeyFileExposed { .. }
-                | Self::KeyUnsupported { .. }
-                | Self::PassphraseMissing { .. }
-                | Self::PassphraseWrong { .. }
-                | Self::Agent { .. }
-                | Self::NoIdentity { .. }
-                | Self::Unauthorised { .. }
-                | Self::Proxy {
-                    source: ProxyError::Login(_),
-                    ..
-                }
-        )
+        let is_of_proxy = |error: &ProxyError| matches!(error, ProxyError::Login(_));
+        matches!(self, Self::Proxy { source, .. } if is_of_proxy(source))
+            || matches!(
+                self,
+                Self::KnownHosts { .. }
+                    | Self::AddHostKey { .. }
+                    | Self::HostKey(_)
+                    | Self::NoCredentials { .. }
+                    | Self::KeyFile { .. }
+                    | Self::KeyFileExposed { .. }
+                    | Self::KeyUnsupported { .. }
+                    | Self::PassphraseMissing { .. }
+                    | Self::PassphraseWrong { .. }
+                    | Self::Agent { .. }
+                    | Self::NoIdentity { .. }
+                    | Self::Unauthorised { .. }
+            )
     }
 
     /// True when the run was told to end at once.
@@ -246,7 +244,7 @@ impl SftpError {
             Self::Resolve { host, .. } => format!(
                 "check the host name and the network of this machine: getent hosts {host}"
             ),
-            Self::Proxy { proxy, source, .. } => match source {
+            Self::Proxy { proxy, source, .. } => match &**source {
                 ProxyError::Login(_) => {
                     "check the user name in proxy, and the password that proxy-password-env or proxy-password-file names".into()
                 }

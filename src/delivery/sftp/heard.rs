@@ -334,7 +334,7 @@ mod tests {
                 drop(theirs);
             };
             let mut bytes = Vec::new();
-            let (_, read) = tokio::join!(send, listened.read_to_end(&mut bytes));
+            let ((), read) = tokio::join!(send, listened.read_to_end(&mut bytes));
             let line = heard.foreign_line();
             (read.map(|_| bytes), heard.facts().banner, line)
         })

@@ -16,14 +16,12 @@ pub enum SshError {
     #[error("the connection was closed")]
     Closed,
     /// The two sides have no algorithm of this kind in common.
-    #[error("no {kind} in common; it offers {offered}, and here are {ours}")]
+    #[error("no {kind} in common; it offers {}, and here are {}", lists.offered, lists.ours)]
     NothingInCommon {
         /// Such as `key exchange`.
         kind: &'static str,
-        /// The algorithms of the server.
-        offered: Box<str>,
-        /// The algorithms of this program.
-        ours: Box<str>,
+        /// The algorithms of both sides.
+        lists: Box<AlgorithmLists>,
     },
     /// The server opens no channel.
     #[error("it opened no session: {0}")]
@@ -45,6 +43,15 @@ pub enum SshError {
     Other(Box<str>),
 }
 
+/// The algorithms of one kind, in each side's order.
+#[derive(Debug)]
+pub struct AlgorithmLists {
+    /// Those of the server.
+    pub offered: String,
+    /// Those of this program.
+    pub ours: String,
+}
+
 impl SshError {
     /// Whether the server will give the same answer again: it does not do what is asked of it.
     pub(super) fn is_final(&self) -> bool {
@@ -57,13 +64,13 @@ impl SshError {
     /// Advice, where there is any.
     pub(super) fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::NothingInCommon { offered, .. } => {
+            Self::NothingInCommon { lists, .. } => {
                 let is_old = |name: &str| {
                     ["sha1", "ssh-rsa", "ssh-dss", "3des", "arcfour", "cbc", "md5"]
                         .iter()
                         .any(|old| name.contains(old))
                 };
-                if offered.split(", ").all(is_old) {
+                if lists.offered.split(", ").all(is_old) {
                     "SHA-1, DSA, CBC and 3DES are not supported: the server is too old".into()
                 } else {
                     "the server offers nothing old, but this program does not have it: ask the provider to allow one of the others".into()
@@ -132,8 +139,10 @@ impl From<&russh::Error> for SshError {
                     AlgorithmKind::Compression => "compression",
                     AlgorithmKind::Mac => "MAC",
                 },
-                offered: printable(&algorithms(theirs).join(", ")).into(),
-                ours: algorithms(ours).join(", ").into(),
+                lists: Box::new(AlgorithmLists {
+                    offered: printable(&algorithms(theirs).join(", ")),
+                    ours: algorithms(ours).join(", "),
+                }),
             },
             other => Self::Other(printable(&other.to_string()).into()),
         }

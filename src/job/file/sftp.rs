@@ -62,6 +62,8 @@ pub struct SftpSection {
     pub stall_timeout: Span,
     /// Limit for the answer to CLOSE.
     pub commit_timeout: Span,
+    /// The time from the first signal to the end.
+    pub stop_timeout: Span,
 }
 
 impl SftpSection {
@@ -102,6 +104,7 @@ impl Default for SftpSection {
             connect_timeout: Span::from_secs(15),
             stall_timeout: Span::from_secs(60),
             commit_timeout: Span::from_secs(300),
+            stop_timeout: Span::from_secs(10),
         }
     }
 }

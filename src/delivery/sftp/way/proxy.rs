@@ -69,7 +69,7 @@ pub(super) fn open(
     let failed = |source| SftpError::Proxy {
         proxy: proxy.address(),
         server: server.clone(),
-        source,
+        source: Box::new(source),
     };
     let dialled = dial::dial(addresses, limit.until, settings.stall_timeout, interrupt);
     let (socket, address) = match dialled {
@@ -171,9 +171,12 @@ async fn connect(
     // Byte by byte: what follows the head is the server's.
     let mut head = Vec::new();
     loop {
-        let byte = stream.read_u8().await.map_err(|_| match head.is_empty() {
-            true => ProxyError::Closed,
-            false => no_http(&head),
+        let byte = stream.read_u8().await.map_err(|_| {
+            if head.is_empty() {
+                ProxyError::Closed
+            } else {
+                no_http(&head)
+            }
         })?;
         head.push(byte);
         if head.ends_with(b"\r\n\r\n") || head.ends_with(b"\n\n") {
