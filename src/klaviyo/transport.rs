@@ -16,6 +16,9 @@ use crate::klaviyo::settings::KlaviyoSettings;
 /// An answer is not read beyond this: a page of 100 profiles of 100 kB.
 const MAX_ANSWER_BYTES: u64 = 20_000_000;
 
+/// The least time for one answer, however soon all attempts end.
+const SHORTEST_LIMIT: Duration = Duration::from_secs(5);
+
 /// An answer, whatever its status.
 #[derive(Debug)]
 pub(super) struct Answer {
@@ -38,6 +41,11 @@ pub(super) fn agent(settings: &KlaviyoSettings) -> Agent {
     let tls = TlsConfig::builder()
         .root_certs(settings.network.roots())
         .build();
+    // One answer may not take longer than all attempts together, be it a byte a second.
+    let within = |limit: Duration| {
+        let all = settings.retry.give_up_after.max(SHORTEST_LIMIT);
+        Some(limit.min(all))
+    };
     let mut config = Config::builder()
         .tls_config(tls)
         .http_status_as_error(false)
@@ -51,8 +59,8 @@ pub(super) fn agent(settings: &KlaviyoSettings) -> Agent {
         .timeout_send_request(Some(Duration::from_mins(1)))
         // 5 MB at 256 kbit/s.
         .timeout_send_body(Some(Duration::from_mins(3)))
-        .timeout_recv_response(Some(Duration::from_mins(2)))
-        .timeout_recv_body(Some(Duration::from_mins(2)));
+        .timeout_recv_response(within(Duration::from_mins(2)))
+        .timeout_recv_body(within(Duration::from_mins(2)));
     // Otherwise ALL_PROXY, HTTPS_PROXY or HTTP_PROXY is used, and NO_PROXY. The resolver is asked for the proxy's address too.
     if let Some(proxy) = settings.network.proxy() {
         config = config.proxy(Some(proxy.clone()));
