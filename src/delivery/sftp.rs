@@ -23,6 +23,7 @@ mod pin;
 mod put;
 mod session;
 mod ssh_error;
+mod status;
 mod steps;
 mod subsystem;
 mod unlock;
@@ -36,7 +37,7 @@ use std::time::Duration;
 
 use crate::base::secret::Secret;
 
-pub use error::{Retry, SftpError, SftpStatus};
+pub use error::{Retry, SftpError};
 pub use host_key::{HostKeyCheck, HostKeyFacts, Trust};
 pub use host_key_error::{HostKeyError, HostKeyReason};
 pub use key_file::{KeyFacts, OpenedKey};
@@ -44,6 +45,7 @@ pub use login::Credentials;
 pub use pin::{HostKeyPin, HostKeyPinError};
 pub use session::{RemoteDirectory, RemoteSize, Removal, ServerFacts, SftpSession};
 pub use ssh_error::{AlgorithmLists, SshError};
+pub use status::SftpStatus;
 pub use steps::{Greeted, Reached, Trusted, resolve};
 pub use way::{ProgramError, Proxy, ProxyError, ProxyProtocol, Way, expand_program};
 

@@ -2,6 +2,7 @@
 
 mod open;
 mod opened;
+mod putty;
 
 use std::path::{Path, PathBuf};
 
@@ -212,7 +213,7 @@ fn look_at(text: &str) -> Outside {
         "-----BEGIN DSA PRIVATE KEY-----" => {
             Outside::Unusable("DSA keys are no longer supported".into())
         }
-        _ if first.starts_with("PuTTY-User-Key-File-") => look_at_putty(text),
+        _ if first.starts_with("PuTTY-User-Key-File-") => putty::look_at(text),
         _ => Outside::Unusable("it is not a private key in PEM or OpenSSH format".into()),
     }
 }
@@ -252,30 +253,6 @@ fn look_at_openssh(text: &str) -> Outside {
             public: Some(public),
         },
         Some(other) => Outside::Unusable(format!("keys of type {other} are not supported here")),
-    }
-}
-
-/// A key of PuTTY: the fields stand in the clear, one on each line, and the public key in the lines that `Public-Lines` counts.
-fn look_at_putty(text: &str) -> Outside {
-    let field = |name: &str| {
-        let mut lines = text.lines();
-        lines.find_map(|line| Some(line.strip_prefix(name)?.strip_prefix(": ")?.trim()))
-    };
-    let lines = text
-        .lines()
-        .skip_while(|line| !line.starts_with("Public-Lines: "));
-    let count = field("Public-Lines").and_then(|count| count.parse().ok());
-    let body: String = lines.skip(1).take(count.unwrap_or(0)).collect();
-    let public = STANDARD
-        .decode(body)
-        .ok()
-        .filter(|body| key_type_of(body).is_some());
-    match (field("Encryption"), public) {
-        (Some(encryption), Some(public)) => Outside::Usable {
-            encrypted: encryption != "none",
-            public: Some(public),
-        },
-        _ => Outside::Unusable("the PuTTY key in it is damaged".into()),
     }
 }
 

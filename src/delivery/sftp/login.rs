@@ -1,15 +1,16 @@
 //! Proves to the server who we are: agent or key file, then password.
 
+mod keyboard_interactive;
+
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use russh::client::{AuthResult, Handle, KeyboardInteractiveAuthResponse};
+use russh::client::AuthResult;
 use russh::keys::{Certificate, HashAlg, PrivateKey, PrivateKeyWithHashAlg};
 use russh::{AgentAuthError, MethodKind, MethodSet};
 
-use super::heard::Heard;
 use super::key_file::{self, KeyFile};
 use super::wire::{Connection, Fault, Limit, Wire};
 use super::{AgentIdentities, HostKeyPin, SftpError, SftpSettings, SshError};
@@ -143,7 +144,8 @@ impl<'a> Credentials<'a> {
         }
         if refusals.may_try(connection, MethodKind::KeyboardInteractive) && !refusals.took_one {
             let limit = refusals.limit;
-            let asked = keyboard_interactive(&mut connection.handle, self.username, password);
+            let asked =
+                keyboard_interactive::answer(&mut connection.handle, self.username, password);
             let outcome = connection.wire.drive(limit, asked);
             self.note(connection, outcome, refusals, || {
                 "the password (keyboard-interactive)".into()
@@ -308,47 +310,6 @@ impl<'a> Credentials<'a> {
                 .unwrap_or_else(|| "it closed the connection".into()),
         }
     }
-}
-
-/// Answers each question that is not shown as it is typed with the password. A server that asks anything else, such as a code, is
-/// not answered.
-async fn keyboard_interactive(
-    handle: &mut Handle<Heard>,
-    username: &str,
-    password: &Secret,
-) -> Result<AuthResult, russh::Error> {
-    let mut answer = handle
-        .authenticate_keyboard_interactive_start(username, None)
-        .await?;
-    for _ in 0..MOST_ROUNDS {
-        let prompts = match answer {
-            KeyboardInteractiveAuthResponse::Success => return Ok(AuthResult::Success),
-            KeyboardInteractiveAuthResponse::Failure {
-                remaining_methods,
-                partial_success,
-            } => {
-                return Ok(AuthResult::Failure {
-                    remaining_methods,
-                    partial_success,
-                });
-            }
-            KeyboardInteractiveAuthResponse::InfoRequest { prompts, .. } => prompts,
-        };
-        let responses = prompts.iter().map(|prompt| {
-            if prompt.echo {
-                String::new()
-            } else {
-                password.reveal().to_owned()
-            }
-        });
-        answer = handle
-            .authenticate_keyboard_interactive_respond(responses.collect())
-            .await?;
-    }
-    Ok(AuthResult::Failure {
-        remaining_methods: MethodSet::from(&[MethodKind::KeyboardInteractive][..]),
-        partial_success: false,
-    })
 }
 
 /// How an RSA key signs: as the server says that it can, or else in the way that every server of today can.
