@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{Manner, Proxy, TwoHops};
+use crate::support::sshd::SshdBuilder;
 
 #[test]
 fn proxies_that_hang_refuse_or_die_are_told_within_the_limit() {
@@ -79,6 +80,33 @@ fn a_refusal_by_rule_is_not_tried_again() {
         "{}",
         outcome.stderr
     );
+}
+
+#[test]
+fn an_answer_that_stays_the_same_ends_the_run_long_before_it_gives_up() {
+    let mut two = TwoHops::new();
+    for line in ["MaxSessions 0", "ForceCommand echo Welcome"] {
+        two.server = SshdBuilder::default().config(line).start();
+        two.know(&[&two.server]);
+        two.job("");
+        let job = std::fs::read_to_string(two.workspace.path("vip.toml")).unwrap();
+        let job = job.replace("give-up-after = \"2s\"", "give-up-after = \"10m\"");
+        two.workspace.write("vip.toml", job);
+        let begun = Instant::now();
+        let outcome = two.workspace.run(&["run", "vip.toml"]).exits(14);
+        assert!(
+            begun.elapsed() < Duration::from_secs(30),
+            "{}",
+            outcome.stderr
+        );
+        // Two tries of each of two sessions at most.
+        let logins = two.server.log_count("Accepted publickey");
+        assert!(
+            (2..=4).contains(&logins),
+            "{line}: {logins} logins, {}",
+            outcome.stderr
+        );
+    }
 }
 
 #[test]
