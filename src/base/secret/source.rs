@@ -134,7 +134,7 @@ impl SecretSource {
     }
 }
 
-/// What the program prints; it has no terminal to read from, and what it says on standard error is dropped.
+/// Runs the program and takes its standard output. It has no terminal to read from, and its standard error is dropped.
 fn output(command: &[String], limit: Duration) -> Result<Zeroizing<Vec<u8>>, SecretError> {
     let program = command.first().cloned().unwrap_or_default();
     let start = |source| SecretError::Start {
