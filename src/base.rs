@@ -7,6 +7,7 @@ pub mod interrupt;
 pub mod meter;
 pub(crate) mod page_cache;
 pub(crate) mod pool;
+pub(crate) mod private_file;
 pub mod retry;
 pub mod secret;
 pub mod text;

@@ -264,6 +264,18 @@ pub struct ServerArgs {
     /// Accept only the host key with this fingerprint, instead of looking in known_hosts
     #[arg(long, value_name = "SHA256:...")]
     pub host_key: Vec<String>,
+    /// Go through this SSH server, whose host key is checked as well
+    #[arg(long, value_name = "USER@HOST[:PORT]", conflicts_with = "proxy")]
+    pub jump: Option<String>,
+    /// Go through this proxy
+    #[arg(long, value_name = "socks5://HOST:PORT|http://HOST:PORT")]
+    pub proxy: Option<String>,
+    /// Environment variable with the proxy's password; its user name is in --proxy, before @
+    #[arg(long, value_name = "VARIABLE", requires = "proxy")]
+    pub proxy_password_env: Option<String>,
+    /// Resolve the host of --to as `ssh` does, by ~/.ssh/config or by FILE
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    pub ssh_config: Option<Option<String>>,
     /// Parallel sessions, 1 to 8 [default: 4]
     #[arg(long, value_name = "N")]
     pub sessions: Option<usize>,

@@ -2,5 +2,6 @@
 
 pub mod settings;
 pub mod sftp;
+pub mod ssh_config;
 pub mod upload;
 pub mod verify;

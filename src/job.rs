@@ -9,7 +9,9 @@ mod delivery;
 pub mod delta;
 pub mod file;
 mod klaviyo;
+mod secrets;
 pub mod text;
+mod trust;
 mod variables;
 
 use std::path::{Path, PathBuf};
@@ -19,10 +21,11 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use crate::base::environment::Environment;
-use crate::base::secret::Secret;
+use crate::base::secret::SecretSource;
+use crate::delivery::sftp::Way;
 use crate::job::file::{
     Attach, Deliver, Duplicates, JobFile, MaxRejected, Mirror, NormalizeSection, OnEmpty,
-    OnSourceChange, SharedIdentifiers,
+    OnSourceChange, SftpSection, SharedIdentifiers, SshConfigChoice,
 };
 use crate::pipeline::normalize::country::Region;
 use crate::pipeline::normalize::nulls::NullWords;
@@ -32,10 +35,8 @@ use crate::state::directory::JobDirectory;
 use crate::state::owner::JobOwner;
 
 pub use crate::base::retry::RetryPolicy;
-pub use crate::delivery::settings::{Delivery, SecretVariables};
-pub use crate::klaviyo::settings::{
-    KeySource, KlaviyoSettings, ListChoice, ListSettings, SentinelSettings,
-};
+pub use crate::delivery::settings::{Delivery, SecretPlaces};
+pub use crate::klaviyo::settings::{KlaviyoSettings, ListChoice, ListSettings, SentinelSettings};
 pub use crate::pipeline::settings::{ColumnSettings, PartLimits, PrimaryKey, Rules};
 pub use audience::{Before, audience_files, settings as audience_settings};
 pub use delta::DeltaSettings;
@@ -255,7 +256,9 @@ fn server_name(file: &JobFile) -> String {
     let username = sftp.username.as_deref().unwrap_or_default();
     format!(
         "sftp://{username}@{}:{}{}",
-        sftp.host, sftp.port, sftp.directory
+        sftp.host,
+        sftp.port.unwrap_or(SftpSection::PORT),
+        sftp.directory
     )
 }
 
@@ -307,6 +310,7 @@ impl Job {
     pub fn load_without_server(path: &Path, environment: &Environment) -> Result<Self, JobError> {
         read(path, |mut file, base| {
             file.sftp.username = None;
+            file.sftp.ssh_config = SshConfigChoice::Usual(false);
             Self::at(path, file, base, environment)
         })
     }
@@ -386,7 +390,7 @@ impl Job {
         Ok(())
     }
 
-    /// Takes the secrets for the SFTP server from the variables that the job names, where files go to it.
+    /// Takes the secrets for the SFTP server from where the job says they are, where files go to it.
     pub fn read_server_secrets(&mut self, environment: &Environment) -> Result<(), JobError> {
         let Some(delivery) = self
             .delivery
@@ -395,14 +399,18 @@ impl Job {
         else {
             return Ok(());
         };
-        let secret = |key: &'static str, variable: &Option<String>| {
-            let name = variable.as_deref();
-            name.map(|name| Secret::of_variable(environment, name).ok_or_else(|| unset(key, name)))
+        let read = |keys: secrets::SecretKeys, source: &Option<SecretSource>| {
+            let source = source.as_ref();
+            source
+                .map(|source| keys.read(source, environment))
                 .transpose()
         };
         let given = &mut delivery.sftp.authentication;
-        given.passphrase = secret("sftp.passphrase-env", &delivery.secrets.passphrase)?;
-        given.password = secret("sftp.password-env", &delivery.secrets.password)?;
+        given.passphrase = read(secrets::PASSPHRASE, &delivery.secrets.passphrase)?;
+        given.password = read(secrets::PASSWORD, &delivery.secrets.password)?;
+        if let Way::Proxy(proxy) = &mut delivery.sftp.way {
+            proxy.password = read(secrets::PROXY_PASSWORD, &delivery.secrets.proxy_password)?;
+        }
         Ok(())
     }
 
@@ -445,7 +453,7 @@ impl Job {
     /// Whether the key of an unknown server is added to known_hosts instead of refused.
     pub fn accept_new_host_key(&mut self, accept: bool) {
         if let Some(delivery) = &mut self.delivery {
-            delivery.sftp.accept_new_host_key = accept;
+            delivery.sftp.accept_new_host_keys(accept);
         }
     }
 }
@@ -467,7 +475,7 @@ fn read<T>(
     JobFile::parse(&text)
         .and_then(|file| {
             variables::refuse(&text)?;
-            audience::trust(&file, path)?;
+            trust::trust(&file, path)?;
             make(file, path.parent().unwrap_or(Path::new("")))
         })
         .map_err(|source| JobError::InFile {
@@ -483,13 +491,6 @@ fn is_audience(path: &Path) -> bool {
         .map(|ending| ending.to_string_lossy().to_ascii_lowercase());
     path == Path::new("-")
         || ending.is_some_and(|ending| AUDIENCE_ENDINGS.contains(&ending.as_str()))
-}
-
-fn unset(key: &'static str, variable: &str) -> JobError {
-    JobError::Unset {
-        key,
-        variable: variable.to_owned(),
-    }
 }
 
 fn value(key: &'static str, problem: impl Into<String>) -> JobError {
@@ -569,7 +570,7 @@ fn fingerprint(file: &JobFile) -> String {
         shared_identifiers,
         [file.parts.max_bytes.0, file.parts.max_rows],
         [&file.sftp.host, &file.sftp.directory],
-        file.sftp.port,
+        file.sftp.port.unwrap_or(SftpSection::PORT),
         file.sftp.username,
         file.klaviyo.deliver,
         file.klaviyo.update_contacts,

@@ -8,30 +8,46 @@ use std::sync::atomic::{AtomicI32, AtomicU8, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long the parts in hand may go on after the first signal (design, "SIGTERM").
-pub const GRACE: Duration = Duration::from_secs(10);
-/// How much longer broken attempts may be removed: both fit into the 30 s that Kubernetes leaves before it kills.
-const TIDYING: Duration = Duration::from_secs(10);
+/// The time from the first signal to the end: service managers that kill do so after 10 s at the earliest.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+/// The share of it, in percent, in which the parts in hand may go on. The rest is for the removal of broken attempts.
+const SHARE_OF_PARTS: u32 = 70;
 
 const RUNNING: u8 = 0;
 const ASKED: u8 = 1;
 const AT_ONCE: u8 = 2;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
     state: AtomicU8,
     signal: AtomicI32,
+    stop_timeout: Mutex<Duration>,
     asked_at: Mutex<Option<Instant>>,
     changed: Condvar,
 }
 
 /// A shared flag that says whether the run was told to end, and how urgently. Clones share it.
 #[derive(Debug, Clone)]
-pub struct Interrupt(Arc<Shared>, Duration);
+pub struct Interrupt(Arc<Shared>, Patience);
+
+/// How long work goes on after the first signal.
+#[derive(Debug, Clone, Copy)]
+enum Patience {
+    None,
+    Parts,
+    TidyingUp,
+}
 
 impl Default for Interrupt {
     fn default() -> Self {
-        Self(Arc::default(), GRACE)
+        let shared = Shared {
+            state: AtomicU8::default(),
+            signal: AtomicI32::default(),
+            stop_timeout: Mutex::new(STOP_TIMEOUT),
+            asked_at: Mutex::default(),
+            changed: Condvar::default(),
+        };
+        Self(Arc::new(shared), Patience::Parts)
     }
 }
 
@@ -44,13 +60,33 @@ impl Interrupt {
     /// The same interrupt for what must still be done after the parts in hand were dropped: it goes on a while longer.
     #[must_use]
     pub fn for_tidying_up(&self) -> Self {
-        Self(Arc::clone(&self.0), GRACE + TIDYING)
+        Self(Arc::clone(&self.0), Patience::TidyingUp)
     }
 
     /// The same interrupt for what can be dropped at once: the first signal is as good as the second.
     #[must_use]
     pub fn without_grace(&self) -> Self {
-        Self(Arc::clone(&self.0), Duration::ZERO)
+        Self(Arc::clone(&self.0), Patience::None)
+    }
+
+    /// Sets the time from the first signal to the end, tidying up included, for all clones.
+    pub fn set_stop_timeout(&self, time: Duration) {
+        let stop_timeout = self.0.stop_timeout.lock();
+        *stop_timeout.unwrap_or_else(PoisonError::into_inner) = time;
+    }
+
+    /// How long this clone goes on after the first signal.
+    fn patience(&self) -> Duration {
+        let stop_timeout = *self
+            .0
+            .stop_timeout
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        match self.1 {
+            Patience::None => Duration::ZERO,
+            Patience::Parts => stop_timeout * SHARE_OF_PARTS / 100,
+            Patience::TidyingUp => stop_timeout,
+        }
     }
 
     /// Notes one signal (its number): the first asks for an orderly end, a later one for an end at once.
@@ -85,7 +121,7 @@ impl Interrupt {
                     .asked_at
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner);
-                asked_at.is_some_and(|at| at.elapsed() >= self.1)
+                asked_at.is_some_and(|at| at.elapsed() >= self.patience())
             }
             _ => true,
         }
@@ -144,8 +180,14 @@ mod tests {
         let tidying = interrupt.for_tidying_up();
         interrupt.raise(15);
         let begun = *interrupt.0.asked_at.lock().unwrap();
-        *interrupt.0.asked_at.lock().unwrap() = begun.and_then(|at| at.checked_sub(GRACE));
+        let ago = begun.and_then(|at| at.checked_sub(Duration::from_secs(7)));
+        *interrupt.0.asked_at.lock().unwrap() = ago;
         assert!(interrupt.must_stop_now() && !tidying.must_stop_now());
+        interrupt.set_stop_timeout(Duration::from_mins(1));
+        assert!(!interrupt.must_stop_now());
+        interrupt.set_stop_timeout(Duration::from_secs(6));
+        assert!(tidying.must_stop_now());
+        interrupt.set_stop_timeout(STOP_TIMEOUT);
         interrupt.raise(15);
         assert!(tidying.must_stop_now());
     }

@@ -1,15 +1,22 @@
 //! Passphrases, passwords and keys: values that no log, error, manifest or report may show.
 
+mod source;
+
+pub use source::{SecretError, SecretSource};
+
+use zeroize::Zeroizing;
+
 use crate::base::environment::Environment;
 
-/// A secret text. `Debug` and `Display` print `***`; only [`Secret::reveal`] gives the text.
+/// A secret text. `Debug` and `Display` print `***`; only [`Secret::reveal`] gives the text. It is wiped from
+/// memory with its last copy.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
+pub struct Secret(Zeroizing<String>);
 
 impl Secret {
     /// Takes the text into custody.
     pub fn new(text: String) -> Self {
-        Self(text)
+        Self(Zeroizing::new(text))
     }
 
     /// The value of a variable, if it is set and not empty.

@@ -106,7 +106,7 @@ fn sample_job(
     let mut file = JobFile::parse(JOB)?;
     let path = |path: &Path| path.to_string_lossy().into_owned();
     file.sftp.host = sandbox.address().ip().to_string();
-    file.sftp.port = sandbox.address().port();
+    file.sftp.port = Some(sandbox.address().port());
     file.sftp.username = Some(sandbox.username().to_owned());
     file.sftp.private_key = Some(path(sandbox.private_key()));
     file.sftp.known_hosts = vec![path(sandbox.known_hosts())];

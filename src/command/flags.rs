@@ -6,7 +6,7 @@ use crate::cli::{ApiArgs, AudienceArgs, QueryArgs, ServerArgs};
 use crate::command::guesses::Guesses;
 use crate::job::file::{
     AdbcSection, AudienceSection, Deliver, Duplicates, Headers, JobFile, KlaviyoSection,
-    NormalizeSection, SftpSection, SharedIdentifiers, Unlisted,
+    NormalizeSection, SftpSection, SharedIdentifiers, SshConfigChoice, Unlisted,
 };
 use crate::job::{JobError, PrimaryKey};
 use crate::pipeline::mapping::MappingError;
@@ -94,7 +94,7 @@ fn pairs(flag: &str, values: &[String]) -> Result<Vec<(String, String)>, Error> 
 pub(super) fn server(args: &ServerArgs) -> Result<SftpSection, Error> {
     let defaults = SftpSection::default();
     let mut sftp = match &args.to {
-        Some(url) => destination(url)?,
+        Some(url) => destination(url, args.ssh_config.is_some())?,
         None => SftpSection::default(),
     };
     sftp.private_key.clone_from(&args.identity);
@@ -102,6 +102,14 @@ pub(super) fn server(args: &ServerArgs) -> Result<SftpSection, Error> {
     sftp.password_env.clone_from(&args.password_env);
     sftp.agent = args.agent;
     sftp.host_key.clone_from(&args.host_key);
+    sftp.jump.clone_from(&args.jump);
+    sftp.proxy.clone_from(&args.proxy);
+    sftp.proxy_password_env.clone_from(&args.proxy_password_env);
+    sftp.ssh_config = match &args.ssh_config {
+        None => SshConfigChoice::Usual(false),
+        Some(None) => SshConfigChoice::Usual(true),
+        Some(Some(file)) => SshConfigChoice::File(file.clone()),
+    };
     sftp.sessions = args.sessions.unwrap_or(defaults.sessions);
     if !args.known_hosts.is_empty() {
         sftp.known_hosts.clone_from(&args.known_hosts);
@@ -149,8 +157,8 @@ fn name_of(files: &[String]) -> String {
     }
 }
 
-/// `sftp://USER@HOST[:PORT]/DIR`.
-fn destination(url: &str) -> Result<SftpSection, Error> {
+/// `sftp://USER@HOST[:PORT]/DIR`; `may_lack_user` where OpenSSH's configuration names one.
+fn destination(url: &str, may_lack_user: bool) -> Result<SftpSection, Error> {
     let wrong = |what: &str| {
         Error::Usage(format!(
             "--to: {what}; write it like sftp://USER@HOST/profiles"
@@ -163,10 +171,12 @@ fn destination(url: &str) -> Result<SftpSection, Error> {
         Some(slash) => (&rest[..slash], &rest[slash..]),
         None => (rest, "/profiles"),
     };
-    let (username, host) = server
-        .rsplit_once('@')
-        .ok_or_else(|| wrong("has no user name"))?;
-    if username.contains(':') {
+    let (username, host) = match server.rsplit_once('@') {
+        None if may_lack_user => (None, server),
+        None => return Err(wrong("has no user name")),
+        Some((username, host)) => (Some(username), host),
+    };
+    if username.is_some_and(|username| username.contains(':')) {
         return Err(Error::Usage("--to: a password in the address would be seen by every user of this machine; use --password-env VARIABLE".to_owned()));
     }
     let (host, port) = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
@@ -175,19 +185,20 @@ fn destination(url: &str) -> Result<SftpSection, Error> {
             .split_once(':')
             .map_or((host, None), |(host, port)| (host, Some(port))),
     };
-    if username.is_empty() || host.is_empty() {
+    if username.is_some_and(str::is_empty) || host.is_empty() {
         return Err(wrong("has no user name or no host"));
     }
     let port = match port {
-        None => 22,
-        Some(port) => port
-            .parse()
-            .map_err(|_| wrong("its port is not a number"))?,
+        None => None,
+        Some(port) => Some(
+            port.parse()
+                .map_err(|_| wrong("its port is not a number"))?,
+        ),
     };
     Ok(SftpSection {
         host: host.to_owned(),
         port,
-        username: Some(username.to_owned()),
+        username: username.map(str::to_owned),
         directory: directory.to_owned(),
         ..SftpSection::default()
     })
@@ -253,6 +264,10 @@ pub(super) fn of_flag(error: JobError) -> Error {
         "sftp.passphrase-env" => "--passphrase-env",
         "sftp.password-env" => "--password-env",
         "sftp.host-key" => "--host-key",
+        "sftp.jump" => "--jump",
+        "sftp.proxy" => "--proxy",
+        "sftp.proxy-password-env" => "--proxy-password-env",
+        "sftp.ssh-config" => "--ssh-config",
         "sftp.sessions" => "--sessions",
         "list.name" => "--list",
         "klaviyo.base-url" => "--api-url",
@@ -279,15 +294,17 @@ mod tests {
 
     #[test]
     fn destinations_are_read_and_passwords_refused() {
-        let to = destination("sftp://ana@example.com:2222/in/box").unwrap();
+        let to = destination("sftp://ana@example.com:2222/in/box", false).unwrap();
         assert_eq!(
             (to.host.as_str(), to.port, to.directory.as_str()),
-            ("example.com", 2222, "/in/box")
+            ("example.com", Some(2222), "/in/box")
         );
-        let to = destination("sftp://ana@[::1]:22/profiles").unwrap();
-        assert_eq!((to.host.as_str(), to.port), ("::1", 22));
+        let to = destination("sftp://ana@[::1]:22/profiles", false).unwrap();
+        assert_eq!((to.host.as_str(), to.port), ("::1", Some(22)));
         assert_eq!(
-            destination("sftp://ana@example.com").unwrap().directory,
+            destination("sftp://ana@example.com", false)
+                .unwrap()
+                .directory,
             "/profiles"
         );
         for (url, word) in [
@@ -296,7 +313,7 @@ mod tests {
             ("sftp://ana@example.com:x/y", "port"),
             ("sftp://ana:hunter2@example.com/x", "password"),
         ] {
-            let error = destination(url).unwrap_err().to_string();
+            let error = destination(url, false).unwrap_err().to_string();
             assert!(
                 error.contains(word) && !error.contains("hunter2"),
                 "{error}"

@@ -89,7 +89,10 @@ fn job_file(args: &SendArgs) -> Result<JobFile, Error> {
         file.delta.send = Send::Changed;
     }
     file.sftp = flags::server(server)?;
-    let has_key = server.identity.is_some() || server.agent || server.password_env.is_some();
+    let has_key = server.identity.is_some()
+        || server.agent
+        || server.password_env.is_some()
+        || server.ssh_config.is_some();
     if server.to.is_some() && !has_key {
         return Err(Error::Usage(
             "--identity: no key is named; add --identity ~/.ssh/klaviyo_ed25519 (or --agent)"

@@ -23,9 +23,11 @@ mod pin;
 mod put;
 mod session;
 mod ssh_error;
+mod status;
 mod steps;
 mod subsystem;
 mod unlock;
+mod way;
 mod window;
 mod wire;
 
@@ -35,15 +37,17 @@ use std::time::Duration;
 
 use crate::base::secret::Secret;
 
-pub use error::{Retry, SftpError, SftpStatus};
+pub use error::{Retry, SftpError};
 pub use host_key::{HostKeyCheck, HostKeyFacts, Trust};
 pub use host_key_error::{HostKeyError, HostKeyReason};
-pub use key_file::KeyFacts;
+pub use key_file::{KeyFacts, OpenedKey};
 pub use login::Credentials;
 pub use pin::{HostKeyPin, HostKeyPinError};
 pub use session::{RemoteDirectory, RemoteSize, Removal, ServerFacts, SftpSession};
-pub use ssh_error::SshError;
+pub use ssh_error::{AlgorithmLists, SshError};
+pub use status::SftpStatus;
 pub use steps::{Greeted, Reached, Trusted, resolve};
+pub use way::{ProgramError, Proxy, ProxyError, ProxyProtocol, Way, expand_program};
 
 /// How to reach one server; shared by every session of a run.
 #[derive(Debug, Clone)]
@@ -52,6 +56,8 @@ pub struct SftpSettings {
     pub host: String,
     /// TCP port.
     pub port: u16,
+    /// The way to it.
+    pub way: Way,
     /// The account.
     pub username: String,
     /// The proofs of identity.
@@ -85,6 +91,8 @@ pub struct Authentication {
     pub agent: Option<AgentIdentities>,
     /// For servers that want one.
     pub password: Option<Secret>,
+    /// The key of the key file, once it was opened.
+    pub opened: OpenedKey,
 }
 
 /// The identities of an ssh-agent: each in turn, at most 5 per session. Clones share the memory of which one was accepted,
@@ -107,12 +115,25 @@ impl AgentIdentities {
 }
 
 impl SftpSettings {
+    /// Whether unknown host keys are added to known_hosts instead of refused: that of the server, and those of servers on the way.
+    pub fn accept_new_host_keys(&mut self, accept: bool) {
+        self.accept_new_host_key = accept;
+        if let Way::Jump(jump) = &mut self.way {
+            jump.accept_new_host_keys(accept);
+        }
+    }
+
     /// `host:port`, as errors name the server.
     pub fn server(&self) -> String {
-        if self.host.contains(':') {
-            format!("[{}]:{}", self.host, self.port)
-        } else {
-            format!("{}:{}", self.host, self.port)
-        }
+        host_and_port(&self.host, self.port)
+    }
+}
+
+/// `host:port`, an IPv6 address in brackets.
+fn host_and_port(host: &str, port: u16) -> String {
+    if host.contains(':') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
     }
 }

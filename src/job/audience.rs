@@ -1,6 +1,5 @@
 //! `[audience]` as it is meant: files, or a query and where it runs.
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::file::{AdbcSection, AudienceSection, JobFile};
@@ -108,31 +107,6 @@ pub(super) fn before(file: &JobFile) -> Result<Option<Before>, JobError> {
             "needs a connection: write postgres = \"postgresql://host/database\", or [audience.adbc]",
         )),
     }
-}
-
-/// Refuses a job file that loads a driver and that others than its owner can write: they could have it load theirs.
-pub(super) fn trust(file: &JobFile, path: &Path) -> Result<(), JobError> {
-    if file.audience.adbc.is_none() {
-        return Ok(());
-    }
-    let unreadable = |source| JobError::Unreadable {
-        path: path.to_owned(),
-        source,
-    };
-    let mode = std::fs::metadata(path)
-        .map_err(unreadable)?
-        .permissions()
-        .mode();
-    if mode & 0o022 == 0 {
-        return Ok(());
-    }
-    Err(value(
-        "audience.adbc",
-        format!(
-            "loads a driver, and other users can write this file (mode {:03o}); run chmod go-w on it",
-            mode & 0o777
-        ),
-    ))
 }
 
 fn connection(file: &JobFile) -> Result<Option<Connection>, JobError> {

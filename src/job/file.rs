@@ -3,6 +3,8 @@
 //! [`JobFile::parse`] takes the text and gives what stands in it. What it means, and whether it can be, is decided in
 //! [`crate::job::Job`]. No error quotes a value: a line may hold a secret that was pasted in the wrong place.
 
+mod sftp;
+
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +19,7 @@ pub use crate::pipeline::settings::{
 };
 use crate::source::day_time::DayTime;
 use crate::source::query::Parameter;
+pub use sftp::{SftpSection, SshConfigChoice};
 
 /// A whole job file. Every field's default is the one in the tables of docs/job-file.md.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
@@ -283,67 +286,6 @@ impl Default for PartsSection {
     }
 }
 
-/// `[sftp]`.
-#[derive(Debug, Clone, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
-pub struct SftpSection {
-    /// Host name or address.
-    pub host: String,
-    /// TCP port.
-    pub port: u16,
-    /// Remote folder.
-    pub directory: String,
-    /// Login.
-    pub username: Option<String>,
-    /// Path of the private key.
-    pub private_key: Option<String>,
-    /// Environment variable with the key's passphrase.
-    pub passphrase_env: Option<String>,
-    /// Offer the identities of the ssh-agent.
-    pub agent: bool,
-    /// Environment variable with the password, for servers that take one.
-    pub password_env: Option<String>,
-    /// Files with known host keys.
-    pub known_hosts: Vec<String>,
-    /// Fingerprints of accepted host keys.
-    pub host_key: Vec<String>,
-    /// Parallel sessions.
-    pub sessions: usize,
-    /// Unacknowledged bytes per session.
-    pub window: ByteCount,
-    /// The longest that connecting may take.
-    pub connect_timeout: Span,
-    /// The longest time without an acknowledged byte.
-    pub stall_timeout: Span,
-    /// Limit for the answer to CLOSE.
-    pub commit_timeout: Span,
-}
-
-impl Default for SftpSection {
-    fn default() -> Self {
-        Self {
-            host: "sftp.klaviyo.com".to_owned(),
-            port: 22,
-            directory: "/profiles".to_owned(),
-            username: None,
-            private_key: None,
-            passphrase_env: None,
-            agent: false,
-            password_env: None,
-            known_hosts: vec![
-                "~/.ssh/known_hosts".to_owned(),
-                "/etc/ssh/ssh_known_hosts".to_owned(),
-            ],
-            host_key: Vec::new(),
-            sessions: 4,
-            window: ByteCount(4_000_000),
-            connect_timeout: Span::from_secs(15),
-            stall_timeout: Span::from_secs(60),
-            commit_timeout: Span::from_secs(300),
-        }
-    }
-}
-
 /// `[retry]`.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
@@ -396,8 +338,14 @@ pub struct KlaviyoSection {
     pub api_key_env: Option<String>,
     /// File with the private API key, mode 0600.
     pub api_key_file: Option<String>,
+    /// Program that prints the private API key, and its arguments.
+    pub api_key_command: Vec<String>,
     /// The account that the key has to belong to.
     pub account_id: Option<String>,
+    /// A proxy on the way to the API.
+    pub proxy: Option<String>,
+    /// File with the authorities that are trusted, in PEM format.
+    pub ca_file: Option<String>,
     /// Where the API is.
     pub base_url: String,
     /// Its revision, sent with every request.
@@ -415,7 +363,10 @@ impl Default for KlaviyoSection {
             update_contacts: true,
             api_key_env: None,
             api_key_file: None,
+            api_key_command: Vec::new(),
             account_id: None,
+            proxy: None,
+            ca_file: None,
             base_url: "https://a.klaviyo.com".to_owned(),
             revision: REVISION.to_owned(),
             sentinel: None,

@@ -1,20 +1,24 @@
 //! The job's settings for Klaviyo's API: its address, the key, the list.
 
 use std::net::IpAddr;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
 use super::delivery::retry_policy;
 use super::file::JobFile;
-use super::{JobError, unset, value};
+use super::secrets::{API_KEY, WrittenSource};
+use super::{JobError, value};
 use crate::base::environment::Environment;
-use crate::base::secret::Secret;
+use crate::base::private_file::SmallFile;
+use crate::base::secret::{Secret, SecretSource};
+use crate::klaviyo::network::ApiNetwork;
 use crate::klaviyo::settings::{
-    Attach, Deliver, KeySource, KlaviyoSettings, ListChoice, ListCreation, ListSettings, Mirror,
+    Attach, Deliver, KlaviyoSettings, ListChoice, ListCreation, ListSettings, Mirror,
     SentinelSettings,
 };
 
+/// The largest file of authorities: ten times what systems come with.
+const MAX_CA_BYTES: u64 = 4_000_000;
 /// The variable that holds the key when the job names none.
 const KEY_VARIABLE: &str = "KLAVIYO_API_KEY";
 
@@ -27,13 +31,9 @@ const LONGEST_WAIT: Duration = Duration::from_hours(30 * 24);
 
 /// Takes the API key from where the job says it is, into `settings`.
 pub fn read_key(settings: &mut KlaviyoSettings, environment: &Environment) -> Result<(), JobError> {
-    settings.key = Some(match &settings.key_source {
-        KeySource::Variable(name) => Secret::of_variable(environment, name)
-            .ok_or_else(|| unset("klaviyo.api-key-env", name))?,
-        KeySource::File(path) => key_of_file(path)?,
-    });
-    let key = settings.key.as_ref().map(Secret::reveal);
-    if key.is_none_or(|key| key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic())) {
+    let key = API_KEY.read(&settings.key_source, environment)?;
+    let key = Secret::new(key.reveal().trim().to_owned());
+    if key.reveal().is_empty() || !key.reveal().bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(value(
             "klaviyo",
             format!(
@@ -42,29 +42,8 @@ pub fn read_key(settings: &mut KlaviyoSettings, environment: &Environment) -> Re
             ),
         ));
     }
+    settings.key = Some(key);
     Ok(())
-}
-
-fn key_of_file(path: &Path) -> Result<Secret, JobError> {
-    let wrong = |problem: String| {
-        value(
-            "klaviyo.api-key-file",
-            format!("{}: {problem}", path.display()),
-        )
-    };
-    let metadata =
-        std::fs::metadata(path).map_err(|error| wrong(format!("cannot be read: {error}")))?;
-    let mode = metadata.permissions().mode() & 0o777;
-    if mode & 0o077 != 0 {
-        return Err(wrong(format!(
-            "other users can read it (mode {mode:04o}); run: chmod 600 {}",
-            path.display()
-        )));
-    }
-    let text =
-        std::fs::read_to_string(path).map_err(|error| wrong(format!("cannot be read: {error}")))?;
-    let key = text.trim_start_matches('\u{feff}').trim();
-    Ok(Secret::new(key.to_owned()))
 }
 
 /// How to reach the API, by `[klaviyo]`.
@@ -81,23 +60,24 @@ pub(super) fn settings(
     if revision.is_empty() || !revision.bytes().all(allowed) {
         return Err(value("klaviyo.revision", "must look like \"2026-10-15\""));
     }
-    let key_source = match (&section.api_key_env, &section.api_key_file) {
-        (Some(_), Some(_)) => {
-            return Err(value(
-                "klaviyo.api-key-file",
-                "and api-key-env are both given; keep one of them",
-            ));
-        }
-        (Some(name), None) if name.starts_with("pk_") => {
-            return Err(value(
-                "klaviyo.api-key-env",
-                "must be the name of a variable, and never the key itself",
-            ));
-        }
-        (Some(name), None) => KeySource::Variable(name.clone()),
-        (None, Some(path)) => KeySource::File(base.join(environment.expand(path))),
-        (None, None) => KeySource::Variable(KEY_VARIABLE.to_owned()),
+    if section
+        .api_key_env
+        .as_ref()
+        .is_some_and(|name| name.starts_with("pk_"))
+    {
+        return Err(value(
+            "klaviyo.api-key-env",
+            "must be the name of a variable, and never the key itself",
+        ));
+    }
+    let written = WrittenSource {
+        variable: section.api_key_env.as_ref(),
+        file: section.api_key_file.as_ref(),
+        command: &section.api_key_command,
     };
+    let key_source = API_KEY
+        .place(written, base, environment)?
+        .unwrap_or_else(|| SecretSource::Variable(KEY_VARIABLE.to_owned()));
     Ok(KlaviyoSettings {
         base_url: base_url.to_owned(),
         revision: revision.clone(),
@@ -107,12 +87,39 @@ pub(super) fn settings(
         retry: retry_policy(file),
         is_loopback,
         loopback_only: environment.loopback_only(),
+        network: network(file, base, environment)?,
         speed: if is_loopback {
             environment.api_speed()
         } else {
             1
         },
     })
+}
+
+/// The way to the API, by the keys of the job.
+fn network(file: &JobFile, base: &Path, environment: &Environment) -> Result<ApiNetwork, JobError> {
+    let mut network = ApiNetwork::default();
+    if let Some(proxy) = &file.klaviyo.proxy
+        && !network.go_through(proxy)
+    {
+        return Err(value(
+            "klaviyo.proxy",
+            "must look like \"http://proxy.example.com:3128\"; for a proxy with a password, leave it out and set HTTPS_PROXY",
+        ));
+    }
+    if let Some(path) = &file.klaviyo.ca_file {
+        let path = base.join(environment.expand(path));
+        let wrong =
+            |problem: String| value("klaviyo.ca-file", format!("{}: {problem}", path.display()));
+        let file = SmallFile::read(&path, MAX_CA_BYTES)
+            .map_err(|error| wrong(format!("cannot be read: {error}")))?;
+        if !network.trust(&file.bytes) {
+            return Err(wrong(
+                "does not contain a certificate in PEM format".to_owned(),
+            ));
+        }
+    }
+    Ok(network)
 }
 
 /// Whether the address is this machine's own. One that is not has to be https.

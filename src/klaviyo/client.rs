@@ -25,6 +25,8 @@ const GONE: u16 = 410;
 const JSON_API: &str = "application/vnd.api+json";
 /// Keeps a retired revision from being answered silently as a newer one: Klaviyo answers 410 instead (facts, part 00).
 const NO_FALL_FORWARD: &str = "x-klaviyo-revision-fall-forward-opt-out";
+/// The longest window of a limit (facts B2: 150 new lists a day).
+const LONGEST_LIMIT: Duration = Duration::from_hours(24);
 /// Trouble that lasts longer is told.
 const QUIET: Duration = Duration::from_secs(5);
 /// How often an exchange looks whether a signal came.
@@ -254,6 +256,8 @@ impl Klaviyo {
             return Ok(answer);
         }
         let retry_after = answer.number("retry-after").map(Duration::from_secs);
+        // No limit of Klaviyo's is longer than a day: such a header says nothing.
+        let retry_after = retry_after.filter(|time| *time <= LONGEST_LIMIT);
         if let Some(time) = retry_after.filter(|time| *time <= Duration::from_mins(1)) {
             self.pace.close(operation, time);
         }
@@ -330,7 +334,13 @@ pub(super) fn understood<T: DeserializeOwned>(
     operation: Operation,
     answer: &Answer,
 ) -> Result<T, KlaviyoError> {
-    serde_json::from_slice(&answer.body).map_err(|_| KlaviyoError::Unclear { operation })
+    serde_json::from_slice(&answer.body).map_err(|_| {
+        if answer.body.trim_ascii_start().starts_with(b"<") {
+            KlaviyoError::WebPage { operation }
+        } else {
+            KlaviyoError::Unclear { operation }
+        }
+    })
 }
 
 #[cfg(test)]

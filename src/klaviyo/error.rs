@@ -149,6 +149,12 @@ pub enum KlaviyoError {
         /// The request.
         operation: Operation,
     },
+    /// An answer in HTML, with a status of success.
+    #[error("the answer to \"{}\" is a web page and not Klaviyo's API", operation.facts().does)]
+    WebPage {
+        /// The request.
+        operation: Operation,
+    },
     /// The next page is said to be on another host, which does not get the key.
     #[error("the answer to \"{}\" names another host for the next page; the API key is not sent there", operation.facts().does)]
     ForeignLink {
@@ -222,6 +228,9 @@ impl KlaviyoError {
             }
             Self::Retired { .. } => {
                 "install a newer klaviyo-export; until then, write a newer revision in [klaviyo] of the job file (developers.klaviyo.com lists them), and try it with check first"
+            }
+            Self::WebPage { .. } => {
+                "a proxy, or the login page of a network, answers in its place: check base-url and the proxy, and see what comes: curl -sSI https://a.klaviyo.com"
             }
             Self::UsedUp {
                 operation: Operation::CreateList,

@@ -164,7 +164,11 @@ impl Klaviyo {
         let body =
             br#"{"data":{"type":"profile-bulk-import-job","attributes":{"profiles":{"data":[]}}}}"#;
         match self.import(body.as_slice().into()) {
-            Err(KlaviyoError::Refused { .. } | KlaviyoError::Unclear { .. }) => Ok(()),
+            Err(
+                KlaviyoError::Refused { .. }
+                | KlaviyoError::Unclear { .. }
+                | KlaviyoError::WebPage { .. },
+            ) => Ok(()),
             told => told.map(|_| ()),
         }
     }

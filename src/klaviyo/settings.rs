@@ -1,12 +1,12 @@
 //! Settings of Klaviyo's API and of the list: where the API is, whose key it takes, which list is meant.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::base::retry::RetryPolicy;
-use crate::base::secret::Secret;
+use crate::base::secret::{Secret, SecretSource};
+use crate::klaviyo::network::ApiNetwork;
 
 /// How profiles are put on a list.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -118,24 +118,6 @@ pub struct ListSettings {
     pub wait: Duration,
 }
 
-/// Where the private API key is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum KeySource {
-    /// In an environment variable.
-    Variable(String),
-    /// In a file that only its owner may read.
-    File(PathBuf),
-}
-
-impl std::fmt::Display for KeySource {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Variable(name) => write!(out, "the variable {name}"),
-            Self::File(path) => path.display().fmt(out),
-        }
-    }
-}
-
 /// How to reach the API.
 #[derive(Debug, Clone)]
 pub struct KlaviyoSettings {
@@ -144,7 +126,7 @@ pub struct KlaviyoSettings {
     /// The revision of the API.
     pub revision: String,
     /// Where the key is.
-    pub key_source: KeySource,
+    pub key_source: SecretSource,
     /// The key, once it was read.
     pub key: Option<Secret>,
     /// The account that the key has to belong to.
@@ -155,6 +137,8 @@ pub struct KlaviyoSettings {
     pub is_loopback: bool,
     /// Refuse every address but this machine's own.
     pub loopback_only: bool,
+    /// The way there, where the job names one.
+    pub network: ApiNetwork,
     /// How many times as fast as a clock the windows of limits pass; 1 but for an API on this machine.
     pub speed: u32,
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ureq::config::Config;
 use ureq::http::{HeaderMap, Method, Uri};
-use ureq::tls::{RootCerts, TlsConfig};
+use ureq::tls::TlsConfig;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use ureq::{Agent, Body};
@@ -15,6 +15,9 @@ use crate::klaviyo::settings::KlaviyoSettings;
 
 /// An answer is not read beyond this: a page of 100 profiles of 100 kB.
 const MAX_ANSWER_BYTES: u64 = 20_000_000;
+
+/// The least time for one answer, however soon all attempts end.
+const SHORTEST_LIMIT: Duration = Duration::from_secs(5);
 
 /// An answer, whatever its status.
 #[derive(Debug)]
@@ -36,8 +39,13 @@ impl Answer {
 /// The connections.
 pub(super) fn agent(settings: &KlaviyoSettings) -> Agent {
     let tls = TlsConfig::builder()
-        .root_certs(RootCerts::PlatformVerifier)
+        .root_certs(settings.network.roots())
         .build();
+    // One answer may not take longer than all attempts together, be it a byte a second.
+    let within = |limit: Duration| {
+        let all = settings.retry.give_up_after.max(SHORTEST_LIMIT);
+        Some(limit.min(all))
+    };
     let mut config = Config::builder()
         .tls_config(tls)
         .http_status_as_error(false)
@@ -51,10 +59,12 @@ pub(super) fn agent(settings: &KlaviyoSettings) -> Agent {
         .timeout_send_request(Some(Duration::from_mins(1)))
         // 5 MB at 256 kbit/s.
         .timeout_send_body(Some(Duration::from_mins(3)))
-        .timeout_recv_response(Some(Duration::from_mins(2)))
-        .timeout_recv_body(Some(Duration::from_mins(2)));
+        .timeout_recv_response(within(Duration::from_mins(2)))
+        .timeout_recv_body(within(Duration::from_mins(2)));
     // Otherwise ALL_PROXY, HTTPS_PROXY or HTTP_PROXY is used, and NO_PROXY. The resolver is asked for the proxy's address too.
-    if settings.is_loopback {
+    if let Some(proxy) = settings.network.proxy() {
+        config = config.proxy(Some(proxy.clone()));
+    } else if settings.is_loopback {
         config = config.proxy(None);
     }
     let resolver = Addresses {

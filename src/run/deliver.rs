@@ -13,7 +13,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
 use crate::base::interrupt::Interrupt;
 use crate::base::retry::{Backoff, Lane, Lanes, UNKNOWN_NAME};
-use crate::delivery::sftp::{HostKeyCheck, Reached, SftpError, SftpSettings, resolve};
+use crate::delivery::sftp::{HostKeyCheck, Reached, Retry, SftpError, SftpSettings, resolve};
 use crate::delivery::upload::{Carried, Courier, Route, Task, UploadError, remove_local};
 
 /// How often an idle session looks whether a part came back or the run is over.
@@ -187,11 +187,14 @@ impl Pool<'_> {
 
     /// Connects before there is a part, so that a wrong key ends the run at once. False when the run is over.
     fn connect_first(&self, courier: &mut Courier<'_>, backoff: &mut Backoff) -> bool {
+        let mut refusals = 0;
         while let Err(error) = courier.connect() {
             if error.is_interrupted() {
                 return false;
             }
-            if !error.is_transient() {
+            refusals += u32::from(error.retry() == Retry::Once);
+            // The second answer of that kind is the same as the first.
+            if !error.is_transient() || refusals > 1 {
                 self.fail(UploadError::Connect(error));
                 return false;
             }

@@ -324,6 +324,9 @@ impl<'a> Stages<'a> {
 
     fn deliver(&self, delivery: &Delivery, queue: Receiver<Task>) -> Sent {
         let begun = Instant::now();
+        self.surroundings
+            .interrupt
+            .set_stop_timeout(delivery.stop_timeout);
         let route = Route {
             delivery,
             manifest: self.manifest,

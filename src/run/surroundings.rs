@@ -6,7 +6,7 @@ use crate::cli::StateArgs;
 use crate::cli::command_line::CommandLine;
 use crate::cli::console::{Console, printable};
 use crate::cli::terminal;
-use crate::delivery::sftp::{KeyFacts, SftpSettings};
+use crate::delivery::sftp::{KeyFacts, SftpSettings, Way};
 use crate::job::Job;
 use crate::run::error::Error;
 use crate::source::audience::{Audience, AudienceError, Source};
@@ -107,10 +107,20 @@ pub(crate) fn unlock(
         let prompt = format!("{again}Passphrase of {}: ", printable(&path));
         terminal::ask_secret(&prompt, interrupt)
     });
-    match interrupt.signal() {
-        Some(signal) => Err(Error::Interrupted { signal }),
-        None => Ok(key?),
+    let key = match interrupt.signal() {
+        Some(signal) => return Err(Error::Interrupted { signal }),
+        None => key?,
+    };
+    if let Way::Jump(jump) = &mut sftp.way {
+        // What opens the key once opens it for each station.
+        if jump.authentication.private_key == sftp.authentication.private_key {
+            jump.authentication
+                .passphrase
+                .clone_from(&sftp.authentication.passphrase);
+        }
+        unlock(jump, surroundings)?;
     }
+    Ok(key)
 }
 
 /// Warnings about the reading of the sources.

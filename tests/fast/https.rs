@@ -253,6 +253,33 @@ fn the_api_is_reached_through_the_proxy_of_https_proxy() {
 }
 
 #[test]
+fn a_job_names_the_proxy_and_the_authorities_of_its_api() {
+    let workspace = Workspace::new();
+    let certificate = certificate_for(ELSEWHERE);
+    workspace.write("trusted.pem", certificate.authority.to_pem().unwrap());
+    let (port, asked) = serve(&certificate, REFUSAL.to_owned());
+    let (proxy_port, asked_of_proxy) = proxy(Some(port));
+    let keys = format!("\"\nproxy = \"http://127.0.0.1:{proxy_port}\"\nca-file = \"trusted.pem");
+    let nobody = [("HTTPS_PROXY", "http://127.0.0.1:1")];
+    let url = format!("https://{ELSEWHERE}{keys}");
+    let outcome = run_at(&workspace, &url, &nobody).exits(16);
+    assert!(
+        outcome.error().contains("does not accept the API key"),
+        "{}",
+        outcome.stderr
+    );
+    let connect = asked_of_proxy.recv().unwrap();
+    assert!(connect.starts_with("CONNECT 192.0.2.1:443 "), "{connect}");
+    assert!(asked.recv().unwrap().contains(KEY));
+    workspace.write("trusted.pem", "none");
+    let outcome = run_at(&workspace, &format!("https://{ELSEWHERE}{keys}"), &[]).exits(10);
+    assert!(outcome.error().contains("PEM"), "{}", outcome.stderr);
+    let keys = "\"\nproxy = \"http://ana:hunter2@127.0.0.1:1";
+    let outcome = run_at(&workspace, &format!("https://{ELSEWHERE}{keys}"), &[]).exits(10);
+    assert!(!outcome.stderr.contains("hunter2"), "{}", outcome.stderr);
+}
+
+#[test]
 fn network_errors_name_the_proxy_and_never_its_password() {
     let workspace = Workspace::new();
     let (proxy_port, _asked) = proxy(None);

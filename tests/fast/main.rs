@@ -19,6 +19,7 @@ mod support {
     pub(crate) mod workspace;
 }
 
+mod api_peers;
 mod audience;
 mod binary;
 mod check;

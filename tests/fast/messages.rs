@@ -236,7 +236,7 @@ fn of_keys() {
         0o600,
     );
     with(
-        "a key of PuTTY",
+        "a key of PuTTY that is damaged",
         Some(b"PuTTY-User-Key-File-3: ssh-ed25519\n"),
         0o600,
     );

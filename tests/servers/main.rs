@@ -14,6 +14,7 @@ mod support {
     pub(crate) mod delivery;
     pub(crate) mod engines;
     pub(crate) mod postgres;
+    pub(crate) mod proxy;
     pub(crate) mod scene;
     pub(crate) mod spark;
     pub(crate) mod sshd;
@@ -42,3 +43,5 @@ mod sftp;
 mod spark;
 #[cfg(all(feature = "adbc", feature = "sandbox"))]
 mod values;
+#[cfg(feature = "sandbox")]
+mod ways;

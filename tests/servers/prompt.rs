@@ -94,7 +94,7 @@ fn runs(workspace: &Workspace) -> Vec<PathBuf> {
 
 #[test]
 fn it_is_asked_once_without_echo_before_anything_else_for_all_sessions() {
-    for format in ["RFC4716", "PEM", "PKCS8"] {
+    for format in ["RFC4716", "PKCS8"] {
         let (sshd, workspace) = started(format, "");
         let steps = [(PROMPT, "correct horse\n")];
         let seen = at_terminal(
@@ -175,7 +175,7 @@ fn nobody_is_asked_where_nobody_is_and_nothing_is_formatted() {
 
 #[test]
 fn a_variable_is_not_asked_for_and_a_wrong_one_ends_the_run_before_it_formats() {
-    for format in ["RFC4716", "PEM"] {
+    for format in ["RFC4716", "PKCS8"] {
         let (sshd, workspace) = started(format, "passphrase-env = \"KEY_PASSPHRASE\"");
         let with = |passphrase| {
             workspace.run_with_env(&["run", "vip.toml"], &[("KEY_PASSPHRASE", passphrase)])

@@ -9,6 +9,7 @@
 mod faults;
 mod host_keys;
 mod keys;
+mod logins;
 mod transfer;
 
 use crate::support::sshd;

@@ -18,7 +18,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use klaviyo_export::delivery::sftp::{Authentication, SftpSettings};
+use klaviyo_export::delivery::sftp::{Authentication, SftpSettings, Way};
 use rustix::process::{Pid, Signal, kill_process};
 
 const SSHD: &str = "/usr/sbin/sshd";
@@ -179,6 +179,7 @@ impl Sshd {
         SftpSettings {
             host: "127.0.0.1".into(),
             port: self.port,
+            way: Way::Direct,
             username: current_user(),
             authentication: Authentication {
                 private_key: Some(self.user_key()),

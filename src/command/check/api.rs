@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::super::Surroundings;
 use super::findings::{Findings, Name, Outcome};
+use crate::base::secret::SecretSource;
 use crate::job::file::Deliver;
-use crate::job::{Job, KeySource, ListChoice};
+use crate::job::{Job, ListChoice};
 use crate::klaviyo::list::{self, ListError};
 use crate::klaviyo::{Klaviyo, KlaviyoError, List};
 use crate::run::error::Error;
@@ -19,8 +20,9 @@ pub(super) fn api(job: &mut Job, surroundings: &Surroundings, findings: &mut Fin
     let read = crate::job::read_api_key(&mut job.klaviyo, &surroundings.environment);
     let read = findings.note(Name::ApiKey, read.map_err(Error::from), |()| {
         match &job.klaviyo.key_source {
-            KeySource::Variable(name) => format!("{name} is set"),
-            KeySource::File(path) => format!("{}, which only you may read", path.display()),
+            SecretSource::Variable(name) => format!("{name} is set"),
+            SecretSource::File(path) => format!("{}, which only you may read", path.display()),
+            command @ SecretSource::Command(_) => command.to_string(),
         }
         .into()
     });

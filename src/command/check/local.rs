@@ -6,6 +6,7 @@ use rustix::fs::{Access, access};
 
 use super::findings::{Findings, Name, Outcome, Standing};
 use super::room::{self, Room};
+use crate::base::secret::SecretSource;
 use crate::command::Surroundings;
 use crate::command::preview::findings::{Look, LookOptions};
 use crate::job::Job;
@@ -224,20 +225,24 @@ fn writable(path: &Path) -> Result<(), Error> {
         .map_err(|error| failed("write to it", error.into()))
 }
 
-/// Whether the variables are set; true when there is enough to look at the key.
+/// Whether the secrets are there; true when there is enough to look at the key.
 pub(super) fn secrets(job: &Job, read: Result<(), Error>, findings: &mut Findings) -> bool {
     let delivery = job.delivery.as_ref();
     let delivery = delivery.filter(|_| job.deliver == Deliver::Sftp);
-    let names = delivery.map(|delivery| &delivery.secrets);
-    let names: Vec<&str> = names
+    let places = delivery.map(|delivery| &delivery.secrets);
+    let places: Vec<String> = places
         .iter()
-        .flat_map(|names| [&names.passphrase, &names.password])
-        .filter_map(|name| name.as_deref())
+        .flat_map(|places| [&places.passphrase, &places.password, &places.proxy_password])
+        .flatten()
+        .map(|place| match place {
+            SecretSource::Variable(name) => name.clone(),
+            place => place.to_string(),
+        })
         .collect();
     findings
         .note(Name::Secrets, read, |()| {
-            let detail = match &names[..] {
-                [] => "the job names no variable".to_owned(),
+            let detail = match &places[..] {
+                [] => "the job names no secret".to_owned(),
                 [one] => format!("{one} is set"),
                 several => format!("{} are set", several.join(" and ")),
             };

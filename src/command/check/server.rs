@@ -1,13 +1,14 @@
 //! The checks of the server, each with what the one before gave; what needs none of that is looked at all the same.
 
 use std::io;
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::super::{Surroundings, unlock};
 use super::findings::{Findings, Name, Outcome};
 use crate::delivery::sftp::{
     Credentials, Greeted, HostKeyCheck, KeyFacts, Reached, RemoteDirectory, SftpError, SftpSession,
-    SftpSettings, SftpStatus, Trust, Trusted, resolve,
+    SftpSettings, SftpStatus, Trust, Trusted, Way, resolve,
 };
 use crate::job::Delivery;
 use crate::run::error::Error;
@@ -25,7 +26,7 @@ pub(super) fn server(
     // Opening a key may take as long as a login may.
     let credentials = can_log_in.then(|| Credentials::load(settings));
     let begun = findings.checks.len();
-    let trusted = trusted(settings, surroundings, findings);
+    let trusted = trusted(settings, &delivery.from_ssh_config, surroundings, findings);
     // Those that need one which failed.
     for name in Name::OF_SERVER
         .into_iter()
@@ -123,23 +124,33 @@ fn describe_key(facts: &KeyFacts) -> String {
 /// From the name to a server whose host key is accepted.
 fn trusted<'a>(
     settings: &'a SftpSettings,
+    from_ssh_config: &[String],
     surroundings: &Surroundings,
     findings: &mut Findings,
 ) -> Option<Trusted<'a>> {
     let resolved = resolve(settings).map_err(Error::from);
     let addresses = findings.note(Name::Address, resolved, |addresses| {
-        let addresses: Vec<String> = addresses
+        let notes = from_ssh_config
             .iter()
-            .map(|address| address.ip().to_string())
-            .collect();
-        format!("{} is {}", settings.host, addresses.join(", ")).into()
+            .map(|setting| format!("from ssh-config: {setting}"));
+        Outcome::ok(describe_addresses(settings, addresses), notes.collect())
     })?;
     let begun = Instant::now();
     let interrupt = surroundings.interrupt.without_grace();
     let reached = Reached::dial(settings, &addresses, &interrupt).map_err(Error::from);
     let reached = findings.note(Name::Connection, reached, |reached| {
         let milliseconds = begun.elapsed().as_millis();
-        format!("{} answered in {milliseconds} ms", reached.address).into()
+        match (&settings.way, &reached.hops[..]) {
+            (Way::Direct, [address]) => format!("{address} answered in {milliseconds} ms").into(),
+            (_, hops) => {
+                let detail = format!(
+                    "the way to {} was open in {milliseconds} ms",
+                    settings.server()
+                );
+                let hops = hops.iter().map(|hop| format!("by way of {hop}"));
+                Outcome::ok(detail, hops.collect())
+            }
+        }
     })?;
     // It decides which type of key the server is asked for.
     let known = match HostKeyCheck::load(settings) {
@@ -171,6 +182,21 @@ fn trusted<'a>(
         };
         format!("{} {}, {why}", key.key_type, key.fingerprint).into()
     })
+}
+
+/// The addresses, and which host they are of.
+fn describe_addresses(settings: &SftpSettings, addresses: &[SocketAddr]) -> String {
+    let host = match &settings.way {
+        Way::Direct => &settings.host,
+        Way::Program(_) => return format!("the program finds {}", settings.host),
+        Way::Proxy(proxy) => &proxy.host,
+        Way::Jump(jump) => return describe_addresses(jump, addresses),
+    };
+    let addresses: Vec<String> = addresses
+        .iter()
+        .map(|address| address.ip().to_string())
+        .collect();
+    format!("{host} is {}", addresses.join(", "))
 }
 
 fn log_in(

@@ -12,7 +12,7 @@ use toml_writer::{TomlKeyBuilder, TomlStringBuilder, WriteTomlKey, WriteTomlValu
 use crate::cli::command_line::quoted;
 use crate::cli::console::is_unprintable;
 use crate::job::PLACEHOLDER;
-use crate::job::file::{Duplicates, JobFile, SftpSection, SharedIdentifiers};
+use crate::job::file::{Duplicates, JobFile, SftpSection, SharedIdentifiers, SshConfigChoice};
 use crate::pipeline::mapping::guess::Unmapped;
 use crate::profile::column::ProfileColumn;
 
@@ -231,12 +231,13 @@ fn write_sftp(out: &mut String, sftp: &SftpSection) -> std::fmt::Result {
     let defaults = SftpSection::default();
     writeln!(out, "\n[sftp]")?;
     writeln!(out, "host = {}", string(&sftp.host))?;
-    if sftp.port != defaults.port {
-        writeln!(out, "port = {}", sftp.port)?;
+    if let Some(port) = sftp.port {
+        writeln!(out, "port = {port}")?;
     }
     writeln!(out, "directory = {}", string(&sftp.directory))?;
     match &sftp.username {
         Some(username) => writeln!(out, "username = {}", string(username))?,
+        None if sftp.ssh_config != defaults.ssh_config => {}
         None => writeln!(
             out,
             "# TO FILL IN. Klaviyo shows it: Integrations, Manage sources, Import via SFTP\nusername = {}",
@@ -245,7 +246,9 @@ fn write_sftp(out: &mut String, sftp: &SftpSection) -> std::fmt::Result {
     }
     match &sftp.private_key {
         Some(path) => writeln!(out, "private-key = {}", string(path))?,
-        None if sftp.agent || sftp.password_env.is_some() => {}
+        None if sftp.agent
+            || sftp.password_env.is_some()
+            || sftp.ssh_config != defaults.ssh_config => {}
         None => writeln!(
             out,
             "# To make a key: ssh-keygen -t ed25519 -f ~/.ssh/klaviyo_ed25519\n\
@@ -255,10 +258,18 @@ fn write_sftp(out: &mut String, sftp: &SftpSection) -> std::fmt::Result {
     for (key, variable) in [
         ("passphrase-env", &sftp.passphrase_env),
         ("password-env", &sftp.password_env),
+        ("jump", &sftp.jump),
+        ("proxy", &sftp.proxy),
+        ("proxy-password-env", &sftp.proxy_password_env),
     ] {
         if let Some(variable) = variable {
             writeln!(out, "{key} = {}", string(variable))?;
         }
+    }
+    match &sftp.ssh_config {
+        SshConfigChoice::Usual(false) => {}
+        SshConfigChoice::Usual(true) => writeln!(out, "ssh-config = true")?,
+        SshConfigChoice::File(path) => writeln!(out, "ssh-config = {}", string(path))?,
     }
     if sftp.agent {
         writeln!(out, "agent = true")?;

@@ -122,6 +122,19 @@ impl Identity {
         })
     }
 
+    /// Whether it is this public key, or a certificate of it.
+    pub(super) fn is_of(&self, public: &[u8]) -> bool {
+        let of_certificate = match &self.held {
+            AgentIdentity::Certificate { certificate, .. } => {
+                PublicKey::from(certificate.public_key().clone())
+                    .to_bytes()
+                    .ok()
+            }
+            AgentIdentity::PublicKey { .. } => None,
+        };
+        self.blob == public || of_certificate.as_deref() == Some(public)
+    }
+
     /// Offers the identity to the server, and lets the agent sign if the server would take it.
     pub(super) fn prove<'a>(
         &self,

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{HostKeyError, SshError};
+use super::{HostKeyError, ProgramError, ProxyError, SftpStatus, SshError};
 
 /// An error of the SFTP client. `server` is `host:port`, `doing` a phrase such as `close profiles/x.csv`.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +23,24 @@ pub enum SftpError {
     NotLoopback { host: String, address: IpAddr },
     #[error("connect to {server}")]
     Connect { server: String, source: io::Error },
+    #[error("reach {server} through the proxy {proxy}")]
+    Proxy {
+        proxy: String,
+        server: String,
+        source: Box<ProxyError>,
+    },
+    #[error("reach {server} through the program {program}")]
+    ProxyCommand {
+        program: String,
+        server: String,
+        source: ProgramError,
+    },
+    #[error("{jump} {} {server}", if *forbidden { "does not allow connections to" } else { "could not connect to" })]
+    JumpRefused {
+        jump: String,
+        server: String,
+        forbidden: bool,
+    },
     #[error("open an SSH connection to {server}")]
     Handshake { server: String, source: SshError },
     #[error("negotiate key exchange, host key type and cipher with {server}")]
@@ -132,12 +150,17 @@ impl SftpError {
     /// Whether a new session may fare better.
     pub fn retry(&self) -> Retry {
         match self {
+            Self::Handshake { source, .. } | Self::Lost { source, .. } if source.is_final() => {
+                Retry::Once
+            }
             Self::Resolve { .. }
             | Self::Connect { .. }
             | Self::Handshake { .. }
             | Self::Lost { .. }
             | Self::TimedOut { .. }
             | Self::Stalled { .. } => Retry::UntilGivenUp,
+            Self::Proxy { source, .. } if source.is_transient() => Retry::UntilGivenUp,
+            Self::JumpRefused { forbidden, .. } if !forbidden => Retry::UntilGivenUp,
             Self::CommitUnknown { source, .. } => source.retry(),
             Self::Refused { status, .. } | Self::OpenRefused { status, .. } => status.retry(),
             _ => Retry::Never,
@@ -151,21 +174,23 @@ impl SftpError {
 
     /// True for what exit code 13 stands for: the server is not who it should be, or does not let us in.
     pub fn is_authentication(&self) -> bool {
-        matches!(
-            self,
-            Self::KnownHosts { .. }
-                | Self::AddHostKey { .. }
-                | Self::HostKey(_)
-                | Self::NoCredentials { .. }
-                | Self::KeyFile { .. }
-                | Self::KeyFileExposed { .. }
-                | Self::KeyUnsupported { .. }
-                | Self::PassphraseMissing { .. }
-                | Self::PassphraseWrong { .. }
-                | Self::Agent { .. }
-                | Self::NoIdentity { .. }
-                | Self::Unauthorised { .. }
-        )
+        let is_of_proxy = |error: &ProxyError| matches!(error, ProxyError::Login(_));
+        matches!(self, Self::Proxy { source, .. } if is_of_proxy(source))
+            || matches!(
+                self,
+                Self::KnownHosts { .. }
+                    | Self::AddHostKey { .. }
+                    | Self::HostKey(_)
+                    | Self::NoCredentials { .. }
+                    | Self::KeyFile { .. }
+                    | Self::KeyFileExposed { .. }
+                    | Self::KeyUnsupported { .. }
+                    | Self::PassphraseMissing { .. }
+                    | Self::PassphraseWrong { .. }
+                    | Self::Agent { .. }
+                    | Self::NoIdentity { .. }
+                    | Self::Unauthorised { .. }
+            )
     }
 
     /// True when the run was told to end at once.
@@ -215,11 +240,30 @@ impl SftpError {
                 status: SftpStatus::NO_SUCH_FILE,
                 ..
             } => "check that the directory exists on the server; Klaviyo's is /profiles".into(),
-            Self::NothingInCommon { .. } => {
-                "SHA-1, DSA and 3DES are not supported: the server is too old".into()
-            }
+            Self::NothingInCommon { source, .. } => return source.hint(),
             Self::Resolve { host, .. } => format!(
                 "check the host name and the network of this machine: getent hosts {host}"
+            ),
+            Self::Proxy { proxy, source, .. } => match &**source {
+                ProxyError::Login(_) => {
+                    "check the user name in proxy, and the password that proxy-password-env or proxy-password-file names".into()
+                }
+                ProxyError::OtherProtocol(..) => {
+                    "write proxy = \"socks5://HOST:PORT\" or \"http://HOST:PORT\", as the proxy is".into()
+                }
+                ProxyError::Forbidden(_) => {
+                    "ask whoever runs the proxy to allow this host and port".into()
+                }
+                _ => format!("check that the proxy is up, and that it reaches the server: curl -v --proxy {proxy} telnet://HOST:PORT"),
+            },
+            Self::ProxyCommand { program, .. } => {
+                format!("check that the program is installed: command -v {program}")
+            }
+            Self::Handshake { source, .. } | Self::Lost { source, .. } if source.hint().is_some() => {
+                return source.hint();
+            }
+            Self::JumpRefused { jump, server, forbidden: true } => format!(
+                "sshd of {jump} must allow it: AllowTcpForwarding yes, and PermitOpen {server} where that is set"
             ),
             Self::NotLoopback { .. } => "KLAVIYO_EXPORT_LOOPBACK_ONLY is set".into(),
             _ => return None,
@@ -235,82 +279,6 @@ fn free_text(free_bytes: Option<u64>) -> String {
     free_bytes.map_or_else(String::new, |free| {
         format!(" ({free} bytes free on the server)")
     })
-}
-
-/// A status of the SFTP protocol, version 3 and the later ones that servers send all the same
-/// (draft-ietf-secsh-filexfer-13, section 9.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SftpStatus(pub u32);
-
-impl SftpStatus {
-    /// No such file, or a directory of the path is missing.
-    pub const NO_SUCH_FILE: Self = Self(2);
-    /// Not allowed.
-    pub const PERMISSION_DENIED: Self = Self(3);
-    /// Any failure that version 3 has no code for, a full disk among them.
-    pub const FAILURE: Self = Self(4);
-    /// OpenSSH's answer to a name that is too long.
-    pub const BAD_MESSAGE: Self = Self(5);
-    /// The server has no way to what holds the files.
-    pub const NO_CONNECTION: Self = Self(6);
-    /// It had one, and lost it.
-    pub const CONNECTION_LOST: Self = Self(7);
-    /// A directory of the path is missing, where the server tells it apart.
-    pub const NO_SUCH_PATH: Self = Self(10);
-    /// The disk is full.
-    pub const NO_SPACE_ON_FILESYSTEM: Self = Self(14);
-    /// The user has no room left.
-    pub const QUOTA_EXCEEDED: Self = Self(15);
-
-    fn text(self) -> &'static str {
-        match self.0 {
-            0 => "ok",
-            1 => "end of file",
-            2 => "no such file",
-            3 => "permission denied",
-            4 => "failure",
-            5 => "bad message",
-            6 => "no connection",
-            7 => "connection lost",
-            8 => "operation unsupported",
-            9 => "invalid handle",
-            10 => "no such path",
-            11 => "file already exists",
-            12 => "file is write protected",
-            13 => "no media available",
-            14 => "no space on filesystem",
-            15 => "quota exceeded",
-            16 => "unknown principal",
-            17 => "lock conflict",
-            18 => "directory not empty",
-            19 => "not a directory",
-            20 => "invalid filename",
-            21 => "link loop",
-            _ => "unknown error",
-        }
-    }
-
-    /// True for what a server without room may answer.
-    pub(super) fn may_be_no_space(self) -> bool {
-        matches!(
-            self,
-            Self::FAILURE | Self::NO_SPACE_ON_FILESYSTEM | Self::QUOTA_EXCEEDED
-        )
-    }
-
-    fn retry(self) -> Retry {
-        match self {
-            Self::NO_CONNECTION | Self::CONNECTION_LOST => Retry::UntilGivenUp,
-            _ if self.may_be_no_space() => Retry::Once,
-            _ => Retry::Never,
-        }
-    }
-}
-
-impl std::fmt::Display for SftpStatus {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(out, "{} (SFTP status {})", self.text(), self.0)
-    }
 }
 
 /// A text of the server as an error may show it: one line, no control characters, not too long.

@@ -9,13 +9,14 @@ use russh::Channel;
 use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session};
 use russh::keys::PublicKeyOrCertificate;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 use super::SshError;
 use super::error::printable;
+use super::way::Stream;
 
-/// A line before the banner may be so long at most (RFC 4253, section 4.2, has 255 for the banner).
-const LONGEST_LINE: usize = 1024;
+/// The longest line before the banner, and the most of them, as OpenSSH reads.
+const LONGEST_LINE: usize = 8192;
+const MOST_LINES: usize = 1024;
 
 /// Shared by the connection and those who listen on it.
 #[derive(Debug, Clone, Default)]
@@ -26,6 +27,9 @@ pub(super) struct Heard(Arc<Mutex<Facts>>);
 pub(super) struct Facts {
     /// Such as `SSH-2.0-AWS_SFTP_1.1`, control characters escaped.
     pub(super) banner: String,
+    /// The first line or its beginning, as long as there is no banner.
+    pub(super) first_line: Option<Box<str>>,
+    first_line_is_whole: bool,
     /// In SSH's wire format; it has signed the key exchange, but who it belongs to is not judged yet.
     pub(super) host_key: Vec<u8>,
     /// The cipher of the direction to the server.
@@ -53,6 +57,22 @@ impl Heard {
     /// The facts so far.
     pub(super) fn facts(&self) -> Facts {
         self.lock().clone()
+    }
+
+    /// Keeps the first line, also where it has not ended: no SSH server may have sent it.
+    fn note_first_line(&self, line: &[u8]) {
+        let mut facts = self.lock();
+        if !line.is_empty() && !facts.first_line_is_whole {
+            let text = String::from_utf8_lossy(line);
+            facts.first_line = Some(printable(text.trim_end_matches('\r')).into());
+        }
+    }
+
+    /// The first line, of a server that has greeted nobody as an SSH server does.
+    pub(super) fn foreign_line(&self) -> Option<Box<str>> {
+        let facts = self.lock();
+        let line = facts.first_line.clone().filter(|_| facts.banner.is_empty());
+        line.filter(|line| !line.starts_with("SSH-"))
     }
 
     fn lock(&self) -> MutexGuard<'_, Facts> {
@@ -184,42 +204,66 @@ impl Handler for Heard {
     }
 }
 
-/// The socket, listened to until the banner has passed: the library does not tell it.
+/// The stream without what a server sends before its banner, which the library reads less of than OpenSSH does and does not tell.
 pub(super) struct Listened {
-    socket: TcpStream,
+    stream: Stream,
     heard: Heard,
-    /// The beginning of a line. None once the banner was found.
-    line: Option<Vec<u8>>,
+    /// None once the banner was found.
+    before: Option<BeforeBanner>,
+    /// The banner and what came with it, until it is read.
+    held: Vec<u8>,
+}
+
+/// The lines before the banner.
+#[derive(Default)]
+struct BeforeBanner {
+    line: Vec<u8>,
+    lines: usize,
 }
 
 impl Listened {
-    pub(super) fn new(socket: TcpStream, heard: Heard) -> Self {
+    pub(super) fn new(stream: Stream, heard: Heard) -> Self {
         Self {
-            socket,
+            stream,
             heard,
-            line: Some(Vec::new()),
+            before: Some(BeforeBanner::default()),
+            held: Vec::new(),
         }
     }
 
-    fn listen(&mut self, bytes: &[u8]) {
-        let Some(line) = &mut self.line else {
-            return;
+    /// Looks for the banner in what was read. The bytes before it are dropped.
+    fn listen(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let Some(before) = &mut self.before else {
+            return Ok(());
         };
-        for &byte in bytes {
+        for (place, &byte) in bytes.iter().enumerate() {
+            before.line.push(byte);
             if byte != b'\n' {
-                if line.len() < LONGEST_LINE {
-                    line.push(byte);
+                if before.line.len() >= LONGEST_LINE {
+                    self.heard.note_first_line(&before.line);
+                    return Err(io::ErrorKind::InvalidData.into());
                 }
                 continue;
             }
+            let line = std::mem::take(&mut before.line);
+            let text = &line[..line.len() - 1];
+            self.heard.note_first_line(text);
             if line.starts_with(b"SSH-") {
-                let banner = String::from_utf8_lossy(line);
+                let banner = String::from_utf8_lossy(text);
                 self.heard.lock().banner = printable(banner.trim_end_matches('\r'));
-                self.line = None;
-                return;
+                self.before = None;
+                self.held = line;
+                self.held.extend_from_slice(&bytes[place + 1..]);
+                return Ok(());
             }
-            line.clear();
+            self.heard.lock().first_line_is_whole = true;
+            before.lines += 1;
+            if before.lines >= MOST_LINES {
+                return Err(io::ErrorKind::InvalidData.into());
+            }
         }
+        self.heard.note_first_line(&before.line);
+        Ok(())
     }
 }
 
@@ -229,10 +273,22 @@ impl AsyncRead for Listened {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let outcome = ready!(Pin::new(&mut self.socket).poll_read(context, buffer));
-        self.listen(&buffer.filled()[before..]);
-        Poll::Ready(outcome)
+        while self.before.is_some() {
+            let mut bytes = [0; 1024];
+            let mut chunk = ReadBuf::new(&mut bytes);
+            ready!(Pin::new(&mut self.stream).poll_read(context, &mut chunk))?;
+            if chunk.filled().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            self.listen(chunk.filled())?;
+        }
+        if self.held.is_empty() {
+            return Pin::new(&mut self.stream).poll_read(context, buffer);
+        }
+        let taken = self.held.len().min(buffer.remaining());
+        buffer.put_slice(&self.held[..taken]);
+        self.held.drain(..taken);
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -242,14 +298,74 @@ impl AsyncWrite for Listened {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.socket).poll_write(context, bytes)
+        Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_flush(context)
+        Pin::new(&mut self.stream).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(context)
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    /// The bytes that the library reads of what a server sends in pieces, the banner and the first line.
+    fn read(pieces: &[&[u8]]) -> (io::Result<Vec<u8>>, String, Option<Box<str>>) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let (ours, mut theirs) = tokio::net::UnixStream::pair().unwrap();
+            let heard = Heard::default();
+            let mut listened = Listened::new(Stream::Program(ours), heard.clone());
+            let send = async {
+                for piece in pieces {
+                    theirs.write_all(piece).await.unwrap();
+                    tokio::task::yield_now().await;
+                }
+                drop(theirs);
+            };
+            let mut bytes = Vec::new();
+            let ((), read) = tokio::join!(send, listened.read_to_end(&mut bytes));
+            let line = heard.foreign_line();
+            (read.map(|_| bytes), heard.facts().banner, line)
+        })
+    }
+
+    #[test]
+    fn many_and_long_lines_before_the_banner_are_dropped() {
+        let before = format!("{}{}\r\n", "hello\r\n".repeat(1000), "x".repeat(8000));
+        let (bytes, banner, line) = read(&[before.as_bytes(), b"SSH-2.0-x", b"\r\nrest", b"more"]);
+        assert_eq!(bytes.unwrap(), b"SSH-2.0-x\r\nrestmore");
+        assert_eq!((banner.as_str(), line), ("SSH-2.0-x", None));
+        for endless in ["x".repeat(9000), "x\n".repeat(2000)] {
+            let (bytes, _, line) = read(&[endless.as_bytes()]);
+            assert!(bytes.is_err() && line.unwrap().starts_with('x'));
+        }
+    }
+
+    #[test]
+    fn the_first_line_of_another_kind_of_server_is_kept_escaped() {
+        for (pieces, told) in [
+            (
+                &[&b"HTTP/1.1 400 Bad Request\r\nServer: x\r\n\r\n<html>"[..]][..],
+                "HTTP/1.1 400 Bad Request",
+            ),
+            (
+                &[b"220 mail\x1b[31m", b".example.com"],
+                "220 mail\\u{1b}[31m.example.com",
+            ),
+        ] {
+            let (_, banner, line) = read(pieces);
+            assert_eq!((banner.as_str(), line.as_deref()), ("", Some(told)));
+        }
     }
 }

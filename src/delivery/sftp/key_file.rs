@@ -1,23 +1,27 @@
 //! Reads a private key file and looks at its outside: format, encrypted or not, public half.
 
 mod open;
+mod opened;
+mod putty;
 
-use std::fs::File;
-use std::io::{self, Read as _};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use russh::keys::PrivateKey;
+use russh::keys::{Certificate, PrivateKey};
+use zeroize::Zeroizing;
 
 use self::open::Unopened;
+pub use self::opened::OpenedKey;
 use super::known_hosts::key_type_of;
 use super::{HostKeyPin, SftpError};
+use crate::base::private_file::SmallFile;
 use crate::base::secret::Secret;
 
 const MAX_BYTES: u64 = 64 * 1024;
 const OPENSSH_BEGIN: &str = "-----BEGIN OPENSSH PRIVATE KEY-----";
+/// The line of a PEM file that is encrypted as OpenSSL did before PKCS#8: with MD5.
+const OLD_ENCRYPTION: &str = "Proc-Type: 4,ENCRYPTED";
 const OPENSSH_MAGIC: &[u8] = b"openssh-key-v1\0";
 
 /// The text of a private key, in a format that can be read.
@@ -47,32 +51,26 @@ impl KeyFile {
             path: path.to_path_buf(),
             source,
         };
-        let file = File::open(path).map_err(fail)?;
-        let about = file.metadata().map_err(fail)?;
-        if about.is_dir() {
-            return Err(fail(io::ErrorKind::IsADirectory.into()));
-        }
-        let mut bytes = Vec::new();
-        file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(fail)?;
+        let file = SmallFile::read(path, MAX_BYTES).map_err(fail)?;
         let unusable = |reason: String| SftpError::KeyUnsupported {
             path: path.to_path_buf(),
             reason,
         };
         // First: a public key may be read by all, and another mode would not mend it.
-        if is_public(&bytes) {
+        if is_public(&file.bytes) {
             return Err(unusable(public_half_of(path)));
         }
-        let text = String::from_utf8(bytes)
+        let text = std::str::from_utf8(&file.bytes)
             .map_err(|_| unusable("it is not a text file in PEM or OpenSSH format".into()))?
-            .trim_start_matches('\u{feff}')
-            .replace("\r\n", "\n");
+            .trim_start_matches('\u{feff}');
+        let text = Zeroizing::new(text.replace("\r\n", "\n"));
+        let text = Secret::new(without_parameters(&text).to_owned());
         // What is no key at all is not mended by another mode.
-        let (encrypted, public) = match look_at(&text) {
+        let (encrypted, public) = match look_at(text.reveal()) {
             Outside::Unusable(reason) => return Err(unusable(reason)),
             Outside::Usable { encrypted, public } => (encrypted, public),
         };
-        let mode = about.permissions().mode() & 0o777;
-        if mode & 0o077 != 0 {
+        if let Some(mode) = file.exposed_mode() {
             return Err(SftpError::KeyFileExposed {
                 path: path.to_path_buf(),
                 mode,
@@ -80,7 +78,7 @@ impl KeyFile {
         }
         Ok(Self {
             path: path.to_path_buf(),
-            text: Secret::new(text),
+            text,
             encrypted,
             fingerprint: public.as_deref().map(HostKeyPin::of),
             key_type: public.as_deref().and_then(key_type_of).map(str::to_owned),
@@ -88,7 +86,7 @@ impl KeyFile {
     }
 
     /// The key in it, by `passphrase` if it is encrypted; an empty one is none.
-    pub(super) fn open(&self, passphrase: Option<&Secret>) -> Result<PrivateKey, SftpError> {
+    fn open(&self, passphrase: Option<&Secret>) -> Result<PrivateKey, SftpError> {
         let path = || self.path.clone();
         let passphrase = passphrase
             .map(Secret::reveal)
@@ -164,15 +162,27 @@ pub(super) fn public_facts(path: &Path) -> Result<KeyFacts, SftpError> {
     })
 }
 
+/// The certificate that stands beside the key file, as OpenSSH names it; one that is not of this key is left alone.
+pub(super) fn certificate_of(path: &Path, key: &PrivateKey) -> Option<Certificate> {
+    let mut path = path.to_path_buf();
+    path.as_mut_os_string().push("-cert.pub");
+    let file = SmallFile::read(&path, MAX_BYTES).ok()?;
+    let certificate = Certificate::from_openssh(std::str::from_utf8(&file.bytes).ok()?.trim());
+    let certificate = certificate.ok()?;
+    let is_of_key = certificate.public_key() == key.public_key().key_data();
+    is_of_key.then_some(certificate)
+}
+
 fn read_public_file(path: &Path) -> Result<(PathBuf, Vec<u8>), SftpError> {
     let mut path = path.to_path_buf();
     if path.extension().is_none_or(|extension| extension != "pub") {
         path.as_mut_os_string().push(".pub");
     }
-    let text = std::fs::read_to_string(&path).map_err(|source| SftpError::KeyFile {
+    let file = SmallFile::read(&path, MAX_BYTES).map_err(|source| SftpError::KeyFile {
         path: path.clone(),
         source,
     })?;
+    let text = String::from_utf8_lossy(&file.bytes);
     let mut fields = text.split_ascii_whitespace();
     match (fields.next(), fields.next().map(|key| STANDARD.decode(key))) {
         (Some(key_type), Some(Ok(key))) if key_type_of(&key) == Some(key_type) => Ok((path, key)),
@@ -195,25 +205,15 @@ fn look_at(text: &str) -> Outside {
         "-----BEGIN ENCRYPTED PRIVATE KEY-----" => plain(true),
         "-----BEGIN PRIVATE KEY-----" => plain(false),
         "-----BEGIN RSA PRIVATE KEY-----" | "-----BEGIN EC PRIVATE KEY-----" => {
-            if !open::is_old_pem(text) {
-                return plain(false);
+            if text.contains(OLD_ENCRYPTION) {
+                return open::of_old_encryption();
             }
-            open::old_cipher(text).map_or_else(
-                |cipher| {
-                    Outside::Unusable(format!(
-                        "its encryption is too old ({cipher}); {}",
-                        open::CONVERT
-                    ))
-                },
-                |_| plain(true),
-            )
+            plain(false)
         }
         "-----BEGIN DSA PRIVATE KEY-----" => {
             Outside::Unusable("DSA keys are no longer supported".into())
         }
-        _ if first.starts_with("PuTTY-User-Key-File-") => Outside::Unusable(
-            "it is a PuTTY key; convert it: puttygen KEY.ppk -O private-openssh -o KEY".into(),
-        ),
+        _ if first.starts_with("PuTTY-User-Key-File-") => putty::look_at(text),
         _ => Outside::Unusable("it is not a private key in PEM or OpenSSH format".into()),
     }
 }
@@ -241,12 +241,29 @@ fn look_at_openssh(text: &str) -> Outside {
             | "ecdsa-sha2-nistp256"
             | "ecdsa-sha2-nistp384"
             | "ecdsa-sha2-nistp521",
+        ) if cipher == b"3des-cbc" => open::of_old_encryption(),
+        Some(
+            "ssh-ed25519"
+            | "ssh-rsa"
+            | "ecdsa-sha2-nistp256"
+            | "ecdsa-sha2-nistp384"
+            | "ecdsa-sha2-nistp521",
         ) => Outside::Usable {
             encrypted: cipher != b"none",
             public: Some(public),
         },
         Some(other) => Outside::Unusable(format!("keys of type {other} are not supported here")),
     }
+}
+
+/// The text behind the curve's parameters, which `openssl ecparam -genkey` writes before a key.
+fn without_parameters(text: &str) -> &str {
+    const END: &str = "-----END EC PARAMETERS-----";
+    let has_some = text
+        .trim_start()
+        .starts_with("-----BEGIN EC PARAMETERS-----");
+    let key = text.split_once(END).filter(|_| has_some);
+    key.map_or(text, |(_, key)| key.trim_start())
 }
 
 /// Cipher name and public key: both stand in the clear.
@@ -267,6 +284,8 @@ fn string(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     /// A made-up cleartext part of an OpenSSH key.
@@ -313,13 +332,14 @@ mod tests {
         let cases = [
             (openssh("none", "ssh-ed25519"), Some(false)),
             (openssh("aes256-ctr", "ssh-rsa"), Some(true)),
+            (openssh("3des-cbc", "ssh-rsa"), None),
             (openssh("none", "ssh-dss"), None),
             (openssh("none", "sk-ssh-ed25519@openssh.com"), None),
             (openssh("none", "ssh-ed25519").replace('A', "!"), None),
             (openssh("none", "ssh-ed25519")[..70].into(), None),
             (pem("RSA PRIVATE KEY", ""), Some(false)),
-            (old("RSA PRIVATE KEY", "AES-128-CBC"), Some(true)),
-            (old("EC PRIVATE KEY", "AES-256-CBC"), Some(true)),
+            (old("RSA PRIVATE KEY", "AES-128-CBC"), None),
+            (old("EC PRIVATE KEY", "AES-256-CBC"), None),
             (old("RSA PRIVATE KEY", "DES-EDE3-CBC"), None),
             (pem("RSA PRIVATE KEY", "Proc-Type: 4,ENCRYPTED"), None),
             (pem("EC PRIVATE KEY", ""), Some(false)),
@@ -329,6 +349,11 @@ mod tests {
             (pem("PUBLIC KEY", ""), None),
             ("ssh-ed25519 AAAA me@here".into(), None),
             ("PuTTY-User-Key-File-3: ssh-ed25519\n".into(), None),
+            (
+                "PuTTY-User-Key-File-3: x\nEncryption: none\nPublic-Lines: 99999999999999999999\n"
+                    .into(),
+                None,
+            ),
             (String::new(), None),
         ];
         for (text, expected) in cases {

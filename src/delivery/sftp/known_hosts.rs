@@ -6,12 +6,13 @@
 mod append;
 mod names;
 
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+
+use crate::base::private_file::SmallFile;
 
 pub(super) use append::append;
 pub(super) use names::HostNames;
@@ -78,10 +79,8 @@ impl KnownHosts {
     pub(super) fn read(files: &[PathBuf], host: &HostNames) -> Result<Self, (PathBuf, io::Error)> {
         let mut known = Self::default();
         for path in files {
-            let mut text = Vec::new();
-            match File::open(path).and_then(|file| file.take(MAX_FILE_BYTES).read_to_end(&mut text))
-            {
-                Ok(_) => known.add_file(path, &text, host),
+            match SmallFile::read(path, MAX_FILE_BYTES) {
+                Ok(file) => known.add_file(path, &file.bytes, host),
                 Err(error)
                     if matches!(
                         error.kind(),

@@ -1,13 +1,15 @@
 //! Proves to the server who we are: agent or key file, then password.
 
+mod keyboard_interactive;
+
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use russh::client::AuthResult;
-use russh::keys::{HashAlg, PrivateKey, PrivateKeyWithHashAlg};
-use russh::{AgentAuthError, MethodSet};
+use russh::keys::{Certificate, HashAlg, PrivateKey, PrivateKeyWithHashAlg};
+use russh::{AgentAuthError, MethodKind, MethodSet};
 
 use super::key_file::{self, KeyFile};
 use super::wire::{Connection, Fault, Limit, Wire};
@@ -16,6 +18,8 @@ use crate::base::secret::Secret;
 
 /// Servers cut the connection after some refused keys (OpenSSH: six).
 const MAX_IDENTITIES: usize = 5;
+/// How many proofs a server may want, one after another; also how often it may ask in one keyboard-interactive login.
+const MOST_ROUNDS: usize = 4;
 
 /// The proofs that will be tried, read before the connection so that a bad file is found without a server.
 pub struct Credentials<'a> {
@@ -25,14 +29,30 @@ pub struct Credentials<'a> {
     /// The one identity of the agent to use, and the file that names it.
     identity: Option<(Vec<u8>, PathBuf)>,
     password: Option<&'a Secret>,
+    /// The certificate beside the key file.
+    certificate: Option<Certificate>,
 }
 
 /// Authentication methods that the server rejected, and those it still accepts.
 struct Refusals {
     tried: Vec<String>,
     offered: Option<String>,
+    /// Those that it still accepts, once it has told.
+    remaining: Option<MethodSet>,
+    /// Whether it took a proof of this round, and wants another one.
+    took_one: bool,
+    /// The identities of the agent that were not offered.
+    passed_over: usize,
     /// For all that is tried.
     limit: Limit,
+}
+
+impl Refusals {
+    /// Whether a proof of this kind is still of use.
+    fn may_try(&self, connection: &Connection, kind: MethodKind) -> bool {
+        let remaining = self.remaining.as_ref();
+        !connection.entered && remaining.is_none_or(|remaining| remaining.contains(&kind))
+    }
 }
 
 impl<'a> Credentials<'a> {
@@ -45,6 +65,7 @@ impl<'a> Credentials<'a> {
             agent: given.agent.as_ref(),
             identity: None,
             password: given.password.as_ref(),
+            certificate: None,
         };
         match (&given.private_key, credentials.agent) {
             (Some(path), Some(_)) => {
@@ -52,8 +73,9 @@ impl<'a> Credentials<'a> {
             }
             (Some(path), None) => {
                 let file = KeyFile::read(path)?;
-                let key = file.open(given.passphrase.as_ref())?;
-                credentials.key = Some((file, Arc::new(key)));
+                let key = given.opened.of(&file, given.passphrase.as_ref())?;
+                credentials.certificate = key_file::certificate_of(path, &key);
+                credentials.key = Some((file, key));
             }
             (None, None) if credentials.password.is_none() => {
                 return Err(SftpError::NoCredentials {
@@ -74,31 +96,81 @@ impl<'a> Credentials<'a> {
         let mut refusals = Refusals {
             tried: Vec::new(),
             offered: None,
+            remaining: None,
+            took_one: false,
+            passed_over: 0,
             limit,
         };
+        // A server may want several proofs, one after another: each that it takes leaves others to give.
+        for _ in 0..MOST_ROUNDS {
+            refusals.took_one = false;
+            self.round(connection, &mut refusals)?;
+            if connection.entered {
+                return Ok(());
+            }
+            if !refusals.took_one {
+                break;
+            }
+        }
+        Err(self.unauthorised(&connection.wire, &refusals))
+    }
+
+    /// Tries each proof that there is, and that the server may want.
+    fn round(&self, connection: &mut Connection, refusals: &mut Refusals) -> Result<(), SftpError> {
         if let Some(agent) = self.agent
-            && !connection.entered
+            && refusals.may_try(connection, MethodKind::PublicKey)
         {
-            self.try_agent(connection, agent, &mut refusals)?;
+            self.try_agent(connection, agent, refusals)?;
         }
-        if let Some((file, key)) = &self.key
-            && !connection.entered
-        {
-            self.try_key(connection, file, key, &mut refusals)?;
+        if let Some((file, key)) = &self.key {
+            if let Some(certificate) = &self.certificate
+                && refusals.may_try(connection, MethodKind::PublicKey)
+            {
+                self.try_certificate(connection, certificate, key, refusals)?;
+            }
+            if refusals.may_try(connection, MethodKind::PublicKey) {
+                self.try_key(connection, file, key, refusals)?;
+            }
         }
-        if let Some(password) = self.password
-            && !connection.entered
-        {
+        let Some(password) = self.password else {
+            return Ok(());
+        };
+        if refusals.may_try(connection, MethodKind::Password) {
             let asked = connection
                 .handle
                 .authenticate_password(self.username, password.reveal());
+            let outcome = connection.wire.drive(refusals.limit, asked);
+            self.note(connection, outcome, refusals, || "the password".into())?;
+        }
+        if refusals.may_try(connection, MethodKind::KeyboardInteractive) && !refusals.took_one {
+            let limit = refusals.limit;
+            let asked =
+                keyboard_interactive::answer(&mut connection.handle, self.username, password);
             let outcome = connection.wire.drive(limit, asked);
-            self.note(connection, outcome, &mut refusals, || "the password".into())?;
+            self.note(connection, outcome, refusals, || {
+                "the password (keyboard-interactive)".into()
+            })?;
         }
-        if connection.entered {
-            return Ok(());
-        }
-        Err(self.unauthorised(&connection.wire, &refusals))
+        Ok(())
+    }
+
+    /// Offers the certificate that an authority has made of the key.
+    fn try_certificate(
+        &self,
+        connection: &mut Connection,
+        certificate: &Certificate,
+        key: &Arc<PrivateKey>,
+        refusals: &mut Refusals,
+    ) -> Result<(), SftpError> {
+        let asked = connection.handle.authenticate_openssh_cert(
+            self.username,
+            Arc::clone(key),
+            certificate.clone(),
+        );
+        let outcome = connection.wire.drive(refusals.limit, asked);
+        self.note(connection, outcome, refusals, || {
+            format!("certificate {:?}", certificate.key_id())
+        })
     }
 
     fn try_key(
@@ -142,12 +214,13 @@ impl<'a> Credentials<'a> {
                 source: Box::new(source),
             })?;
         if let Some((wanted, _)) = &self.identity {
-            identities.retain(|identity| identity.blob == *wanted);
+            identities.retain(|identity| identity.is_of(wanted));
         }
         if identities.is_empty() {
             let wanted = self.identity.as_ref().map(|(_, path)| path.clone());
             return Err(SftpError::NoIdentity { wanted });
         }
+        refusals.passed_over = identities.len().saturating_sub(MAX_IDENTITIES);
         for identity in identities.iter().take(MAX_IDENTITIES) {
             let hash = hash(connection, identity.is_rsa, limit);
             let proof = hash.and_then(|hash| {
@@ -193,10 +266,16 @@ impl<'a> Credentials<'a> {
                 return Ok(());
             }
             Ok(AuthResult::Failure {
-                remaining_methods, ..
+                remaining_methods,
+                partial_success,
             }) if !is_cut(&remaining_methods, &connection.wire) => {
-                refusals.tried.push(name());
+                if partial_success {
+                    refusals.took_one = true;
+                } else {
+                    refusals.tried.push(name());
+                }
                 refusals.offered = Some(listed(&remaining_methods));
+                refusals.remaining = Some(remaining_methods.clone());
                 if !remaining_methods.is_empty() {
                     return Ok(());
                 }
@@ -213,10 +292,18 @@ impl<'a> Credentials<'a> {
     }
 
     fn unauthorised(&self, wire: &Wire, refusals: &Refusals) -> SftpError {
+        let mut tried = refusals.tried.join(", ");
+        if refusals.passed_over > 0 {
+            let rest = format!(
+                "; {} more identities of the agent were not tried: name the right one with private-key or --identity",
+                refusals.passed_over
+            );
+            tried.push_str(&rest);
+        }
         SftpError::Unauthorised {
             server: wire.server.clone(),
             username: self.username.to_owned(),
-            tried: refusals.tried.join(", "),
+            tried,
             methods: refusals
                 .offered
                 .clone()

@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 
-use russh::AlgorithmKind;
+use russh::{AlgorithmKind, ChannelOpenFailure};
 
 use super::error::printable;
 
@@ -16,22 +16,78 @@ pub enum SshError {
     #[error("the connection was closed")]
     Closed,
     /// The two sides have no algorithm of this kind in common.
-    #[error("no {kind} in common; it offers {offered}")]
+    #[error("no {kind} in common; it offers {}, and here are {}", lists.offered, lists.ours)]
     NothingInCommon {
         /// Such as `key exchange`.
         kind: &'static str,
-        /// The algorithms of the server.
-        offered: Box<str>,
+        /// The algorithms of both sides.
+        lists: Box<AlgorithmLists>,
     },
+    /// The server opens no channel.
+    #[error("it opened no session: {0}")]
+    NoChannel(&'static str),
+    /// The first line is not that of an SSH server.
+    #[error("it is no SSH server; its first line is {0:?}")]
+    NoSsh(Box<str>),
     /// The server does not do what was asked for.
     #[error("it does not offer {0}")]
     NotOffered(&'static str),
     /// The server broke the rules of SFTP.
     #[error("it sent data that is not an SFTP packet of version 3")]
     NoSftp,
+    /// The program that is the way to the server has ended.
+    #[error("{0}")]
+    Program(Box<str>),
     /// The rest, in the words of the SSH library, which may quote the server's.
     #[error("the SSH connection failed: {0}")]
     Other(Box<str>),
+}
+
+/// The algorithms of one kind, in each side's order.
+#[derive(Debug)]
+pub struct AlgorithmLists {
+    /// Those of the server.
+    pub offered: String,
+    /// Those of this program.
+    pub ours: String,
+}
+
+impl SshError {
+    /// Whether the server will give the same answer again: it does not do what is asked of it.
+    pub(super) fn is_final(&self) -> bool {
+        matches!(
+            self,
+            Self::NotOffered(_) | Self::NoSftp | Self::NoChannel(_) | Self::NoSsh(_)
+        )
+    }
+
+    /// Advice, where there is any.
+    pub(super) fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::NothingInCommon { lists, .. } => {
+                let is_old = |name: &str| {
+                    ["sha1", "ssh-rsa", "ssh-dss", "3des", "arcfour", "cbc", "md5"]
+                        .iter()
+                        .any(|old| name.contains(old))
+                };
+                if lists.offered.split(", ").all(is_old) {
+                    "SHA-1, DSA, CBC and 3DES are not supported: the server is too old".into()
+                } else {
+                    "the server offers nothing old, but this program does not have it: ask the provider to allow one of the others".into()
+                }
+            }
+            Self::NoChannel(_) => {
+                "the server lets this user in, but opens no session for it (OpenSSH: MaxSessions 0); ask the provider".into()
+            }
+            Self::NotOffered(_) => {
+                "the server has no SFTP for this user (OpenSSH: Subsystem sftp); ask the provider".into()
+            }
+            Self::NoSsh(_) => {
+                "another kind of server answers on this port: check host and port, and the way to it".into()
+            }
+            _ => return None,
+        })
+    }
 }
 
 /// Names of extensions are left out: they share the list with the algorithms.
@@ -68,7 +124,14 @@ impl From<&russh::Error> for SshError {
             {
                 Self::Closed
             }
-            russh::Error::NoCommonAlgo { kind, theirs, .. } => Self::NothingInCommon {
+            russh::Error::ChannelOpenFailure(reason) => Self::NoChannel(match reason {
+                ChannelOpenFailure::AdministrativelyProhibited => "administratively prohibited",
+                ChannelOpenFailure::ConnectFailed => "connect failed",
+                ChannelOpenFailure::UnknownChannelType => "unknown channel type",
+                ChannelOpenFailure::ResourceShortage => "resource shortage",
+                ChannelOpenFailure::Other { .. } => "it gave no known reason",
+            }),
+            russh::Error::NoCommonAlgo { kind, ours, theirs } => Self::NothingInCommon {
                 kind: match kind {
                     AlgorithmKind::Kex => "key exchange",
                     AlgorithmKind::Key => "host key type",
@@ -76,7 +139,10 @@ impl From<&russh::Error> for SshError {
                     AlgorithmKind::Compression => "compression",
                     AlgorithmKind::Mac => "MAC",
                 },
-                offered: printable(&algorithms(theirs).join(", ")).into(),
+                lists: Box::new(AlgorithmLists {
+                    offered: printable(&algorithms(theirs).join(", ")),
+                    ours: algorithms(ours).join(", "),
+                }),
             },
             other => Self::Other(printable(&other.to_string()).into()),
         }

@@ -13,21 +13,22 @@ use super::login::{self, Credentials};
 use super::session::ServerFacts;
 use super::subsystem::Subsystem;
 use super::wire::{Connection, Limit, Wire};
-use super::{SftpError, SftpSession, SftpSettings, SshError, algorithms, dial};
+use super::{SftpError, SftpSession, SftpSettings, SshError, algorithms, way};
 use crate::base::interrupt::Interrupt;
 
-/// The addresses of the host, in the order in which they are tried.
+/// The addresses of the first station on the way to the host, in the order in which they are tried: the host itself, a proxy or
+/// another SSH server. None where a program goes the way.
 pub fn resolve(settings: &SftpSettings) -> Result<Vec<SocketAddr>, SftpError> {
-    dial::resolve(settings)
+    way::resolve(settings)
 }
 
-/// A TCP connection on which nothing was said.
+/// An open way to the server, on which nothing was said to it.
 pub struct Reached<'a> {
     settings: &'a SftpSettings,
     wire: Wire,
     limit: Limit,
-    /// The address that accepted the connection.
-    pub address: SocketAddr,
+    /// The stations of the way in words: the address that accepted the connection, a proxy, another SSH server.
+    pub hops: Vec<String>,
 }
 
 /// A server that speaks SSH; who it is, is not known yet.
@@ -49,19 +50,30 @@ pub struct Trusted<'a> {
 }
 
 impl<'a> Reached<'a> {
-    /// Connects to the first of `addresses` that answers within the connect timeout.
+    /// Goes the way to the server; `addresses` are those of its first station. All steps together may take the connect timeout.
     pub fn dial(
         settings: &'a SftpSettings,
         addresses: &[SocketAddr],
         interrupt: &Interrupt,
     ) -> Result<Self, SftpError> {
         let limit = Limit::from(settings.connect_timeout);
-        let (socket, address) = dial::dial(settings, addresses, limit.until, interrupt)?;
+        Self::within(settings, addresses, limit, interrupt)
+    }
+
+    /// As [`Reached::dial`], within a limit that has begun.
+    pub(super) fn within(
+        settings: &'a SftpSettings,
+        addresses: &[SocketAddr],
+        limit: Limit,
+        interrupt: &Interrupt,
+    ) -> Result<Self, SftpError> {
+        let mut carrier = way::open(settings, addresses, limit, interrupt)?;
+        let hops = std::mem::take(&mut carrier.hops);
         Ok(Self {
             settings,
-            wire: Wire::new(socket, settings.server(), interrupt.clone())?,
+            wire: Wire::new(carrier, settings.server(), interrupt.clone()),
             limit,
-            address,
+            hops,
         })
     }
 
@@ -115,6 +127,17 @@ impl Trusted<'_> {
             ..
         } = &mut self.greeted;
         login::offered(connection, &settings.username, *limit)
+    }
+
+    /// Logs in to a server that is only a station of the way.
+    pub(super) fn enter(self, credentials: &Credentials<'_>) -> Result<Connection, SftpError> {
+        let Greeted {
+            mut connection,
+            limit,
+            ..
+        } = self.greeted;
+        credentials.log_in(&mut connection, limit)?;
+        Ok(connection)
     }
 
     /// Logs in and opens the SFTP subsystem.

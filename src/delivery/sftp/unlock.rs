@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use super::key_file::{self, KeyFile};
+use super::key_file::{self, KeyFile, OpenedKey};
 use super::{Authentication, KeyFacts, SftpError};
 use crate::base::secret::Secret;
 
@@ -25,10 +25,10 @@ impl Authentication {
             return key_file::public_facts(&path).map(Some);
         }
         let key = KeyFile::read(&path)?;
-        match key.open(self.passphrase.as_ref()) {
+        match self.opened.of(&key, self.passphrase.as_ref()) {
             Ok(_) => {}
             Err(SftpError::PassphraseMissing { .. }) => {
-                self.passphrase = Some(asked(&key, &mut ask)?);
+                self.passphrase = Some(asked(&key, &self.opened, &mut ask)?);
             }
             Err(error) => return Err(error),
         }
@@ -38,13 +38,14 @@ impl Authentication {
 
 fn asked(
     key: &KeyFile,
+    opened: &OpenedKey,
     ask: &mut impl FnMut(&Path, u32) -> Option<Secret>,
 ) -> Result<Secret, SftpError> {
     let path = || key.path.clone();
     for wrong in 0..TRIES {
         let passphrase =
             ask(&key.path, wrong).ok_or_else(|| SftpError::PassphraseMissing { path: path() })?;
-        match key.open(Some(&passphrase)) {
+        match opened.of(key, Some(&passphrase)) {
             Ok(_) => return Ok(passphrase),
             // None at all is a wrong one too, when it was asked for.
             Err(SftpError::PassphraseWrong { .. } | SftpError::PassphraseMissing { .. }) => {}

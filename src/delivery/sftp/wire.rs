@@ -1,35 +1,42 @@
-//! One SSH connection on one socket, driven without a thread of its own: every request waits here, in slices that notice
+//! One SSH connection on one way to the server, driven without a thread of its own: every request waits here, in slices that notice
 //! a signal, and nothing is sent or read between two requests.
 //!
 //! The socket is shut down before the rest is dropped, whatever happened: closing a handle of a cut file would commit it.
 
 use std::future::Future;
-use std::net::{Shutdown, TcpStream};
+use std::io;
+use std::net::Shutdown;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use russh::client::{self, Handle};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use tokio::runtime::{self, Runtime};
+use socket2::Socket;
+use tokio::runtime::Runtime;
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep_until};
 
 use super::heard::{Heard, Listened};
+use super::way::{Carrier, Keeper, Stream};
 use super::{SftpError, SshError};
 use crate::base::interrupt::Interrupt;
 
 /// The longest wait that does not look at the interrupt.
 const SLICE: Duration = Duration::from_millis(250);
 
-/// A socket and what drives it.
+/// An open way and what drives it.
 pub(super) struct Wire {
     pub(super) interrupt: Interrupt,
     /// `host:port`, for errors.
     pub(super) server: String,
     pub(super) heard: Heard,
-    /// A second handle of the socket.
-    socket: TcpStream,
-    runtime: Runtime,
+    /// The bytes, until the server is greeted.
+    stream: Option<Stream>,
+    /// A second handle of the socket that they go through on this machine.
+    socket: Socket,
+    keeper: Keeper,
+    /// Shared with the session that the way goes through, if it does.
+    runtime: Arc<Runtime>,
 }
 
 /// A connection whose key exchange is done.
@@ -69,49 +76,48 @@ pub(super) enum Fault {
 }
 
 impl Wire {
-    /// Makes a connected socket ready; nothing is sent yet.
-    pub(super) fn new(
-        socket: TcpStream,
-        server: String,
-        interrupt: Interrupt,
-    ) -> Result<Self, SftpError> {
-        let runtime = runtime::Builder::new_current_thread()
-            .enable_io()
-            .enable_time()
-            .build()
-            .map_err(|source| SftpError::Connect {
-                server: server.clone(),
-                source,
-            })?;
-        Ok(Self {
+    /// Takes an open way; nothing is sent yet.
+    pub(super) fn new(carrier: Carrier, server: String, interrupt: Interrupt) -> Self {
+        Self {
             interrupt,
             server,
             heard: Heard::default(),
-            socket,
-            runtime,
-        })
+            stream: Some(carrier.stream),
+            socket: carrier.socket,
+            keeper: carrier.keeper,
+            runtime: carrier.runtime,
+        }
     }
 
     /// Greets the server: banners and key exchange. The inner error is about these.
     pub(super) fn greet(
-        self,
+        mut self,
         config: client::Config,
         limit: Limit,
     ) -> Result<Result<Connection, SshError>, SftpError> {
         let heard = self.heard.clone();
-        let greeting = async {
-            let socket = self.socket.try_clone()?;
-            let socket = tokio::net::TcpStream::from_std(socket)?;
-            let stream = Listened::new(socket, heard.clone());
-            client::connect_stream(Arc::new(config), stream, heard).await
+        let Some(stream) = self.stream.take() else {
+            return Ok(Err(SshError::Closed));
         };
+        let stream = Listened::new(stream, heard.clone());
+        let greeting = client::connect_stream(Arc::new(config), stream, heard);
         match self.wait_for(limit, greeting) {
             Ok(Ok(handle)) => Ok(Ok(Connection {
                 wire: self,
                 handle,
                 entered: false,
             })),
-            Ok(Err(error)) => Ok(Err(self.in_its_words(error.into()))),
+            Ok(Err(error)) => {
+                let error = self.in_its_words(error.into());
+                Ok(Err(match self.heard.foreign_line() {
+                    Some(line) if !matches!(error, SshError::Program(_)) => SshError::NoSsh(line),
+                    _ => error,
+                }))
+            }
+            // Another protocol waits for us to speak as it does.
+            Err(Fault::TimedOut(_)) if let Some(line) = self.heard.foreign_line() => {
+                Ok(Err(SshError::NoSsh(line)))
+            }
             Err(fault) => Err(fault.into_error(&self, "greet the SSH server".into())),
         }
     }
@@ -138,22 +144,10 @@ impl Wire {
     /// As [`Wire::wait_for`], from within [`Wire::run`].
     pub(super) async fn within<T>(
         &self,
-        Limit { whole, until }: Limit,
+        limit: Limit,
         future: impl Future<Output = T>,
     ) -> Result<T, Fault> {
-        let mut future = pin!(future);
-        let mut slices = slices();
-        loop {
-            tokio::select! {
-                biased;
-                answer = &mut future => return Ok(answer),
-                () = sleep_until(until.into()) => return Err(Fault::TimedOut(whole)),
-                _ = slices.tick() => {}
-            }
-            if self.interrupt.must_stop_now() {
-                return Err(Fault::Interrupted);
-            }
-        }
+        within(limit, &self.interrupt, future).await
     }
 
     /// Runs what looks at the interrupt itself, as [`slices`] allow it to.
@@ -171,15 +165,32 @@ impl Wire {
         let at_once = Timespec::default();
         // The kernel tells of a reset without being asked; an orderly end shows to `peek` where there is no RDHUP.
         let told = poll(&mut sockets, Some(&at_once)).is_ok_and(|sockets| sockets > 0);
-        told || matches!(self.socket.peek(&mut [0]), Ok(0))
+        let mut byte = [std::mem::MaybeUninit::uninit()];
+        told || matches!(self.socket.peek(&mut byte), Ok(0))
     }
 
-    /// The error with the server's own reason to go, if it gave one.
+    /// The error with the server's own reason to go, or that of the program that is the way to it, if one gave any.
     fn in_its_words(&self, error: SshError) -> SshError {
-        match error {
-            SshError::Closed => self.heard.facts().end(),
-            other => other,
+        let SshError::Closed = error else {
+            return error;
+        };
+        match self.heard.facts().end() {
+            SshError::Closed => self
+                .keeper
+                .last_words()
+                .map_or(SshError::Closed, |words| SshError::Program(words.into())),
+            told => told,
         }
+    }
+
+    /// Another handle of the socket, for a session that goes through this one.
+    pub(super) fn second_handle(&self) -> io::Result<Socket> {
+        self.socket.try_clone()
+    }
+
+    /// The runtime, for a session that goes through this one: both are driven together.
+    pub(super) fn shared_runtime(&self) -> Arc<Runtime> {
+        Arc::clone(&self.runtime)
     }
 }
 
@@ -193,6 +204,27 @@ impl Connection {
     /// Whether nothing more can be asked.
     pub(super) fn is_lost(&self) -> bool {
         self.handle.is_closed() || self.wire.is_lost()
+    }
+}
+
+/// Waits for anything, for at most the limit, as the interrupt allows.
+pub(super) async fn within<T>(
+    Limit { whole, until }: Limit,
+    interrupt: &Interrupt,
+    future: impl Future<Output = T>,
+) -> Result<T, Fault> {
+    let mut future = pin!(future);
+    let mut slices = slices();
+    loop {
+        tokio::select! {
+            biased;
+            answer = &mut future => return Ok(answer),
+            () = sleep_until(until.into()) => return Err(Fault::TimedOut(whole)),
+            _ = slices.tick() => {}
+        }
+        if interrupt.must_stop_now() {
+            return Err(Fault::Interrupted);
+        }
     }
 }
 

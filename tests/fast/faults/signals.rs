@@ -53,7 +53,7 @@ fn sigterm_lets_the_part_in_hand_finish_and_begins_no_other() {
 }
 
 #[test]
-fn sigterm_ends_a_long_part_after_ten_seconds_and_removes_what_it_left() {
+fn sigterm_ends_a_long_part_within_stop_timeout_and_removes_what_it_left() {
     let scene = slow(1, 20_000);
     let running = start_and_wait_for_upload(&scene);
     let signalled = Instant::now();
@@ -62,7 +62,7 @@ fn sigterm_ends_a_long_part_after_ten_seconds_and_removes_what_it_left() {
     let took = signalled.elapsed();
     outcome.assert_code(143);
     assert!(
-        took > Duration::from_secs(9) && took < Duration::from_secs(20),
+        took > Duration::from_secs(6) && took < Duration::from_secs(11),
         "{took:?}"
     );
     let report = outcome.report();

@@ -1,0 +1,99 @@
+//! Small files that hold secrets or settings: read once, without waiting for a pipe, up to a limit.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::path::Path;
+
+use rustix::fs::{Mode, OFlags};
+use zeroize::Zeroizing;
+
+/// A small file's bytes, and who may read it.
+#[derive(Debug)]
+pub(crate) struct SmallFile {
+    /// Its bytes, up to the limit.
+    pub(crate) bytes: Zeroizing<Vec<u8>>,
+    mode: u32,
+    owner: u32,
+}
+
+impl SmallFile {
+    /// Reads the file at `path`, up to `limit` bytes. A pipe is refused at once: opening it could wait for
+    /// ever, and a second reader would find it empty.
+    pub(crate) fn read(path: &Path, limit: u64) -> io::Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+        let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
+        let about = file.metadata()?;
+        if about.is_dir() {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        let kind = about.file_type();
+        if kind.is_fifo() || kind.is_socket() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "it is a pipe; a file is needed, because it is read more than once",
+            ));
+        }
+        // Room for all of it: a vector that grows leaves copies behind.
+        let size = usize::try_from(about.len().min(limit)).unwrap_or_default();
+        let mut bytes = Zeroizing::new(Vec::with_capacity(size + 1));
+        file.take(limit).read_to_end(&mut bytes)?;
+        Ok(Self {
+            bytes,
+            mode: about.mode() & 0o777,
+            owner: about.uid(),
+        })
+    }
+
+    /// The file's mode, where others than its owner and root's trusted groups may read or write it. A group may read a file of
+    /// root's: so Kubernetes (0440) and systemd hand secrets to a service.
+    pub(crate) fn exposed_mode(&self) -> Option<u32> {
+        let permits = |bits: u32| self.mode & bits != 0;
+        let is_private = !permits(0o077);
+        let is_of_root =
+            self.owner == 0 && !rustix::process::geteuid().is_root() && !permits(0o037);
+        (!is_private && !is_of_root).then_some(self.mode)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pipes_and_folders_are_refused_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &pipe,
+            rustix::fs::FileType::Fifo,
+            Mode::RUSR | Mode::WUSR,
+            0,
+        )
+        .unwrap();
+        for path in [&pipe, folder.path()] {
+            assert!(SmallFile::read(path, 10).is_err(), "{}", path.display());
+        }
+        let file = folder.path().join("file");
+        std::fs::write(&file, "0123456789abcdef").unwrap();
+        assert_eq!(*SmallFile::read(&file, 10).unwrap().bytes, b"0123456789");
+    }
+
+    #[test]
+    fn what_others_can_read_is_exposed() {
+        let file = |mode, owner| SmallFile {
+            bytes: Zeroizing::default(),
+            mode,
+            owner,
+        };
+        let me = rustix::process::geteuid().as_raw();
+        for mode in [0o600, 0o400] {
+            assert_eq!(file(mode, me).exposed_mode(), None);
+        }
+        for mode in [0o640, 0o604, 0o620, 0o444] {
+            assert_eq!(file(mode, me).exposed_mode(), Some(mode));
+            assert_eq!(file(0o444, 0).exposed_mode(), Some(0o444));
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Refuses a job file that starts other programs' code and that others than its owner can write.
+
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use super::file::JobFile;
+use super::{JobError, value};
+
+/// Refuses a job file that loads a driver or runs a program, where another user could have it take theirs: one that others can
+/// write, or that belongs to somebody who is neither this user nor root.
+pub(super) fn trust(file: &JobFile, path: &Path) -> Result<(), JobError> {
+    let Some((key, deed)) = foreign_code(file) else {
+        return Ok(());
+    };
+    let about = std::fs::metadata(path).map_err(|source| JobError::Unreadable {
+        path: path.to_owned(),
+        source,
+    })?;
+    if about.mode() & 0o022 != 0 {
+        let mode = about.mode() & 0o777;
+        let problem = format!(
+            "{deed}, and other users can write this file (mode {mode:03o}); run chmod go-w on it"
+        );
+        return Err(value(key, problem));
+    }
+    if about.uid() != 0 && about.uid() != rustix::process::geteuid().as_raw() {
+        let problem = format!(
+            "{deed}, and this file belongs to another user (uid {}); make it yours or root's: chown",
+            about.uid()
+        );
+        return Err(value(key, problem));
+    }
+    Ok(())
+}
+
+/// The first key by which the job takes other programs' code, and what it does.
+fn foreign_code(file: &JobFile) -> Option<(&'static str, &'static str)> {
+    let sftp = &file.sftp;
+    let runs = |command: &[String]| !command.is_empty();
+    [
+        (
+            file.audience.adbc.is_some(),
+            "audience.adbc",
+            "loads a driver",
+        ),
+        (
+            runs(&sftp.proxy_command),
+            "sftp.proxy-command",
+            "runs a program",
+        ),
+        (
+            runs(&sftp.passphrase_command),
+            "sftp.passphrase-command",
+            "runs a program",
+        ),
+        (
+            runs(&sftp.password_command),
+            "sftp.password-command",
+            "runs a program",
+        ),
+        (
+            runs(&sftp.proxy_password_command),
+            "sftp.proxy-password-command",
+            "runs a program",
+        ),
+        (
+            runs(&file.klaviyo.api_key_command),
+            "klaviyo.api-key-command",
+            "runs a program",
+        ),
+    ]
+    .into_iter()
+    .find_map(|(is_there, key, deed)| is_there.then_some((key, deed)))
+}
