@@ -90,6 +90,7 @@ fn write_draft(
     write_columns(out, columns, job.audience.files.is_empty())?;
     write_normalize(out, job)?;
     write_sftp(out, &job.sftp)?;
+    out.write_str(DELTA)?;
     out.write_str(LIST)
 }
 
@@ -218,6 +219,13 @@ fn write_normalize(out: &mut String, job: &JobFile) -> std::fmt::Result {
     }
     writeln!(out, "allow-consent = [{}]", allowed.join(", "))
 }
+
+/// How to send less.
+const DELTA: &str = "
+# To send only rows that are new or changed since the last run:
+# [delta]
+# send = \"changed\"
+";
 
 /// How to go on with a list.
 const LIST: &str = "

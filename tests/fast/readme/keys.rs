@@ -61,6 +61,7 @@ fn keys_and_defaults_are_those_of_a_job_file() {
         "",
         "audience",
         "normalize",
+        "delta",
         "parts",
         "sftp",
         "retry",
