@@ -30,6 +30,9 @@ const EXTENSION_METADATA: &str = "ARROW:extension:metadata";
 /// The type's name in the database, in a field's metadata (PostgreSQL's ADBC driver).
 const POSTGRES_TYPE: &str = "ADBC:postgresql:typname";
 
+/// The mark of JSON arrays behind which the values stand that they leave out, in a field's metadata.
+pub(in crate::source) const LIST_TEXT: &str = "klaviyo-export.list";
+
 /// A day has so many seconds.
 const DAY_SECONDS: i64 = 86_400;
 
@@ -59,6 +62,8 @@ pub(super) enum Column {
     FixedText(FixedSizeBinaryArray, Look),
     /// Decimals that PostgreSQL's driver gives as texts.
     NumberText(BinaryArray),
+    /// JSON arrays, and behind each the values that it leaves out.
+    ListText(BinaryArray),
     Uuid(FixedSizeBinaryArray),
     /// Times of day, with their parts of a second.
     Clock(Int64Array, i64),
@@ -119,6 +124,9 @@ impl Column {
                     .is_some_and(|it| it == "numeric")
                 {
                     return Self::NumberText(texts);
+                }
+                if field.metadata().contains_key(LIST_TEXT) {
+                    return Self::ListText(texts);
                 }
                 Self::text(texts)
             }
@@ -260,7 +268,7 @@ impl Column {
 
     /// How long a value is as text; 0 of types whose values are short.
     pub(super) fn length(&self, index: usize, scratch: &mut Vec<u8>) -> usize {
-        if !self.is_long() && !matches!(self, Self::NumberText(_)) {
+        if !self.is_long() && !matches!(self, Self::NumberText(_) | Self::ListText(_)) {
             return self.bytes(index).map_or(0, <[u8]>::len);
         }
         match self.cell(index, scratch) {
@@ -368,6 +376,9 @@ impl Column {
             }
             Self::NumberText(values) if values.is_valid(index) => {
                 return value::push_number_text(out, values.value(index));
+            }
+            Self::ListText(values) if values.is_valid(index) => {
+                return value::push_list_text(out, values.value(index));
             }
             Self::Uuid(values) if values.is_valid(index) => {
                 value::push_uuid(out, values.value(index));

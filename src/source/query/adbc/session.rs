@@ -166,7 +166,7 @@ impl Session {
         guard: &Guard,
         mut tell: impl FnMut(Told) -> bool,
     ) -> Result<(), QueryError> {
-        let query = self.exact(query, guard)?;
+        let (query, lists) = self.exact(query, guard)?;
         let mut statement = self.query(&query, guard)?;
         let rows = statement.execute();
         guard.go_on()?;
@@ -181,7 +181,8 @@ impl Session {
             }
             .into());
         }
-        if !tell(Told::Schema(Arc::clone(&schema))) {
+        let told = Arc::new(exact::marked(&schema, &lists));
+        if !tell(Told::Schema(Arc::clone(&told))) {
             return Err(QueryError::Interrupted);
         }
         for batch in rows {
@@ -191,6 +192,8 @@ impl Session {
                 let name = self.name.clone();
                 return Err(AdbcError::ColumnsChanged { name }.into());
             }
+            let batch = batch.with_schema(Arc::clone(&told));
+            let batch = batch.map_err(|_| self.rows_broken())?;
             if !tell(Told::Batch(batch)) {
                 return Err(QueryError::Interrupted);
             }
@@ -216,24 +219,26 @@ impl Session {
         Ok(schema.map_err(|error| self.refused(Step::Query, &error))?)
     }
 
-    /// The query, with casts where PostgreSQL's driver would change values.
-    fn exact<'a>(&self, query: &'a Query, guard: &Guard) -> Result<Cow<'a, Query>, QueryError> {
+    /// The query, with casts where PostgreSQL's driver would change values, and the columns that are then JSON arrays with
+    /// values behind them.
+    fn exact<'a>(
+        &self,
+        query: &'a Query,
+        guard: &Guard,
+    ) -> Result<(Cow<'a, Query>, Vec<usize>), QueryError> {
         if !exact::is_of(&self.driver, "postgres") {
-            return Ok(Cow::Borrowed(query));
+            return Ok((Cow::Borrowed(query), Vec::new()));
         }
         let schema = self.query(query, guard)?.execute_schema();
         guard.go_on()?;
-        // What is wrong with the query, it tells itself.
-        let cast = schema
-            .ok()
-            .and_then(|it| exact::cast_by_server(&query.text, &it, self.day_time));
-        Ok(match cast {
-            Some(text) => Cow::Owned(Query {
-                text,
-                parameters: query.parameters.clone(),
-            }),
-            None => Cow::Borrowed(query),
-        })
+        // An error of the query is told when it runs.
+        let schema = schema.unwrap_or_else(|_| arrow_schema::Schema::empty());
+        let Some(text) = exact::cast_by_server(&query.text, &schema, self.day_time) else {
+            return Ok((Cow::Borrowed(query), Vec::new()));
+        };
+        let parameters = query.parameters.clone();
+        let query = Query { text, parameters };
+        Ok((Cow::Owned(query), exact::list_texts(&schema)))
     }
 
     fn query(&self, query: &Query, guard: &Guard) -> Result<ManagedStatement, QueryError> {
