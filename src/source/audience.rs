@@ -59,7 +59,7 @@ pub use format::SourceFormat;
 pub use given_back::{GivenBack, GivenBackRow, Standing};
 pub use reader::RecordReader;
 #[cfg(feature = "adbc")]
-pub(in crate::source) use typed::{LIST_TEXT, foreign_type};
+pub(in crate::source) use typed::{LIST_TEXT, STORED, foreign_type};
 
 use crate::source::query::{Access, CellForm, Connection, Query, QueryColumn, Rows, Surroundings};
 #[cfg(not(feature = "cloud"))]

@@ -4,7 +4,7 @@
 //! They become what the same value is by a driver or from a Parquet file: bytes are text or a fault of the record, and what
 //! cannot be told is left out and counted.
 
-use super::typed::{push_json_text, split_list};
+use super::typed::{push_hex, push_json_text, split_list};
 use super::utf8;
 use crate::source::query::CellForm;
 use crate::source::record::{Cell, Record, RecordFault, RecordVisitor};
@@ -154,9 +154,7 @@ fn push_bytes(digits: &[u8], out: &mut Vec<u8>) {
         out.extend_from_slice(digits);
         return;
     };
-    let value = |digit: u8| char::from(digit).to_digit(16).unwrap_or(0);
-    let pairs = digits.chunks_exact(2);
-    out.extend(pairs.filter_map(|pair| u8::try_from(value(pair[0]) << 4 | value(pair[1])).ok()));
+    push_hex(digits, out);
 }
 
 /// Appends the JSON array `["\\x616263",null]` with the bytes as texts. Bytes that are no text stay: the row is a fault.

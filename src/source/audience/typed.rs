@@ -19,7 +19,8 @@ use column::Column;
 #[cfg(feature = "parquet")]
 pub(super) use column::{EXTENSION, PARQUET_INTERVAL};
 #[cfg(feature = "adbc")]
-pub(in crate::source) use column::{LIST_TEXT, foreign_type};
+pub(in crate::source) use column::{LIST_TEXT, STORED, foreign_type};
+pub(super) use foreign::push_hex;
 pub(super) use value::{push_json_text, split_list};
 
 /// One row of a batch.
