@@ -122,23 +122,7 @@ impl Column {
             DataType::Float64 => Self::Float64(array.as_primitive::<Float64Type>().clone()),
             DataType::Date32 | DataType::Date64 => Self::dates(array, day_time),
             DataType::Timestamp(unit, _) => Self::whole_seconds(array, *unit),
-            DataType::Utf8 => {
-                let texts = BinaryArray::from(array.as_string::<i32>().clone());
-                if field
-                    .metadata()
-                    .get(POSTGRES_TYPE)
-                    .is_some_and(|it| it == "numeric")
-                {
-                    return Self::NumberText(texts);
-                }
-                if field.metadata().contains_key(LIST_TEXT) {
-                    return Self::ListText(texts);
-                }
-                if field.metadata().contains_key(STORED) {
-                    return Self::Stored(texts);
-                }
-                Self::text(texts)
-            }
+            DataType::Utf8 => Self::marked_text(field, array.as_string::<i32>().clone().into()),
             DataType::LargeUtf8 => {
                 Self::large_text(LargeBinaryArray::from(array.as_string::<i64>().clone()))
             }
@@ -230,6 +214,23 @@ impl Column {
         match numbers {
             Ok(numbers) => make(numbers.as_primitive::<Int64Type>().clone()),
             Err(_) => Self::Other(Arc::clone(array), DayTime::default()),
+        }
+    }
+
+    /// Texts, which the field may mark as something else.
+    fn marked_text(field: &Field, texts: BinaryArray) -> Self {
+        let metadata = field.metadata();
+        if metadata
+            .get(POSTGRES_TYPE)
+            .is_some_and(|it| it == "numeric")
+        {
+            Self::NumberText(texts)
+        } else if metadata.contains_key(LIST_TEXT) {
+            Self::ListText(texts)
+        } else if metadata.contains_key(STORED) {
+            Self::Stored(texts)
+        } else {
+            Self::text(texts)
         }
     }
 
