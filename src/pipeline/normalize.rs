@@ -495,6 +495,11 @@ impl<'a> Visit<'a> {
             ..
         } = &mut *self.buffers;
         let text = place.clean(row, unescaped, cleaned, self.batch)?;
+        let seen = external_id::without_invisible(text);
+        if seen.is_some() {
+            repair(self.batch, index, RepairCode::InvisibleCharacter, text);
+        }
+        let text = seen.as_ref().map_or(text, String::as_bytes);
         if phone::scientific(text).is_some_and(|number| number.is_certain) {
             // Cut digits are shared by people whose ids begin alike.
             note(self.batch, RowNote::ScientificNotation);

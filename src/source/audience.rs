@@ -11,6 +11,7 @@ mod cloud;
 #[cfg(not(feature = "cloud"))]
 mod cloud_absent;
 mod columns;
+mod copied;
 mod csv;
 mod dealt;
 mod dialect;
@@ -58,9 +59,9 @@ pub use format::SourceFormat;
 pub use given_back::{GivenBack, GivenBackRow, Standing};
 pub use reader::RecordReader;
 #[cfg(feature = "adbc")]
-pub(in crate::source) use typed::foreign_type;
+pub(in crate::source) use typed::{LIST_TEXT, STORED, foreign_type};
 
-use crate::source::query::{Access, Connection, Query, QueryColumn, Rows, Surroundings};
+use crate::source::query::{Access, CellForm, Connection, Query, QueryColumn, Rows, Surroundings};
 #[cfg(not(feature = "cloud"))]
 use cloud_absent as cloud;
 use columns::Columns;
@@ -141,6 +142,8 @@ pub struct Source {
     pub is_rejects: bool,
     /// True of CSV that a program wrote as it was asked for: no quote in it is astray.
     is_quoted_right: bool,
+    /// The form of each column's cells; empty where all are texts.
+    forms: Vec<CellForm>,
     /// An encoding that fits better, when the first mebibyte has many bytes that are not UTF-8; something to warn about.
     pub encoding_hint: Option<&'static str>,
     /// How letters that are not ASCII read in that encoding, or in the encoding that it is read in: fragments of two
@@ -208,7 +211,7 @@ impl Audience {
     fn from_rows(rows: Rows) -> Result<Self, AudienceError> {
         let mut audience = Opening::default();
         match rows {
-            Rows::Text(text) => {
+            Rows::Text(text, forms) => {
                 let dialect = AudienceFiles {
                     files: Vec::new(),
                     base: PathBuf::new(),
@@ -221,6 +224,9 @@ impl Audience {
                 audience.add(QUERY.to_owned(), Origin::of_stream(text), &dialect)?;
                 for source in &mut audience.sources {
                     source.is_quoted_right = true;
+                    if forms.iter().any(|form| *form != CellForm::Text) {
+                        source.forms.clone_from(&forms);
+                    }
                 }
             }
             Rows::Columns(schema, batches) => {
@@ -409,6 +415,7 @@ impl Source {
             equal_doubles: Vec::new(),
             is_rejects: false,
             is_quoted_right: true,
+            forms: Vec::new(),
             encoding_hint: None,
             encoding_samples: Vec::new(),
             is_empty: false,

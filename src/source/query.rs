@@ -80,10 +80,27 @@ pub struct QueryColumn {
 
 /// The rows of a query, read as they come.
 pub enum Rows {
-    /// CSV in UTF-8 with a header line. An error of the reader that is no error of the system holds a [`QueryError`].
-    Text(Box<dyn Read + Send>),
+    /// CSV in UTF-8 with a header line, and the form of each column's cells. An error of the reader that is no error of the system holds a [`QueryError`].
+    Text(Box<dyn Read + Send>, Vec<CellForm>),
     /// Batches of columns.
     Columns(SchemaRef, ColumnBatches),
+}
+
+/// The form of the cells of a text column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CellForm {
+    /// The text itself.
+    Text,
+    /// A number, or the server's word for an infinite one.
+    Number,
+    /// A time of `YYYY-MM-DD HH:MM:SS`, or the server's own text for one that has no such form.
+    Time,
+    /// A JSON array, and behind it the values that it leaves out.
+    List,
+    /// Bytes in hexadecimal digits, after `\x`.
+    Bytes,
+    /// A JSON array of such texts.
+    ByteList,
 }
 
 /// Batches of columns in the order of the rows; nothing comes after an error.

@@ -97,11 +97,13 @@ pub enum RepairCode {
     NonAsciiEmail,
     /// The `.0` behind the whole number of an external id was taken off: pandas writes it in columns with a missing value.
     DecimalZero,
+    /// Characters that take no room, or non-breaking spaces, were removed from inside an external id.
+    InvisibleCharacter,
 }
 
 impl RepairCode {
     /// Every code, in the order of the documentation.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::InvalidEmail,
         Self::InvalidPhone,
         Self::LineBreak,
@@ -119,6 +121,7 @@ impl RepairCode {
         Self::SeveralEmails,
         Self::NonAsciiEmail,
         Self::DecimalZero,
+        Self::InvisibleCharacter,
     ];
 
     /// Whether the value was removed: the cell is sent empty.
@@ -140,7 +143,8 @@ impl RepairCode {
             | Self::SeveralPhones
             | Self::RewrittenEmail
             | Self::SeveralEmails
-            | Self::DecimalZero => false,
+            | Self::DecimalZero
+            | Self::InvisibleCharacter => false,
         }
     }
 
@@ -169,6 +173,7 @@ impl RepairCode {
             Self::SeveralEmails => "several-emails",
             Self::NonAsciiEmail => "non-ascii-email",
             Self::DecimalZero => "decimal-zero",
+            Self::InvisibleCharacter => "invisible-character",
         }
     }
 }
@@ -193,7 +198,8 @@ mod tests {
                 "several-phones",
                 "rewritten-email",
                 "several-emails",
-                "decimal-zero"
+                "decimal-zero",
+                "invisible-character"
             ]
         );
     }

@@ -14,6 +14,8 @@ mod support {
     pub(crate) mod list_stage;
     pub(crate) mod random;
     pub(crate) mod scene;
+    #[cfg(feature = "parquet")]
+    pub(crate) mod typed_fixtures;
     pub(crate) mod value_fixtures;
     pub(crate) mod weather;
     pub(crate) mod workspace;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, RecordBatch, StringArray};
 use parquet::arrow::ArrowWriter;
 
+use crate::support::typed_fixtures::TypedFixture;
 use crate::support::value_fixtures::ValueFixture;
 use crate::support::workspace::Workspace;
 
@@ -37,6 +38,24 @@ fn every_kind_of_values_leaves_as_it_was_meant_from_every_file() {
         for ending in ["csv", "ndjson", "parquet"] {
             let files = format!("files = [\"v.{ending}\"]");
             fixture.check(&workspace, &files, ending, &[]);
+        }
+    }
+}
+
+#[test]
+fn every_type_has_one_text_from_parquet_and_from_ndjson() {
+    let fixtures = TypedFixture::all();
+    assert!(fixtures.len() > 20);
+    for fixture in fixtures {
+        let workspace = Workspace::new();
+        workspace.write("v.ndjson", fixture.ndjson());
+        let rows = fixture.rows(false);
+        rows.check(&workspace, "files = [\"v.ndjson\"]", "NDJSON", &[]);
+        workspace.write("v.csv", rows.csv());
+        rows.check(&workspace, "files = [\"v.csv\"]", "CSV", &[]);
+        if fixture.write_parquet(&workspace.path("v.parquet")) {
+            let rows = fixture.rows(true);
+            rows.check(&workspace, "files = [\"v.parquet\"]", "Parquet", &[]);
         }
     }
 }

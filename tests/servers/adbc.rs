@@ -537,6 +537,60 @@ db.commit()";
     );
 }
 
+/// The values of one column of SQLite, and their texts. Its driver would give the column the type of the first.
+const STORED: [(&str, &str); 12] = [
+    ("'text'", "text"),
+    ("NULL", ""),
+    ("3.5", "3.5"),
+    ("4.0", "4"),
+    ("0.1 + 0.2", "0.30000000000000004"),
+    ("1e20", "100000000000000000000"),
+    ("-1e-7", "-0.0000001"),
+    ("9e999", ""),
+    ("9007199254740993", "9007199254740993"),
+    ("-9223372036854775808", "-9223372036854775808"),
+    ("x'6162'", "ab"),
+    ("'r1.5'", "r1.5"),
+];
+
+#[test]
+fn values_of_sqlite_have_the_text_of_their_own_type() {
+    let workspace = Workspace::new();
+    let rows = STORED.iter().enumerate();
+    let rows = rows.map(|(n, (sql, _))| format!("('c{n}@example.com', {sql})"));
+    let values = rows.collect::<Vec<_>>().join(", ");
+    // More rows than the driver looks at before it chooses a type.
+    let query = format!(
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000)
+         SELECT 'n' || i || '@example.com' AS email, i AS value FROM n UNION ALL SELECT * FROM (VALUES {values}); -- all"
+    );
+    workspace.write("q.sql", query);
+    let driver = engines::driver("sqlite");
+    job(
+        &workspace,
+        &format!(
+            "[audience]\nquery-file = \"q.sql\"\n[audience.adbc]\ndriver = \"{}\"\n[columns]\nemail = \"Email\"\nvalue = \"Value\"",
+            driver.display()
+        ),
+    );
+    let report = dry_run(&workspace).exits(0).report();
+    assert_eq!(report["repairs"], json!({ "unrepresentable": 1 }));
+    let rows = workspace::rows(&workspace.parts("vip").concat());
+    assert_eq!(rows[1_999]["Value"], "2000");
+    for (row, (sql, expected)) in rows[2_000..].iter().zip(STORED) {
+        assert_eq!(row["Value"], expected, "{sql}");
+    }
+    // Bytes that are no text reject their row.
+    workspace.write(
+        "q.sql",
+        "SELECT 'a@example.com' AS email, x'ff' AS value UNION ALL SELECT 'b@example.com', 'b'",
+    );
+    let report = dry_run(&workspace).exits(0).report();
+    assert_eq!(report["rejections"], json!({ "invalid-encoding": 1 }));
+    let estimated = workspace.run(&["estimate", "vip.toml", "--json"]).exits(0);
+    assert_eq!(estimated.report()["rows"], 1);
+}
+
 #[test]
 fn named_parameters_of_sqlite_are_those_of_the_job() {
     let workspace = Workspace::new();

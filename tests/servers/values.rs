@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::support::engines;
 use crate::support::postgres::{PASSWORD, Postgres};
+use crate::support::typed_fixtures::TypedFixture;
 use crate::support::value_fixtures::ValueFixture;
 use crate::support::workspace::Workspace;
 
@@ -35,6 +36,35 @@ fn every_kind_of_values_leaves_as_it_was_meant_from_every_engine() {
             ),
         ] {
             fixture.check(&workspace, &audience, way, &[("PGPASSWORD", PASSWORD)]);
+        }
+    }
+}
+
+#[test]
+fn every_type_has_one_text_from_every_engine_that_has_it() {
+    let server = Postgres::start();
+    let url = server.url();
+    let uri = format!("uri = \"{url}\"");
+    for fixture in TypedFixture::all() {
+        let workspace = Workspace::new();
+        let rows = fixture.rows(true);
+        let check = |way: &str, audience: &str| {
+            rows.check(&workspace, audience, way, &[("PGPASSWORD", PASSWORD)]);
+        };
+        if let Some(data_type) = &fixture.duckdb {
+            let query = fixture.query(data_type, "DuckDB");
+            check("DuckDB", &by_adbc(&engines::duckdb(), "", &query));
+        }
+        if let Some(data_type) = &fixture.sqlite {
+            let query = fixture.query(data_type, "SQLite");
+            check("SQLite", &by_adbc(&engines::driver("sqlite"), "", &query));
+        }
+        if let Some(data_type) = &fixture.postgres {
+            let query = fixture.query(data_type, "PostgreSQL");
+            let copy = format!("postgres = \"{url}\"\nquery = {query}");
+            check("PostgreSQL's COPY", &copy);
+            let driver = engines::driver("postgresql");
+            check("PostgreSQL's driver", &by_adbc(&driver, &uri, &query));
         }
     }
 }

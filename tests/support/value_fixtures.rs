@@ -58,6 +58,34 @@ impl ValueFixture {
         paths.iter().map(fixture).collect()
     }
 
+    /// Rows of an id and a text, which must leave as they are.
+    pub(crate) fn of_texts(
+        name: &str,
+        rows: Vec<Vec<String>>,
+        repairs: BTreeMap<String, u64>,
+    ) -> Self {
+        let cell = |text: &String| {
+            if text.contains(['"', ',']) {
+                format!("\"{}\"", text.replace('"', "\"\""))
+            } else {
+                text.clone()
+            }
+        };
+        let lines = rows
+            .iter()
+            .map(|row| format!("\"{}\",{}\n", row[0], cell(&row[1])));
+        Self {
+            name: name.to_owned(),
+            about: String::new(),
+            header: ["id", "note"].map(str::to_owned).to_vec(),
+            normalize: String::new(),
+            sent: format!("ExternalID,Note\n{}", lines.collect::<String>()),
+            rows,
+            repairs,
+            rejections: BTreeMap::new(),
+        }
+    }
+
     /// A job file for the rows in `audience`, whose keys of `[audience]` come first in it.
     pub(crate) fn job(&self, audience: &str) -> String {
         let columns = self.header.iter().map(|name| {

@@ -51,6 +51,7 @@ pub(super) fn inspect(
         equal_doubles: Vec::new(),
         is_rejects: false,
         is_quoted_right: false,
+        forms: Vec::new(),
         encoding_hint: None,
         encoding_samples: Vec::new(),
         is_empty: false,

@@ -1,6 +1,7 @@
 //! Visits the records of a block, whatever its source.
 
 use super::blocks::{BlockKind, Content};
+use super::copied::Copied;
 use super::error::AudienceError;
 use super::format::SourceFormat;
 use super::{Block, Source, csv, ndjson, typed};
@@ -35,6 +36,20 @@ impl RecordReader {
     ) -> Result<(), AudienceError> {
         let found = match &block.content {
             Content::Columns(batch) => typed::visit(batch, self.day_time, visitor),
+            Content::Text {
+                bytes,
+                kind: BlockKind::Plain { has_breaks },
+            } if !source.forms.is_empty() => {
+                let forms = &source.forms;
+                csv::visit_plain(source, bytes, *has_breaks, &mut Copied { forms, visitor })
+            }
+            Content::Text {
+                bytes,
+                kind: BlockKind::Odd,
+            } if !source.forms.is_empty() => {
+                let forms = &source.forms;
+                csv::visit_odd(source, bytes, &mut Copied { forms, visitor })
+            }
             Content::Text { bytes, kind } => match (source.format, kind) {
                 (SourceFormat::Ndjson, BlockKind::TooLong { whole_bytes }) => {
                     ndjson::visit_too_long(source, bytes, *whole_bytes, visitor)

@@ -16,10 +16,12 @@ use super::utf8;
 use crate::source::day_time::DayTime;
 use crate::source::record::{Cell, MAX_RECORD_BYTES, Record, RecordFault, RecordVisitor};
 use column::Column;
-#[cfg(feature = "adbc")]
-pub(in crate::source) use column::foreign_type;
 #[cfg(feature = "parquet")]
 pub(super) use column::{EXTENSION, PARQUET_INTERVAL};
+#[cfg(feature = "adbc")]
+pub(in crate::source) use column::{LIST_TEXT, STORED, foreign_type};
+pub(super) use foreign::push_hex;
+pub(super) use value::{push_json_text, split_list};
 
 /// One row of a batch.
 struct Row<'a> {

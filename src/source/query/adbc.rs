@@ -13,6 +13,7 @@ mod read_only;
 mod session;
 mod settings;
 mod statement;
+mod storage;
 mod types;
 mod work;
 
@@ -24,6 +25,7 @@ use arrow_schema::{DataType, SchemaRef};
 
 use super::{Access, Query, QueryColumn, QueryError, Rows, Surroundings};
 pub use error::{AdbcError, Doubt, Refusal, Step};
+use exact::Marks;
 use session::{Plan, Session};
 pub use settings::AdbcSettings;
 use statement::Verdict;
@@ -140,7 +142,7 @@ pub(super) fn count(
     let batch = Work::start(surroundings.interrupt, &name, move |guard, tell| {
         let mut first = None;
         let streamed = Session::open(plan, guard).and_then(|session| {
-            session.stream(&counting, guard, |told| {
+            session.rows(&counting, &Marks::none(), guard, |told| {
                 if let Told::Batch(batch) = told
                     && batch.num_rows() > 0
                 {

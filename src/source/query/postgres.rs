@@ -23,7 +23,7 @@ use task::Task;
 use tls::Tls;
 use url::Url;
 
-use super::{Query, QueryColumn, QueryError, Rows, Surroundings};
+use super::{CellForm, Query, QueryColumn, QueryError, Rows, Surroundings};
 use crate::source::day_time::DayTime;
 use session::Session;
 
@@ -98,14 +98,22 @@ pub(super) fn open(
         session.execute(&before, worker)?;
         session.copy(&query, day_time, worker)
     });
-    // What is wrong with the query shows here; an error of a later chunk goes through the reader.
-    let first = task.next()?;
-    Ok(Rows::Text(Box::new(Chunks {
+    // An error of the query shows here; an error of a later chunk goes through the reader.
+    let (mut forms, mut chunk) = (Vec::new(), None);
+    while chunk.is_none() {
+        match task.next()? {
+            Copied::Forms(told) => forms = told,
+            Copied::Chunk(first) => chunk = Some(first),
+        }
+    }
+    let chunk = chunk.unwrap_or_default();
+    let chunks = Chunks {
         task,
-        is_over: first.is_empty(),
-        chunk: first,
+        is_over: chunk.is_empty(),
+        chunk,
         at: 0,
-    })))
+    };
+    Ok(Rows::Text(Box::new(chunks), forms))
 }
 
 pub(super) fn describe(
@@ -150,9 +158,17 @@ fn type_name(data_type: &postgres::types::Type) -> String {
     }
 }
 
-/// Chunks of CSV as they come; an empty one is the end.
+/// The items of a query's result.
+enum Copied {
+    /// The form of each column's cells; before the first chunk.
+    Forms(Vec<CellForm>),
+    /// CSV; an empty one is the end.
+    Chunk(Vec<u8>),
+}
+
+/// Chunks of CSV as they come.
 struct Chunks {
-    task: Task<Vec<u8>>,
+    task: Task<Copied>,
     chunk: Vec<u8>,
     at: usize,
     is_over: bool,
@@ -160,8 +176,11 @@ struct Chunks {
 
 impl Read for Chunks {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.at == self.chunk.len() && !self.is_over {
-            self.chunk = self.task.next().map_err(io::Error::other)?;
+        while self.at == self.chunk.len() && !self.is_over {
+            let Copied::Chunk(chunk) = self.task.next().map_err(io::Error::other)? else {
+                continue;
+            };
+            self.chunk = chunk;
             self.at = 0;
             self.is_over = self.chunk.is_empty();
         }

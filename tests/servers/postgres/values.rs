@@ -145,7 +145,7 @@ pub(crate) fn assert_everybody(parts: &[String]) {
 }
 
 /// The cells of one row: expressions, each with what it becomes.
-const CELLS: [(&str, &str); 30] = [
+const CELLS: [(&str, &str); 38] = [
     ("1e300::float8 * 0 + 1e15", "1000000000000000"),
     ("123456.7::float4", "123456.7"),
     ("1e10::float4", "10000000000"),
@@ -188,6 +188,14 @@ const CELLS: [(&str, &str); 30] = [
     ("ROW(1,'a b')::text", "(1,\"a b\")"),
     ("'ab'::char(5)", "ab"),
     ("int4range(1,5)", "[1,5)"),
+    ("'abc \"d'::bytea", "abc \"d"),
+    ("''::bytea", ""),
+    ("NULL::bytea", ""),
+    ("ARRAY['a\"'::bytea,NULL]", "[\"a\\\"\",null]"),
+    ("'-infinity'::float8", ""),
+    ("'NaN'::float8", ""),
+    ("ARRAY['NaN','infinity']::numeric[]", "[null,null]"),
+    ("'-infinity'::timestamptz", ""),
 ];
 
 #[test]
@@ -202,18 +210,58 @@ fn types_become_what_klaviyo_reads() {
         let _ = write!(select, ", {expression} AS c{index}");
         let _ = writeln!(columns, "c{index} = \"C{index}\"");
     }
-    // Whatever the session prefers.
+    // The settings of the session make no difference.
     let query = format!("SELECT 'a@example.com' AS email{select} /* all */ ;");
     job(&workspace, &server, &query, "", &columns);
     let variables = [
         ("PGPASSWORD", super::PASSWORD),
-        ("PGOPTIONS", "-c datestyle=SQL,DMY -c extra_float_digits=-3"),
+        (
+            "PGOPTIONS",
+            "-c datestyle=SQL,DMY -c extra_float_digits=-3 -c bytea_output=escape",
+        ),
     ];
     let arguments = ["run", "vip.toml", "--dry-run", "--json"];
-    workspace.run_with_env(&arguments, &variables).exits(0);
+    let report = workspace.run_with_env(&arguments, &variables).exits(0);
+    // Numbers and times that no text stands for, also in lists. NaN is no value.
+    let repairs = &report.report()["repairs"];
+    assert_eq!(*repairs, serde_json::json!({ "unrepresentable": 10 }));
     let row = super::workspace::rows(&workspace.parts("vip")[0]).remove(0);
     for (index, (expression, expected)) in CELLS.iter().enumerate() {
         assert_eq!(row[&format!("C{index}")], *expected, "{expression}");
+    }
+}
+
+#[test]
+fn bytes_that_are_no_text_reject_their_row_by_both_ways() {
+    let server = Postgres::start();
+    let workspace = Workspace::new();
+    workspace.write(
+        "q.sql",
+        r"SELECT * FROM (VALUES ('a@example.com', '\xff'::bytea, NULL), ('b@example.com', '\x6100', NULL),
+          ('c@example.com', 'c', ARRAY['\x64'::bytea]), ('d@example.com', 'd', ARRAY['\xff'::bytea])) AS t (email, c, l)",
+    );
+    let url = server.url();
+    let driver = crate::support::engines::driver("postgresql");
+    let driver = driver.display();
+    let by_driver = format!("[audience.adbc]\ndriver = \"{driver}\"\nuri = \"{url}\"");
+    let by_copy = format!("postgres = \"{url}\"");
+    for (before, behind) in [(&*by_copy, ""), ("", &*by_driver)] {
+        workspace.write(
+            "vip.toml",
+            format!(
+                "name = \"vip\"\n[audience]\n{before}\nquery-file = \"q.sql\"\n{behind}\n[columns]\nemail = \"Email\"\nc = \"C\"\nl = \"L\"\n"
+            ),
+        );
+        workspace.set_mode("vip.toml", 0o600);
+        let report = dry(&workspace).exits(0).report();
+        assert_eq!(
+            report["rejections"],
+            serde_json::json!({ "invalid-encoding": 3 })
+        );
+        assert_eq!(
+            workspace.parts("vip").concat(),
+            "Email,C,L\n\"c@example.com\",c,\"[\"\"d\"\"]\"\n"
+        );
     }
 }
 

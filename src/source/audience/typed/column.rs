@@ -30,6 +30,13 @@ const EXTENSION_METADATA: &str = "ARROW:extension:metadata";
 /// The type's name in the database, in a field's metadata (PostgreSQL's ADBC driver).
 const POSTGRES_TYPE: &str = "ADBC:postgresql:typname";
 
+/// The mark of JSON arrays behind which the values stand that they leave out, in a field's metadata.
+pub(in crate::source) const LIST_TEXT: &str = "klaviyo-export.list";
+
+/// The mark of SQLite's values behind a letter: `t` of texts and integers, `r` of floating point numbers in 17 digits, `b` of
+/// bytes in hexadecimal digits; a NULL has none.
+pub(in crate::source) const STORED: &str = "klaviyo-export.stored";
+
 /// A day has so many seconds.
 const DAY_SECONDS: i64 = 86_400;
 
@@ -59,6 +66,10 @@ pub(super) enum Column {
     FixedText(FixedSizeBinaryArray, Look),
     /// Decimals that PostgreSQL's driver gives as texts.
     NumberText(BinaryArray),
+    /// JSON arrays, and behind each the values that it leaves out.
+    ListText(BinaryArray),
+    /// Values of SQLite, each behind the letter of its type.
+    Stored(BinaryArray),
     Uuid(FixedSizeBinaryArray),
     /// Times of day, with their parts of a second.
     Clock(Int64Array, i64),
@@ -111,17 +122,7 @@ impl Column {
             DataType::Float64 => Self::Float64(array.as_primitive::<Float64Type>().clone()),
             DataType::Date32 | DataType::Date64 => Self::dates(array, day_time),
             DataType::Timestamp(unit, _) => Self::whole_seconds(array, *unit),
-            DataType::Utf8 => {
-                let texts = BinaryArray::from(array.as_string::<i32>().clone());
-                if field
-                    .metadata()
-                    .get(POSTGRES_TYPE)
-                    .is_some_and(|it| it == "numeric")
-                {
-                    return Self::NumberText(texts);
-                }
-                Self::text(texts)
-            }
+            DataType::Utf8 => Self::marked_text(field, array.as_string::<i32>().clone().into()),
             DataType::LargeUtf8 => {
                 Self::large_text(LargeBinaryArray::from(array.as_string::<i64>().clone()))
             }
@@ -216,6 +217,23 @@ impl Column {
         }
     }
 
+    /// Texts, which the field may mark as something else.
+    fn marked_text(field: &Field, texts: BinaryArray) -> Self {
+        let metadata = field.metadata();
+        if metadata
+            .get(POSTGRES_TYPE)
+            .is_some_and(|it| it == "numeric")
+        {
+            Self::NumberText(texts)
+        } else if metadata.contains_key(LIST_TEXT) {
+            Self::ListText(texts)
+        } else if metadata.contains_key(STORED) {
+            Self::Stored(texts)
+        } else {
+            Self::text(texts)
+        }
+    }
+
     fn text(texts: BinaryArray) -> Self {
         let look = Look::of(texts.value_data(), texts.value_offsets());
         Self::Text(texts, look)
@@ -244,7 +262,9 @@ impl Column {
     /// How many bytes its values may have together as text; 0 of types whose values are short.
     pub(super) fn text_bytes(&self) -> usize {
         match self {
-            Self::NumberText(texts) => texts.value_data().len(),
+            Self::NumberText(texts) | Self::ListText(texts) | Self::Stored(texts) => {
+                texts.value_data().len()
+            }
             Self::Bits(bits) => bits.value_data().len().saturating_mul(8),
             Self::Other(values, _) if self.is_long() => values.get_buffer_memory_size(),
             _ => self.look().map_or(0, |look| look.bytes),
@@ -260,7 +280,11 @@ impl Column {
 
     /// How long a value is as text; 0 of types whose values are short.
     pub(super) fn length(&self, index: usize, scratch: &mut Vec<u8>) -> usize {
-        if !self.is_long() && !matches!(self, Self::NumberText(_)) {
+        let is_written = matches!(
+            self,
+            Self::NumberText(_) | Self::ListText(_) | Self::Stored(_)
+        );
+        if !self.is_long() && !is_written {
             return self.bytes(index).map_or(0, <[u8]>::len);
         }
         match self.cell(index, scratch) {
@@ -274,6 +298,7 @@ impl Column {
     pub(super) fn is_clean(&self) -> bool {
         match self {
             Self::Other(values, _) => !value::has_bytes(values.data_type()),
+            Self::Stored(values) => values.iter().flatten().all(foreign::is_clean_stored),
             _ => self.look().is_none_or(|look| look.is_clean),
         }
     }
@@ -282,6 +307,9 @@ impl Column {
     pub(super) fn fault(&self, index: usize) -> Option<RecordFault> {
         if let Self::Other(values, _) = self {
             return value::fault_in_list(values, index);
+        }
+        if let Self::Stored(_) = self {
+            return utf8::fault_of(self.cell(index, &mut Vec::new()).text());
         }
         let text = self.bytes(index)?;
         if simdutf8::basic::from_utf8(text).is_err() {
@@ -368,6 +396,12 @@ impl Column {
             }
             Self::NumberText(values) if values.is_valid(index) => {
                 return value::push_number_text(out, values.value(index));
+            }
+            Self::ListText(values) if values.is_valid(index) => {
+                return value::push_list_text(out, values.value(index));
+            }
+            Self::Stored(values) if values.is_valid(index) => {
+                return foreign::push_stored(out, values.value(index));
             }
             Self::Uuid(values) if values.is_valid(index) => {
                 value::push_uuid(out, values.value(index));

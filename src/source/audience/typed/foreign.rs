@@ -1,9 +1,10 @@
-//! Values of types that Arrow does not have, from the bytes in which DuckDB hands them over.
+//! Values of types that Arrow does not have, from the bytes in which DuckDB hands them over, and SQLite's.
 //!
-//! The forms are those of DuckDB's source (`src/include/duckdb/common/types/bit.hpp`, `datetime.hpp`, `hugeint.hpp`; 1.5).
+//! DuckDB's forms are those of DuckDB's source (`src/include/duckdb/common/types/bit.hpp`, `datetime.hpp`, `hugeint.hpp`; 1.5).
 
+use super::super::utf8;
 use super::time::push_clock;
-use super::value::{Written, push_display};
+use super::value::{Written, push_display, push_float};
 
 /// The largest offset of a zone in seconds; what is stored is by how much an offset is less.
 const MOST_OFFSET: i64 = 16 * 60 * 60 - 1;
@@ -19,6 +20,34 @@ pub(super) fn push_bits(out: &mut Vec<u8>, bytes: &[u8]) {
         .iter()
         .flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1));
     out.extend(bits.skip(usize::from(*padding)).map(|bit| b'0' + bit));
+}
+
+/// Appends a value of SQLite that stands behind the letter of its type.
+pub(super) fn push_stored(out: &mut Vec<u8>, stored: &[u8]) -> Written {
+    match stored.split_first() {
+        Some((b'r', digits)) => {
+            let number = std::str::from_utf8(digits)
+                .ok()
+                .and_then(|it| it.parse().ok());
+            return push_float(out, number.unwrap_or(f64::NAN));
+        }
+        Some((b'b', digits)) => push_hex(digits, out),
+        Some((_, text)) => out.extend_from_slice(text),
+        None => {}
+    }
+    Written::Text
+}
+
+/// Whether such a value is certainly UTF-8 without NUL.
+pub(super) fn is_clean_stored(stored: &[u8]) -> bool {
+    stored.first() != Some(&b'b') && utf8::is_clean(stored)
+}
+
+/// Appends the bytes of hexadecimal digits.
+pub(in super::super) fn push_hex(digits: &[u8], out: &mut Vec<u8>) {
+    let value = |digit: u8| char::from(digit).to_digit(16).unwrap_or(0);
+    let pairs = digits.chunks_exact(2);
+    out.extend(pairs.filter_map(|pair| u8::try_from(value(pair[0]) << 4 | value(pair[1])).ok()));
 }
 
 /// Appends an integer of 128 bits.

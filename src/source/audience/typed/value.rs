@@ -66,6 +66,24 @@ pub(super) fn push_number_text(out: &mut Vec<u8>, text: &[u8]) -> Written {
     Written::Text
 }
 
+/// The JSON array of a text, and the values behind it, which it leaves out.
+pub(in super::super) fn split_list(text: &[u8]) -> (&[u8], &[u8]) {
+    let end = memchr::memrchr(b']', text).map_or(text.len(), |at| at + 1);
+    let (list, left_out) = text.split_at(end);
+    (list, left_out.trim_ascii_start())
+}
+
+/// Appends a JSON array that came as text.
+pub(super) fn push_list_text(out: &mut Vec<u8>, text: &[u8]) -> Written {
+    let (list, left_out) = split_list(text);
+    out.extend_from_slice(list);
+    if left_out.is_empty() {
+        return Written::Text;
+    }
+    out.extend_from_slice(left_out);
+    Written::Without { value: list.len() }
+}
+
 /// Appends sixteen bytes as a UUID.
 pub(super) fn push_uuid(out: &mut Vec<u8>, bytes: &[u8]) {
     for (index, byte) in bytes.iter().enumerate() {
@@ -259,7 +277,7 @@ fn is_json(column: &Column, data_type: &DataType) -> bool {
 }
 
 /// Appends a text in quotes. Bytes that are no text stay: the row is a fault, and its record is kept with them.
-fn push_json_text(out: &mut Vec<u8>, text: &[u8]) {
+pub(in super::super) fn push_json_text(out: &mut Vec<u8>, text: &[u8]) {
     out.push(b'"');
     for chunk in text.utf8_chunks() {
         let quoted = serde_json::Value::from(chunk.valid()).to_string();

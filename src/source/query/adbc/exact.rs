@@ -7,6 +7,7 @@
 use arrow_schema::{DataType, Field, Schema};
 
 use super::super::postgres::{cast, text};
+use crate::source::audience::{LIST_TEXT, STORED};
 use crate::source::day_time::DayTime;
 
 /// The type's name in a field's metadata, from PostgreSQL's driver.
@@ -27,6 +28,68 @@ pub(super) fn setting(driver: &str) -> Option<&'static str> {
 pub(super) fn is_of(driver: &str, word: &str) -> bool {
     let file = std::path::Path::new(driver).file_name().unwrap_or_default();
     file.to_string_lossy().to_ascii_lowercase().contains(word)
+}
+
+/// The marks that say how the texts of columns are to be read.
+#[derive(Debug)]
+pub(super) struct Marks {
+    mark: &'static str,
+    /// The columns that have it; every column has it if there is none.
+    columns: Option<Vec<usize>>,
+}
+
+impl Marks {
+    /// Texts are texts.
+    pub(super) fn none() -> Self {
+        Self {
+            mark: LIST_TEXT,
+            columns: Some(Vec::new()),
+        }
+    }
+
+    /// Each value stands behind the letter of its type.
+    pub(super) fn stored() -> Self {
+        Self {
+            mark: STORED,
+            columns: None,
+        }
+    }
+
+    /// Those of the JSON arrays that [`cast_by_server`] makes, with values behind them.
+    pub(super) fn lists(schema: &Schema) -> Self {
+        Self {
+            mark: LIST_TEXT,
+            columns: Some(list_texts(schema)),
+        }
+    }
+
+    /// `schema` with the marks.
+    pub(super) fn on(&self, schema: &Schema) -> Schema {
+        let fields = schema.fields().iter().enumerate();
+        let fields = fields.map(|(index, field)| {
+            let field = field.as_ref().clone();
+            let columns = self.columns.as_ref();
+            if columns.is_some_and(|columns| !columns.contains(&index)) {
+                return field;
+            }
+            let mut metadata = field.metadata().clone();
+            metadata.insert(self.mark.to_owned(), String::new());
+            field.with_metadata(metadata)
+        });
+        Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone())
+    }
+}
+
+/// The columns of PostgreSQL's driver that are JSON arrays with values behind them once they are cast.
+fn list_texts(schema: &Schema) -> Vec<usize> {
+    let is_list = |field: &Field| {
+        let element = field.metadata().get(POSTGRES_TYPE);
+        let element = element.and_then(|name| name.strip_prefix('_'));
+        element.is_some_and(cast::has_values_behind)
+    };
+    let fields = schema.fields().iter().enumerate();
+    let lists = fields.filter(|(_, field)| is_list(field));
+    lists.map(|(index, _)| index).collect()
 }
 
 /// `query` with casts around the columns of PostgreSQL's driver that would come changed; `None` if there are none.
@@ -60,6 +123,10 @@ pub(super) fn cast_by_server(query: &str, schema: &Schema, day_time: DayTime) ->
 fn cast_of(name: &str, field: &Field, day_time: DayTime) -> Option<String> {
     let type_name = field.metadata().get(POSTGRES_TYPE)?;
     if let Some(element) = type_name.strip_prefix('_') {
+        if element == "bytea" {
+            // The driver has a list of bytes for it.
+            return None;
+        }
         let array = cast::array_of(name, element, day_time);
         return Some(format!("({array})::text"));
     }

@@ -12,8 +12,10 @@ use arrow_schema::SchemaRef;
 
 use super::driver::{self, Library};
 use super::error::{AdbcError, Refusal, Step};
+use super::exact::Marks;
+use super::statement::{self, Verdict};
 use super::work::Guard;
-use super::{AdbcSettings, Told, exact, hosts, parameters, read_only};
+use super::{AdbcSettings, Told, exact, hosts, parameters, read_only, storage};
 use crate::base::environment::Environment;
 use crate::source::day_time::DayTime;
 use crate::source::query::{Access, Query, QueryError};
@@ -164,10 +166,21 @@ impl Session {
         &self,
         query: &Query,
         guard: &Guard,
+        tell: impl FnMut(Told) -> bool,
+    ) -> Result<(), QueryError> {
+        let (query, marks) = self.exact(query, guard)?;
+        self.rows(&query, &marks, guard, tell)
+    }
+
+    /// The same with the query as it is, and these marks on the columns.
+    pub(super) fn rows(
+        &self,
+        query: &Query,
+        marks: &Marks,
+        guard: &Guard,
         mut tell: impl FnMut(Told) -> bool,
     ) -> Result<(), QueryError> {
-        let query = self.exact(query, guard)?;
-        let mut statement = self.query(&query, guard)?;
+        let mut statement = self.query(query, guard)?;
         let rows = statement.execute();
         guard.go_on()?;
         let rows = rows.map_err(|error| self.refused(Step::Query, &error))?;
@@ -181,7 +194,8 @@ impl Session {
             }
             .into());
         }
-        if !tell(Told::Schema(Arc::clone(&schema))) {
+        let told = Arc::new(marks.on(&schema));
+        if !tell(Told::Schema(Arc::clone(&told))) {
             return Err(QueryError::Interrupted);
         }
         for batch in rows {
@@ -191,6 +205,8 @@ impl Session {
                 let name = self.name.clone();
                 return Err(AdbcError::ColumnsChanged { name }.into());
             }
+            let batch = batch.with_schema(Arc::clone(&told));
+            let batch = batch.map_err(|_| self.rows_broken())?;
             if !tell(Told::Batch(batch)) {
                 return Err(QueryError::Interrupted);
             }
@@ -216,24 +232,61 @@ impl Session {
         Ok(schema.map_err(|error| self.refused(Step::Query, &error))?)
     }
 
-    /// The query, with casts where PostgreSQL's driver would change values.
-    fn exact<'a>(&self, query: &'a Query, guard: &Guard) -> Result<Cow<'a, Query>, QueryError> {
+    /// The query so that the drivers of PostgreSQL and SQLite change no value, and how its columns are to be read.
+    fn exact<'a>(
+        &self,
+        query: &'a Query,
+        guard: &Guard,
+    ) -> Result<(Cow<'a, Query>, Marks), QueryError> {
+        let as_it_is = || Ok((Cow::Borrowed(query), Marks::none()));
+        if exact::is_of(&self.driver, "sqlite") {
+            return match self.with_letters(query, guard)? {
+                Some(query) => Ok((Cow::Owned(query), Marks::stored())),
+                None => as_it_is(),
+            };
+        }
         if !exact::is_of(&self.driver, "postgres") {
-            return Ok(Cow::Borrowed(query));
+            return as_it_is();
         }
         let schema = self.query(query, guard)?.execute_schema();
         guard.go_on()?;
-        // What is wrong with the query, it tells itself.
-        let cast = schema
-            .ok()
-            .and_then(|it| exact::cast_by_server(&query.text, &it, self.day_time));
-        Ok(match cast {
-            Some(text) => Cow::Owned(Query {
-                text,
-                parameters: query.parameters.clone(),
-            }),
-            None => Cow::Borrowed(query),
-        })
+        // An error of the query is told when it runs.
+        let schema = schema.unwrap_or_else(|_| arrow_schema::Schema::empty());
+        let Some(text) = exact::cast_by_server(&query.text, &schema, self.day_time) else {
+            return as_it_is();
+        };
+        let parameters = query.parameters.clone();
+        let query = Query { text, parameters };
+        Ok((Cow::Owned(query), Marks::lists(&schema)))
+    }
+
+    /// The query that gives each value with its type; `None` of one that cannot stand inside another: it writes, or its
+    /// error is told when it runs.
+    fn with_letters(&self, query: &Query, guard: &Guard) -> Result<Option<Query>, QueryError> {
+        let inside = |text: String| Query {
+            text,
+            parameters: query.parameters.clone(),
+        };
+        if statement::judge(&query.text, &self.driver) != Verdict::Reads {
+            return Ok(None);
+        }
+        let names_of = |query: &Query| -> Result<Option<SchemaRef>, QueryError> {
+            let Ok(mut statement) = self.query(query, guard) else {
+                return Ok(None);
+            };
+            let rows = statement.execute();
+            guard.go_on()?;
+            Ok(rows.ok().map(|rows| rows.schema()))
+        };
+        let mut schema = names_of(&inside(storage::probe(&query.text)))?;
+        if schema
+            .as_ref()
+            .is_some_and(|it| !storage::has_names_of_its_own(it))
+        {
+            schema = names_of(query)?;
+        }
+        let text = schema.map(|schema| storage::with_letters(&query.text, &schema));
+        Ok(text.map(inside))
     }
 
     fn query(&self, query: &Query, guard: &Guard) -> Result<ManagedStatement, QueryError> {

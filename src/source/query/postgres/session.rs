@@ -12,7 +12,7 @@ use super::dial::{self, Connected};
 use super::target::Target;
 use super::task::Worker;
 use super::tls::Tls;
-use super::{PostgresError, Statement, cast, text, words};
+use super::{Copied, PostgresError, Statement, cast, text, words};
 use crate::source::day_time::DayTime;
 use crate::source::query::QueryError;
 
@@ -36,7 +36,7 @@ impl Session {
         let connected = dial::connect(target, tls, worker)?;
         let mut session = Self { connected, limit };
         let mut settings =
-            "SET extra_float_digits = 1; SET datestyle = ISO; SET intervalstyle = iso_8601"
+            "SET extra_float_digits = 1; SET datestyle = ISO; SET intervalstyle = iso_8601; SET bytea_output = hex"
                 .to_owned();
         if let Some(limit) = limit {
             // The server counts milliseconds in 31 bits; 0 would be no limit.
@@ -93,29 +93,31 @@ impl Session {
         &mut self,
         query: &str,
         day_time: DayTime,
-        worker: &Worker<Vec<u8>>,
+        worker: &Worker<Copied>,
     ) -> Result<(), QueryError> {
         self.begin_reading()?;
         let statement = self.prepare(query)?;
         let columns = statement.columns();
         let types: Vec<Type> = columns.iter().map(|it| it.type_().clone()).collect();
+        let forms = types.iter().map(cast::form).collect();
+        worker.give(Copied::Forms(forms))?;
         let mut chunk = cast::header(columns.iter().map(postgres::Column::name));
         worker.check()?;
         let copy = cast::copy(text::bare(query), &types, day_time);
         let result = self.stream(&copy, &mut chunk, worker);
         if !chunk.is_empty() {
             // Rows that came before an error are counted by who reads them.
-            worker.give(chunk)?;
+            worker.give(Copied::Chunk(chunk))?;
         }
         result?;
-        worker.give(Vec::new())
+        worker.give(Copied::Chunk(Vec::new()))
     }
 
     fn stream(
         &mut self,
         copy: &str,
         chunk: &mut Vec<u8>,
-        worker: &Worker<Vec<u8>>,
+        worker: &Worker<Copied>,
     ) -> Result<(), QueryError> {
         let opened = self.connected.client.copy_out(copy).map_err(Refusal::Now);
         let result = opened.and_then(|reader| hand_over(reader, chunk, worker));
@@ -198,7 +200,7 @@ enum Refusal {
 fn hand_over(
     mut reader: CopyOutReader<'_>,
     chunk: &mut Vec<u8>,
-    worker: &Worker<Vec<u8>>,
+    worker: &Worker<Copied>,
 ) -> Result<(), Refusal> {
     let mut has_rows = false;
     loop {
@@ -220,7 +222,9 @@ fn hand_over(
         reader.consume(bytes);
         if chunk.len() >= CHUNK_BYTES {
             let full = std::mem::replace(chunk, Vec::with_capacity(CHUNK_BYTES + bytes));
-            worker.give(full).map_err(|_| Refusal::Over)?;
+            worker
+                .give(Copied::Chunk(full))
+                .map_err(|_| Refusal::Over)?;
         }
     }
 }
