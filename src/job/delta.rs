@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::file::JobFile;
+use super::file::{Headers, JobFile};
 use super::text::Span;
 use super::{JobError, decisive_of_list, value};
 use crate::klaviyo::settings::Deliver;
@@ -161,7 +161,7 @@ fn left_property(file: &JobFile) -> Result<Option<String>, JobError> {
     }
     let headers = file.columns.values();
     let is_taken = headers
-        .flat_map(|headers| headers.names())
+        .flat_map(Headers::names)
         .any(|header| header == name);
     if is_taken || ProfileColumn::known().any(|column| column.header() == name) {
         return refuse("must be the name of a custom property that no column is mapped to");

@@ -165,7 +165,7 @@ fn other_night(
     let others = others
         .into_iter()
         .filter(|other| other.of() == shard.map_or(0, |it| it.of));
-    let stale = others.into_iter().find(|other| {
+    let absent = others.into_iter().find(|other| {
         let snapshot = SnapshotReader::open(&whole.shard(*other).snapshot(), SNAPSHOT);
         let group = snapshot
             .ok()
@@ -175,7 +175,7 @@ fn other_night(
             .as_ref()
             .is_none_or(|group| *group != now && Some(group) != head.run_group.as_ref())
     });
-    stale.map(|other| format!("shard {other} was not part of the last night of this one"))
+    absent.map(|other| format!("shard {other} was not part of the last night of this one"))
 }
 
 /// Removes the snapshots of other numbers of shards: this run sends rows that they do not know of.
@@ -482,9 +482,9 @@ fn replace(
             && manifest.status == RunStatus::Done
         {
             remove_row_files(&row_files(&run, &manifest, false));
-            all_unchanged(&run).iter().for_each(|path| {
+            for path in all_unchanged(&run) {
                 let _ = std::fs::remove_file(path);
-            });
+            }
         }
     }
     Ok(())

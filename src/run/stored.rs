@@ -85,7 +85,6 @@ fn out_of_date(run_id: &str, because: impl Into<String>) -> Error {
 fn applied_before(job: &Job, state: &JobDirectory, run_id: &str) -> Result<Option<Begun>, Error> {
     let applies = |run: &RunManifest| run.applies.as_deref() == Some(run_id);
     match resume::last_run_where(state, applies)? {
-        None => Ok(None),
         Some(run) if run.status.is_unfinished() && run.formatted => {
             go_on(job, run, state).map(Some)
         }
@@ -93,8 +92,8 @@ fn applied_before(job: &Job, state: &JobDirectory, run_id: &str) -> Result<Optio
             run_id,
             format!("run {} has applied it", run.run_id),
         )),
-        // It was killed before it had taken over the parts.
-        Some(_) => Ok(None),
+        // None, or one that was killed before it had taken over the parts.
+        _ => Ok(None),
     }
 }
 
@@ -186,12 +185,12 @@ fn go_on(job: &Job, last: RunManifest, state: &JobDirectory) -> Result<Begun, Er
     begin::go_on(job, last, Some(rest), state)
 }
 
-/// Delivers the parts of the run that `begin` gives, under the lock of the job.
+/// Delivers the parts of the run that `choose` gives, under the lock of the job.
 fn deliver_stored(
     job: &Job,
     options: RunOptions,
     surroundings: &Surroundings,
-    begin: impl FnOnce(&JobDirectory) -> Result<Begun, Error>,
+    choose: impl FnOnce(&JobDirectory) -> Result<Begun, Error>,
 ) -> Result<Finished, Error> {
     let clock = Instant::now();
     let mut delivery = destination(job, options)?.cloned();
@@ -203,7 +202,7 @@ fn deliver_stored(
     let state = job.state()?;
     state.create()?;
     let _lock = JobLock::take(state.path())?;
-    let begun = begin(&state)?;
+    let begun = choose(&state)?;
     let mut warnings = begun.warnings.clone();
     warnings.extend(looked.notes);
     let ready = Ready {

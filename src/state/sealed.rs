@@ -121,7 +121,9 @@ impl<const BYTES: usize> SealedWriter<BYTES> {
             }
             head.resize(HEAD_BYTES - 1, b' ');
             head.push(b'\n');
-            let mut file = writer.into_inner().map_err(|error| error.into_error())?;
+            let mut file = writer
+                .into_inner()
+                .map_err(std::io::IntoInnerError::into_error)?;
             file.seek(SeekFrom::Start(0))?;
             file.write_all(&head)?;
             file.as_file().sync_all()?;

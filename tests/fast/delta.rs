@@ -1,6 +1,10 @@
 //! Only what changed: rows that Klaviyo has already are not sent again, and nothing is ever left out that it does not have.
 #![cfg(feature = "sandbox")]
-#![allow(clippy::unwrap_used, reason = "the helpers of tests may panic as well")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "the helpers of tests may panic as well; a kill comes at any time"
+)]
 
 mod guards;
 mod lists;

@@ -24,10 +24,15 @@ pub(super) fn words(Entry { key, row }: Entry) -> [u32; 6] {
 }
 
 fn entry(words: [u32; 6]) -> Entry {
-    let [a, b, c, d, e, f] = words.map(u64::from);
+    let (key, row) = words.split_at(4);
+    let joined = |words: &[u32]| {
+        words
+            .iter()
+            .fold(0, |all, word| all << 32 | u128::from(*word))
+    };
     Entry {
-        key: u128::from(a << 32 | b) << 64 | u128::from(c << 32 | d),
-        row: e << 32 | f,
+        key: joined(key),
+        row: u64::try_from(joined(row)).unwrap_or(0),
     }
 }
 

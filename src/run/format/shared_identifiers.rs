@@ -55,6 +55,7 @@ fn spool(folder: &Path) -> (Spool, Arc<Mutex<Vec<Part>>>) {
             max_rows: u64::MAX,
         },
         are_sent: true,
+        first_part: 1,
     };
     let release = move |part| {
         released.lock().unwrap().push(part);

@@ -1,6 +1,7 @@
 //! Shards: who is new and who has left is told of the whole group.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use serde_json::Value;
 
@@ -13,7 +14,7 @@ fn stage() -> Stage {
         "attach = \"members\"\nmirror = \"tracked\"\nmax-removals = { percent = 100, members = 1000000 }",
     )
     .klaviyo("wait-for-import = \"20s\"");
-    text.parts = super::DELTA.to_owned();
+    super::DELTA.clone_into(&mut text.parts);
     stage.job(&text);
     let job = std::fs::read_to_string(stage.workspace.path(FILE)).unwrap();
     let job = job.replace("audience.csv", "rows/*.csv");
@@ -26,7 +27,7 @@ fn files(stage: &Stage, rows: [&[usize]; 4]) -> BTreeSet<String> {
     for (file, numbers) in rows.iter().enumerate() {
         let mut text = "mail,phone,key,first,tier\n".to_owned();
         for email in people(numbers.iter().copied()) {
-            text.push_str(&format!("{email},,,Ana,gold\n"));
+            writeln!(text, "{email},,,Ana,gold").unwrap();
         }
         stage.workspace.write(&format!("rows/{file}.csv"), text);
     }
