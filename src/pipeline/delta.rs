@@ -115,8 +115,8 @@ pub struct DeltaFiles {
     pub scratch: PathBuf,
     /// The next snapshot; `None` where the audience is not whole: then nobody is said to have left.
     pub next: Option<(PathBuf, SnapshotHead)>,
-    /// The keys of rows that may be sent, and of those who left; `None` where nothing will be sent.
-    pub unsettled: Option<PathBuf>,
+    /// The keys of rows that may be sent, and of those who left. There is no such file where nothing is compared.
+    pub unsettled: PathBuf,
     /// The identifiers of unchanged rows, with their header line; `None` where nobody needs them.
     pub identifiers: Option<(PathBuf, Vec<u8>)>,
     /// Whether the keys of those who left are wanted.

@@ -97,7 +97,7 @@ pub(super) fn prepare(
     let files = DeltaFiles {
         scratch: begun.directory.parts(),
         next: is_whole.then(|| (begun.directory.next_snapshot(), head)),
-        unsettled: (!options.dry_run).then(|| state.unsettled()),
+        unsettled: begun.directory.next_unsettled(),
         identifiers: keeps_identifiers
             .then(|| (unchanged(&begun.directory), identifiers_line(mapping))),
         wants_left: job.left_property().is_some(),
@@ -271,19 +271,19 @@ pub(super) fn base_run(state: &JobDirectory) -> Option<String> {
     Some(reader.head().run_id.clone())
 }
 
-/// Notes the rows that the next snapshot of a run has otherwise than the job's, before any of them is sent.
+/// Notes the keys of what a run sends, before any of it is: until a run is done, the rows of the snapshot mean nothing for them.
 pub(super) fn unsettle(state: &JobDirectory, directory: &RunDirectory) -> Result<(), StateError> {
-    let open = |path: &Path| SnapshotReader::open(path, SNAPSHOT).ok().flatten();
-    let Some(next) = open(&directory.next_snapshot()) else {
+    let next = directory.next_unsettled();
+    let Some(more) = read_keys(&next).ok().flatten() else {
         return Ok(());
     };
     let unsettled = state.unsettled();
     let mut keys = read_keys(&unsettled).ok().flatten().unwrap_or_default();
-    each_difference(open(&state.snapshot()), next, &unsettled, |difference| {
-        let (Difference::New(key) | Difference::Changed(key) | Difference::Left(key)) = difference;
-        keys.push(key);
-    })?;
-    write_keys(&unsettled, &keys)
+    keys.extend(more);
+    keys.sort_unstable();
+    keys.dedup();
+    write_keys(&unsettled, &keys)?;
+    remove(&next)
 }
 
 /// How many rows have moved from one shard to another: they are new in the one, have left the other, and are neither.

@@ -94,6 +94,11 @@ impl<'a> Stages<'a> {
 
     /// Sends what is left of a run whose rows are in closed parts.
     pub(super) fn run_rest(&self, delivery: Option<&Delivery>) -> Outcome {
+        if let Err(error) = self.may_send() {
+            let mut outcome = self.outcome(self.formatted_before(), None);
+            outcome.error = Some(error);
+            return outcome;
+        }
         match (delivery, &self.begun.rest) {
             (Some(delivery), Some(rest)) if !rest.is_empty() => self.deliver_rest(delivery, rest),
             // Only what comes after the parts is left: no server is needed for that.
@@ -110,7 +115,12 @@ impl<'a> Stages<'a> {
             _ if self.begun.rest.is_some() => self.run_rest(delivery),
             None => {
                 let formatted = self.format(input, None);
-                self.outcome(formatted, None)
+                let may_send = self.may_send_all(&formatted);
+                let mut outcome = self.outcome(formatted, None);
+                if let Err(error) = may_send {
+                    outcome.error = Some(error);
+                }
+                outcome
             }
             Some(delivery) if self.waits_for_the_end(&input) => {
                 self.format_then_deliver(input, delivery)
@@ -126,11 +136,6 @@ impl<'a> Stages<'a> {
 
     /// The spool is complete: only what is missing is sent.
     fn deliver_rest(&self, delivery: &Delivery, rest: &[Task]) -> Outcome {
-        if let Err(guarded) = delta::guard(self.job, &self.manifest.snapshot()) {
-            let mut outcome = self.outcome(self.formatted_before(), None);
-            outcome.error = Some(guarded);
-            return outcome;
-        }
         let (release, queue) = unbounded();
         for task in rest {
             self.meter.parts_closed.add(1);
@@ -184,17 +189,32 @@ impl<'a> Stages<'a> {
     fn format_then_deliver(&self, input: Input<'_>, delivery: &Delivery) -> Outcome {
         let (release, queue) = unbounded();
         let formatted = self.format(input, Some(release));
-        let guarded = match &formatted.result {
-            Ok(_) => delta::guard(self.job, &self.manifest.snapshot()),
-            Err(_) => Ok(()),
-        };
-        let is_sent = formatted.result.is_ok() && guarded.is_ok();
+        let may_send = self.may_send_all(&formatted);
+        let is_sent = formatted.result.is_ok() && may_send.is_ok();
         let delivered = is_sent.then(|| self.deliver(delivery, queue));
         let mut outcome = self.outcome(formatted, delivered);
-        if let Err(guarded) = guarded {
-            outcome.error = Some(guarded);
+        if let Err(error) = may_send {
+            outcome.error = Some(error);
         }
         outcome
+    }
+
+    /// As [`Self::may_send`], of rows that were formatted now.
+    fn may_send_all(&self, formatted: &Formatted) -> Result<(), Error> {
+        if formatted.result.is_err() {
+            // There is an error already, and nothing will be sent.
+            return Ok(());
+        }
+        self.may_send()
+    }
+
+    /// Asks the guards on what has changed, and notes what is about to be sent.
+    fn may_send(&self) -> Result<(), Error> {
+        if self.options.dry_run {
+            return Ok(());
+        }
+        delta::guard(self.job, &self.manifest.snapshot())?;
+        Ok(delta::unsettle(self.state, &self.begun.directory)?)
     }
 
     fn format(&self, input: Input<'_>, queue: Option<Sender<Task>>) -> Formatted {

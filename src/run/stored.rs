@@ -117,10 +117,18 @@ fn check(job: &Job, state: &JobDirectory, plan: &RunManifest) -> Result<(), Erro
     if seen.is_some_and(|seen| seen != delta::base_run(state)) {
         return refuse("another run was done since");
     }
-    let unfinished = resume::last_run(state)?.filter(|last| last.status.is_unfinished());
-    if let Some(last) = unfinished {
+    let Some(last) = resume::last_run(state)? else {
+        return Ok(());
+    };
+    if last.status.is_unfinished() {
         let because = format!("the run {} is unfinished: let it finish first", last.run_id);
         return Err(out_of_date(&plan.run_id, because));
+    }
+    // A trial leaves no snapshot, and has sent rows all the same.
+    let runs = state.run_ids()?;
+    let place = |id: &str| runs.iter().position(|run| run == id);
+    if place(&last.run_id) > place(&plan.run_id) {
+        return refuse("another run was done since");
     }
     Ok(())
 }
@@ -152,9 +160,13 @@ fn take_over(
     }
     gather::link(&delta::unchanged(from), &delta::unchanged(&begun.directory))?;
     gather::link(&from.next_snapshot(), &begun.directory.next_snapshot())?;
-    match &plan.delta {
-        Some(record) if record.base.is_none() => delta::forget(state)?,
-        _ => delta::unsettle(state, &begun.directory)?,
+    gather::link(&from.next_unsettled(), &begun.directory.next_unsettled())?;
+    if plan
+        .delta
+        .as_ref()
+        .is_some_and(|record| record.base.is_none())
+    {
+        delta::forget(state)?;
     }
     begun.manifest.update(|manifest| {
         manifest.applies = Some(plan.run_id.clone());

@@ -195,6 +195,11 @@ impl RunDirectory {
         self.path.join("snapshot.next")
     }
 
+    /// The keys of what the run sends, and of those who left, before anything is sent.
+    pub fn next_unsettled(&self) -> PathBuf {
+        self.path.join("unsettled.next")
+    }
+
     /// The manifest.
     pub fn manifest(&self) -> PathBuf {
         self.path.join("manifest.json")

@@ -147,9 +147,8 @@ pub(super) fn merge(
     while let Some(old) = earlier.up_to(u128::MAX).map_err(unreadable)? {
         leaves(&mut compared, &mut sent, old);
     }
-    // Before the rows that are sent can be: a crash in between costs nothing.
-    if let Some(path) = files.unsettled.as_ref().filter(|_| is_compared) {
-        write_keys(path, &sent)?;
+    if is_compared {
+        write_keys(&files.unsettled, &sent)?;
     }
     if let (Some(writer), Some((_, head))) = (writer, &files.next) {
         writer.finish(head)?;

@@ -117,3 +117,28 @@ fn limits_that_cannot_be_are_refused() {
         assert!(refused.error().contains(key), "{}", refused.error());
     }
 }
+
+#[test]
+fn a_night_that_was_stopped_leaves_nothing_behind() {
+    for deliver in ["sftp", "api"] {
+        let job = Job::with(BODY, "");
+        let api = job.server.api_section();
+        job.says(
+            BODY,
+            &format!("[delta]\nsend = \"changed\"\n{api}deliver = \"{deliver}\"\n"),
+        );
+        let rows = people(100);
+        job.audience(&rows);
+        job.run(&[]).exits(0);
+        // A broken export: every row is another one, and some are missing.
+        let broken = (0..90).map(|key| (key, "-")).collect();
+        job.audience(&broken);
+        let profiles = job.server.0.api().profiles().len();
+        job.run(&[]).exits(17);
+        assert_eq!(job.server.0.api().profiles().len(), profiles);
+        // It is mended: nothing has to be sent, and no guard strikes.
+        job.audience(&rows);
+        let report = job.run(&[]).exits(0).report();
+        assert_eq!(report["rows_unchanged"], 100, "{deliver}: {report:#}");
+    }
+}
