@@ -348,6 +348,7 @@ fn conclude(
     let mut error = outcome.error.or_else(|| tidied.err());
     manifest.error = error.as_ref().map(Error::chain);
     let next = shard::next(job, &manifest, surroundings);
+    let next = next.or_else(|| stored::next(&manifest, surroundings));
     if next.is_some() {
         warnings.extend(shard::waits(job, manifest.shard.as_ref()));
     }

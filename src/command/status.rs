@@ -204,6 +204,15 @@ impl Standing {
         };
         let command = match code {
             Some(code) if needs_check(*code) => "check",
+            // A guard that struck once all was compared, and before the list, is one on changes.
+            Some(ExitCode::Guard)
+                if manifest.delta.is_some() && manifest.formatted && manifest.list.is_none() =>
+            {
+                let run = of_job("run");
+                return run
+                    .with_value("--approve-changes", &manifest.run_id)
+                    .to_string();
+            }
             // A guard that struck once all was on the list is the one on removals.
             Some(ExitCode::Guard) if manifest.list.is_some() => {
                 let run = of_job("run");
@@ -218,9 +227,10 @@ impl Standing {
             _ => of_job(command),
         };
         match (manifest.status, manifest.limit) {
-            (RunStatus::Done, None) if !manifest.is_shard() => {
-                "nothing; the next run sends the audience again".to_owned()
-            }
+            (RunStatus::Done, None) if !manifest.is_shard() => match manifest.delta {
+                Some(_) => "nothing; the next run sends what has changed".to_owned(),
+                None => "nothing; the next run sends the audience again".to_owned(),
+            },
             (RunStatus::Failed | RunStatus::Interrupted | RunStatus::Running, Some(rows))
                 if command == "run" =>
             {

@@ -15,7 +15,7 @@ use crate::klaviyo::list::rejected_people;
 use crate::pipeline::delta::{Before, Delta, DeltaFiles, Difference, RowHasher, each_difference};
 use crate::pipeline::mapping::Mapping;
 use crate::run::error::Error;
-use crate::run::report::count;
+use crate::run::report::{count, grouped};
 use crate::state::counts::{Compared, Counts};
 use crate::state::directory::{JobDirectory, RunDirectory};
 use crate::state::manifest::{DeltaRecord, RunManifest, RunStatus, StateError, read_manifest};
@@ -405,8 +405,10 @@ pub(super) fn verdict(
     };
     if reaches(fewer, rows_before, settings.max_shrink.percent) {
         return Some(format!(
-            "the audience has {} and had {rows_before} in the last run: {fewer} fewer, and max-shrink allows less than {} %",
+            "the audience has {} and had {} in the last run: {} fewer, and max-shrink allows less than {} %",
             count(rows, "row"),
+            grouped(rows_before),
+            grouped(fewer),
             settings.max_shrink.percent
         ));
     }
@@ -414,8 +416,10 @@ pub(super) fn verdict(
     let limits = settings.max_changed;
     if !record.is_full() && (reaches(sent, rows, limits.percent) || sent >= limits.rows) {
         return Some(format!(
-            "{sent} of {} are new or changed ({rows_new} new), and max-changed allows less than {} % and less than {}",
+            "{} of {} are new or changed ({} new), and max-changed allows less than {} % and less than {}",
+            grouped(sent),
             count(rows, "row"),
+            grouped(rows_new),
             limits.percent,
             count(limits.rows, "row")
         ));

@@ -7,6 +7,7 @@ use super::begin::{self, Begun, identity};
 use super::{
     Finished, Ready, RunOptions, deliver, delta, destination, gather, list, resume, surroundings,
 };
+use crate::cli::command_line::CommandLine;
 use crate::delivery::upload::Task;
 use crate::job::Job;
 use crate::run::error::Error;
@@ -72,6 +73,20 @@ pub(super) fn apply(
         check(job, state, &plan)?;
         take_over(job, state, (&plan, &directory))
     })
+}
+
+/// The command that applies a plan, after a dry run that has compared its rows.
+pub(super) fn next(manifest: &RunManifest, surroundings: &Surroundings) -> Option<CommandLine> {
+    let line = surroundings.command_line.clone();
+    let compared = manifest.counts.as_ref().and_then(|counts| counts.compared);
+    if !manifest.dry_run || compared.is_none() || manifest.shard.is_some() || !line.is("run") {
+        return None;
+    }
+    let line = line
+        .without("--dry-run")
+        .without("--json")
+        .without("--full");
+    Some(line.with_value("--apply", &manifest.run_id))
 }
 
 fn out_of_date(run_id: &str, because: impl Into<String>) -> Error {

@@ -145,7 +145,7 @@ impl RunReport {
             "left",
             left,
             "row",
-            "of the last run are not in the audience",
+            "of the last run, not in the audience any more",
         )
     }
 

@@ -51,6 +51,8 @@ fn a_guard_stops_before_anything_is_sent_and_a_person_may_approve() {
         // The same again is stopped again.
         job.workspace.run(&["run", "vip.toml"]).exits(17);
         assert_eq!(job.rows_since(&before), [""; 0]);
+        let status = job.workspace.run(&["status", "vip.toml"]).exits(0);
+        assert_eq!(status.next(), stopped.next());
         // What is printed is typed.
         let words = shlex::split(stopped.next()).unwrap();
         let words: Vec<&str> = words[1..].iter().map(String::as_str).collect();

@@ -41,6 +41,10 @@ fn a_night_sends_what_is_new_or_changed() {
     assert!(text.contains("unchanged  101 rows"), "{text}");
     let status = job.workspace.run(&["status", "vip.toml"]).exits(0).stdout;
     assert!(
+        status.contains("next: nothing; the next run sends what has changed"),
+        "{status}"
+    );
+    assert!(
         status.contains("compared   0 new, 0 changed, 101 unchanged, 0 left"),
         "{status}"
     );

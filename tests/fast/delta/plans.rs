@@ -23,6 +23,10 @@ fn a_plan_is_applied_once_and_exactly() {
     counts(&dry, [58, 1, 1, 1]);
     assert_eq!(job.rows_since(&before), [""; 0]);
     let run = dry.report()["run_id"].as_str().unwrap().to_owned();
+    assert_eq!(
+        dry.next(),
+        format!("klaviyo-export run vip.toml --apply {run}")
+    );
     let applied = job.run(&["--apply", &run]).exits(0);
     counts(&applied, [58, 1, 1, 1]);
     assert_eq!(job.rows_since(&before), lines(&[(5, "Rome"), (80, "Rome")]));
