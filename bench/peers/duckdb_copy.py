@@ -10,15 +10,10 @@ import sys
 
 import duckdb
 
-audience, out, keep = sys.argv[1:4]
-# `first` needs the place of each row; the others need no order.
-ordered = "true" if keep == "first" else "false"
-duckdb.sql(f"SET preserve_insertion_order = {ordered}")
-
 EMAIL = r"[a-z0-9.!#$%&''*+=?^_`{|}~-]+@[a-z0-9-]+(\.[a-z0-9-]+)*\.[a-z]{2,}"
-NORMALIZED = f"""
+NORMALIZED = """
     SELECT
-        CASE WHEN regexp_full_match(e, '{EMAIL}') THEN e END AS "Email",
+        CASE WHEN regexp_full_match(e, '@EMAIL@') THEN e END AS "Email",
         CASE
             WHEN length(d) < 7 THEN NULL
             WHEN d[1] = '+' THEN d
@@ -34,17 +29,35 @@ NORMALIZED = f"""
         tier AS "Tier", notes AS "Notes"
     FROM (
         SELECT *, lower(trim(email)) AS e, replace(regexp_replace(phone, '[^0-9+]', '', 'g'), '(0)', '') AS d
-        FROM read_csv('{audience}', all_varchar = true, header = true, parallel = true)
+        FROM read_csv('@AUDIENCE@', all_varchar = true, header = true, parallel = true)
     )
 """
-KEYED = f"""
-    SELECT *, coalesce("Email", "PhoneNumber", "ExternalID") AS k FROM ({NORMALIZED})
+KEYED = """
+    SELECT *, coalesce("Email", "PhoneNumber", "ExternalID") AS k FROM (@NORMALIZED@)
     WHERE k IS NOT NULL
 """
-QUERIES = {
-    "none": f"SELECT * EXCLUDE k FROM ({KEYED})",
-    "any": f"SELECT any_value(COLUMNS(* EXCLUDE k)) FROM ({KEYED}) GROUP BY k",
-    "first": f"SELECT * EXCLUDE (k, n) FROM (SELECT *, row_number() OVER () AS n FROM ({KEYED}))"
-    " QUALIFY row_number() OVER (PARTITION BY k ORDER BY n) = 1",
-}
-duckdb.sql(f"COPY ({QUERIES[keep]}) TO '{out}' (FORMAT csv, HEADER)")
+
+
+def keyed(audience):
+    """The query of the rows of `audience`, each with its key `k`."""
+    normalized = NORMALIZED.replace("@EMAIL@", EMAIL).replace("@AUDIENCE@", audience)
+    return KEYED.replace("@NORMALIZED@", normalized)
+
+
+def main():
+    audience, out, keep = sys.argv[1:4]
+    # `first` needs the place of each row; the others need no order.
+    ordered = "true" if keep == "first" else "false"
+    duckdb.sql(f"SET preserve_insertion_order = {ordered}")
+    rows = keyed(audience)
+    queries = {
+        "none": f"SELECT * EXCLUDE k FROM ({rows})",
+        "any": f"SELECT any_value(COLUMNS(* EXCLUDE k)) FROM ({rows}) GROUP BY k",
+        "first": f"SELECT * EXCLUDE (k, n) FROM (SELECT *, row_number() OVER () AS n FROM ({rows}))"
+        " QUALIFY row_number() OVER (PARTITION BY k ORDER BY n) = 1",
+    }
+    duckdb.sql(f"COPY ({queries[keep]}) TO '{out}' (FORMAT csv, HEADER)")
+
+
+if __name__ == "__main__":
+    main()
