@@ -1,0 +1,168 @@
+//! What the state remembers of rows that were sent: the snapshot after a run that is done, and the keys that are unsettled
+//! until then.
+
+use std::path::Path;
+
+use super::people::all_unchanged;
+use crate::job::Job;
+use crate::klaviyo::list::rejected_people;
+use crate::pipeline::delta::RowHasher;
+use crate::run::list::{remove_row_files, row_files};
+use crate::run::shard::waits;
+use crate::state::directory::{JobDirectory, RunDirectory};
+use crate::state::manifest::{RunManifest, RunStatus, StateError, read_manifest};
+use crate::state::shard::{Shard, ShardRecord};
+use crate::state::snapshot::{HashKey, read_keys, write_keys};
+
+/// Removes the snapshots of other numbers of shards: this run sends rows that they do not know of.
+pub(super) fn forget_others(
+    state: &JobDirectory,
+    shard: Option<&ShardRecord>,
+) -> Result<(), StateError> {
+    let whole = state.whole();
+    for other in whole.known_shards()? {
+        if shard.is_none_or(|shard| shard.of != other.of()) {
+            forget(&whole.shard(other))?;
+        }
+    }
+    if shard.is_some() {
+        forget(&whole)?;
+    }
+    Ok(())
+}
+
+/// Removes the snapshot: rows are sent that it does not know of.
+pub(in crate::run) fn forget(state: &JobDirectory) -> Result<(), StateError> {
+    remove(&state.snapshot())?;
+    remove(&state.unsettled())
+}
+
+fn remove(path: &Path) -> Result<(), StateError> {
+    match std::fs::remove_file(path) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(StateError::Storage {
+            path: path.to_owned(),
+            action: "remove it",
+            source,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Notes the keys of what a run sends, before any of it is: until a run is done, the rows of the snapshot mean nothing for them.
+pub(in crate::run) fn unsettle(
+    state: &JobDirectory,
+    directory: &RunDirectory,
+) -> Result<(), StateError> {
+    let next = directory.next_unsettled();
+    let Some(more) = read_keys(&next).ok().flatten() else {
+        return Ok(());
+    };
+    let unsettled = state.unsettled();
+    let mut keys = read_keys(&unsettled).ok().flatten().unwrap_or_default();
+    keys.extend(more);
+    keys.sort_unstable();
+    keys.dedup();
+    write_keys(&unsettled, &keys)?;
+    remove(&next)
+}
+
+/// The next snapshot could not be written: the old one says nothing of the rows that are sent now.
+pub(in crate::run) fn give_up(
+    state: &JobDirectory,
+    failure: &StateError,
+) -> Result<String, StateError> {
+    remove(&state.snapshot())?;
+    let mut why = failure.to_string();
+    if let Some(source) = std::error::Error::source(failure) {
+        why = format!("{why}: {source}");
+    }
+    Ok(format!(
+        "no snapshot of this run was kept ({why}): the next run sends every row"
+    ))
+}
+
+/// Puts the snapshot of a run that is done in the place of the job's; of the run for all shards, those of the shards.
+pub(in crate::run) fn promote(
+    job: &Job,
+    (state, directory): (&JobDirectory, &RunDirectory),
+    manifest: &RunManifest,
+) -> Result<(), StateError> {
+    if job.delta.is_none() || manifest.status != RunStatus::Done || manifest.is_trial() {
+        return Ok(());
+    }
+    let shards = manifest.shard.as_ref();
+    if waits(job, shards).is_some() {
+        // Its profiles are not on the list yet.
+        return Ok(());
+    }
+    let again = unresolved(job, state, directory)?;
+    let Some(shards) = shards.filter(|shards| shards.number.is_none()) else {
+        return replace(state, directory, &again);
+    };
+    for (number, run_id) in (1..).zip(&shards.runs) {
+        if let Some(shard) = Shard::new(number, shards.of) {
+            let state = state.shard(shard);
+            replace(&state, &state.run(run_id), &again)?;
+        }
+    }
+    Ok(())
+}
+
+/// Puts the next snapshot of a run in the place of the one in `state`. The keys `again` mean nothing in it.
+fn replace(
+    state: &JobDirectory,
+    directory: &RunDirectory,
+    again: &[u128],
+) -> Result<(), StateError> {
+    let next = directory.next_snapshot();
+    if !next.exists() {
+        return Ok(());
+    }
+    let known = read_keys(&state.unsettled()).ok().flatten();
+    let mut all = known.unwrap_or_default();
+    all.extend(again);
+    // In between, more rows than necessary are unsettled: they are sent once more.
+    write_keys(&state.unsettled(), &all)?;
+    std::fs::rename(&next, state.snapshot())
+        .and_then(|()| std::fs::File::open(state.path())?.sync_all())
+        .map_err(|source| StateError::Storage {
+            path: state.snapshot(),
+            action: "replace it",
+            source,
+        })?;
+    write_keys(&state.unsettled(), again)?;
+    // Plans that were made before cannot be applied any more, and nobody asks for earlier people.
+    for run in state.run_ids()? {
+        let run = state.run(&run);
+        let _ = std::fs::remove_file(run.next_snapshot());
+        if run.path() != directory.path()
+            && let Ok(manifest) = read_manifest(&run.manifest())
+            && manifest.status == RunStatus::Done
+        {
+            remove_row_files(&row_files(&run, &manifest, false));
+            for path in all_unchanged(&run) {
+                let _ = std::fs::remove_file(path);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The keys of those whom Klaviyo refused or does not know: they are sent again.
+fn unresolved(
+    job: &Job,
+    state: &JobDirectory,
+    directory: &RunDirectory,
+) -> Result<Vec<u128>, StateError> {
+    let Some(key) = HashKey::read(&state.snapshot_key()) else {
+        return Ok(Vec::new());
+    };
+    let hasher = RowHasher::of_people(key, job.rules.primary_key);
+    let mut keys = Vec::new();
+    rejected_people(directory.path(), |identifiers| {
+        keys.push(hasher.key_of_values(identifiers));
+    })?;
+    keys.sort_unstable();
+    keys.dedup();
+    Ok(keys)
+}
