@@ -8,7 +8,7 @@ pub(crate) mod attempt;
 mod before;
 mod begin;
 mod deliver;
-mod delta;
+pub(crate) mod delta;
 pub mod error;
 mod format;
 mod gather;

@@ -17,6 +17,7 @@ use crate::klaviyo::Klaviyo;
 use crate::klaviyo::list::{self, ListError};
 use crate::pipeline::mapping::Mapping;
 use crate::pipeline::normalize::Normalizer;
+use crate::run::delta::comparison;
 use crate::run::error::Error;
 use crate::run::list::known_list;
 use crate::run::report::{PartReport, RunReport};
@@ -89,7 +90,8 @@ fn measure(
 ) -> Result<Size, Error> {
     let mapping = Mapping::new(&job.columns, audience.sources())?;
     let header_bytes = header_line(&mapping).len() as u64;
-    let mut sample = Sample::new(&mapping, job.limits, header_bytes);
+    let mut sample =
+        Sample::new(&mapping, job.limits, header_bytes).compared_by(comparison(job, &mapping));
     let mut normalizer = Normalizer::new(&mapping, job.rules.clone());
     let sources = audience.shared_sources();
     let rows = counted.or_else(|| audience.total_rows()).map(Total::Rows);
@@ -121,6 +123,12 @@ fn notes(size: &Size, is_stream: bool) -> Vec<String> {
         "these times follow from the link and the documented limits; how long Klaviyo then needs to import the data is not known"
             .to_owned(),
     ];
+    if let Some((changed, rows)) = size.changed.filter(|(_, rows)| *rows > 0) {
+        let share = changed as f64 * 100.0 / rows as f64;
+        notes.push(format!(
+            "{share:.1} % of the rows that were read are new or changed since the last run: with send = \"changed\" only these are sent, and the times above are those of a run with --full"
+        ));
+    }
     if is_stream && !size.is_exact {
         notes.push(
             "standard input has more rows, and their number is not known: the numbers are for the rows that were read; --limit all reads all"

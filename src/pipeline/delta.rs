@@ -165,6 +165,25 @@ impl Before {
     }
 }
 
+/// A look at which rows a run would not send. It writes nothing.
+pub struct Comparison {
+    hasher: RowHasher,
+    before: Before,
+}
+
+impl Comparison {
+    /// Compares with `before`.
+    pub fn new(hasher: RowHasher, before: Before) -> Self {
+        Self { hasher, before }
+    }
+
+    /// Whether Klaviyo has the finished row, whose first `identifier_bytes` are its identifier cells.
+    pub fn is_unchanged(&self, row: &[u8], identifier_bytes: usize) -> bool {
+        let entry = self.hasher.entry(row, identifier_bytes);
+        self.before.pairs.contains(pair(entry))
+    }
+}
+
 /// The comparison of a run's rows with those of the last run.
 pub struct Delta {
     hasher: RowHasher,

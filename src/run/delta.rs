@@ -10,19 +10,36 @@ use super::begin::Begun;
 use super::stages::{header_line, identifiers_line};
 use super::{RunOptions, resume};
 use crate::job::Job;
-use crate::pipeline::delta::{Delta, DeltaFiles, RowHasher};
+use crate::pipeline::delta::{Comparison, Delta, DeltaFiles, RowHasher};
 use crate::pipeline::mapping::Mapping;
 use crate::run::error::Error;
 use crate::state::directory::JobDirectory;
 use crate::state::manifest::{DeltaRecord, RunManifest};
-use crate::state::snapshot::{HashKey, SnapshotHead};
+use crate::state::snapshot::{Context, HashKey, SnapshotHead};
 pub(super) use base::base_run;
-use base::{base, context, full_is_due, list_of, other_night};
+use base::{base, context, full_is_due, head, list_of, other_night};
 use guards::verdict;
 pub(super) use guards::{check_list, guard};
 pub(super) use people::{all_unchanged, moved, people, unchanged, unchanged_of_shard};
 use settle::forget_others;
 pub(super) use settle::{forget, give_up, promote, unsettle};
+
+/// A look at which rows a run of the job would not send; `None` where it would send all.
+pub(crate) fn comparison(job: &Job, mapping: &Mapping) -> Option<Comparison> {
+    let settings = job.delta.as_ref()?;
+    let state = job.state().ok()?;
+    let key = HashKey::read(&state.snapshot_key())?;
+    // The job may have been read without its server, of which a look at the rows needs nothing.
+    let destination = head(&state)?.context.destination;
+    let context = Context {
+        destination,
+        ..context(settings, None)
+    };
+    let before = base(&state, (&job.name, &key), &context).ok()?;
+    let header = header_line(mapping);
+    let hasher = RowHasher::new(key, &header, mapping, job.rules.primary_key);
+    Some(Comparison::new(hasher, before))
+}
 
 /// Decides what the run `begun` is compared with, and notes it in the manifest. `None` where every row is sent each time.
 /// `list_id` is the list that the API has found.

@@ -3,6 +3,7 @@
 use crate::job::PartLimits;
 use crate::pipeline::batch::Batch;
 use crate::pipeline::dedupe::LastPlaces;
+use crate::pipeline::delta::Comparison;
 use crate::pipeline::mapping::Mapping;
 use crate::profile::attributes::attributes;
 use crate::profile::column::ProfileColumn;
@@ -25,6 +26,8 @@ pub struct Size {
     pub bytes: u64,
     /// The parts.
     pub parts: u64,
+    /// Rows that are not as the last run sent them, and all that they were counted among; `None` where nothing is compared.
+    pub changed: Option<(u64, u64)>,
     /// A profile in an import job, on average.
     pub profile_bytes: f64,
     /// The same with identifiers alone.
@@ -46,6 +49,8 @@ pub struct Sample<'a> {
     limits: PartLimits,
     header_bytes: u64,
     keys: LastPlaces,
+    compared: Option<Comparison>,
+    unchanged: u64,
     rows_read: u64,
     /// Blank records among those that were looked at.
     rows_blank: u64,
@@ -69,6 +74,8 @@ impl<'a> Sample<'a> {
             header_bytes,
             // With all the memory there is, no key is unknown.
             keys: LastPlaces::new(u64::MAX),
+            compared: None,
+            unchanged: 0,
             rows_read: 0,
             rows_blank: 0,
             rows: 0,
@@ -80,6 +87,13 @@ impl<'a> Sample<'a> {
             profile_bytes: 0,
             identifier_bytes: 0,
         }
+    }
+
+    /// Rows are compared with those of the last run.
+    #[must_use]
+    pub fn compared_by(mut self, compared: Option<Comparison>) -> Self {
+        self.compared = compared;
+        self
     }
 
     /// How many rows were looked at.
@@ -108,6 +122,10 @@ impl<'a> Sample<'a> {
                 continue;
             };
             self.row(bytes.len() as u64);
+            let compared = self.compared.as_ref();
+            let is_unchanged =
+                |it: &Comparison| it.is_unchanged(bytes, row.identifier_bytes as usize);
+            self.unchanged += u64::from(compared.is_some_and(is_unchanged));
             if self.json_rows < JSON_ROWS {
                 self.measure_json(bytes);
             }
@@ -155,6 +173,10 @@ impl<'a> Sample<'a> {
             rows: self.rows,
             bytes: self.bytes,
             parts: self.parts,
+            changed: self
+                .compared
+                .as_ref()
+                .map(|_| (self.rows - self.unchanged, self.rows)),
             profile_bytes: mean(self.profile_bytes),
             identifier_bytes: mean(self.identifier_bytes),
         };

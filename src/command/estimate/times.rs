@@ -310,6 +310,7 @@ mod tests {
             rows,
             bytes: rows * row_bytes,
             parts: 1,
+            changed: None,
             profile_bytes: row_bytes as f64 * 3.0,
             identifier_bytes: 80.0,
         }

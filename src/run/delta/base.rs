@@ -126,8 +126,13 @@ pub(super) fn full_is_due(
     })
 }
 
+/// The head of the job's snapshot, if there is one.
+pub(super) fn head(state: &JobDirectory) -> Option<SnapshotHead> {
+    let reader = SnapshotReader::open(&state.snapshot(), SNAPSHOT).ok()??;
+    Some(reader.head().clone())
+}
+
 /// The run whose snapshot the job has; none where it has none of use.
 pub(in crate::run) fn base_run(state: &JobDirectory) -> Option<String> {
-    let reader = SnapshotReader::open(&state.snapshot(), SNAPSHOT).ok()??;
-    Some(reader.head().run_id.clone())
+    head(state).map(|head| head.run_id)
 }

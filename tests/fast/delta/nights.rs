@@ -442,3 +442,24 @@ fn those_who_left_get_a_property() {
         "those of the last run, and of its plan"
     );
 }
+
+#[test]
+fn an_estimate_tells_how_much_has_changed() {
+    let job = Job::new();
+    let mut rows = people(200);
+    let estimate = || job.workspace.run(&["estimate", "vip.toml"]).exits(0).stdout;
+    job.audience(&rows);
+    assert!(
+        !estimate().contains("since the last run"),
+        "there is no last run"
+    );
+    job.night(&rows, &[]);
+    rows.insert(3, "Rome");
+    rows.insert(900, "Rome");
+    job.audience(&rows);
+    let told = estimate().split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        told.contains("1.0 % of the rows that were read are new or changed since the last run"),
+        "{told}"
+    );
+}
