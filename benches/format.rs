@@ -163,6 +163,7 @@ fn write_a_part(bencher: Bencher<'_, '_>) {
             max_rows: 1_000_000,
         },
         are_sent: true,
+        first_part: 1,
     };
     bencher
         .counter(BytesCount::new(ROWS * row.len()))
