@@ -227,7 +227,7 @@ fn execute_at(
     let list_id = looked.list_id.as_deref();
     let compared = match &begun.rest {
         Some(_) => None,
-        None => delta::prepare((job, &mapping), (&state, &begun), options, list_id)?,
+        None => delta::prepare(job, &mapping, &state, &begun, options, list_id)?,
     };
     let ready = Ready {
         job,
@@ -342,7 +342,7 @@ fn conclude(
     // What was delivered stays so when the tidying fails: the run has its report all the same.
     let tidied = retention::tidy(state, job.retention, &manifest.run_id).map_err(Error::from);
     // Before the manifest says that the run is done: who was sent is known then, wherever it is killed.
-    if let Err(unwritten) = delta::promote(job, (state, &begun.directory), &manifest) {
+    if let Err(unwritten) = delta::promote(job, state, &begun.directory, &manifest) {
         warnings.extend(delta::give_up(state, &unwritten));
     }
     let mut error = outcome.error.or_else(|| tidied.err());

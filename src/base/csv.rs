@@ -54,6 +54,9 @@ fn push_doubling_quotes(out: &mut Vec<u8>, cell: &[u8]) {
     out.extend_from_slice(rest);
 }
 
+/// A quoted cell without a value, as rows are written.
+pub const BLANK: &[u8] = b"\"\"";
+
 /// The cells of one CSV row, as they are written, in their order.
 #[derive(Debug, Clone)]
 pub struct WrittenCells<'a> {

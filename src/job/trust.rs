@@ -36,39 +36,16 @@ pub(super) fn trust(file: &JobFile, path: &Path) -> Result<(), JobError> {
 /// The first key by which the job takes other programs' code, and what it does.
 fn foreign_code(file: &JobFile) -> Option<(&'static str, &'static str)> {
     let sftp = &file.sftp;
-    let runs = |command: &[String]| !command.is_empty();
+    if file.audience.adbc.is_some() {
+        return Some(("audience.adbc", "loads a driver"));
+    }
     [
-        (
-            file.audience.adbc.is_some(),
-            "audience.adbc",
-            "loads a driver",
-        ),
-        (
-            runs(&sftp.proxy_command),
-            "sftp.proxy-command",
-            "runs a program",
-        ),
-        (
-            runs(&sftp.passphrase_command),
-            "sftp.passphrase-command",
-            "runs a program",
-        ),
-        (
-            runs(&sftp.password_command),
-            "sftp.password-command",
-            "runs a program",
-        ),
-        (
-            runs(&sftp.proxy_password_command),
-            "sftp.proxy-password-command",
-            "runs a program",
-        ),
-        (
-            runs(&file.klaviyo.api_key_command),
-            "klaviyo.api-key-command",
-            "runs a program",
-        ),
+        ("sftp.proxy-command", &sftp.proxy_command),
+        ("sftp.passphrase-command", &sftp.passphrase_command),
+        ("sftp.password-command", &sftp.password_command),
+        ("sftp.proxy-password-command", &sftp.proxy_password_command),
+        ("klaviyo.api-key-command", &file.klaviyo.api_key_command),
     ]
     .into_iter()
-    .find_map(|(is_there, key, deed)| is_there.then_some((key, deed)))
+    .find_map(|(key, command)| (!command.is_empty()).then_some((key, "runs a program")))
 }

@@ -15,7 +15,7 @@ use crate::base::meter::Meter;
 use crate::base::text::grouped;
 use crate::pipeline::batch::{Batch, Spares, row_range};
 use crate::pipeline::dedupe::{LastPlaces, Sighting, SpillError, SpilledKeys};
-use crate::pipeline::delta::{Delta, PlacedRow};
+use crate::pipeline::delta::{Delta, Finished, PlacedRow};
 use crate::pipeline::mapping::Mapping;
 use crate::pipeline::rejects::RejectsFiles;
 use crate::pipeline::settings::{Duplicates, MaxRejected, SharedIdentifiers};
@@ -108,15 +108,6 @@ pub struct Deduplication {
     pub memory_bytes: u64,
 }
 
-/// Findings at the end of an audience, beside the counts.
-#[derive(Debug, Default)]
-pub struct Ended {
-    /// The reason for which the next snapshot could not be written.
-    pub snapshot_failure: Option<StateError>,
-    /// The hashes of the keys of those who left, in order; `None` unless somebody wants to know.
-    pub left: Option<Vec<u128>>,
-}
-
 /// The settings of the committer for one run.
 pub struct Commit<'a> {
     sources: &'a [Source],
@@ -138,7 +129,7 @@ pub struct Commit<'a> {
     /// The comparison with the last run; `None` where every row is sent each time.
     delta: Option<Delta>,
     origins: Origins,
-    /// The rows of the batch in hand that are kept.
+    /// The rows of the batch in hand that are kept, while they are compared.
     placed: Vec<PlacedRow>,
     /// The number of the first record of the batch in hand, and that of the next batch.
     batch_begins: u64,
@@ -254,7 +245,7 @@ impl<'a> Commit<'a> {
     }
 
     /// Ends the last part. What was counted, and what the comparison with the last run has found.
-    pub fn finish(mut self) -> Result<(Counts, Ended), CommitError> {
+    pub fn finish(mut self) -> Result<(Counts, Finished), CommitError> {
         self.settle()?;
         self.rejects.finish()?;
         guard_at_end(&self.counts, self.max_rejected)?;
@@ -263,15 +254,11 @@ impl<'a> Commit<'a> {
         }
         self.spool.finish()?;
         let Some(delta) = self.delta else {
-            return Ok((self.counts, Ended::default()));
+            return Ok((self.counts, Finished::default()));
         };
         let finished = delta.finish()?;
         self.counts.compared = finished.compared;
-        let ended = Ended {
-            snapshot_failure: finished.failure,
-            left: finished.left,
-        };
-        Ok((self.counts, ended))
+        Ok((self.counts, finished))
     }
 
     /// The source's name of a batch.
@@ -501,8 +488,6 @@ impl<'a> Commit<'a> {
         changes: &[Change],
     ) -> Result<(), CommitError> {
         let text = Arc::new(std::mem::take(&mut batch.row_bytes));
-        let mut placed = std::mem::take(&mut self.placed);
-        placed.clear();
         let mut changes = changes.iter().peekable();
         let mut begin = 0;
         for (index, row) in batch.rows.iter().enumerate() {
@@ -518,28 +503,38 @@ impl<'a> Commit<'a> {
                     None => continue,
                 }
             }
-            placed.push(PlacedRow {
+            let row = PlacedRow {
                 range,
                 identifier_bytes: row.identifier_bytes as usize,
                 external_id_only: row.external_id_only,
                 is_unchanged: false,
-            });
+            };
+            if self.delta.is_some() {
+                self.placed.push(row);
+            } else {
+                self.keep_row(&text, row)?;
+            }
         }
         if let Some(delta) = &mut self.delta {
-            delta.compare(&text, &mut placed)?;
+            delta.compare(&text, &mut self.placed)?;
         }
-        for row in &placed {
-            if row.is_unchanged {
-                self.counts.rows_unchanged += 1;
-                continue;
-            }
-            self.counts.external_id_only += u64::from(row.external_id_only);
-            self.next_row(row.range.len())?;
-            self.spool
-                .keep(&text, row.range.clone(), row.identifier_bytes)?;
+        let mut placed = std::mem::take(&mut self.placed);
+        for row in placed.drain(..) {
+            self.keep_row(&text, row)?;
         }
         self.placed = placed;
         Ok(())
+    }
+
+    /// Takes a row of `text` to the spool, unless Klaviyo has it already.
+    fn keep_row(&mut self, text: &Arc<Vec<u8>>, row: PlacedRow) -> Result<(), CommitError> {
+        if row.is_unchanged {
+            self.counts.rows_unchanged += 1;
+            return Ok(());
+        }
+        self.counts.external_id_only += u64::from(row.external_id_only);
+        self.next_row(row.range.len())?;
+        Ok(self.spool.keep(text, row.range, row.identifier_bytes)?)
     }
 
     /// The row at `index` of the batch in hand, which shares nothing as far as is known.

@@ -6,7 +6,7 @@
 
 mod merge;
 
-pub use merge::{Difference, each_difference};
+pub use merge::{Difference, each_newcomer_and_leaver};
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128, xxh3_128_with_seed};
 
-use crate::base::csv::WrittenCells;
+use crate::base::csv::{BLANK, WrittenCells, push_quoted};
 use crate::pipeline::dedupe::{DigestSet, GROUP, Partitions, SpillError, sub_table};
 use crate::pipeline::mapping::Mapping;
 use crate::pipeline::settings::PrimaryKey;
@@ -25,8 +25,6 @@ use crate::state::manifest::StateError;
 use crate::state::sealed::Unusable;
 use crate::state::snapshot::{Entry, HashKey, SnapshotHead, SnapshotReader};
 
-/// An identifier cell without a value, as rows are written.
-const BLANK: &[u8] = b"\"\"";
 /// Spreads the hash of a row over the digest of key and row; any odd number does.
 const SPREAD: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
 
@@ -44,15 +42,10 @@ pub struct RowHasher {
 impl RowHasher {
     /// Hashes by `key` of rows under the header line `header`, whose key is the identifier `primary`.
     pub fn new(key: HashKey, header: &[u8], mapping: &Mapping, primary: PrimaryKey) -> Self {
-        let columns = mapping.columns.iter().take(mapping.identifiers());
-        let kinds = columns.filter_map(|column| {
-            let mut kinds = PrimaryKey::BEST_FIRST.into_iter();
-            kinds.find(|kind| kind.column() == column.target)
-        });
         Self {
             key,
             header: xxh3_64(header),
-            kinds: kinds.collect(),
+            kinds: mapping.identifier_kinds(),
             primary,
         }
     }
@@ -96,7 +89,7 @@ impl RowHasher {
     pub fn key_of_values(&self, identifiers: [&str; 3]) -> u128 {
         let written = identifiers.map(|value| {
             let mut cell = Vec::new();
-            crate::base::csv::push_quoted(&mut cell, value.as_bytes());
+            push_quoted(&mut cell, value.as_bytes());
             cell
         });
         self.key_of([&written[0], &written[1], &written[2]])
@@ -135,11 +128,6 @@ impl Before {
     /// The head of the snapshot.
     pub fn head(&self) -> &SnapshotHead {
         self.snapshot.head()
-    }
-
-    /// The memory that a snapshot of so many rows takes, in bytes.
-    pub fn bytes_for(rows: u64) -> u64 {
-        DigestSet::bytes_for(rows)
     }
 
     /// Reads a snapshot whole; an error means that it cannot be trusted.
@@ -286,7 +274,7 @@ impl Delta {
             let done = file.flush().and_then(|()| file.get_ref().sync_all());
             done.map_err(unwritable(&path))?;
         }
-        let rows_before = self.before.as_ref().map(|before| before.snapshot.records());
+        let is_compared = self.before.is_some();
         let merged = self
             .rows
             .map_err(|error| StateError::Storage {
@@ -297,20 +285,20 @@ impl Delta {
             .and_then(|rows| merge::merge(rows, self.before, &self.files));
         Ok(match merged {
             Ok((compared, left)) => Finished {
-                compared: rows_before.is_some().then_some(compared),
+                compared: is_compared.then_some(compared),
                 left,
                 failure: None,
             },
             Err(failure) => Finished {
-                compared: None,
-                left: None,
                 failure: Some(failure),
+                ..Finished::default()
             },
         })
     }
 }
 
 /// How a comparison ended.
+#[derive(Debug, Default)]
 pub struct Finished {
     /// The counts; `None` where there was no snapshot, or the next one failed.
     pub compared: Option<Compared>,

@@ -14,7 +14,7 @@ mod sample;
 mod spellings;
 
 use crate::pipeline::column_type::ColumnType;
-use crate::pipeline::settings::{ColumnSettings, Unlisted};
+use crate::pipeline::settings::{ColumnSettings, PrimaryKey, Unlisted};
 use crate::profile::column::{LIST_ID, ProfileColumn};
 use crate::profile::target::{ColumnError, RESERVED_HEADERS};
 use crate::source::audience::{Addressed, GivenBack, Source, SourceFormat, SourceId, numbered};
@@ -189,6 +189,16 @@ impl Mapping {
     /// Where the cells of `source` stand.
     pub fn plan(&self, source: SourceId) -> Option<&SourcePlan> {
         self.plans.get(source.0 as usize)
+    }
+
+    /// The identifiers that are mapped, in the order of a row's cells.
+    pub fn identifier_kinds(&self) -> Vec<PrimaryKey> {
+        let columns = self.columns.iter().take(self.identifiers());
+        let kind = |column: &MappedColumn| {
+            let mut kinds = PrimaryKey::BEST_FIRST.into_iter();
+            kinds.find(|kind| kind.column() == column.target)
+        };
+        columns.filter_map(kind).collect()
     }
 
     /// How many of the columns, all at the beginning, are identifiers.

@@ -69,7 +69,7 @@ pub(super) fn approve(
         status: RunStatus::Done,
         ..manifest.snapshot()
     };
-    delta::promote(job, (&state, &directory), &promoted)?;
+    delta::promote(job, &state, &directory, &promoted)?;
     let mut finished = conclude(job, (directory, &manifest), removed, clock)?;
     if !job.keep_parts {
         remove_row_files(&files);

@@ -20,7 +20,9 @@ pub(super) use base::base_run;
 use base::{base, context, full_is_due, head, list_of, other_night};
 use guards::verdict;
 pub(super) use guards::{check_list, guard};
-pub(super) use people::{all_unchanged, moved, people, unchanged, unchanged_of_shard};
+pub(super) use people::{
+    all_unchanged, moved, people, remove_unchanged, unchanged, unchanged_of_shard,
+};
 use settle::forget_others;
 pub(super) use settle::{forget, give_up, promote, unsettle};
 
@@ -35,17 +37,22 @@ pub(crate) fn comparison(job: &Job, mapping: &Mapping) -> Option<Comparison> {
         destination,
         ..context(settings, None)
     };
-    let before = base(&state, (&job.name, &key), &context).ok()?;
+    let before = base(&state, &job.name, &key, &context).ok()?;
+    Some(Comparison::new(hasher(job, key, mapping), before))
+}
+
+fn hasher(job: &Job, key: HashKey, mapping: &Mapping) -> RowHasher {
     let header = header_line(mapping);
-    let hasher = RowHasher::new(key, &header, mapping, job.rules.primary_key);
-    Some(Comparison::new(hasher, before))
+    RowHasher::new(key, &header, mapping, job.rules.primary_key)
 }
 
 /// Decides what the run `begun` is compared with, and notes it in the manifest. `None` where every row is sent each time.
 /// `list_id` is the list that the API has found.
 pub(super) fn prepare(
-    (job, mapping): (&Job, &Mapping),
-    (state, begun): (&JobDirectory, &Begun),
+    job: &Job,
+    mapping: &Mapping,
+    state: &JobDirectory,
+    begun: &Begun,
     options: RunOptions,
     list_id: Option<&str>,
 ) -> Result<Option<Delta>, Error> {
@@ -56,7 +63,7 @@ pub(super) fn prepare(
     let manifest = begun.manifest.snapshot();
     let context = context(settings, list_id);
     let shard = manifest.shard.as_ref();
-    let found = base(state, (&job.name, &key), &context);
+    let found = base(state, &job.name, &key, &context);
     let found = found.and_then(|base| match other_night(state, base.head(), shard) {
         None => Ok(base),
         Some(because) => Err(because),
@@ -116,8 +123,7 @@ pub(super) fn prepare(
             .then(|| (unchanged(&begun.directory), identifiers_line(mapping))),
         wants_left: job.left_property().is_some(),
     };
-    let header = header_line(mapping);
-    let hasher = RowHasher::new(key, &header, mapping, job.rules.primary_key);
+    let hasher = hasher(job, key, mapping);
     Ok(Some(Delta::new(hasher, base, record.is_full(), files)?))
 }
 

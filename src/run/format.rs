@@ -15,7 +15,8 @@ use crate::base::interrupt::Interrupt;
 use crate::base::meter::Meter;
 use crate::job::Rules;
 use crate::pipeline::batch::Batch;
-use crate::pipeline::commit::{Commit, CommitError, Ended};
+use crate::pipeline::commit::{Commit, CommitError};
+use crate::pipeline::delta::Finished;
 use crate::pipeline::mapping::Mapping;
 use crate::pipeline::normalize::Normalizer;
 use crate::source::audience::{Audience, AudienceError, Block, Blocks, Recycler, Source};
@@ -57,7 +58,7 @@ pub(super) fn format(
     (mapping, rules): (&Mapping, Rules),
     commit: Commit<'_>,
     (meter, interrupt): (&Meter, &Interrupt),
-) -> (Counts, Result<Ended, FormatError>) {
+) -> (Counts, Result<Finished, FormatError>) {
     let work = Work {
         sources: audience.shared_sources(),
         blocks: audience.into_blocks(),
@@ -71,14 +72,14 @@ fn format_blocks(
     (mapping, rules): (&Mapping, Rules),
     mut commit: Commit<'_>,
     (meter, interrupt): (&Meter, &Interrupt),
-) -> (Counts, Result<Ended, FormatError>) {
+) -> (Counts, Result<Finished, FormatError>) {
     let result = run_threads(work, (mapping, rules), &mut commit, (meter, interrupt));
     let counted = commit.counts().clone();
     match result {
         Ok(()) => match commit.finish() {
-            Ok((counts, ended)) => {
+            Ok((counts, finished)) => {
                 show(meter, &counts);
-                (counts, Ok(ended))
+                (counts, Ok(finished))
             }
             Err(error) => (counted, Err(error.into())),
         },

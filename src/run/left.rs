@@ -9,26 +9,22 @@ use crate::pipeline::commit::CommitError;
 use crate::pipeline::delta::RowHasher;
 use crate::pipeline::settings::PrimaryKey;
 use crate::pipeline::spool::{Release, Spool, SpoolLayout};
-use crate::profile::column::ProfileColumn;
 use crate::state::directory::JobDirectory;
 use crate::state::snapshot::HashKey;
 
-/// Writes the parts for the people whose hashes of keys are `left`, sorted.
+/// Writes the parts for the people whose hashes of keys are `left`, sorted. `kinds` are the identifiers in the layout's header.
 pub(super) fn write(
     job: &Job,
     state: &JobDirectory,
-    (layout, release): (SpoolLayout, Release),
+    kinds: &[PrimaryKey],
+    layout: SpoolLayout,
+    release: Release,
     left: &[u128],
 ) -> Result<(), CommitError> {
     let Some(key) = HashKey::read(&state.snapshot_key()) else {
         return Ok(());
     };
     let hasher = RowHasher::of_people(key, job.rules.primary_key);
-    let header = String::from_utf8_lossy(&layout.header).into_owned();
-    let kinds: Vec<PrimaryKey> = PrimaryKey::BEST_FIRST
-        .into_iter()
-        .filter(|kind| names(&header, &kind.column()))
-        .collect();
     let mut spool = Spool::start(layout, release);
     let mut row = Vec::new();
     let mut failure = None;
@@ -41,7 +37,7 @@ pub(super) fn write(
             return Ok(true);
         }
         row.clear();
-        for kind in &kinds {
+        for kind in kinds {
             push_quoted(&mut row, identifiers[*kind as usize].as_bytes());
             row.push(b',');
         }
@@ -64,12 +60,4 @@ pub(super) fn write(
         spool.close_part()?;
     }
     Ok(spool.finish()?)
-}
-
-/// Whether a header line has the column.
-fn names(header: &str, column: &ProfileColumn) -> bool {
-    header
-        .trim_end()
-        .split(',')
-        .any(|name| name == column.header())
 }

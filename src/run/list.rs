@@ -238,9 +238,7 @@ pub(super) fn remove_files(job: &Job, directory: &RunDirectory, manifest: &RunMa
     let are_there = is_api || job.keeps_identifiers() && job.left_property().is_none();
     if are_there && !manifest.is_shard() && !job.keep_parts {
         remove_row_files(&row_files(directory, manifest, is_api));
-        for path in delta::all_unchanged(directory) {
-            let _ = std::fs::remove_file(path);
-        }
+        delta::remove_unchanged(directory);
     }
 }
 

@@ -61,6 +61,14 @@ impl Outcome {
     pub(super) fn is_good(&self) -> bool {
         matches!(self.error, None | Some(Error::Strict { .. }))
     }
+
+    /// The same, where nothing may be sent, with that error.
+    fn stopped_by(mut self, may_send: Result<(), Error>) -> Self {
+        if let Err(error) = may_send {
+            self.error = Some(error);
+        }
+        self
+    }
 }
 
 impl<'a> Stages<'a> {
@@ -94,10 +102,10 @@ impl<'a> Stages<'a> {
 
     /// Sends what is left of a run whose rows are in closed parts.
     pub(super) fn run_rest(&self, delivery: Option<&Delivery>) -> Outcome {
-        if let Err(error) = self.may_send() {
-            let mut outcome = self.outcome(self.formatted_before(), None);
-            outcome.error = Some(error);
-            return outcome;
+        let may_send = self.may_send();
+        if may_send.is_err() {
+            let outcome = self.outcome(self.formatted_before(), None);
+            return outcome.stopped_by(may_send);
         }
         match (delivery, &self.begun.rest) {
             (Some(delivery), Some(rest)) if !rest.is_empty() => self.deliver_rest(delivery, rest),
@@ -116,11 +124,7 @@ impl<'a> Stages<'a> {
             None => {
                 let formatted = self.format(input, None);
                 let may_send = self.may_send_all(&formatted);
-                let mut outcome = self.outcome(formatted, None);
-                if let Err(error) = may_send {
-                    outcome.error = Some(error);
-                }
-                outcome
+                self.outcome(formatted, None).stopped_by(may_send)
             }
             Some(delivery) if self.waits_for_the_end(&input) => {
                 self.format_then_deliver(input, delivery)
@@ -192,11 +196,7 @@ impl<'a> Stages<'a> {
         let may_send = self.may_send_all(&formatted);
         let is_sent = formatted.result.is_ok() && may_send.is_ok();
         let delivered = is_sent.then(|| self.deliver(delivery, queue));
-        let mut outcome = self.outcome(formatted, delivered);
-        if let Err(error) = may_send {
-            outcome.error = Some(error);
-        }
-        outcome
+        self.outcome(formatted, delivered).stopped_by(may_send)
     }
 
     /// As [`Self::may_send`], of rows that were formatted now.
@@ -237,6 +237,7 @@ impl<'a> Stages<'a> {
             are_sent,
             first_part: 1,
         };
+        let kinds = mapping.identifier_kinds();
         let leavers_layout = self.leavers_layout(mapping, &layout);
         let spool = Spool::start(layout, self.release(queue.clone(), false));
         let sources = audience.shared_sources();
@@ -261,15 +262,15 @@ impl<'a> Stages<'a> {
             ),
             Err(error) => (Counts::default(), Err(error.into())),
         };
-        let result = result.and_then(|ended| {
-            let left = ended.left.as_deref().unwrap_or_default();
+        let result = result.and_then(|finished| {
+            let left = finished.left.as_deref().unwrap_or_default();
             if let Some(mut layout) = leavers_layout.filter(|_| !left.is_empty()) {
                 layout.first_part = self.next_part();
                 let release = self.release(queue, true);
-                left::write(self.job, self.state, (layout, release), left)
+                left::write(self.job, self.state, &kinds, layout, release, left)
                     .map_err(FormatError::Commit)?;
             }
-            Ok(ended.snapshot_failure)
+            Ok(finished.failure)
         });
         self.meter.set_formatted();
         let whole = result.is_ok();

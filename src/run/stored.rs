@@ -71,7 +71,7 @@ pub(super) fn apply(
             return Ok(begun);
         }
         check(job, state, &plan)?;
-        take_over(job, state, (&plan, &directory))
+        take_over(job, state, &plan, &directory)
     })
 }
 
@@ -152,7 +152,8 @@ fn check(job: &Job, state: &JobDirectory, plan: &RunManifest) -> Result<(), Erro
 fn take_over(
     job: &Job,
     state: &JobDirectory,
-    (plan, from): (&RunManifest, &RunDirectory),
+    plan: &RunManifest,
+    from: &RunDirectory,
 ) -> Result<Begun, Error> {
     let identity = resume::Identity {
         job_fingerprint: plan.job_fingerprint.clone(),

@@ -26,7 +26,7 @@ use parquet::arrow::ArrowWriter;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::value_fixtures::ValueFixture;
+use super::value_fixtures::{ValueFixture, fixtures_in};
 
 /// Values of one type.
 #[derive(Debug, Deserialize)]
@@ -66,19 +66,14 @@ enum Form {
 impl TypedFixture {
     /// Every fixture, by name.
     pub(crate) fn all() -> Vec<Self> {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/values/typed");
-        let files = std::fs::read_dir(folder).unwrap();
-        let mut paths: Vec<_> = files.map(|file| file.unwrap().path()).collect();
-        paths.sort();
-        let fixture = |path: &std::path::PathBuf| {
-            let text = std::fs::read_to_string(path).unwrap();
-            let mut fixture: Self =
-                toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-            fixture.name = path.file_stem().unwrap().to_string_lossy().into_owned();
-            assert!(fixture.about.ends_with('.'), "{}", fixture.name);
-            fixture
+        let fixture = |(name, fixture): (String, Self)| {
+            assert!(fixture.about.ends_with('.'), "{name}");
+            Self { name, ..fixture }
         };
-        paths.iter().map(fixture).collect()
+        fixtures_in("fixtures/values/typed")
+            .into_iter()
+            .map(fixture)
+            .collect()
     }
 
     /// Rows of an id and a value, and what must leave of them; `counts` says whether the source has values that cannot be

@@ -39,23 +39,33 @@ pub(crate) struct ValueFixture {
     rejections: BTreeMap<String, u64>,
 }
 
+/// The fixtures in a folder of the repository, with their names, in the order of these.
+pub(crate) fn fixtures_in<F: serde::de::DeserializeOwned>(folder: &str) -> Vec<(String, F)> {
+    let files = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)).unwrap();
+    let mut paths: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|it| it == "toml"));
+    paths.sort();
+    let fixture = |path: &std::path::PathBuf| {
+        let text = std::fs::read_to_string(path).unwrap();
+        let fixture =
+            toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        (name, fixture)
+    };
+    paths.iter().map(fixture).collect()
+}
+
 impl ValueFixture {
     /// Every fixture, by name.
     pub(crate) fn all() -> Vec<Self> {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/values");
-        let files = std::fs::read_dir(folder).unwrap();
-        let mut paths: Vec<_> = files.map(|file| file.unwrap().path()).collect();
-        paths.retain(|path| path.extension().is_some_and(|it| it == "toml"));
-        paths.sort();
-        let fixture = |path: &std::path::PathBuf| {
-            let text = std::fs::read_to_string(path).unwrap();
-            let mut fixture: Self =
-                toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-            fixture.name = path.file_stem().unwrap().to_string_lossy().into_owned();
-            assert!(fixture.about.ends_with('.'), "{}", fixture.name);
-            fixture
+        let fixture = |(name, fixture): (String, Self)| {
+            assert!(fixture.about.ends_with('.'), "{name}");
+            Self { name, ..fixture }
         };
-        paths.iter().map(fixture).collect()
+        fixtures_in("fixtures/values")
+            .into_iter()
+            .map(fixture)
+            .collect()
     }
 
     /// Rows of an id and a text, which must leave as they are.

@@ -241,16 +241,12 @@ fn look_at_openssh(text: &str) -> Outside {
             | "ecdsa-sha2-nistp256"
             | "ecdsa-sha2-nistp384"
             | "ecdsa-sha2-nistp521",
-        ) if cipher == b"3des-cbc" => open::of_old_encryption(),
-        Some(
-            "ssh-ed25519"
-            | "ssh-rsa"
-            | "ecdsa-sha2-nistp256"
-            | "ecdsa-sha2-nistp384"
-            | "ecdsa-sha2-nistp521",
-        ) => Outside::Usable {
-            encrypted: cipher != b"none",
-            public: Some(public),
+        ) => match cipher.as_slice() {
+            b"3des-cbc" => open::of_old_encryption(),
+            cipher => Outside::Usable {
+                encrypted: cipher != b"none",
+                public: Some(public),
+            },
         },
         Some(other) => Outside::Unusable(format!("keys of type {other} are not supported here")),
     }

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use super::waiting::Waiting;
 use super::{Commit, CommitError, Keys};
-use crate::base::csv::WrittenCells;
+use crate::base::csv::{BLANK, WrittenCells};
 use crate::pipeline::batch::{Batch, RowIdentifier, row_range};
 use crate::pipeline::dedupe::{
     Contest, Contests, Findings, FirstOccurrence, SharedIdentifier, Sighting,
@@ -18,9 +18,6 @@ use crate::pipeline::settings::PrimaryKey;
 use crate::pipeline::settings::SharedIdentifiers;
 use crate::pipeline::spool::HeldRow;
 use crate::state::codes::RejectionReason;
-
-/// An identifier cell without a value, as rows are written.
-const BLANK: &[u8] = b"\"\"";
 
 /// The job's rule for shared identifiers, and the columns of a row that are identifiers.
 pub(super) struct SharedRules {
@@ -32,13 +29,7 @@ pub(super) struct SharedRules {
 impl SharedRules {
     /// `None` where only one column is an identifier: it is the key of every row.
     pub(super) fn new(mode: SharedIdentifiers, mapping: &Mapping) -> Option<Self> {
-        let columns = mapping.columns.iter().take(mapping.identifiers());
-        let kinds: Vec<_> = columns
-            .filter_map(|column| {
-                let mut kinds = PrimaryKey::BEST_FIRST.into_iter();
-                kinds.find(|kind| kind.column() == column.target)
-            })
-            .collect();
+        let kinds = mapping.identifier_kinds();
         (kinds.len() > 1).then_some(Self { mode, kinds })
     }
 

@@ -30,11 +30,6 @@ impl DigestSet {
         }
     }
 
-    /// The memory of a set with so many digests.
-    pub(in crate::pipeline) fn bytes_for(digests: u64) -> u64 {
-        digests * SLOTS_PERCENT / 100 * SLOT_BYTES
-    }
-
     /// Adds a digest. False where there is no room.
     pub(in crate::pipeline) fn insert(&mut self, digest: u128) -> bool {
         let key = Key::of(digest);

@@ -60,13 +60,29 @@ impl Earlier {
         Ok(())
     }
 
-    /// Takes the next row if its key comes before `key`, or is it.
-    fn up_to(&mut self, key: u128) -> Result<Option<Entry>, Unusable> {
-        let next = self.next.filter(|next| next.key <= key);
-        if next.is_some() {
+    /// Takes the rows up to `key`: the row that has it, if there is one. Calls `passed` with those before.
+    fn row_of(
+        &mut self,
+        key: u128,
+        mut passed: impl FnMut(Entry),
+    ) -> Result<Option<Entry>, Unusable> {
+        while let Some(next) = self.next.filter(|next| next.key <= key) {
             self.step()?;
+            if next.key == key {
+                return Ok(Some(next));
+            }
+            passed(next);
         }
-        Ok(next)
+        Ok(None)
+    }
+
+    /// Calls `passed` with the rows that are left.
+    fn rest(&mut self, mut passed: impl FnMut(Entry)) -> Result<(), Unusable> {
+        while let Some(next) = self.next {
+            self.step()?;
+            passed(next);
+        }
+        Ok(())
     }
 }
 
@@ -102,17 +118,7 @@ pub(super) fn merge(
     };
     // What an unfinished run sent is unsettled until a run is done.
     let mut sent: Vec<u128> = unsettled.into_iter().collect();
-    let mut left = files.wants_left.then(Vec::new);
-    let mut leaves = |compared: &mut Compared, sent: &mut Vec<u128>, old: Entry| {
-        // Of a part of the audience nobody knows who left.
-        if files.next.is_some() {
-            compared.rows_left += 1;
-            sent.push(old.key);
-            if let Some(left) = &mut left {
-                left.push(old.key);
-            }
-        }
-    };
+    let mut leavers = Vec::new();
     let mut entries = Vec::new();
     for partition in 0..SUB_TABLES {
         entries.clear();
@@ -127,14 +133,9 @@ pub(super) fn merge(
         })?;
         entries.sort_unstable();
         for entry in &entries {
-            let mut known = None;
-            while let Some(old) = earlier.up_to(entry.key).map_err(unreadable)? {
-                if old.key == entry.key {
-                    known = Some(old);
-                    break;
-                }
-                leaves(&mut compared, &mut sent, old);
-            }
+            let known = earlier
+                .row_of(entry.key, |old| leavers.push(old.key))
+                .map_err(unreadable)?;
             compared.rows_new += u64::from(known.is_none());
             if is_compared && known != Some(*entry) {
                 sent.push(entry.key);
@@ -144,59 +145,45 @@ pub(super) fn merge(
             }
         }
     }
-    while let Some(old) = earlier.up_to(u128::MAX).map_err(unreadable)? {
-        leaves(&mut compared, &mut sent, old);
+    earlier
+        .rest(|old| leavers.push(old.key))
+        .map_err(unreadable)?;
+    // Of a part of the audience nobody knows who left.
+    if files.next.is_none() {
+        leavers.clear();
     }
+    compared.rows_left = leavers.len() as u64;
+    sent.extend(&leavers);
     if is_compared {
         write_keys(&files.unsettled, &sent)?;
     }
     if let (Some(writer), Some((_, head))) = (writer, &files.next) {
         writer.finish(head)?;
     }
-    Ok((compared, left))
+    Ok((compared, files.wants_left.then_some(leavers)))
 }
 
-/// A key by which two snapshots differ.
+/// A key that only one of two snapshots has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Difference {
     /// The earlier one does not have it.
     New(u128),
-    /// They have other rows of it.
-    Changed(u128),
     /// The later one does not have it.
     Left(u128),
 }
 
-/// Calls `each` with the keys by which two snapshots differ, in their order. `path` is named where one cannot be read.
-pub fn each_difference(
-    before: Option<SnapshotReader>,
+/// Calls `each` with the keys that only one of two snapshots has, in their order.
+pub fn each_newcomer_and_leaver(
+    before: SnapshotReader,
     mut after: SnapshotReader,
-    path: &std::path::Path,
     mut each: impl FnMut(Difference),
-) -> Result<(), StateError> {
-    let unreadable = |error: Unusable| StateError::Storage {
-        path: path.to_owned(),
-        action: "compare the snapshots",
-        source: std::io::Error::other(error.to_string()),
-    };
-    let mut earlier = Earlier::new(before).map_err(unreadable)?;
-    while let Some(entry) = after.next().map_err(unreadable)?.map(Entry::of_bytes) {
-        let mut known = None;
-        while let Some(old) = earlier.up_to(entry.key).map_err(unreadable)? {
-            if old.key == entry.key {
-                known = Some(old);
-                break;
-            }
-            each(Difference::Left(old.key));
-        }
-        match known {
-            None => each(Difference::New(entry.key)),
-            Some(old) if old != entry => each(Difference::Changed(entry.key)),
-            Some(_) => {}
+) -> Result<(), Unusable> {
+    let mut earlier = Earlier::new(Some(before))?;
+    while let Some(entry) = after.next()?.map(Entry::of_bytes) {
+        let known = earlier.row_of(entry.key, |old| each(Difference::Left(old.key)))?;
+        if known.is_none() {
+            each(Difference::New(entry.key));
         }
     }
-    while let Some(old) = earlier.up_to(u128::MAX).map_err(unreadable)? {
-        each(Difference::Left(old.key));
-    }
-    Ok(())
+    earlier.rest(|old| each(Difference::Left(old.key)))
 }

@@ -24,7 +24,8 @@ pub(super) fn context(settings: &DeltaSettings, list_id: Option<&str>) -> Contex
 /// The job's snapshot, or the reason for which rows cannot be compared with it.
 pub(super) fn base(
     state: &JobDirectory,
-    (job, key): (&str, &HashKey),
+    job: &str,
+    key: &HashKey,
     context: &Context,
 ) -> Result<Before, String> {
     let path = state.snapshot();

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::base::base_run;
-use crate::pipeline::delta::{Difference, each_difference};
+use crate::pipeline::delta::{Difference, each_newcomer_and_leaver};
 use crate::run::list::row_files;
 use crate::state::directory::{JobDirectory, RunDirectory};
 use crate::state::manifest::{StateError, read_manifest};
@@ -41,12 +41,16 @@ pub(in crate::run) fn moved<'a>(
             open(&state.run(run_id).next_snapshot()),
         );
         if let (Some(before), Some(after)) = (before, after) {
-            each_difference(Some(before), after, &state.snapshot(), |difference| {
+            let compared = each_newcomer_and_leaver(before, after, |difference| {
                 match difference {
                     Difference::New(key) => new.insert(key),
                     Difference::Left(key) => left.insert(key),
-                    Difference::Changed(_) => false,
                 };
+            });
+            compared.map_err(|error| StateError::Storage {
+                path: state.snapshot(),
+                action: "compare the snapshots",
+                source: std::io::Error::other(error.to_string()),
             })?;
         }
     }
@@ -62,6 +66,13 @@ pub(in crate::run) fn unchanged(directory: &RunDirectory) -> PathBuf {
 pub(in crate::run) fn unchanged_of_shard(directory: &RunDirectory, shard: Shard) -> PathBuf {
     let name = format!("{}-{UNCHANGED}", shard.name());
     directory.parts().join(name)
+}
+
+/// Removes all such files in the folder of a run: nobody needs them any more.
+pub(in crate::run) fn remove_unchanged(directory: &RunDirectory) {
+    for path in all_unchanged(directory) {
+        let _ = std::fs::remove_file(path);
+    }
 }
 
 /// All such files in the folder of a run.

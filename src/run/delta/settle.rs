@@ -1,9 +1,9 @@
-//! What the state remembers of rows that were sent: the snapshot after a run that is done, and the keys that are unsettled
+//! The memory of rows that were sent: the snapshot after a run that is done, and the keys that are unsettled
 //! until then.
 
 use std::path::Path;
 
-use super::people::all_unchanged;
+use super::people::remove_unchanged;
 use crate::job::Job;
 use crate::klaviyo::list::rejected_people;
 use crate::pipeline::delta::RowHasher;
@@ -84,7 +84,8 @@ pub(in crate::run) fn give_up(
 /// Puts the snapshot of a run that is done in the place of the job's; of the run for all shards, those of the shards.
 pub(in crate::run) fn promote(
     job: &Job,
-    (state, directory): (&JobDirectory, &RunDirectory),
+    state: &JobDirectory,
+    directory: &RunDirectory,
     manifest: &RunManifest,
 ) -> Result<(), StateError> {
     if job.delta.is_none() || manifest.status != RunStatus::Done || manifest.is_trial() {
@@ -140,9 +141,7 @@ fn replace(
             && manifest.status == RunStatus::Done
         {
             remove_row_files(&row_files(&run, &manifest, false));
-            for path in all_unchanged(&run) {
-                let _ = std::fs::remove_file(path);
-            }
+            remove_unchanged(&run);
         }
     }
     Ok(())

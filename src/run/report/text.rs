@@ -122,7 +122,7 @@ impl RunReport {
         line(out, "written", self.rows_written, "row", &parts)
     }
 
-    /// What the comparison with the last run has found.
+    /// The counts of the comparison with the last run.
     fn write_compared(&self, out: &mut String) -> std::fmt::Result {
         let (Some(new), Some(changed), Some(left)) =
             (self.rows_new, self.rows_changed, self.rows_left)

@@ -22,7 +22,7 @@ impl<V: RecordVisitor> RecordVisitor for Copied<'_, V> {
             row,
         };
         match row.fault() {
-            Some(fault) => self.visitor.fault(fault, &Mended(row)),
+            Some(fault) => self.visitor.fault(fault, &utf8::Mended(row)),
             None => self.visitor.row(&row),
         }
     }
@@ -112,28 +112,6 @@ impl<R: Record> Record for Row<'_, R> {
 
     fn has_only(&self, holds: impl Fn(&[u8]) -> bool) -> bool {
         self.row.has_only(holds)
-    }
-}
-
-/// A row with bytes that are no UTF-8: these are shown as U+FFFD, and kept with a mark.
-struct Mended<'a, R>(Row<'a, R>);
-
-impl<R: Record> Record for Mended<'_, R> {
-    fn cell<'a>(&'a self, column: usize, scratch: &'a mut Vec<u8>) -> Cell<'a> {
-        let mended = String::from_utf8_lossy(self.0.cell(column, scratch).text()).into_owned();
-        *scratch = mended.into_bytes();
-        Cell::Text(scratch)
-    }
-
-    fn kept_cell<'a>(&'a self, column: usize, scratch: &'a mut Vec<u8>) -> Cell<'a> {
-        let mut kept = Vec::new();
-        utf8::push_marked(self.0.cell(column, scratch).text(), false, &mut kept);
-        *scratch = kept;
-        Cell::Text(scratch)
-    }
-
-    fn has_only(&self, holds: impl Fn(&[u8]) -> bool) -> bool {
-        self.0.has_only(holds)
     }
 }
 

@@ -56,28 +56,6 @@ impl Record for Row<'_> {
     }
 }
 
-/// A row with bytes that are no UTF-8: these are shown as U+FFFD, and kept with a mark.
-struct Mended<'a>(Row<'a>);
-
-impl Record for Mended<'_> {
-    fn cell<'a>(&'a self, column: usize, scratch: &'a mut Vec<u8>) -> Cell<'a> {
-        let mended = String::from_utf8_lossy(self.0.cell(column, scratch).text()).into_owned();
-        *scratch = mended.into_bytes();
-        Cell::Text(scratch)
-    }
-
-    fn kept_cell<'a>(&'a self, column: usize, scratch: &'a mut Vec<u8>) -> Cell<'a> {
-        let mut kept = Vec::new();
-        utf8::push_marked(self.0.cell(column, scratch).text(), false, &mut kept);
-        *scratch = kept;
-        Cell::Text(scratch)
-    }
-
-    fn has_only(&self, holds: impl Fn(&[u8]) -> bool) -> bool {
-        self.0.has_only(holds)
-    }
-}
-
 /// A record that is too long: nothing of it is shown, and of each cell the beginning is kept.
 struct Long<'a> {
     row: Row<'a>,
@@ -135,7 +113,7 @@ pub(super) fn visit(rows: &Columns, day_time: DayTime, visitor: &mut impl Record
         if bytes > MAX_RECORD_BYTES {
             visitor.fault(RecordFault::TooLong, &Long { row, bytes });
         } else if let Some(fault) = is_doubtful.then(|| fault_of(&columns, index)).flatten() {
-            visitor.fault(fault, &Mended(row));
+            visitor.fault(fault, &utf8::Mended(row));
         } else {
             visitor.row(&row);
         }

@@ -1,6 +1,6 @@
 //! Bytes that are not UTF-8: what a record holds of them, and what the file may be instead.
 
-use crate::source::record::{RecordFault, mark, marked};
+use crate::source::record::{Cell, Record, RecordFault, mark, marked};
 
 /// How much is kept of a record that is too long. A spreadsheet cuts a cell after 32,767 characters.
 const BEGINNING_BYTES: usize = 1_000;
@@ -8,6 +8,28 @@ const BEGINNING_BYTES: usize = 1_000;
 /// The first byte of a [`mark`], and how long one is.
 const MARK: u8 = mark(0)[0];
 const MARK_BYTES: usize = mark(0).len();
+
+/// A row with bytes that are no UTF-8: these are shown as U+FFFD, and kept with a mark.
+pub(super) struct Mended<R>(pub(super) R);
+
+impl<R: Record> Record for Mended<R> {
+    fn cell<'a>(&'a self, column: usize, scratch: &'a mut Vec<u8>) -> Cell<'a> {
+        let mended = String::from_utf8_lossy(self.0.cell(column, scratch).text()).into_owned();
+        *scratch = mended.into_bytes();
+        Cell::Text(scratch)
+    }
+
+    fn kept_cell<'a>(&'a self, column: usize, scratch: &'a mut Vec<u8>) -> Cell<'a> {
+        let mut kept = Vec::new();
+        push_marked(self.0.cell(column, scratch).text(), false, &mut kept);
+        *scratch = kept;
+        Cell::Text(scratch)
+    }
+
+    fn has_only(&self, holds: impl Fn(&[u8]) -> bool) -> bool {
+        self.0.has_only(holds)
+    }
+}
 
 /// True when the bytes are UTF-8 without NUL, so that nothing in them needs a second look.
 pub(super) fn is_clean(bytes: &[u8]) -> bool {

@@ -14,7 +14,7 @@ use russh::{MethodKind, MethodSet};
 use super::sshd::{Sshd, SshdBuilder, keygen};
 use super::{chain, connect, connect_error};
 
-/// What the server wants, one after another.
+/// The proofs that the server wants, one after another.
 type Wanted = &'static [MethodKind];
 
 /// A server that wants proofs in an order, the password `sesame`, and opens no session. Each connection is one of these.

@@ -5,6 +5,19 @@ use std::time::{Duration, Instant};
 use super::{Manner, Proxy, TwoHops};
 use crate::support::sshd::SshdBuilder;
 
+/// The page of a `check` that fails, which has these words and is there soon. `case` names it where it is not so.
+fn fails_in_time(two: &TwoHops, words: &str, case: &str) -> String {
+    let begun = Instant::now();
+    let told = two.check(14).stdout;
+    assert!(told.contains(words), "{case}: {told}");
+    assert!(
+        begun.elapsed() < Duration::from_secs(15),
+        "{case}: {:?}",
+        begun.elapsed()
+    );
+    told
+}
+
 #[test]
 fn proxies_that_hang_refuse_or_die_are_told_within_the_limit() {
     let two = TwoHops::new();
@@ -18,19 +31,8 @@ fn proxies_that_hang_refuse_or_die_are_told_within_the_limit() {
         ] {
             let proxy = Proxy::start(manner);
             two.job(&format!("proxy = \"{}\"\n", proxy.url(scheme)));
-            let begun = Instant::now();
-            let outcome = two.check(14);
-            assert!(
-                outcome.stdout.contains(words),
-                "{manner:?}: {}",
-                outcome.stdout
-            );
-            assert!(!outcome.stdout.contains('\x1b'), "{}", outcome.stdout);
-            assert!(
-                begun.elapsed() < Duration::from_secs(15),
-                "{:?}",
-                begun.elapsed()
-            );
+            let told = fails_in_time(&two, words, &format!("{manner:?}"));
+            assert!(!told.contains('\x1b'), "{told}");
         }
     }
 }
@@ -128,18 +130,7 @@ fn a_program_that_fails_is_told_in_its_own_words() {
         (r#"["sleep", "60"]"#, "did not answer within 5 s"),
     ] {
         two.job(&format!("proxy-command = {command}\n"));
-        let begun = Instant::now();
-        let outcome = two.check(14);
-        assert!(
-            outcome.stdout.contains(words),
-            "{command}: {}",
-            outcome.stdout
-        );
-        assert!(
-            begun.elapsed() < Duration::from_secs(15),
-            "{:?}",
-            begun.elapsed()
-        );
+        fails_in_time(&two, words, command);
     }
 }
 
