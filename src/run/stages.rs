@@ -286,7 +286,8 @@ impl<'a> Stages<'a> {
         let state_error = |error| CommitError::from(error).into();
         let result = result.and_then(|snapshot_failure| {
             noted.map_err(state_error)?;
-            let Some(failure) = snapshot_failure else {
+            // A dry run sends nothing, so that the snapshot stays true.
+            let Some(failure) = snapshot_failure.filter(|_| !self.options.dry_run) else {
                 return Ok(None);
             };
             let gave_up = delta::give_up(self.state, &failure);
