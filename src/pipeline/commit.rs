@@ -15,7 +15,7 @@ use crate::base::meter::Meter;
 use crate::base::text::grouped;
 use crate::pipeline::batch::{Batch, Spares, row_range};
 use crate::pipeline::dedupe::{LastPlaces, Sighting, SpillError, SpilledKeys};
-use crate::pipeline::delta::{Delta, Finished, PlacedRow};
+use crate::pipeline::delta::{Delta, Finished, PlacedRow, Standing};
 use crate::pipeline::mapping::Mapping;
 use crate::pipeline::rejects::RejectsFiles;
 use crate::pipeline::settings::{Duplicates, MaxRejected, SharedIdentifiers};
@@ -128,6 +128,8 @@ pub struct Commit<'a> {
     shared: Option<SharedRules>,
     /// The comparison with the last run; `None` where every row is sent each time.
     delta: Option<Delta>,
+    /// The memory for keys, identifiers and the rows of the last run, in bytes.
+    memory_bytes: u64,
     origins: Origins,
     /// The rows of the batch in hand that are kept, while they are compared.
     placed: Vec<PlacedRow>,
@@ -162,6 +164,7 @@ impl<'a> Commit<'a> {
             is_room_made: false,
             shared,
             delta: None,
+            memory_bytes: deduplication.memory_bytes,
             origins: Origins::default(),
             placed: Vec::new(),
             batch_begins: 0,
@@ -249,16 +252,33 @@ impl<'a> Commit<'a> {
         self.settle()?;
         self.rejects.finish()?;
         guard_at_end(&self.counts, self.max_rejected)?;
+        let finished = self.finish_comparison()?;
         if !self.spool.is_empty() {
             self.spool.close_part()?;
         }
         self.spool.finish()?;
-        let Some(delta) = self.delta else {
-            return Ok((self.counts, Finished::default()));
-        };
-        let finished = delta.finish()?;
-        self.counts.compared = finished.compared;
         Ok((self.counts, finished))
+    }
+
+    /// Ends the comparison with the last run, and writes the rows that waited for it.
+    fn finish_comparison(&mut self) -> Result<Finished, CommitError> {
+        let Some(delta) = self.delta.take() else {
+            return Ok(Finished::default());
+        };
+        let (finished, held) = delta.finish()?;
+        self.counts.compared = finished.compared;
+        if let Some(held) = held {
+            held.replay(|row, is_unchanged| {
+                let standing = if is_unchanged {
+                    Standing::Unchanged
+                } else {
+                    Standing::Sent
+                };
+                let identifier_bytes = row.identifier_bytes as usize;
+                self.push_row(row.bytes, identifier_bytes, row.external_id_only, standing)
+            })?;
+        }
+        Ok(finished)
     }
 
     /// The source's name of a batch.
@@ -462,6 +482,10 @@ impl<'a> Commit<'a> {
         // Nothing of the rows that waited is sent if the guard strikes: ask before the first of them.
         guard_at_end(&self.counts, self.max_rejected)?;
         let mut contested = self.contested(&mut waiting)?;
+        if let Some(delta) = &mut self.delta {
+            // The keys are not in memory any more.
+            delta.use_memory(self.memory_bytes);
+        }
         waiting.replay(|row| self.replay_row(row, &mut contested))
     }
 
@@ -507,7 +531,7 @@ impl<'a> Commit<'a> {
                 range,
                 identifier_bytes: row.identifier_bytes as usize,
                 external_id_only: row.external_id_only,
-                is_unchanged: false,
+                standing: Standing::Sent,
             };
             if self.delta.is_some() {
                 self.placed.push(row);
@@ -526,15 +550,12 @@ impl<'a> Commit<'a> {
         Ok(())
     }
 
-    /// Takes a row of `text` to the spool, unless Klaviyo has it already.
+    /// Takes a row of `text` to the spool, if it is to be sent.
     fn keep_row(&mut self, text: &Arc<Vec<u8>>, row: PlacedRow) -> Result<(), CommitError> {
-        if row.is_unchanged {
-            self.counts.rows_unchanged += 1;
-            return Ok(());
+        if self.is_sent(row.range.len(), row.external_id_only, row.standing)? {
+            self.spool.keep(text, row.range, row.identifier_bytes)?;
         }
-        self.counts.external_id_only += u64::from(row.external_id_only);
-        self.next_row(row.range.len())?;
-        Ok(self.spool.keep(text, row.range, row.identifier_bytes)?)
+        Ok(())
     }
 
     /// The row at `index` of the batch in hand, which shares nothing as far as is known.
@@ -549,39 +570,61 @@ impl<'a> Commit<'a> {
         }
     }
 
-    /// Writes a row that waited, unless Klaviyo has it already.
+    /// Compares a row that waited, and takes it to the spool if it is to be sent.
     fn write_row(
         &mut self,
         row: &[u8],
         identifier_bytes: usize,
         external_id_only: bool,
     ) -> Result<(), CommitError> {
+        let mut placed = [PlacedRow {
+            range: 0..row.len(),
+            identifier_bytes,
+            external_id_only,
+            standing: Standing::Sent,
+        }];
         if let Some(delta) = &mut self.delta {
-            let mut placed = [PlacedRow {
-                range: 0..row.len(),
-                identifier_bytes,
-                external_id_only,
-                is_unchanged: false,
-            }];
             delta.compare(row, &mut placed)?;
-            if placed[0].is_unchanged {
-                self.counts.rows_unchanged += 1;
-                return Ok(());
-            }
         }
-        self.counts.external_id_only += u64::from(external_id_only);
-        self.next_row(row.len())?;
-        Ok(self.spool.push(row, identifier_bytes)?)
+        let [PlacedRow { standing, .. }] = placed;
+        self.push_row(row, identifier_bytes, external_id_only, standing)
     }
 
-    /// Counts a row of so many bytes that is to be written, and ends the part in hand where it belongs to the next one.
-    fn next_row(&mut self, row_bytes: usize) -> Result<(), CommitError> {
+    fn push_row(
+        &mut self,
+        row: &[u8],
+        identifier_bytes: usize,
+        external_id_only: bool,
+        standing: Standing,
+    ) -> Result<(), CommitError> {
+        if self.is_sent(row.len(), external_id_only, standing)? {
+            self.spool.push(row, identifier_bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Counts a row of so many bytes, and makes place for it in a part if it is to be sent.
+    fn is_sent(
+        &mut self,
+        row_bytes: usize,
+        external_id_only: bool,
+        standing: Standing,
+    ) -> Result<bool, CommitError> {
+        match standing {
+            Standing::Waits => return Ok(false),
+            Standing::Unchanged => {
+                self.counts.rows_unchanged += 1;
+                return Ok(false);
+            }
+            Standing::Sent => {}
+        }
         if !self.spool.fits(row_bytes) {
             guard(&self.counts, self.max_rejected)?;
             self.spool.close_part()?;
         }
+        self.counts.external_id_only += u64::from(external_id_only);
         self.counts.rows_written += 1;
-        Ok(())
+        Ok(true)
     }
 }
 

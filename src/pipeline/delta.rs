@@ -2,28 +2,30 @@
 //!
 //! While rows are committed, each is looked up by one digest of its key and its bytes, in memory. When the audience has ended,
 //! its rows and those of the snapshot are merged in the order of their keys: that tells new rows from changed ones and
-//! finds those who left, and it writes the next snapshot.
+//! finds those who left, and it writes the next snapshot. Where the snapshot does not fit in memory, all rows wait on disk, and
+//! the merge tells how they stand too.
 
 mod merge;
 
 pub use merge::{Difference, each_newcomer_and_leaver};
 
-use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use fixedbitset::FixedBitSet;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128, xxh3_128_with_seed};
 
 use crate::base::csv::{BLANK, WrittenCells, push_quoted};
 use crate::pipeline::dedupe::{DigestSet, GROUP, Partitions, SpillError, sub_table};
 use crate::pipeline::mapping::Mapping;
 use crate::pipeline::settings::PrimaryKey;
+use crate::pipeline::spool::{HeldRow, HeldRows, SpoolError};
 use crate::state::counts::Compared;
 use crate::state::manifest::StateError;
 use crate::state::sealed::Unusable;
-use crate::state::snapshot::{Entry, HashKey, SnapshotHead, SnapshotReader};
+use crate::state::snapshot::{Entry, HashKey, KeysReader, SnapshotHead, SnapshotReader, in_order};
 
 /// Spreads the hash of a row over the digest of key and row; any odd number does.
 const SPREAD: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
@@ -119,9 +121,10 @@ pub struct DeltaFiles {
 /// The last run's rows.
 pub struct Before {
     snapshot: SnapshotReader,
-    pairs: DigestSet,
-    /// Their rows in the snapshot mean nothing.
-    unsettled: HashSet<u128>,
+    /// The keys whose rows in the snapshot mean nothing.
+    unsettled: Unsettled,
+    /// Its rows, where they fit in memory.
+    pairs: Option<DigestSet>,
 }
 
 impl Before {
@@ -130,45 +133,103 @@ impl Before {
         self.snapshot.head()
     }
 
-    /// Reads a snapshot whole; an error means that it cannot be trusted.
-    pub fn read(mut snapshot: SnapshotReader, unsettled: Vec<u128>) -> Result<Self, Unusable> {
-        let unsettled: HashSet<u128> = unsettled.into_iter().collect();
-        let mut pairs = DigestSet::with_room_for(snapshot.records());
-        let mut has_room = true;
+    /// Reads a snapshot whole, into memory if at most `most_bytes` are enough for it. An error means that it cannot be trusted.
+    pub fn read(
+        snapshot: SnapshotReader,
+        unsettled: Option<KeysReader>,
+        most_bytes: u64,
+    ) -> Result<Self, Unusable> {
+        let mut before = Self {
+            snapshot,
+            unsettled: Unsettled::new(unsettled),
+            pairs: None,
+        };
+        before.load(most_bytes)?;
+        Ok(before)
+    }
+
+    fn load(&mut self, most_bytes: u64) -> Result<(), Unusable> {
+        let Self {
+            snapshot,
+            unsettled,
+            ..
+        } = self;
+        let rows = snapshot.records();
+        let fits = DigestSet::bytes_for(rows) <= most_bytes;
+        let mut pairs = fits.then(|| DigestSet::with_room_for(rows));
+        let mut last = 0;
+        unsettled.begin()?;
         snapshot.verify(|bytes| {
             let entry = Entry::of_bytes(bytes);
-            if unsettled.is_empty() || !unsettled.contains(&entry.key) {
-                has_room &= pairs.insert(pair(entry));
+            in_order(&mut last, entry.key)?;
+            let Some(pairs) = &mut pairs else {
+                return Ok(());
+            };
+            // There is always room, unless the keys are no hashes: then this program did not write them.
+            if unsettled.has(entry.key)? || pairs.insert(pair(entry)) {
+                Ok(())
+            } else {
+                Err(Unusable::Damaged)
             }
         })?;
-        // Keys that are no hashes: this program did not write them.
-        if !has_room {
-            return Err(Unusable::Damaged);
+        self.pairs = pairs;
+        Ok(())
+    }
+}
+
+/// The keys whose rows in a snapshot mean nothing, looked up in their order.
+struct Unsettled {
+    reader: Option<KeysReader>,
+    next: Option<u128>,
+}
+
+impl Unsettled {
+    fn new(reader: Option<KeysReader>) -> Self {
+        Self { reader, next: None }
+    }
+
+    /// The smallest key is the next to be looked up again.
+    fn begin(&mut self) -> Result<(), Unusable> {
+        if let Some(reader) = &mut self.reader {
+            reader.rewind()?;
         }
-        Ok(Self {
-            snapshot,
-            pairs,
-            unsettled,
-        })
+        self.step()
+    }
+
+    fn step(&mut self) -> Result<(), Unusable> {
+        self.next = match &mut self.reader {
+            Some(reader) => reader.next()?.map(u128::from_be_bytes),
+            None => None,
+        };
+        Ok(())
+    }
+
+    /// Whether the key is among them. Keys must be asked for in their order.
+    fn has(&mut self, key: u128) -> Result<bool, Unusable> {
+        while self.next.is_some_and(|next| next < key) {
+            self.step()?;
+        }
+        Ok(self.next == Some(key))
     }
 }
 
 /// A look at which rows a run would not send. It writes nothing.
 pub struct Comparison {
     hasher: RowHasher,
-    before: Before,
+    pairs: DigestSet,
 }
 
 impl Comparison {
-    /// Compares with `before`.
-    pub fn new(hasher: RowHasher, before: Before) -> Self {
-        Self { hasher, before }
+    /// Compares with `before`; `None` where that is not in memory.
+    pub fn new(hasher: RowHasher, before: Before) -> Option<Self> {
+        let pairs = before.pairs?;
+        Some(Self { hasher, pairs })
     }
 
     /// Whether Klaviyo has the finished row, whose first `identifier_bytes` are its identifier cells.
     pub fn is_unchanged(&self, row: &[u8], identifier_bytes: usize) -> bool {
         let entry = self.hasher.entry(row, identifier_bytes);
-        self.before.pairs.contains(pair(entry))
+        self.pairs.contains(pair(entry))
     }
 }
 
@@ -180,8 +241,12 @@ pub struct Delta {
     is_full: bool,
     files: DeltaFiles,
     /// The rows of this run; the error once they cannot be kept.
-    rows: Result<Partitions<6>, SpillError>,
-    identifiers: Option<(PathBuf, BufWriter<File>)>,
+    rows: Result<Partitions<8>, SpillError>,
+    /// How many these are.
+    next_number: u64,
+    /// All of them, where the snapshot does not fit in memory.
+    held: Option<HeldRows>,
+    identifiers: Option<IdentifiersFile>,
     /// Of the rows in hand.
     entries: Vec<Entry>,
 }
@@ -191,30 +256,43 @@ pub(super) struct PlacedRow {
     pub(super) range: Range<usize>,
     pub(super) identifier_bytes: usize,
     pub(super) external_id_only: bool,
+    pub(super) standing: Standing,
+}
+
+/// The outcome of a comparison for one row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It is to be written.
+    Sent,
     /// Klaviyo has it as it is.
-    pub(super) is_unchanged: bool,
+    Unchanged,
+    /// The end of the audience will tell.
+    Waits,
 }
 
 impl Delta {
     /// Compares with `before`, if there is a snapshot. `is_full`: all rows are written all the same.
     pub fn new(
         hasher: RowHasher,
-        before: Option<Before>,
+        mut before: Option<Before>,
         is_full: bool,
         files: DeltaFiles,
     ) -> Result<Self, StateError> {
-        let identifiers = match &files.identifiers {
-            None => None,
-            Some((path, header)) => Some((path.clone(), identifiers_file(path, header)?)),
-        };
+        if let Some(before) = before.as_mut().filter(|_| is_full) {
+            before.pairs = None;
+        }
+        let identifiers = files.identifiers.as_ref();
+        let identifiers = identifiers.map(|(path, header)| IdentifiersFile::create(path, header));
         let rows = Partitions::create(&files.scratch);
         Ok(Self {
             hasher,
             before,
             is_full,
             rows,
+            next_number: 0,
+            held: None,
+            identifiers: identifiers.transpose()?,
             files,
-            identifiers,
             entries: Vec::new(),
         })
     }
@@ -224,12 +302,30 @@ impl Delta {
         self.before.is_some()
     }
 
-    /// Compares rows of `text`, and marks those that Klaviyo has as they are.
+    /// The memory that the rows of the snapshot take, in bytes.
+    pub fn memory_bytes(&self) -> u64 {
+        let before = self.before.as_ref().filter(|it| it.pairs.is_some());
+        before.map_or(0, |it| DigestSet::bytes_for(it.snapshot.records()))
+    }
+
+    /// Reads the snapshot into memory if so many bytes are enough for it, and no row was compared yet.
+    pub(super) fn use_memory(&mut self, most_bytes: u64) {
+        if let Some(before) = &mut self.before
+            && before.pairs.is_none()
+            && !self.is_full
+            && self.next_number == 0
+        {
+            // A snapshot that cannot be read any more is noticed when all rows were seen: then every row is sent.
+            let _ = before.load(most_bytes);
+        }
+    }
+
+    /// Compares rows of `text`, and notes how they stand. Those that must wait are kept here.
     pub(super) fn compare(
         &mut self,
         text: &[u8],
         rows: &mut [PlacedRow],
-    ) -> Result<(), StateError> {
+    ) -> Result<(), SpoolError> {
         for rows in rows.chunks_mut(GROUP) {
             let entries = rows.iter().map(|row| {
                 self.hasher
@@ -238,15 +334,21 @@ impl Delta {
             let mut entries_of_group = std::mem::take(&mut self.entries);
             entries_of_group.clear();
             entries_of_group.extend(entries);
-            if let Some(before) = self.before.as_ref().filter(|_| !self.is_full) {
-                let pairs = entries_of_group.iter().map(|entry| pair(*entry));
-                before.pairs.touch(pairs.clone());
-                for (row, pair) in rows.iter_mut().zip(pairs) {
-                    row.is_unchanged = before.pairs.contains(pair);
-                    if row.is_unchanged {
-                        let begin = row.range.start;
-                        let cells = begin..begin + row.identifier_bytes;
-                        keep_identifiers(&mut self.identifiers, &text[cells])?;
+            match self.before.as_ref().filter(|_| !self.is_full) {
+                None => {}
+                Some(Before { pairs: None, .. }) => self.hold(text, rows)?,
+                Some(Before {
+                    pairs: Some(pairs), ..
+                }) => {
+                    let digests = entries_of_group.iter().map(|entry| pair(*entry));
+                    pairs.touch(digests.clone());
+                    for (row, digest) in rows.iter_mut().zip(digests) {
+                        if pairs.contains(digest) {
+                            row.standing = Standing::Unchanged;
+                            let begin = row.range.start;
+                            let cells = begin..begin + row.identifier_bytes;
+                            IdentifiersFile::add(&mut self.identifiers, &text[cells])?;
+                        }
                     }
                 }
             }
@@ -258,22 +360,44 @@ impl Delta {
         Ok(())
     }
 
+    /// Has rows wait, which get the next numbers.
+    fn hold(&mut self, text: &[u8], rows: &mut [PlacedRow]) -> Result<(), SpoolError> {
+        let held = match &mut self.held {
+            Some(held) => held,
+            None => {
+                tracing::info!(
+                    "the last run has more rows than fit in half of `dedupe-memory`: rows wait on disk until all of them were seen"
+                );
+                self.held.insert(HeldRows::create(&self.files.scratch)?)
+            }
+        };
+        for (number, row) in (self.next_number..).zip(rows) {
+            row.standing = Standing::Waits;
+            held.push(HeldRow {
+                bytes: &text[row.range.clone()],
+                identifier_bytes: u32::try_from(row.identifier_bytes).unwrap_or(u32::MAX),
+                external_id_only: row.external_id_only,
+                number,
+                shared: [None; 3],
+            })?;
+        }
+        Ok(())
+    }
+
     /// Keeps the row for the next snapshot. The disk being full costs the snapshot and not the run.
     fn note(&mut self, entry: Entry) {
+        let number = self.next_number;
+        self.next_number += 1;
         if let Ok(rows) = &mut self.rows
-            && let Err(error) = rows.push(sub_table(entry.key), merge::words(entry))
+            && let Err(error) = rows.push(sub_table(entry.key), merge::words(entry, number))
         {
             tracing::warn!("the snapshot cannot be kept: {error}");
             self.rows = Err(error);
         }
     }
 
-    /// Ends the comparison: the counts, and the files.
-    pub(super) fn finish(self) -> Result<Finished, StateError> {
-        if let Some((path, mut file)) = self.identifiers {
-            let done = file.flush().and_then(|()| file.get_ref().sync_all());
-            done.map_err(unwritable(&path))?;
-        }
+    /// Ends the comparison: the counts and the files, and the rows that waited for it.
+    pub(super) fn finish(self) -> Result<(Finished, Option<HeldBack>), StateError> {
         let is_compared = self.before.is_some();
         let merged = self
             .rows
@@ -283,17 +407,70 @@ impl Delta {
                 source: error.source,
             })
             .and_then(|rows| merge::merge(rows, self.before, &self.files));
-        Ok(match merged {
-            Ok((compared, left)) => Finished {
-                compared: is_compared.then_some(compared),
-                left,
-                failure: None,
-            },
-            Err(failure) => Finished {
-                failure: Some(failure),
-                ..Finished::default()
-            },
-        })
+        let (finished, unchanged) = match merged {
+            Ok(merged) => {
+                let finished = Finished {
+                    compared: is_compared.then_some(merged.compared),
+                    left: merged.left,
+                    failure: None,
+                };
+                (finished, merged.unchanged)
+            }
+            // Every row that waits is sent.
+            Err(failure) => {
+                let finished = Finished {
+                    failure: Some(failure),
+                    ..Finished::default()
+                };
+                (finished, FixedBitSet::new())
+            }
+        };
+        let held = match (self.held, self.identifiers) {
+            (None, identifiers) => {
+                identifiers.map(IdentifiersFile::finish).transpose()?;
+                None
+            }
+            (Some(rows), identifiers) => Some(HeldBack {
+                rows,
+                unchanged,
+                identifiers,
+            }),
+        };
+        Ok((finished, held))
+    }
+}
+
+/// Rows that waited, of which it is known now how they stand.
+pub(super) struct HeldBack {
+    rows: HeldRows,
+    /// By their numbers.
+    unchanged: FixedBitSet,
+    identifiers: Option<IdentifiersFile>,
+}
+
+impl HeldBack {
+    /// Calls `take` with each row and whether Klaviyo has it as it is, in their order.
+    pub(super) fn replay<E: From<SpoolError>>(
+        self,
+        mut take: impl FnMut(HeldRow<'_>, bool) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let Self {
+            rows,
+            unchanged,
+            mut identifiers,
+        } = self;
+        rows.replay(|row| {
+            let number = usize::try_from(row.number).unwrap_or(usize::MAX);
+            let is_unchanged = unchanged.contains(number);
+            if is_unchanged {
+                let cells = &row.bytes[..row.identifier_bytes as usize];
+                IdentifiersFile::add(&mut identifiers, cells).map_err(SpoolError::from)?;
+            }
+            take(row, is_unchanged)
+        })?;
+        let finished = identifiers.map(IdentifiersFile::finish).transpose();
+        finished.map_err(SpoolError::from)?;
+        Ok(())
     }
 }
 
@@ -308,29 +485,45 @@ pub struct Finished {
     pub failure: Option<StateError>,
 }
 
-fn identifiers_file(path: &Path, header: &[u8]) -> Result<BufWriter<File>, StateError> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let file = std::fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(unwritable(path))?;
-    let mut file = BufWriter::with_capacity(1 << 18, file);
-    file.write_all(header).map_err(unwritable(path))?;
-    Ok(file)
+/// The identifiers of unchanged rows.
+struct IdentifiersFile {
+    path: PathBuf,
+    file: BufWriter<File>,
 }
 
-fn keep_identifiers(
-    file: &mut Option<(PathBuf, BufWriter<File>)>,
-    cells: &[u8],
-) -> Result<(), StateError> {
-    let Some((path, file)) = file else {
-        return Ok(());
-    };
-    let written = file.write_all(cells).and_then(|()| file.write_all(b"\n"));
-    written.map_err(unwritable(path))
+impl IdentifiersFile {
+    fn create(path: &Path, header: &[u8]) -> Result<Self, StateError> {
+        use std::os::unix::fs::OpenOptionsExt;
+        let file = std::fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(path)
+            .map_err(unwritable(path))?;
+        let mut file = BufWriter::with_capacity(1 << 18, file);
+        file.write_all(header).map_err(unwritable(path))?;
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+        })
+    }
+
+    /// Adds the identifier cells of a row to the file, if there is one.
+    fn add(file: &mut Option<Self>, cells: &[u8]) -> Result<(), StateError> {
+        let Some(Self { path, file }) = file else {
+            return Ok(());
+        };
+        let written = file.write_all(cells).and_then(|()| file.write_all(b"\n"));
+        written.map_err(unwritable(path))
+    }
+
+    /// Makes the file durable.
+    fn finish(mut self) -> Result<(), StateError> {
+        let done = self.file.flush();
+        let done = done.and_then(|()| self.file.get_ref().sync_all());
+        done.map_err(unwritable(&self.path))
+    }
 }
 
 fn unwritable(path: &Path) -> impl FnOnce(std::io::Error) -> StateError {
@@ -339,5 +532,92 @@ fn unwritable(path: &Path) -> impl FnOnce(std::io::Error) -> StateError {
         path,
         action: "write it",
         source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::snapshot::{Context, SNAPSHOT, SnapshotWriter};
+
+    fn head() -> SnapshotHead {
+        let empty = String::new;
+        SnapshotHead {
+            job: empty(),
+            key_id: empty(),
+            run_id: empty(),
+            full_at: jiff::Timestamp::UNIX_EPOCH,
+            run_group: None,
+            program: empty(),
+            context: Context {
+                columns: empty(),
+                rules: empty(),
+                destination: empty(),
+                list: empty(),
+                list_id: None,
+            },
+        }
+    }
+
+    /// The rows that are sent of three, of which the last run had the first two, when the snapshot does not fit in memory.
+    fn sent(next: &Path, folder: &Path) -> (Vec<u64>, Finished) {
+        let rows = [&b"\"a\",1\n"[..], b"\"b\",1\n", b"\"c\",1\n"];
+        let hasher = RowHasher {
+            header: 0,
+            kinds: vec![PrimaryKey::Email],
+            primary: PrimaryKey::Email,
+            key: HashKey::read_or_create(&folder.join("key")).unwrap(),
+        };
+        let path = folder.join("snapshot");
+        let mut entries: Vec<_> = rows[..2].iter().map(|row| hasher.entry(row, 3)).collect();
+        entries.sort();
+        let mut writer = SnapshotWriter::create(&path, SNAPSHOT).unwrap();
+        for entry in entries {
+            writer.push(entry.to_bytes()).unwrap();
+        }
+        writer.finish(&head()).unwrap();
+        let snapshot = SnapshotReader::open(&path, SNAPSHOT).unwrap().unwrap();
+        let before = Before::read(snapshot, None, 0).unwrap();
+        let files = DeltaFiles {
+            scratch: folder.to_owned(),
+            next: Some((next.to_owned(), head())),
+            unsettled: folder.join("unsettled"),
+            identifiers: None,
+            wants_left: false,
+        };
+        let mut delta = Delta::new(hasher, Some(before), false, files).unwrap();
+        for row in rows {
+            let mut placed = [PlacedRow {
+                range: 0..row.len(),
+                identifier_bytes: 3,
+                external_id_only: false,
+                standing: Standing::Sent,
+            }];
+            delta.compare(row, &mut placed).unwrap();
+            assert_eq!(placed[0].standing, Standing::Waits);
+        }
+        let (finished, held) = delta.finish().unwrap();
+        let mut sent = Vec::new();
+        let replayed = held.unwrap().replay(|row, is_unchanged| {
+            if !is_unchanged {
+                sent.push(row.number);
+            }
+            Ok::<_, SpoolError>(())
+        });
+        replayed.unwrap();
+        (sent, finished)
+    }
+
+    #[test]
+    fn rows_that_waited_are_all_sent_where_they_could_not_be_compared() {
+        let folder = tempfile::tempdir().unwrap();
+        let next = folder.path().join("next");
+        let (two_known, finished) = sent(&next, folder.path());
+        assert_eq!(two_known, [2]);
+        assert_eq!(finished.compared.unwrap().rows_new, 1);
+        let no_such_folder = folder.path().join("none/next");
+        let (none_known, finished) = sent(&no_such_folder, folder.path());
+        assert_eq!(none_known, [0, 1, 2]);
+        assert!(finished.failure.is_some() && finished.compared.is_none());
     }
 }

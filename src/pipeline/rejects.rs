@@ -227,11 +227,10 @@ impl RejectsFiles {
     }
 
     /// Writes out what is buffered.
-    pub fn finish(self) -> Result<(), StateError> {
+    pub fn finish(&mut self) -> Result<(), StateError> {
         self.rejects.finish()?;
         self.repairs.finish()?;
-        self.conflicts.finish()?;
-        Ok(())
+        self.conflicts.finish()
     }
 }
 
@@ -288,19 +287,15 @@ impl LazyFile {
         file.write_all(line).map_err(failed)
     }
 
-    fn finish(self) -> Result<Option<PathBuf>, StateError> {
-        let Some(file) = self.file else {
-            return Ok(None);
+    fn finish(&mut self) -> Result<(), StateError> {
+        let Some(file) = &mut self.file else {
+            return Ok(());
         };
-        let failed = |source| StateError::Storage {
+        let done = file.flush().and_then(|()| file.get_ref().sync_all());
+        done.map_err(|source| StateError::Storage {
             path: self.path.clone(),
             action: "write to it",
             source,
-        };
-        let file = file
-            .into_inner()
-            .map_err(|error| failed(error.into_error()))?;
-        file.sync_all().map_err(failed)?;
-        Ok(Some(self.path))
+        })
     }
 }

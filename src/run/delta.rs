@@ -37,8 +37,8 @@ pub(crate) fn comparison(job: &Job, mapping: &Mapping) -> Option<Comparison> {
         destination,
         ..context(settings, None)
     };
-    let before = base(&state, &job.name, &key, &context).ok()?;
-    Some(Comparison::new(hasher(job, key, mapping), before))
+    let before = base(&state, &job.name, (&key, &context), job.dedupe_memory).ok()?;
+    Comparison::new(hasher(job, key, mapping), before)
 }
 
 fn hasher(job: &Job, key: HashKey, mapping: &Mapping) -> RowHasher {
@@ -63,7 +63,9 @@ pub(super) fn prepare(
     let manifest = begun.manifest.snapshot();
     let context = context(settings, list_id);
     let shard = manifest.shard.as_ref();
-    let found = base(state, &job.name, &key, &context);
+    // The rest is for the keys of this run.
+    let most_bytes = job.dedupe_memory / 2;
+    let found = base(state, &job.name, (&key, &context), most_bytes);
     let found = found.and_then(|base| match other_night(state, base.head(), shard) {
         None => Ok(base),
         Some(because) => Err(because),

@@ -241,10 +241,11 @@ impl<'a> Stages<'a> {
         let leavers_layout = self.leavers_layout(mapping, &layout);
         let spool = Spool::start(layout, self.release(queue.clone(), false));
         let sources = audience.shared_sources();
+        let of_delta = delta.as_ref().map_or(0, Delta::memory_bytes);
         let deduplication = Deduplication {
             duplicates: self.job.duplicates,
             shared: self.job.shared_identifiers,
-            memory_bytes: self.job.dedupe_memory,
+            memory_bytes: self.job.dedupe_memory.saturating_sub(of_delta),
         };
         let commit = Commit::new(
             (&sources, mapping),

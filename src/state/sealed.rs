@@ -201,14 +201,17 @@ impl<H: DeserializeOwned, const BYTES: usize> SealedReader<H, BYTES> {
         self.records
     }
 
-    /// Calls `take` with every record. An error means that none of them can be trusted. Afterwards the file is read from its
-    /// first record again.
-    pub fn verify(&mut self, mut take: impl FnMut([u8; BYTES])) -> Result<(), Unusable> {
+    /// Calls `take` with every record. An error, also one of `take`, means that none of them can be trusted. Afterwards the
+    /// file is read from its first record again.
+    pub fn verify(
+        &mut self,
+        mut take: impl FnMut([u8; BYTES]) -> Result<(), Unusable>,
+    ) -> Result<(), Unusable> {
         self.rewind()?;
         let mut digest = Xxh3::new();
         while let Some(record) = self.next()? {
             digest.update(&record);
-            take(record);
+            take(record)?;
         }
         self.rewind()?;
         if format!("{:032x}", digest.digest128()) == self.checksum {
@@ -230,7 +233,8 @@ impl<H: DeserializeOwned, const BYTES: usize> SealedReader<H, BYTES> {
         Ok(Some(record))
     }
 
-    fn rewind(&mut self) -> Result<(), Unusable> {
+    /// The next record is the first again.
+    pub fn rewind(&mut self) -> Result<(), Unusable> {
         self.file.seek(SeekFrom::Start(HEAD_BYTES as u64))?;
         self.left = self.records;
         Ok(())
@@ -263,7 +267,10 @@ mod tests {
         };
         assert_eq!(reader.head(), "a head");
         let mut numbers = Vec::new();
-        reader.verify(|record| numbers.push(u32::from_le_bytes(record)))?;
+        reader.verify(|record| {
+            numbers.push(u32::from_le_bytes(record));
+            Ok(())
+        })?;
         let mut again = Vec::new();
         while let Some(record) = reader.next()? {
             again.push(u32::from_le_bytes(record));

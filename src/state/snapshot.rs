@@ -14,14 +14,14 @@ use siphasher::sip::SipHasher13;
 use siphasher::sip128::{Hasher128, SipHasher13 as SipHasher128};
 
 use crate::state::manifest::{StateError, replace_file};
-use crate::state::sealed::{SealedKind, SealedReader, SealedWriter};
+use crate::state::sealed::{SealedKind, SealedReader, SealedWriter, Unusable};
 
 /// Files of rows: 16 bytes of the key's hash and 8 of the row's, in the order of the keys.
 pub const SNAPSHOT: SealedKind = SealedKind {
     name: "klaviyo-export snapshot",
     version: 1,
 };
-/// Files of keys: 16 bytes each.
+/// Files of keys: 16 bytes each, in their order.
 pub const KEYS: SealedKind = SealedKind {
     name: "klaviyo-export keys",
     version: 1,
@@ -169,19 +169,74 @@ impl std::fmt::Debug for HashKey {
     }
 }
 
-/// Reads a file of keys. `None` where there is none; an error where it cannot be trusted.
-pub fn read_keys(path: &Path) -> Result<Option<Vec<u128>>, crate::state::sealed::Unusable> {
-    let Some(mut reader) = SealedReader::<(), KEY_BYTES>::open(path, KEYS)? else {
+/// Keys that are being read.
+pub type KeysReader = SealedReader<(), KEY_BYTES>;
+/// Keys that are being written, in their order.
+pub type KeysWriter = SealedWriter<KEY_BYTES>;
+
+/// Opens a file of keys. `None` where there is none; an error where it cannot be trusted.
+pub fn open_keys(path: &Path) -> Result<Option<KeysReader>, Unusable> {
+    let Some(mut reader) = KeysReader::open(path, KEYS)? else {
         return Ok(None);
     };
-    let mut keys = Vec::new();
-    reader.verify(|bytes| keys.push(u128::from_be_bytes(bytes)))?;
-    Ok(Some(keys))
+    let mut last = 0;
+    reader.verify(|bytes| in_order(&mut last, u128::from_be_bytes(bytes)))?;
+    Ok(Some(reader))
 }
 
-/// Writes a file of keys, which takes the place of an older one.
+/// Notes the key after `last`: an error where it is smaller.
+pub fn in_order(last: &mut u128, key: u128) -> Result<(), Unusable> {
+    if key < *last {
+        return Err(Unusable::Damaged);
+    }
+    *last = key;
+    Ok(())
+}
+
+/// The keys of a file.
+pub fn keys(mut reader: KeysReader) -> impl Iterator<Item = Result<u128, Unusable>> {
+    std::iter::from_fn(move || {
+        let key = reader.next().transpose()?;
+        Some(key.map(u128::from_be_bytes))
+    })
+}
+
+/// Adds keys, which come in their order, to those of the file at `path`. Neither are ever in memory.
+pub fn add_keys(
+    path: &Path,
+    more: impl Iterator<Item = Result<u128, Unusable>>,
+) -> Result<(), StateError> {
+    let unreadable = |error: Unusable| StateError::Storage {
+        path: path.to_owned(),
+        action: "add keys to it",
+        source: std::io::Error::other(error),
+    };
+    let known = open_keys(path).map_err(unreadable)?;
+    let mut known = known.into_iter().flat_map(keys).peekable();
+    let mut more = more.peekable();
+    let mut writer = KeysWriter::create(path, KEYS)?;
+    let mut last = None;
+    loop {
+        let is_known = match (known.peek(), more.peek()) {
+            (None, None) => break,
+            (known, None) => known.is_some(),
+            (None, Some(_)) => false,
+            // An error has no key, and comes first.
+            (Some(known), Some(more)) => known.as_ref().ok() <= more.as_ref().ok(),
+        };
+        let next = if is_known { known.next() } else { more.next() };
+        let next = next.transpose().map_err(unreadable)?;
+        if let Some(key) = next.filter(|_| next != last) {
+            writer.push(key.to_be_bytes())?;
+            last = next;
+        }
+    }
+    writer.finish(&())
+}
+
+/// Writes a file of keys, which are in their order. It takes the place of an older one.
 pub fn write_keys(path: &Path, keys: &[u128]) -> Result<(), StateError> {
-    let mut writer = SealedWriter::<KEY_BYTES>::create(path, KEYS)?;
+    let mut writer = KeysWriter::create(path, KEYS)?;
     for key in keys {
         writer.push(key.to_be_bytes())?;
     }
@@ -238,11 +293,26 @@ mod tests {
     }
 
     #[test]
-    fn keys_come_back() {
+    fn keys_come_back_and_more_are_added_in_their_order() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("unsettled");
-        assert!(read_keys(&path).unwrap().is_none());
-        write_keys(&path, &[3, 1 << 100, 3]).unwrap();
-        assert_eq!(read_keys(&path).unwrap().unwrap(), [3, 1 << 100, 3]);
+        let read = || {
+            let reader = open_keys(&path).unwrap();
+            let read: Result<Vec<_>, _> = reader.into_iter().flat_map(keys).collect();
+            read.unwrap()
+        };
+        let add = |more: &[u128]| add_keys(&path, more.iter().map(|key| Ok(*key)));
+        assert!(open_keys(&path).unwrap().is_none());
+        add(&[3, 1 << 100]).unwrap();
+        assert_eq!(read(), [3, 1 << 100]);
+        add(&[]).unwrap();
+        add(&[0, 3, 3, 7, u128::MAX]).unwrap();
+        assert_eq!(read(), [0, 3, 7, 1 << 100, u128::MAX]);
+        let damaged = [Ok(1), Err(Unusable::Damaged)];
+        assert!(add_keys(&path, damaged.into_iter()).is_err());
+        assert_eq!(read(), [0, 3, 7, 1 << 100, u128::MAX], "it is as it was");
+        write_keys(&path, &[9, 8]).unwrap();
+        assert!(matches!(open_keys(&path), Err(Unusable::Damaged)));
+        assert!(add(&[1]).is_err());
     }
 }

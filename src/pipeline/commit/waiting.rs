@@ -3,6 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
+use fixedbitset::FixedBitSet;
+
 use super::CommitError;
 use crate::pipeline::batch::RowIdentifier;
 use crate::pipeline::dedupe::{Contests, Occurrences, SpilledKeys};
@@ -18,7 +20,8 @@ pub(super) enum Loser {
 /// Waiting rows, by the numbers of their records in the audience, and what is known of them so far.
 pub(super) struct Waiting {
     rows: HeldRows,
-    lost: Vec<u64>,
+    /// The numbers of rows that are not kept.
+    lost: FixedBitSet,
     spilled: Option<SpilledKeys>,
     occurrences: Option<Occurrences>,
     directory: PathBuf,
@@ -29,7 +32,7 @@ impl Waiting {
     pub(super) fn create(directory: &Path) -> Result<Self, CommitError> {
         Ok(Self {
             rows: HeldRows::create(directory)?,
-            lost: Vec::new(),
+            lost: FixedBitSet::new(),
             spilled: None,
             occurrences: None,
             directory: directory.to_owned(),
@@ -67,12 +70,7 @@ impl Waiting {
 
     /// The row is not kept.
     pub(super) fn lose(&mut self, number: u64) {
-        // The file that holds the rows is smaller than what a machine can address.
-        let word = usize::try_from(number / 64).unwrap_or(usize::MAX);
-        if self.lost.len() <= word {
-            self.lost.resize(word + 1, 0);
-        }
-        self.lost[word] |= 1 << (number % 64);
+        self.lost.grow_and_insert(position(number));
     }
 
     /// Settles the spilled keys. How many rows are lost by them.
@@ -92,9 +90,7 @@ impl Waiting {
     }
 
     fn is_lost(&self, number: u64) -> bool {
-        let word = usize::try_from(number / 64).unwrap_or(usize::MAX);
-        let word = self.lost.get(word);
-        word.is_some_and(|word| word >> (number % 64) & 1 == 1)
+        self.lost.contains(position(number))
     }
 
     /// Settles the identifiers, once it is known which rows are kept: those that two of them have. All numbers are below
@@ -126,6 +122,11 @@ impl Waiting {
             }
         })
     }
+}
+
+/// The place of a row among numbers. The file that holds the rows is smaller than what a machine can address.
+fn position(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 /// Adds a key to those on disk, which are made with the first.

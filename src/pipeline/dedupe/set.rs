@@ -4,7 +4,7 @@ use super::table::{Key, Slot, Table};
 use super::{SUB_TABLES, sub_table, touch};
 
 /// Slots for each digest, in percent: as full as probing stays short.
-const SLOTS_PERCENT: u64 = 125;
+const SLOTS_PERCENT: u64 = 120;
 /// Bytes of a slot.
 const SLOT_BYTES: u64 = size_of::<[u32; 3]>() as u64;
 
@@ -16,18 +16,20 @@ pub(in crate::pipeline) struct DigestSet {
 impl DigestSet {
     /// An empty set with room for so many.
     pub(in crate::pipeline) fn with_room_for(digests: u64) -> Self {
-        let share = digests / SUB_TABLES as u64;
-        // No sub-table gets many more than its share: six standard deviations.
-        let most = share + 6 * share.isqrt() + 64;
-        let bytes = most * SLOTS_PERCENT / 100 * SLOT_BYTES;
+        let most = most_of_a_table(digests);
         let table = |_| {
-            let mut table = Table::new(bytes);
+            let mut table = Table::new(bytes_of_a_table(digests));
             table.make_room(usize::try_from(most).unwrap_or(usize::MAX));
             table
         };
         Self {
             tables: (0..SUB_TABLES).map(table).collect(),
         }
+    }
+
+    /// The memory of a set with room for so many, in bytes.
+    pub(in crate::pipeline) fn bytes_for(digests: u64) -> u64 {
+        bytes_of_a_table(digests) * SUB_TABLES as u64
     }
 
     /// Adds a digest. False where there is no room.
@@ -50,6 +52,16 @@ impl DigestSet {
         let table = &self.tables[sub_table(digest)];
         matches!(table.find(Key::of(digest)), Slot::Taken(_))
     }
+}
+
+/// No sub-table gets many more than its share: six standard deviations.
+fn most_of_a_table(digests: u64) -> u64 {
+    let share = digests / SUB_TABLES as u64;
+    share + 6 * share.isqrt() + 64
+}
+
+fn bytes_of_a_table(digests: u64) -> u64 {
+    most_of_a_table(digests) * SLOTS_PERCENT / 100 * SLOT_BYTES
 }
 
 #[cfg(test)]

@@ -1,51 +1,69 @@
 //! The end of a comparison: the rows of this run and of the snapshot, merged in the order of their keys.
 
-use super::{Before, DeltaFiles};
+use fixedbitset::FixedBitSet;
+
+use super::{Before, DeltaFiles, Unsettled};
 use crate::pipeline::dedupe::{Partitions, SUB_TABLES};
 use crate::state::counts::Compared;
 use crate::state::manifest::StateError;
 use crate::state::sealed::Unusable;
-use crate::state::snapshot::{Entry, SNAPSHOT, SnapshotReader, SnapshotWriter, write_keys};
+use crate::state::snapshot::{Entry, KEYS, KeysWriter, SNAPSHOT, SnapshotReader, SnapshotWriter};
 
-/// The entry as words of a partition.
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "the words of the two numbers"
-)]
-pub(super) fn words(Entry { key, row }: Entry) -> [u32; 6] {
-    [
-        (key >> 96) as u32,
-        (key >> 64) as u32,
-        (key >> 32) as u32,
-        key as u32,
-        (row >> 32) as u32,
-        row as u32,
-    ]
+/// The entry as words of a partition, with the number of its row.
+pub(super) fn words(Entry { key, row }: Entry, number: u64) -> [u32; 8] {
+    let [a, b, c, d] = words_of(key);
+    let [_, _, e, f] = words_of(row.into());
+    let [_, _, g, h] = words_of(number.into());
+    [a, b, c, d, e, f, g, h]
 }
 
-fn entry(words: [u32; 6]) -> Entry {
-    let (key, row) = words.split_at(4);
-    let joined = |words: &[u32]| {
-        words
-            .iter()
-            .fold(0, |all, word| all << 32 | u128::from(*word))
-    };
-    Entry {
-        key: joined(key),
-        row: u64::try_from(joined(row)).unwrap_or(0),
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the four words of the number"
+)]
+fn words_of(number: u128) -> [u32; 4] {
+    [96, 64, 32, 0].map(|shift| (number >> shift) as u32)
+}
+
+/// A row of this run; the order is that of a snapshot.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct NewRow {
+    key: u128,
+    row: u64,
+    number: u64,
+}
+
+impl NewRow {
+    fn of_words([a, b, c, d, e, f, g, h]: [u32; 8]) -> Self {
+        let joined = |high: u32, low: u32| u64::from(high) << 32 | u64::from(low);
+        Self {
+            key: u128::from(joined(a, b)) << 64 | u128::from(joined(c, d)),
+            row: joined(e, f),
+            number: joined(g, h),
+        }
+    }
+
+    fn entry(self) -> Entry {
+        Entry {
+            key: self.key,
+            row: self.row,
+        }
     }
 }
 
 /// The rows of a snapshot, of which the next can be looked at.
 struct Earlier {
     snapshot: Option<SnapshotReader>,
+    unsettled: Unsettled,
     next: Option<Entry>,
 }
 
 impl Earlier {
-    fn new(snapshot: Option<SnapshotReader>) -> Result<Self, Unusable> {
+    fn new(snapshot: Option<SnapshotReader>, mut unsettled: Unsettled) -> Result<Self, Unusable> {
+        unsettled.begin()?;
         let mut earlier = Self {
             snapshot,
+            unsettled,
             next: None,
         };
         earlier.step()?;
@@ -60,38 +78,131 @@ impl Earlier {
         Ok(())
     }
 
-    /// Takes the rows up to `key`: the row that has it, if there is one. Calls `passed` with those before.
-    fn row_of(
+    /// Takes the rows up to `key`: the row that has it, if there is one. Calls `passed` with the keys of those before.
+    fn row_of<E: From<Unusable>>(
         &mut self,
         key: u128,
-        mut passed: impl FnMut(Entry),
-    ) -> Result<Option<Entry>, Unusable> {
+        mut passed: impl FnMut(u128) -> Result<(), E>,
+    ) -> Result<Option<Entry>, E> {
         while let Some(next) = self.next.filter(|next| next.key <= key) {
             self.step()?;
             if next.key == key {
                 return Ok(Some(next));
             }
-            passed(next);
+            passed(next.key)?;
         }
         Ok(None)
     }
 
-    /// Calls `passed` with the rows that are left.
-    fn rest(&mut self, mut passed: impl FnMut(Entry)) -> Result<(), Unusable> {
+    /// Whether the row that is known means that Klaviyo has `entry`.
+    fn is_unchanged(&mut self, known: Option<Entry>, entry: Entry) -> Result<bool, Unusable> {
+        Ok(known == Some(entry) && !self.unsettled.has(entry.key)?)
+    }
+
+    /// Calls `passed` with the keys of the rows that are left.
+    fn rest<E: From<Unusable>>(
+        &mut self,
+        mut passed: impl FnMut(u128) -> Result<(), E>,
+    ) -> Result<(), E> {
         while let Some(next) = self.next {
             self.step()?;
-            passed(next);
+            passed(next.key)?;
         }
         Ok(())
     }
 }
 
+/// The outcome of a merge.
+pub(super) struct Merged {
+    pub(super) compared: Compared,
+    /// The numbers of the rows that Klaviyo has as they are.
+    pub(super) unchanged: FixedBitSet,
+    /// The keys of those who left, in order, if they are wanted.
+    pub(super) left: Option<Vec<u128>>,
+}
+
+/// The files that a merge writes, and what it has found so far.
+struct Merging {
+    merged: Merged,
+    writer: Option<SnapshotWriter>,
+    /// The keys of rows that are sent and of those who left; `None` where there was no snapshot.
+    sent: Option<KeysWriter>,
+}
+
+impl Merging {
+    fn sent(&mut self, key: u128) -> Result<(), Failed> {
+        match &mut self.sent {
+            Some(sent) => Ok(sent.push(key.to_be_bytes())?),
+            None => Ok(()),
+        }
+    }
+
+    fn left(&mut self, key: u128) -> Result<(), Failed> {
+        // Of a part of the audience nobody knows who left.
+        if self.writer.is_some() {
+            self.merged.compared.rows_left += 1;
+            self.merged.left.as_mut().map(|left| left.push(key));
+            self.sent(key)?;
+        }
+        Ok(())
+    }
+
+    fn row(&mut self, row: NewRow, earlier: &mut Earlier) -> Result<(), Failed> {
+        let entry = row.entry();
+        let known = earlier.row_of(entry.key, |key| self.left(key))?;
+        self.merged.compared.rows_new += u64::from(known.is_none());
+        if earlier.is_unchanged(known, entry)? {
+            let number = usize::try_from(row.number).unwrap_or(usize::MAX);
+            self.merged.unchanged.grow_and_insert(number);
+        } else {
+            self.sent(entry.key)?;
+        }
+        match &mut self.writer {
+            Some(writer) => Ok(writer.push(entry.to_bytes())?),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The reason for which a merge failed.
+enum Failed {
+    Snapshot(Unusable),
+    State(StateError),
+}
+
+impl From<Unusable> for Failed {
+    fn from(error: Unusable) -> Self {
+        Self::Snapshot(error)
+    }
+}
+
+impl From<StateError> for Failed {
+    fn from(error: StateError) -> Self {
+        Self::State(error)
+    }
+}
+
 /// Counts new rows and those who left, and writes the next snapshot and the keys of what is sent.
 pub(super) fn merge(
-    mut rows: Partitions<6>,
+    rows: Partitions<8>,
     before: Option<Before>,
     files: &DeltaFiles,
-) -> Result<(Compared, Option<Vec<u128>>), StateError> {
+) -> Result<Merged, StateError> {
+    merge_rows(rows, before, files).map_err(|failed| match failed {
+        Failed::State(error) => error,
+        Failed::Snapshot(error) => StateError::Storage {
+            path: files.scratch.clone(),
+            action: "read the snapshot again",
+            source: std::io::Error::other(error),
+        },
+    })
+}
+
+fn merge_rows(
+    mut rows: Partitions<8>,
+    before: Option<Before>,
+    files: &DeltaFiles,
+) -> Result<Merged, Failed> {
     let (snapshot, unsettled) = match before {
         Some(Before {
             snapshot,
@@ -99,31 +210,32 @@ pub(super) fn merge(
             // Nobody asks any more: that is the memory for the sorting.
             pairs: _,
         }) => (Some(snapshot), unsettled),
-        None => (None, std::collections::HashSet::new()),
+        None => (None, Unsettled::new(None)),
     };
-    let is_compared = snapshot.is_some();
-    let mut compared = Compared {
-        rows_before: snapshot.as_ref().map_or(0, SnapshotReader::records),
-        ..Compared::default()
+    let sent = snapshot.is_some().then_some(&files.unsettled);
+    let writer = files.next.as_ref();
+    let mut merging = Merging {
+        merged: Merged {
+            compared: Compared {
+                rows_before: snapshot.as_ref().map_or(0, SnapshotReader::records),
+                ..Compared::default()
+            },
+            unchanged: FixedBitSet::new(),
+            left: files.wants_left.then(Vec::new),
+        },
+        writer: writer
+            .map(|(path, _)| SnapshotWriter::create(path, SNAPSHOT))
+            .transpose()?,
+        sent: sent
+            .map(|path| KeysWriter::create(path, KEYS))
+            .transpose()?,
     };
-    let unreadable = |error: Unusable| StateError::Storage {
-        path: files.scratch.clone(),
-        action: "read the snapshot again",
-        source: std::io::Error::other(error.to_string()),
-    };
-    let mut earlier = Earlier::new(snapshot).map_err(unreadable)?;
-    let mut writer = match &files.next {
-        Some((path, _)) => Some(SnapshotWriter::create(path, SNAPSHOT)?),
-        None => None,
-    };
-    // What an unfinished run sent is unsettled until a run is done.
-    let mut sent: Vec<u128> = unsettled.into_iter().collect();
-    let mut leavers = Vec::new();
-    let mut entries = Vec::new();
+    let mut earlier = Earlier::new(snapshot, unsettled)?;
+    let mut of_partition = Vec::new();
     for partition in 0..SUB_TABLES {
-        entries.clear();
+        of_partition.clear();
         let read = rows.read(partition, |words| {
-            entries.push(entry(words));
+            of_partition.push(NewRow::of_words(words));
             Ok(())
         });
         read.map_err(|error| StateError::Storage {
@@ -131,36 +243,24 @@ pub(super) fn merge(
             action: "read the rows for the snapshot",
             source: error.source,
         })?;
-        entries.sort_unstable();
-        for entry in &entries {
-            let known = earlier
-                .row_of(entry.key, |old| leavers.push(old.key))
-                .map_err(unreadable)?;
-            compared.rows_new += u64::from(known.is_none());
-            if is_compared && known != Some(*entry) {
-                sent.push(entry.key);
-            }
-            if let Some(writer) = &mut writer {
-                writer.push(entry.to_bytes())?;
-            }
+        of_partition.sort_unstable();
+        for row in &of_partition {
+            merging.row(*row, &mut earlier)?;
         }
     }
-    earlier
-        .rest(|old| leavers.push(old.key))
-        .map_err(unreadable)?;
-    // Of a part of the audience nobody knows who left.
-    if files.next.is_none() {
-        leavers.clear();
-    }
-    compared.rows_left = leavers.len() as u64;
-    sent.extend(&leavers);
-    if is_compared {
-        write_keys(&files.unsettled, &sent)?;
+    earlier.rest(|key| merging.left(key))?;
+    let Merging {
+        merged,
+        writer,
+        sent,
+    } = merging;
+    if let Some(sent) = sent {
+        sent.finish(&())?;
     }
     if let (Some(writer), Some((_, head))) = (writer, &files.next) {
         writer.finish(head)?;
     }
-    Ok((compared, files.wants_left.then_some(leavers)))
+    Ok(merged)
 }
 
 /// A key that only one of two snapshots has.
@@ -178,12 +278,18 @@ pub fn each_newcomer_and_leaver(
     mut after: SnapshotReader,
     mut each: impl FnMut(Difference),
 ) -> Result<(), Unusable> {
-    let mut earlier = Earlier::new(Some(before))?;
+    let mut earlier = Earlier::new(Some(before), Unsettled::new(None))?;
     while let Some(entry) = after.next()?.map(Entry::of_bytes) {
-        let known = earlier.row_of(entry.key, |old| each(Difference::Left(old.key)))?;
+        let known = earlier.row_of(entry.key, |old| {
+            each(Difference::Left(old));
+            Ok::<_, Unusable>(())
+        })?;
         if known.is_none() {
             each(Difference::New(entry.key));
         }
     }
-    earlier.rest(|old| each(Difference::Left(old.key)))
+    earlier.rest(|old| {
+        each(Difference::Left(old));
+        Ok(())
+    })
 }

@@ -8,7 +8,7 @@ use crate::run::report::count;
 use crate::state::directory::JobDirectory;
 use crate::state::manifest::read_manifest;
 use crate::state::shard::ShardRecord;
-use crate::state::snapshot::{Context, HashKey, SNAPSHOT, SnapshotHead, SnapshotReader, read_keys};
+use crate::state::snapshot::{Context, HashKey, SNAPSHOT, SnapshotHead, SnapshotReader, open_keys};
 
 pub(super) fn context(settings: &DeltaSettings, list_id: Option<&str>) -> Context {
     let job = settings.context.clone();
@@ -21,12 +21,12 @@ pub(super) fn context(settings: &DeltaSettings, list_id: Option<&str>) -> Contex
     }
 }
 
-/// The job's snapshot, or the reason for which rows cannot be compared with it.
+/// The job's snapshot, or the reason for which rows cannot be compared with it. It is in memory if `most_bytes` are enough.
 pub(super) fn base(
     state: &JobDirectory,
     job: &str,
-    key: &HashKey,
-    context: &Context,
+    (key, context): (&HashKey, &Context),
+    most_bytes: u64,
 ) -> Result<Before, String> {
     let path = state.snapshot();
     let name = path.display();
@@ -51,9 +51,9 @@ pub(super) fn base(
     if let Some(what) = differs(&then, context) {
         return Err(format!("{what} since the last run"));
     }
-    let unsettled = read_keys(&state.unsettled())
+    let unsettled = open_keys(&state.unsettled())
         .map_err(|error| format!("{} is of no use: {error}", state.unsettled().display()))?;
-    Before::read(reader, unsettled.unwrap_or_default()).map_err(|error| useless(&error))
+    Before::read(reader, unsettled, most_bytes).map_err(|error| useless(&error))
 }
 
 /// The reason for which the snapshot of a shard is not the state after the last night: another shard may have sent its rows

@@ -12,7 +12,7 @@ use crate::run::shard::waits;
 use crate::state::directory::{JobDirectory, RunDirectory};
 use crate::state::manifest::{RunManifest, RunStatus, StateError, read_manifest};
 use crate::state::shard::{Shard, ShardRecord};
-use crate::state::snapshot::{HashKey, read_keys, write_keys};
+use crate::state::snapshot::{HashKey, add_keys, keys, open_keys, write_keys};
 
 /// Removes the snapshots of other numbers of shards: this run sends rows that they do not know of.
 pub(super) fn forget_others(
@@ -54,15 +54,10 @@ pub(in crate::run) fn unsettle(
     directory: &RunDirectory,
 ) -> Result<(), StateError> {
     let next = directory.next_unsettled();
-    let Some(more) = read_keys(&next).ok().flatten() else {
+    let Some(more) = open_keys(&next).ok().flatten() else {
         return Ok(());
     };
-    let unsettled = state.unsettled();
-    let mut keys = read_keys(&unsettled).ok().flatten().unwrap_or_default();
-    keys.extend(more);
-    keys.sort_unstable();
-    keys.dedup();
-    write_keys(&unsettled, &keys)?;
+    add_keys(&state.unsettled(), keys(more))?;
     remove(&next)
 }
 
@@ -119,11 +114,8 @@ fn replace(
     if !next.exists() {
         return Ok(());
     }
-    let known = read_keys(&state.unsettled()).ok().flatten();
-    let mut all = known.unwrap_or_default();
-    all.extend(again);
     // In between, more rows than necessary are unsettled: they are sent once more.
-    write_keys(&state.unsettled(), &all)?;
+    add_keys(&state.unsettled(), again.iter().map(|key| Ok(*key)))?;
     std::fs::rename(&next, state.snapshot())
         .and_then(|()| std::fs::File::open(state.path())?.sync_all())
         .map_err(|source| StateError::Storage {

@@ -9,6 +9,9 @@ use super::{BODY, DELTA, JOB, Job, People, counts, lines, people, warnings};
 use crate::support::list_stage::seeds;
 use crate::support::random::Random;
 
+/// Neither keys nor the snapshot fit in memory.
+const TINY: &str = "[normalize]\ndedupe-memory = \"1B\"\n[parts]";
+
 #[test]
 fn a_night_sends_what_is_new_or_changed() {
     let job = Job::new();
@@ -159,18 +162,29 @@ fn duplicates_rejects_and_shared_identifiers_are_compared_as_they_are_sent() {
     }
 }
 
+/// Keys find room in memory or wait on disk, and so does the snapshot: each of them in the first memory and in the last one,
+/// the snapshot alone in the third, and in the second one the snapshot once there are no keys any more.
 #[test]
-fn rows_that_waited_on_disk_are_compared_too() {
-    let rules = "[normalize]\ndedupe-memory = 2000\n[parts]";
-    let job = Job::with(&BODY.replace("[parts]", rules), DELTA);
-    let mut rows = people(6_000);
-    job.night(&rows, &[]);
-    rows.insert(5_999, "Rome");
-    rows.insert(9_000, "Rome");
-    rows.remove(&3);
-    let (night, sent) = job.night(&rows, &[]);
-    assert_eq!(sent, lines(&[(5_999, "Rome"), (9_000, "Rome")]));
-    counts(&night, [5_998, 1, 1, 1]);
+fn rows_are_compared_whatever_fits_in_memory() {
+    for memory in ["2000", "200000", "380000", "\"1.5GB\""] {
+        for duplicates in ["first", "last"] {
+            let rules = format!(
+                "[normalize]\ndedupe-memory = {memory}\nduplicates = \"{duplicates}\"\n[parts]"
+            );
+            let body = BODY.replace("max-rows = 40", "max-rows = 2500");
+            let job = Job::with(&body.replace("[parts]", &rules), DELTA);
+            let mut rows = people(6_000);
+            job.night(&rows, &[]);
+            rows.insert(5_999, "Rome");
+            rows.insert(9_000, "Rome");
+            rows.remove(&3);
+            let (night, sent) = job.night(&rows, &[]);
+            let expected = lines(&[(5_999, "Rome"), (9_000, "Rome")]);
+            assert_eq!(sent, expected, "{memory} {duplicates}");
+            counts(&night, [5_998, 1, 1, 1]);
+            assert_eq!(job.night(&rows, &["--full"]).1.len(), 6_000);
+        }
+    }
 }
 
 #[test]
@@ -290,7 +304,12 @@ fn changes(rows: &mut People, random: &mut Random) {
 fn after_every_good_night_the_server_has_what_a_full_send_would_leave() {
     for seed in 0..seeds(2) {
         let mut random = Random::new(seed);
-        let job = Job::new();
+        let job = if seed % 2 == 0 {
+            Job::new()
+        } else {
+            // The snapshot does not fit in memory.
+            Job::with(&BODY.replace("[parts]", TINY), DELTA)
+        };
         let mut rows = people(150);
         for night in 0..15 {
             changes(&mut rows, &mut random);
@@ -368,8 +387,14 @@ fn send_remembers_by_name() {
 
 #[test]
 fn those_who_left_get_a_property() {
+    for body in [BODY, &BODY.replace("[parts]", TINY)] {
+        those_who_left_from(body);
+    }
+}
+
+fn those_who_left_from(body: &str) {
     let delta = format!("{DELTA}left-property = \"In Audience\"\n");
-    let job = Job::with(BODY, &delta);
+    let job = Job::with(body, &delta);
     let mut rows = people(100);
     let (_, sent) = job.night(&rows, &[]);
     assert_eq!(sent[0], "\"n0@example.com\",\"k0\",Oslo,true");

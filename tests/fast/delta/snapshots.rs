@@ -1,6 +1,51 @@
 //! A snapshot that cannot be trusted costs a full send, and never a row.
 
-use super::{JOB, Job, people, warnings};
+use std::process::{Command, Stdio};
+
+use super::{BODY, DELTA, JOB, Job, lines, people, warnings};
+use crate::support::workspace::Outcome;
+
+/// Runs where no file may have more than 200 KB.
+fn run_with_small_files(job: &Job) -> Outcome {
+    let program = job.workspace.command(&["run", "vip.toml", "--json"]);
+    let environment = program.get_envs();
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "trap '' XFSZ; ulimit -f 400; exec \"$@\"", "sh"])
+        .arg(program.get_program())
+        .args(program.get_args())
+        .current_dir(program.get_current_dir().unwrap())
+        .env_clear()
+        .envs(environment.filter_map(|(name, value)| Some((name, value?))))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    Outcome::of(command.spawn().unwrap())
+}
+
+#[test]
+fn a_snapshot_that_cannot_be_written_costs_nothing_of_the_delivery() {
+    let job = Job::with(&BODY.replace("max-rows = 40", "max-rows = 2000"), DELTA);
+    // 240 KB of snapshot.
+    let mut rows = people(10_000);
+    let no_snapshot = "no snapshot of this run was kept (";
+    job.audience(&rows);
+    let first = run_with_small_files(&job).exits(0);
+    assert_eq!(first.report()["rows_written"], 10_000);
+    assert!(warnings(&first).contains(no_snapshot), "{first:?}");
+    assert_eq!(job.night(&rows, &[]).1.len(), 10_000);
+    // There is a snapshot before.
+    rows.insert(7, "Rome");
+    job.audience(&rows);
+    let before = job.received();
+    let night = run_with_small_files(&job).exits(0);
+    assert!(warnings(&night).contains(no_snapshot), "{night:?}");
+    assert!(warnings(&night).contains("File too large"), "{night:?}");
+    assert_eq!(job.rows_since(&before), lines(&[(7, "Rome")]));
+    // What that run sent is not known: the next one sends all.
+    assert_eq!(job.night(&rows, &[]).1.len(), 10_000);
+    assert_eq!(job.night(&rows, &[]).1.len(), 0);
+}
 
 #[test]
 fn a_snapshot_of_no_use_costs_a_full_send_with_a_word() {
