@@ -24,6 +24,7 @@ use crate::pipeline::mapping::Mapping;
 use crate::pipeline::mapping::guess::{Sample, address_column};
 use crate::pipeline::normalize::Normalizer;
 use crate::profile::column::ProfileColumn;
+use crate::run::delta::comparison;
 use crate::run::error::Error;
 use crate::source::audience::{Audience, Block, Source};
 use crate::state::manifest::to_json;
@@ -122,7 +123,8 @@ fn look(
         shared_identifiers: subject.job.shared_identifiers,
         is_query: subject.job.audience.is_query(),
     };
-    let mut look = Look::new(&mapping, Arc::clone(&sources), options);
+    let mut look = Look::new(&mapping, Arc::clone(&sources), options)
+        .compared_by(comparison(&subject.job, &mapping));
     let normalizer = Normalizer::new(&mapping, subject.job.rules.clone());
     let read = read(
         subject.audience,

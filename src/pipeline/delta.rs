@@ -1,8 +1,8 @@
 //! Rows that Klaviyo has already: they are compared with the snapshot of the last run, and not written again.
 //!
-//! While rows are committed, each is looked up by one digest of its key and its bytes, in memory. When the audience has ended,
-//! its rows and those of the snapshot are merged in the order of their keys: that tells new rows from changed ones and
-//! finds those who left, and it writes the next snapshot. Where the snapshot does not fit in memory, all rows wait on disk, and
+//! While rows are committed, each is looked up by one digest of its key and its bytes, in memory, and is marked there. When the
+//! audience has ended, the other rows and those of the snapshot are merged in the order of their keys: that tells new rows from
+//! changed ones and finds those who left, and it writes the next snapshot. Where the snapshot does not fit in memory, all rows wait on disk, and
 //! the merge tells how they stand too.
 
 mod merge;
@@ -27,8 +27,8 @@ use crate::state::manifest::StateError;
 use crate::state::sealed::Unusable;
 use crate::state::snapshot::{Entry, HashKey, KeysReader, SnapshotHead, SnapshotReader, in_order};
 
-/// Spreads the hash of a row over the digest of key and row; any odd number does.
-const SPREAD: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
+/// Spreads the hash of a row over 64 bits of the digest of key and row; any odd number does.
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// The hashes of the rows of a job.
 #[derive(Debug, Clone)]
@@ -68,6 +68,10 @@ impl RowHasher {
         let cells = WrittenCells::new(&row[..identifier_bytes]);
         for (kind, cell) in self.kinds.iter().zip(cells) {
             found[*kind as usize] = cell;
+            if *kind == self.primary && cell != BLANK {
+                // No other cell can be the key.
+                break;
+            }
         }
         Entry {
             key: self.key_of(found),
@@ -99,8 +103,13 @@ impl RowHasher {
 }
 
 /// One digest of a key and a row: equal only where both are.
+///
+/// The place of a digest in a set follows the key's highest bits, so that the rows of a snapshot, which are in the order of
+/// their keys, are put one beside the other. Measured with 10 million: 2.1 s of processor time if places are by chance.
+#[expect(clippy::cast_possible_truncation, reason = "the low half of the key")]
 fn pair(entry: Entry) -> u128 {
-    entry.key ^ u128::from(entry.row).wrapping_mul(SPREAD)
+    let both = entry.key as u64 ^ entry.row.wrapping_mul(SPREAD);
+    DigestSet::ordered(entry.key, both)
 }
 
 /// Where a comparison puts its files.
@@ -240,7 +249,7 @@ pub struct Delta {
     /// Every row is written, whether it has changed or not.
     is_full: bool,
     files: DeltaFiles,
-    /// The rows of this run; the error once they cannot be kept.
+    /// The rows of this run that the snapshot is not known to have; the error once they cannot be kept.
     rows: Result<Partitions<8>, SpillError>,
     /// How many these are.
     next_number: u64,
@@ -334,7 +343,7 @@ impl Delta {
             let mut entries_of_group = std::mem::take(&mut self.entries);
             entries_of_group.clear();
             entries_of_group.extend(entries);
-            match self.before.as_ref().filter(|_| !self.is_full) {
+            match self.before.as_mut().filter(|_| !self.is_full) {
                 None => {}
                 Some(Before { pairs: None, .. }) => self.hold(text, rows)?,
                 Some(Before {
@@ -343,7 +352,7 @@ impl Delta {
                     let digests = entries_of_group.iter().map(|entry| pair(*entry));
                     pairs.touch(digests.clone());
                     for (row, digest) in rows.iter_mut().zip(digests) {
-                        if pairs.contains(digest) {
+                        if pairs.mark(digest) {
                             row.standing = Standing::Unchanged;
                             let begin = row.range.start;
                             let cells = begin..begin + row.identifier_bytes;
@@ -352,8 +361,11 @@ impl Delta {
                     }
                 }
             }
-            for entry in &entries_of_group {
-                self.note(*entry);
+            for (row, entry) in rows.iter().zip(&entries_of_group) {
+                // The snapshot has the others as they are.
+                if row.standing != Standing::Unchanged {
+                    self.note(*entry);
+                }
             }
             self.entries = entries_of_group;
         }

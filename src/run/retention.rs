@@ -2,14 +2,15 @@
 //! is not on the list yet are kept as long as rejects.
 //!
 //! Trials (dry runs, runs with `--limit`) are counted apart: any number of them costs no run of the whole audience. The last
-//! run that was meant to deliver is never removed: the next one may go on with it.
+//! run that was meant to deliver is never removed: the next one may go on with it. Neither is the one with which the next is
+//! compared.
 
 use std::fs::File;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use crate::job::Retention;
-use crate::run::resume;
+use crate::run::{delta, resume};
 use crate::state::directory::{JobDirectory, RunDirectory};
 use crate::state::manifest::{RunStatus, StateError, read_manifest};
 
@@ -21,7 +22,10 @@ pub fn tidy(state: &JobDirectory, retention: Retention, current: &str) -> Result
     // A damaged manifest says nothing: its run is kept as long as any other.
     let unfinished = resume::last_run(state).ok().flatten();
     let unfinished = unfinished.map(|last| last.run_id);
-    let is_needed = |id: &String| *id == current || Some(id) == unfinished.as_ref();
+    // Its identifiers tell who left, however many runs have failed since.
+    let compared = delta::base_run(state);
+    let needed = [Some(current), unfinished.as_deref(), compared.as_deref()];
+    let is_needed = |id: &String| needed.contains(&Some(id.as_str()));
     let keep = retention.runs.max(1);
     for ids in [trials, runs] {
         let (old, kept) = ids.split_at(ids.len().saturating_sub(keep));

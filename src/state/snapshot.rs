@@ -51,15 +51,10 @@ impl Entry {
 
     /// The entry of a file.
     pub fn of_bytes(bytes: [u8; ENTRY_BYTES]) -> Self {
-        let number = |bytes: &[u8]| {
-            bytes
-                .iter()
-                .fold(0, |all, byte| all << 8 | u128::from(*byte))
-        };
-        let (key, row) = bytes.split_at(KEY_BYTES);
+        let [key @ .., a, b, c, d, e, f, g, h] = bytes;
         Self {
-            key: number(key),
-            row: u64::try_from(number(row)).unwrap_or(0),
+            key: u128::from_be_bytes(key),
+            row: u64::from_be_bytes([a, b, c, d, e, f, g, h]),
         }
     }
 }

@@ -16,11 +16,13 @@ use super::repairs::{RepairTally, looks};
 use super::shared::{SharedLook, SharingRow};
 use crate::cli::console::printable;
 use crate::job::file::{Duplicates, SharedIdentifiers};
-use crate::pipeline::batch::Batch;
+use crate::pipeline::batch::{Batch, row_range};
 use crate::pipeline::dedupe::LastPlaces;
+use crate::pipeline::delta::Comparison;
 use crate::pipeline::mapping::Mapping;
 use crate::pipeline::settings::PrimaryKey;
 use crate::profile::column::ColumnKind;
+use crate::run::report::{count, grouped};
 use crate::source::audience::{Source, SourceFormat};
 use crate::state::codes::{RejectionReason, RepairCode};
 use crate::state::row_note::RowNotes;
@@ -65,6 +67,9 @@ pub struct Look<'a> {
     identifiers: Option<SharedLook>,
     shared: BTreeMap<(usize, RepairCode), Finding>,
     keys: LastPlaces,
+    /// The rows of the last run; `None` where every row is sent.
+    compared: Option<Comparison>,
+    unchanged: u64,
     shown: Vec<(u64, RowLook)>,
     columns: Vec<ColumnTally>,
     doubts: Doubts,
@@ -115,6 +120,8 @@ impl<'a> Look<'a> {
             shared: BTreeMap::new(),
             // With all the memory there is, no key is unknown.
             keys: LastPlaces::new(u64::MAX),
+            compared: None,
+            unchanged: 0,
             shown: Vec::new(),
             columns: mapping
                 .columns
@@ -123,6 +130,13 @@ impl<'a> Look<'a> {
                 .collect(),
             doubts: Doubts::default(),
         }
+    }
+
+    /// Looks also at which rows the last run has sent as they are.
+    #[must_use]
+    pub fn compared_by(mut self, compared: Option<Comparison>) -> Self {
+        self.compared = compared;
+        self
     }
 
     /// Looks at the next batch. False when no more is wanted.
@@ -263,7 +277,7 @@ impl<'a> Look<'a> {
             .has_headers(false)
             .from_reader(&batch.row_bytes[..]);
         let mut cells = csv::StringRecord::new();
-        for (row, is_dropped) in batch.rows.iter().zip(dropped) {
+        for (index, (row, is_dropped)) in batch.rows.iter().zip(dropped).enumerate() {
             // The rows were written as CSV a moment ago: they can be read.
             if !reader.read_record(&mut cells).is_ok_and(|is_some| is_some) {
                 return;
@@ -273,6 +287,10 @@ impl<'a> Look<'a> {
                 continue;
             }
             self.external_id_only += u64::from(row.external_id_only);
+            let text = &batch.row_bytes[row_range(&batch.rows, index)];
+            let is_unchanged =
+                |it: &Comparison| it.is_unchanged(text, row.identifier_bytes as usize);
+            self.unchanged += u64::from(self.compared.as_ref().is_some_and(is_unchanged));
             let spare = match self.options.duplicates {
                 Duplicates::First | Duplicates::Fail if self.identifiers.is_none() => 0,
                 Duplicates::First | Duplicates::Fail | Duplicates::Last => SPARE_ROWS,
@@ -386,10 +404,17 @@ impl<'a> Look<'a> {
         if self.external_id_only > 0 {
             notes.push(format!(
                 "ExternalID is the only identifier of {}; Klaviyo does not merge profiles by it",
-                crate::run::report::count(self.external_id_only, "row")
+                count(self.external_id_only, "row")
             ));
         }
         let rows_to_send = self.rows_to_send();
+        if self.compared.is_some() {
+            notes.push(format!(
+                "{} of {} are new or changed since the last run: a run sends these alone",
+                grouped(rows_to_send.saturating_sub(self.unchanged)),
+                count(rows_to_send, "row")
+            ));
+        }
         let columns = self
             .mapping
             .columns

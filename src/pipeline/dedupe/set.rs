@@ -1,7 +1,9 @@
 //! A set of digests whose number is known before the first comes.
 
+use fixedbitset::FixedBitSet;
+
 use super::table::{Key, Slot, Table};
-use super::{SUB_TABLES, sub_table, touch};
+use super::{SUB_TABLE_BITS, SUB_TABLES, sub_table, touch};
 
 /// Slots for each digest, in percent: as full as probing stays short.
 const SLOTS_PERCENT: u64 = 120;
@@ -11,6 +13,8 @@ const SLOT_BYTES: u64 = size_of::<[u32; 3]>() as u64;
 /// Digests of 102 bits each.
 pub(in crate::pipeline) struct DigestSet {
     tables: Vec<Table<3>>,
+    /// The slots of marked digests, of each table.
+    marks: Vec<FixedBitSet>,
 }
 
 impl DigestSet {
@@ -24,12 +28,21 @@ impl DigestSet {
         };
         Self {
             tables: (0..SUB_TABLES).map(table).collect(),
+            marks: vec![FixedBitSet::new(); SUB_TABLES],
         }
     }
 
     /// The memory of a set with room for so many, in bytes.
     pub(in crate::pipeline) fn bytes_for(digests: u64) -> u64 {
         bytes_of_a_table(digests) * SUB_TABLES as u64
+    }
+
+    /// A digest whose place in a set follows the order of `key`, as far as its first 38 bits go; the others are `more`.
+    pub(in crate::pipeline) fn ordered(key: u128, more: u64) -> u128 {
+        // A table looks at the lowest word first, and is chosen by the bits before.
+        let table = key >> (128 - SUB_TABLE_BITS) << (128 - SUB_TABLE_BITS);
+        let place = key << SUB_TABLE_BITS >> 96;
+        table | u128::from(more) << 32 | place
     }
 
     /// Adds a digest. False where there is no room.
@@ -45,6 +58,27 @@ impl DigestSet {
     /// Fetches what the next questions need.
     pub(in crate::pipeline) fn touch(&self, digests: impl Iterator<Item = u128>) {
         touch(&self.tables, digests);
+    }
+
+    /// Marks the digest. False where it is not in the set.
+    pub(in crate::pipeline) fn mark(&mut self, digest: u128) -> bool {
+        let table = sub_table(digest);
+        match self.tables[table].find(Key::of(digest)) {
+            Slot::Free(_) => false,
+            Slot::Taken(at) => {
+                self.marks[table].grow_and_insert(at);
+                true
+            }
+        }
+    }
+
+    /// Whether the digest is in the set and was marked.
+    pub(in crate::pipeline) fn is_marked(&self, digest: u128) -> bool {
+        let table = sub_table(digest);
+        match self.tables[table].find(Key::of(digest)) {
+            Slot::Free(_) => false,
+            Slot::Taken(at) => self.marks[table].contains(at),
+        }
     }
 
     /// Whether the digest is in the set.
@@ -80,7 +114,27 @@ mod tests {
             }
             set.touch((0..digests).map(digest));
             assert!((0..digests).all(|number| set.contains(digest(number))));
+            for number in (0..digests + 9).step_by(3) {
+                assert_eq!(set.mark(digest(number)), number < digests);
+            }
+            for number in 0..digests + 9 {
+                let is_marked = number % 3 == 0 && number < digests;
+                assert_eq!(set.is_marked(digest(number)), is_marked);
+            }
             assert!((digests..digests + 1_000).all(|number| !set.contains(digest(number))));
         }
+    }
+
+    #[test]
+    fn an_ordered_digest_keeps_the_order_and_all_that_is_added() {
+        let digest = DigestSet::ordered(u128::MAX >> 1, 0);
+        assert_eq!(sub_table(digest), 31);
+        assert_eq!(digest & 0xffff_ffff, 0xffff_ffff);
+        let key = xxh3_128(b"key");
+        let later = key + (1 << 90);
+        let place = |key| DigestSet::ordered(key, 7) & 0xffff_ffff;
+        assert_eq!(place(later), place(key) + 1);
+        assert_ne!(DigestSet::ordered(key, 7), DigestSet::ordered(key, 8));
+        assert_ne!(DigestSet::ordered(key, 1 << 63), DigestSet::ordered(key, 0));
     }
 }

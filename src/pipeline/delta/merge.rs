@@ -2,8 +2,8 @@
 
 use fixedbitset::FixedBitSet;
 
-use super::{Before, DeltaFiles, Unsettled};
-use crate::pipeline::dedupe::{Partitions, SUB_TABLES};
+use super::{Before, DeltaFiles, Unsettled, pair};
+use crate::pipeline::dedupe::{DigestSet, Partitions, SUB_TABLES};
 use crate::state::counts::Compared;
 use crate::state::manifest::StateError;
 use crate::state::sealed::Unusable;
@@ -78,18 +78,18 @@ impl Earlier {
         Ok(())
     }
 
-    /// Takes the rows up to `key`: the row that has it, if there is one. Calls `passed` with the keys of those before.
+    /// Takes the rows up to `key`: the row that has it, if there is one. Calls `passed` with those before.
     fn row_of<E: From<Unusable>>(
         &mut self,
         key: u128,
-        mut passed: impl FnMut(u128) -> Result<(), E>,
+        mut passed: impl FnMut(Entry) -> Result<(), E>,
     ) -> Result<Option<Entry>, E> {
         while let Some(next) = self.next.filter(|next| next.key <= key) {
             self.step()?;
             if next.key == key {
                 return Ok(Some(next));
             }
-            passed(next.key)?;
+            passed(next)?;
         }
         Ok(None)
     }
@@ -99,14 +99,14 @@ impl Earlier {
         Ok(known == Some(entry) && !self.unsettled.has(entry.key)?)
     }
 
-    /// Calls `passed` with the keys of the rows that are left.
+    /// Calls `passed` with the rows that are left.
     fn rest<E: From<Unusable>>(
         &mut self,
-        mut passed: impl FnMut(u128) -> Result<(), E>,
+        mut passed: impl FnMut(Entry) -> Result<(), E>,
     ) -> Result<(), E> {
         while let Some(next) = self.next {
             self.step()?;
-            passed(next.key)?;
+            passed(next)?;
         }
         Ok(())
     }
@@ -127,6 +127,8 @@ struct Merging {
     writer: Option<SnapshotWriter>,
     /// The keys of rows that are sent and of those who left; `None` where there was no snapshot.
     sent: Option<KeysWriter>,
+    /// The rows of the snapshot, of which those that came again are marked.
+    pairs: Option<DigestSet>,
 }
 
 impl Merging {
@@ -137,19 +139,26 @@ impl Merging {
         }
     }
 
-    fn left(&mut self, key: u128) -> Result<(), Failed> {
+    /// A row of the snapshot whose key no other row of this run has.
+    fn passed(&mut self, old: Entry) -> Result<(), Failed> {
         // Of a part of the audience nobody knows who left.
-        if self.writer.is_some() {
-            self.merged.compared.rows_left += 1;
-            self.merged.left.as_mut().map(|left| left.push(key));
-            self.sent(key)?;
+        let Some(writer) = &mut self.writer else {
+            return Ok(());
+        };
+        let is_back = |pairs: &DigestSet| pairs.is_marked(pair(old));
+        if self.pairs.as_ref().is_some_and(is_back) {
+            return Ok(writer.push(old.to_bytes())?);
         }
-        Ok(())
+        self.merged.compared.rows_left += 1;
+        if let Some(left) = &mut self.merged.left {
+            left.push(old.key);
+        }
+        self.sent(old.key)
     }
 
     fn row(&mut self, row: NewRow, earlier: &mut Earlier) -> Result<(), Failed> {
         let entry = row.entry();
-        let known = earlier.row_of(entry.key, |key| self.left(key))?;
+        let known = earlier.row_of(entry.key, |old| self.passed(old))?;
         self.merged.compared.rows_new += u64::from(known.is_none());
         if earlier.is_unchanged(known, entry)? {
             let number = usize::try_from(row.number).unwrap_or(usize::MAX);
@@ -203,14 +212,9 @@ fn merge_rows(
     before: Option<Before>,
     files: &DeltaFiles,
 ) -> Result<Merged, Failed> {
-    let (snapshot, unsettled) = match before {
-        Some(Before {
-            snapshot,
-            unsettled,
-            // Nobody asks any more: that is the memory for the sorting.
-            pairs: _,
-        }) => (Some(snapshot), unsettled),
-        None => (None, Unsettled::new(None)),
+    let (snapshot, unsettled, pairs) = match before {
+        Some(before) => (Some(before.snapshot), before.unsettled, before.pairs),
+        None => (None, Unsettled::new(None), None),
     };
     let sent = snapshot.is_some().then_some(&files.unsettled);
     let writer = files.next.as_ref();
@@ -229,6 +233,7 @@ fn merge_rows(
         sent: sent
             .map(|path| KeysWriter::create(path, KEYS))
             .transpose()?,
+        pairs,
     };
     let mut earlier = Earlier::new(snapshot, unsettled)?;
     let mut of_partition = Vec::new();
@@ -248,11 +253,12 @@ fn merge_rows(
             merging.row(*row, &mut earlier)?;
         }
     }
-    earlier.rest(|key| merging.left(key))?;
+    earlier.rest(|old| merging.passed(old))?;
     let Merging {
         merged,
         writer,
         sent,
+        ..
     } = merging;
     if let Some(sent) = sent {
         sent.finish(&())?;
@@ -281,7 +287,7 @@ pub fn each_newcomer_and_leaver(
     let mut earlier = Earlier::new(Some(before), Unsettled::new(None))?;
     while let Some(entry) = after.next()?.map(Entry::of_bytes) {
         let known = earlier.row_of(entry.key, |old| {
-            each(Difference::Left(old));
+            each(Difference::Left(old.key));
             Ok::<_, Unusable>(())
         })?;
         if known.is_none() {
@@ -289,7 +295,7 @@ pub fn each_newcomer_and_leaver(
         }
     }
     earlier.rest(|old| {
-        each(Difference::Left(old));
+        each(Difference::Left(old.key));
         Ok(())
     })
 }

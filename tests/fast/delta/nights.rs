@@ -474,8 +474,9 @@ fn an_estimate_tells_how_much_has_changed() {
     let mut rows = people(200);
     let estimate = || job.workspace.run(&["estimate", "vip.toml"]).exits(0).stdout;
     job.audience(&rows);
+    let preview = || job.workspace.run(&["preview", "vip.toml"]).exits(0).stdout;
     assert!(
-        !estimate().contains("since the last run"),
+        !estimate().contains("since the last run") && !preview().contains("since the last run"),
         "there is no last run"
     );
     job.night(&rows, &[]);
@@ -487,4 +488,32 @@ fn an_estimate_tells_how_much_has_changed() {
         told.contains("1.0 % of the rows that were read are new or changed since the last run"),
         "{told}"
     );
+    assert!(
+        preview().contains("note: 2 of 201 rows are new or changed since the last run"),
+        "{}",
+        preview()
+    );
+}
+
+/// Who left is told from the identifiers of the last run that is done, which is not among the runs that `keep-runs` keeps.
+#[test]
+fn failed_runs_do_not_remove_the_run_that_is_compared_with() {
+    let job = Job::with(
+        &BODY.replace("[parts]", "[state]\nkeep-runs = 1\n[parts]"),
+        &format!("{DELTA}left-property = \"In Audience\"\n"),
+    );
+    let mut rows = people(50);
+    job.night(&rows, &[]);
+    rows.remove(&7);
+    job.audience(&rows);
+    let cut = Faults::none().always(Fault::CutAfter { bytes: 3 });
+    job.server.0.set_faults(cut);
+    for _ in 0..3 {
+        job.run(&["--fresh"]).exits(14);
+    }
+    job.server.0.set_faults(Faults::none());
+    let before = job.received();
+    job.run(&["--fresh"]).exits(0);
+    let left = "\"n7@example.com\",\"k7\",false".to_owned();
+    assert!(job.rows_since(&before).contains(&left));
 }
