@@ -374,14 +374,13 @@ impl Delta {
 
     /// Has rows wait, which get the next numbers.
     fn hold(&mut self, text: &[u8], rows: &mut [PlacedRow]) -> Result<(), SpoolError> {
-        let held = match &mut self.held {
-            Some(held) => held,
-            None => {
-                tracing::info!(
-                    "the last run has more rows than fit in half of `dedupe-memory`: rows wait on disk until all of them were seen"
-                );
-                self.held.insert(HeldRows::create(&self.files.scratch)?)
-            }
+        let held = if let Some(held) = &mut self.held {
+            held
+        } else {
+            tracing::info!(
+                "the last run has more rows than fit in half of `dedupe-memory`: rows wait on disk until all of them were seen"
+            );
+            self.held.insert(HeldRows::create(&self.files.scratch)?)
         };
         for (number, row) in (self.next_number..).zip(rows) {
             row.standing = Standing::Waits;

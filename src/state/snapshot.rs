@@ -51,10 +51,10 @@ impl Entry {
 
     /// The entry of a file.
     pub fn of_bytes(bytes: [u8; ENTRY_BYTES]) -> Self {
-        let [key @ .., a, b, c, d, e, f, g, h] = bytes;
+        let [key @ .., r0, r1, r2, r3, r4, r5, r6, r7] = bytes;
         Self {
             key: u128::from_be_bytes(key),
-            row: u64::from_be_bytes([a, b, c, d, e, f, g, h]),
+            row: u64::from_be_bytes([r0, r1, r2, r3, r4, r5, r6, r7]),
         }
     }
 }

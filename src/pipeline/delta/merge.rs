@@ -11,10 +11,10 @@ use crate::state::snapshot::{Entry, KEYS, KeysWriter, SNAPSHOT, SnapshotReader, 
 
 /// The entry as words of a partition, with the number of its row.
 pub(super) fn words(Entry { key, row }: Entry, number: u64) -> [u32; 8] {
-    let [a, b, c, d] = words_of(key);
-    let [_, _, e, f] = words_of(row.into());
-    let [_, _, g, h] = words_of(number.into());
-    [a, b, c, d, e, f, g, h]
+    let [k0, k1, k2, k3] = words_of(key);
+    let [_, _, r0, r1] = words_of(row.into());
+    let [_, _, n0, n1] = words_of(number.into());
+    [k0, k1, k2, k3, r0, r1, n0, n1]
 }
 
 #[expect(
@@ -34,12 +34,12 @@ struct NewRow {
 }
 
 impl NewRow {
-    fn of_words([a, b, c, d, e, f, g, h]: [u32; 8]) -> Self {
+    fn of_words([k0, k1, k2, k3, r0, r1, n0, n1]: [u32; 8]) -> Self {
         let joined = |high: u32, low: u32| u64::from(high) << 32 | u64::from(low);
         Self {
-            key: u128::from(joined(a, b)) << 64 | u128::from(joined(c, d)),
-            row: joined(e, f),
-            number: joined(g, h),
+            key: u128::from(joined(k0, k1)) << 64 | u128::from(joined(k2, k3)),
+            row: joined(r0, r1),
+            number: joined(n0, n1),
         }
     }
 
