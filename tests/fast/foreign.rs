@@ -134,6 +134,20 @@ fn an_empty_ndjson_file_is_an_audience_without_rows() {
 }
 
 #[test]
+fn a_deep_value_under_a_key_that_nobody_asks_for_is_no_matter() {
+    let deep = format!("{}{}", "[".repeat(5_000), "]".repeat(5_000));
+    let text = format!(
+        "{{\"tree\":{deep},\"email\":\"zoe@example.com\"}}\n{{\"email\":\"ana@example.com\",\"tree\":{deep}}}\n"
+    );
+    let workspace = Workspace::with(&[("a.ndjson", &text)]);
+    let body = "[audience]\nfiles = [\"a.ndjson\"]\n[columns]\nemail = \"Email\"\n";
+    let job = workspace.job("night", body, None);
+    workspace.run(&["run", &job, "--dry-run"]).exits(0);
+    let parts = workspace.parts("night");
+    assert_eq!(parts, ["Email\n\"zoe@example.com\"\n\"ana@example.com\"\n"]);
+}
+
+#[test]
 fn values_under_keys_that_come_late_are_told() {
     let mut text = "{\"email\":\"zoe@example.com\",\"city\":\"Bern\"}\n".repeat(30_000);
     text += &"{\"email\":\"ana@example.com\",\"plan\":\"gold\",\"tier\":null}\n".repeat(3);

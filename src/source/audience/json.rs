@@ -1,30 +1,35 @@
 //! JSON lines as columns: the pairs of an object, and a value's text as a cell.
 //!
-//! `sonic-rs` finds the pairs. It does not bound how deeply it recurses, nor look at what follows the object, nor into
-//! escapes of values that it skips: that is done here.
+//! `sonic-rs` finds the pairs. It does not look at what follows the object, nor into escapes of values that it skips: that is
+//! done here. It recurses into values without a bound: lines that are nested deeply are read by `serde_json`, which skips values
+//! without recursion.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use memchr::{memchr, memchr_iter};
+use serde::Deserializer;
+use serde::de::{MapAccess, Visitor};
+use serde_json::value::RawValue;
 
 use super::scan;
 use crate::source::record::{Cell, RecordFault, mark};
 
-/// Objects and lists nested deeper than this are refused, so that no line can exhaust a thread's stack.
+/// Lines nested deeper than this are not given to `sonic-rs`, so that none can exhaust a thread's stack.
 const MAX_DEPTH: usize = 128;
 
 /// Calls `each` with the key and the raw value of every pair of the object that `line` is. False when it is none; some
 /// pairs may have been given by then.
 pub(super) fn each_pair<'a>(line: &'a str, mut each: impl FnMut(&str, &'a str)) -> bool {
-    if is_too_deep(line.as_bytes()) {
-        return false;
+    if is_deep(line.as_bytes()) {
+        return each_pair_of_deep(line, each);
     }
     let mut end = 0;
     for pair in sonic_rs::to_object_iter(line) {
         let Ok((key, value)) = pair else {
             return false;
         };
-        let std::borrow::Cow::Borrowed(value) = value.as_raw_cow() else {
+        let Cow::Borrowed(value) = value.as_raw_cow() else {
             return false;
         };
         // The value is a piece of the line.
@@ -46,7 +51,28 @@ fn is_space(sign: char) -> bool {
     matches!(sign, ' ' | '\t' | '\r' | '\n')
 }
 
-fn is_too_deep(line: &[u8]) -> bool {
+/// As [`each_pair`]: slower, and for any depth.
+fn each_pair_of_deep<'a>(line: &'a str, each: impl FnMut(&str, &'a str)) -> bool {
+    struct Pairs<F>(F);
+    impl<'de, F: FnMut(&str, &'de str)> Visitor<'de> for Pairs<F> {
+        type Value = ();
+        fn expecting(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            out.write_str("an object")
+        }
+        fn visit_map<A: MapAccess<'de>>(mut self, mut pairs: A) -> Result<(), A::Error> {
+            while let Some((key, value)) = pairs.next_entry::<Key<'de>, &'de RawValue>()? {
+                (self.0)(&key.0, value.get());
+            }
+            Ok(())
+        }
+    }
+    #[derive(serde::Deserialize)]
+    struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+    let mut reader = serde_json::Deserializer::from_str(line);
+    reader.deserialize_map(Pairs(each)).is_ok() && reader.end().is_ok()
+}
+
+fn is_deep(line: &[u8]) -> bool {
     if memchr_iter(b'[', line).count() + memchr_iter(b'{', line).count() <= MAX_DEPTH {
         return false;
     }
@@ -330,8 +356,22 @@ mod tests {
         ] {
             assert!(!each_pair(line, |_, _| ()), "{line}");
         }
-        let deep = format!("{{\"a\":{}{}}}", "[".repeat(400_000), "]".repeat(400_000));
-        assert!(!each_pair(&deep, |_, _| ()));
+        let deep = |end: &str| {
+            let list = format!("{}{}", "[".repeat(400_000), "]".repeat(400_000));
+            format!("{{\"a\":1, \"b\\u0062\" : {list},\"c\":\"x\"{end}")
+        };
+        let line = deep("} \r");
+        let mut pairs = Vec::new();
+        assert!(each_pair(&line, |key, value| pairs
+            .push((key.to_owned(), value.len()))));
+        let found: Vec<_> = pairs
+            .iter()
+            .map(|(key, length)| (key.as_str(), *length))
+            .collect();
+        assert_eq!(found, [("a", 1), ("bb", 800_000), ("c", 3)]);
+        for end in ["", ",}", "} x", "}}", "]"] {
+            assert!(!each_pair(&deep(end), |_, _| ()), "{end}");
+        }
         let wide = format!("{{\"a\":[{}1]}}", "[],".repeat(1000));
         assert!(each_pair(&wide, |_, _| ()));
     }
