@@ -268,12 +268,7 @@ impl<'a> Commit<'a> {
         let (finished, held) = delta.finish()?;
         self.counts.compared = finished.compared;
         if let Some(held) = held {
-            held.replay(|row, is_unchanged| {
-                let standing = if is_unchanged {
-                    Standing::Unchanged
-                } else {
-                    Standing::Sent
-                };
+            held.replay(|row, standing| {
                 let identifier_bytes = row.identifier_bytes as usize;
                 self.push_row(row.bytes, identifier_bytes, row.external_id_only, standing)
             })?;

@@ -460,10 +460,10 @@ pub(super) struct HeldBack {
 }
 
 impl HeldBack {
-    /// Calls `take` with each row and whether Klaviyo has it as it is, in their order.
+    /// Calls `take` with each row and how it stands, in their order.
     pub(super) fn replay<E: From<SpoolError>>(
         self,
-        mut take: impl FnMut(HeldRow<'_>, bool) -> Result<(), E>,
+        mut take: impl FnMut(HeldRow<'_>, Standing) -> Result<(), E>,
     ) -> Result<(), E> {
         let Self {
             rows,
@@ -472,12 +472,12 @@ impl HeldBack {
         } = self;
         rows.replay(|row| {
             let number = usize::try_from(row.number).unwrap_or(usize::MAX);
-            let is_unchanged = unchanged.contains(number);
-            if is_unchanged {
-                let cells = &row.bytes[..row.identifier_bytes as usize];
-                IdentifiersFile::add(&mut identifiers, cells).map_err(SpoolError::from)?;
+            if !unchanged.contains(number) {
+                return take(row, Standing::Sent);
             }
-            take(row, is_unchanged)
+            let cells = &row.bytes[..row.identifier_bytes as usize];
+            IdentifiersFile::add(&mut identifiers, cells).map_err(SpoolError::from)?;
+            take(row, Standing::Unchanged)
         })?;
         let finished = identifiers.map(IdentifiersFile::finish).transpose();
         finished.map_err(SpoolError::from)?;
@@ -609,8 +609,8 @@ mod tests {
         }
         let (finished, held) = delta.finish().unwrap();
         let mut sent = Vec::new();
-        let replayed = held.unwrap().replay(|row, is_unchanged| {
-            if !is_unchanged {
+        let replayed = held.unwrap().replay(|row, standing| {
+            if standing == Standing::Sent {
                 sent.push(row.number);
             }
             Ok::<_, SpoolError>(())

@@ -25,7 +25,7 @@ fn words_of(number: u128) -> [u32; 4] {
     [96, 64, 32, 0].map(|shift| (number >> shift) as u32)
 }
 
-/// A row of this run; the order is that of a snapshot.
+/// A row of this run; the order is that of a snapshot. With an [`Entry`] in it, it would take 48 bytes and not 32.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct NewRow {
     key: u128,
@@ -59,8 +59,15 @@ struct Earlier {
 }
 
 impl Earlier {
-    fn new(snapshot: Option<SnapshotReader>, mut unsettled: Unsettled) -> Result<Self, Unusable> {
+    fn new(
+        mut snapshot: Option<SnapshotReader>,
+        mut unsettled: Unsettled,
+    ) -> Result<Self, Unusable> {
+        // Whoever read them before may have stopped anywhere.
         unsettled.begin()?;
+        if let Some(snapshot) = &mut snapshot {
+            snapshot.rewind()?;
+        }
         let mut earlier = Self {
             snapshot,
             unsettled,
