@@ -8,6 +8,8 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
+
 use crate::base::interrupt::Interrupt;
 use crate::base::meter::Meter;
 use crate::base::retry::Trouble;
@@ -357,6 +359,7 @@ impl<'a> Courier<'a> {
             &mut progress,
         );
         let index = task.attempts.len() - 1;
+        task.attempts[index].ended_at = Some(Timestamp::now());
         if let Err(error) = sent {
             meter.bytes_acknowledged.take_back(acknowledged);
             self.session = None;
@@ -395,6 +398,7 @@ impl<'a> Courier<'a> {
                 record.attempts.clone_from(&task.attempts);
                 record.state = PartState::Verified;
                 record.verification = Some(verification);
+                record.delivered_at = Some(Timestamp::now());
             })?;
             tracing::info!(part = %number, rows = task.part.rows, bytes = task.part.bytes, attempt = uploaded.attempt, "{}", verification.word());
             return Ok(Carried::Delivered(VerifiedPart {
@@ -535,6 +539,8 @@ fn next_attempt(task: &Task, directory: &str) -> Attempt {
         number,
         remote_path: format!("{directory}/{stem}{suffix}.csv"),
         state: AttemptState::Begun,
+        started_at: Some(Timestamp::now()),
+        ended_at: None,
     }
 }
 

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::begin::Begun;
 use super::{RunOptions, delta, sentinel};
 use crate::base::meter::Meter;
@@ -202,8 +204,10 @@ impl After<'_> {
     /// Every part is imported.
     fn note_delivered(&self) -> Result<(), Error> {
         Ok(self.begun.manifest.update(|manifest| {
+            let now = Timestamp::now();
             for part in &mut manifest.parts {
                 part.state = PartState::Verified;
+                part.delivered_at.get_or_insert(now);
                 part.verification = Some(Verification::Verified);
             }
         })?)

@@ -108,6 +108,15 @@ pub struct PartReport {
     pub bytes: u64,
     /// SHA-256 in hexadecimal.
     pub sha256: String,
+    /// When its file was complete here; `null` where that was not noted.
+    #[serde(default)]
+    pub written_at: Option<Timestamp>,
+    /// When the first attempt to send it began; `null` when there was none.
+    #[serde(default)]
+    pub started_at: Option<Timestamp>,
+    /// When it was known that the server has it; `null` when it has not.
+    #[serde(default)]
+    pub delivered_at: Option<Timestamp>,
     /// How often it was sent.
     pub attempts: u32,
     /// The result of the look at the server; `null` when there was none.
@@ -267,6 +276,11 @@ fn blank_as_null<S: serde::Serializer>(text: &str, serializer: S) -> Result<S::O
     text.serialize(serializer)
 }
 
+/// A time stamp without what is finer than a millisecond.
+fn milliseconds(time: Timestamp) -> Timestamp {
+    Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time)
+}
+
 fn parts(manifest: &RunManifest) -> Vec<PartReport> {
     let part = |part: &crate::state::manifest::PartRecord| PartReport {
         number: part.number,
@@ -276,6 +290,13 @@ fn parts(manifest: &RunManifest) -> Vec<PartReport> {
         rows: part.rows,
         bytes: part.bytes,
         sha256: part.sha256.clone(),
+        written_at: part.written_at.map(milliseconds),
+        started_at: part
+            .attempts
+            .first()
+            .and_then(|attempt| attempt.started_at)
+            .map(milliseconds),
+        delivered_at: part.delivered_at.map(milliseconds),
         attempts: part.attempts.last().map_or(0, |attempt| attempt.number),
         verification: part.verification,
     };

@@ -124,6 +124,12 @@ pub struct Attempt {
     pub remote_path: String,
     /// Its fate.
     pub state: AttemptState,
+    /// When it began; `None` in manifests of versions that did not note it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
+    /// When the last byte was acknowledged and the file closed, or when it broke; `None` also of one that was killed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Timestamp>,
 }
 
 /// One part.
@@ -144,6 +150,12 @@ pub struct PartRecord {
     pub is_of_leavers: bool,
     /// Where it stands.
     pub state: PartState,
+    /// When its file was complete here; `None` in manifests of versions that did not note it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written_at: Option<Timestamp>,
+    /// When it was known that the server has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivered_at: Option<Timestamp>,
     /// Every attempt to send it, in order.
     pub attempts: Vec<Attempt>,
     /// The result of the look at the server.
@@ -173,6 +185,8 @@ impl PartRecord {
             sha256: part.sha256.clone(),
             is_of_leavers: false,
             state: PartState::Written,
+            written_at: Some(Timestamp::now()),
+            delivered_at: None,
             attempts: Vec::new(),
             verification: None,
         }
