@@ -29,6 +29,24 @@ pub fn megabytes(bytes: u64) -> String {
     }
 }
 
+/// A time as exact as an estimate is: whole seconds, then minutes, hours or days.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a time for people"
+)]
+pub fn duration(seconds: f64) -> String {
+    let minutes = (seconds / 60.0).round() as u64;
+    match seconds.round() as u64 {
+        _ if seconds <= 0.0 => "no time".to_owned(),
+        0..=1 => "1 s".to_owned(),
+        whole @ 2..120 => format!("{whole} s"),
+        120..7_200 => format!("{minutes} min"),
+        7_200..172_800 => format!("{} h {} min", minutes / 60, minutes % 60),
+        whole => format!("{:.1} days", whole as f64 / 86_400.0),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -43,5 +61,21 @@ mod tests {
         assert_eq!(count(2_000, "row"), "2,000 rows");
         assert_eq!(megabytes(9_999), "9,999 bytes");
         assert_eq!(megabytes(50_000_000), "50.0 MB");
+    }
+
+    #[test]
+    fn times_are_told_as_exactly_as_they_are_known() {
+        let told = [0.0, 0.2, 1.6, 119.0, 120.0, 783.3, 20_000.0, 800_000.0].map(duration);
+        let expected = [
+            "no time",
+            "1 s",
+            "2 s",
+            "119 s",
+            "2 min",
+            "13 min",
+            "5 h 33 min",
+            "9.3 days",
+        ];
+        assert_eq!(told, expected);
     }
 }

@@ -19,17 +19,15 @@ use crate::pipeline::mapping::Mapping;
 use crate::pipeline::normalize::Normalizer;
 use crate::run::delta::comparison;
 use crate::run::error::Error;
+use crate::run::header_line;
+use crate::run::history;
 use crate::run::list::known_list;
-use crate::run::report::{PartReport, RunReport};
-use crate::run::{WENT_ON, header_line};
+use crate::run::report::RunReport;
 use crate::source::audience::{Audience, AudienceSettings};
 use crate::state::manifest::to_json;
-use crate::state::part::Verification;
 
 /// The speed is that of so many runs, the last ones.
 const RUNS: usize = 5;
-/// A run of fewer bytes tells how long answers take and not how fast the link is. Its report names no speed either.
-const TELLING_BYTES: u64 = 1_000_000;
 /// The least number of bytes on disk that are read: of less, what a decompressor reads ahead (64 kB) would be a part to count with.
 const LEAST_BYTES: u64 = 2_000_000;
 /// Klaviyo is tried no longer than this: without its answer there is an estimate too.
@@ -147,29 +145,9 @@ fn speed(job: &Job) -> Result<Speed, Error> {
     ids.reverse();
     let measured = ids
         .iter()
-        .filter_map(|id| megabytes_per_second(&RunReport::read(&state.run(id))?))
+        .filter_map(|id| history::telling_speed(&RunReport::read(&state.run(id))?))
         .take(RUNS);
     Ok(Speed::of_runs(measured.collect()))
-}
-
-/// How fast a run's parts went, if it sent enough to tell and one process sent them all.
-fn megabytes_per_second(report: &RunReport) -> Option<f64> {
-    let is_delivered = |part: &&PartReport| {
-        part.verification
-            .is_some_and(|word| word != Verification::Failed)
-    };
-    let bytes: u64 = report
-        .parts
-        .iter()
-        .filter(is_delivered)
-        .map(|part| part.bytes)
-        .sum();
-    let seconds = report.seconds.upload;
-    let went_on = report
-        .warnings
-        .iter()
-        .any(|warning| warning.starts_with(WENT_ON));
-    (bytes >= TELLING_BYTES && seconds > 0.0 && !went_on).then(|| bytes as f64 / 1e6 / seconds)
 }
 
 /// The plan for the list. A list that is to be read is counted by Klaviyo, if it answers.

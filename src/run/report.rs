@@ -257,11 +257,15 @@ impl RunReport {
 
     /// Parts that the server has.
     pub fn delivered(&self) -> usize {
-        let delivered = |part: &&PartReport| {
-            part.verification
-                .is_some_and(|word| word != Verification::Failed)
-        };
-        self.parts.iter().filter(delivered).count()
+        self.parts.iter().filter(|part| part.is_delivered()).count()
+    }
+}
+
+impl PartReport {
+    /// Whether the server has it: verified, collected or unverified.
+    pub fn is_delivered(&self) -> bool {
+        self.verification
+            .is_some_and(|word| word != Verification::Failed)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The estimate as a person reads it: a line a way, the advice, and what it leaves out.
 
 use super::times::{Estimate, Plan, SOME_LEAVERS};
+use crate::base::text::duration;
 use crate::cli::console::printable;
 use crate::cli::table::{Side, aligned, folded};
 use crate::job::file::{Attach, Deliver, Mirror};
@@ -167,43 +168,4 @@ impl Estimate {
 
 fn row(what: &str, seconds: f64, how: String) -> Vec<String> {
     vec![what.to_owned(), duration(seconds), how]
-}
-
-/// A time as exact as an estimate is.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a time for people"
-)]
-fn duration(seconds: f64) -> String {
-    let minutes = (seconds / 60.0).round() as u64;
-    match seconds.round() as u64 {
-        _ if seconds <= 0.0 => "no time".to_owned(),
-        0..=1 => "1 s".to_owned(),
-        whole @ 2..120 => format!("{whole} s"),
-        120..7_200 => format!("{minutes} min"),
-        7_200..172_800 => format!("{} h {} min", minutes / 60, minutes % 60),
-        whole => format!("{:.1} days", whole as f64 / 86_400.0),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_told_as_exactly_as_they_are_known() {
-        let told = [0.0, 0.2, 1.6, 119.0, 120.0, 783.3, 20_000.0, 800_000.0].map(duration);
-        let expected = [
-            "no time",
-            "1 s",
-            "2 s",
-            "119 s",
-            "2 min",
-            "13 min",
-            "5 h 33 min",
-            "9.3 days",
-        ];
-        assert_eq!(told, expected);
-    }
 }

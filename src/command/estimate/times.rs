@@ -7,6 +7,7 @@ pub use super::sample::{Sample, Size, Total};
 use crate::job::PartLimits;
 use crate::job::file::{Attach, Deliver, Mirror};
 use crate::klaviyo::{MAX_BODY_BYTES, MAX_CHANGES, MAX_JOB_PROFILES, MAX_VALUES, Operation, Rate};
+use crate::run::history::median;
 
 /// Megabytes a second, before a run has told how fast the link is.
 pub const ASSUMED_SPEED: f64 = 10.0;
@@ -192,16 +193,10 @@ impl Estimate {
 
 impl Speed {
     /// The median of what runs have measured, or what is assumed before there are any.
-    pub fn of_runs(mut measured: Vec<f64>) -> Self {
-        measured.sort_by(f64::total_cmp);
-        let (runs, middle) = (measured.len(), measured.len() / 2);
-        let median = match &measured[..] {
-            [] => ASSUMED_SPEED,
-            speeds if runs.is_multiple_of(2) => f64::midpoint(speeds[middle - 1], speeds[middle]),
-            speeds => speeds[middle],
-        };
+    pub fn of_runs(measured: Vec<f64>) -> Self {
+        let runs = measured.len();
         Self {
-            megabytes_per_second: median,
+            megabytes_per_second: median(measured).unwrap_or(ASSUMED_SPEED),
             runs,
         }
     }

@@ -8,9 +8,10 @@ use serde::Serialize;
 use crate::cli::StatusArgs;
 use crate::cli::console::printable;
 use crate::cli::table::aligned;
+use crate::command::Surroundings;
 use crate::command::place::{self, JobOrigin};
-use crate::command::{Surroundings, runs};
 use crate::run::error::Error;
+use crate::run::history::{self, RunLine};
 use crate::state::directory::{JobDirectory, known_jobs};
 use crate::state::manifest::to_json;
 
@@ -23,7 +24,7 @@ struct JobLine {
     #[serde(skip)]
     origin: JobOrigin,
     /// The last run, or the last attempt if it failed before it had a run.
-    last: Option<runs::RunLine>,
+    last: Option<RunLine>,
 }
 
 /// The text (or JSON) that lists the jobs.
@@ -36,7 +37,7 @@ pub(super) fn jobs(args: &StatusArgs, surroundings: &Surroundings) -> Result<Str
         jobs.push(JobLine {
             job_file: origin.file().map(Path::to_owned),
             origin,
-            last: runs::lines(&state)?.into_iter().next(),
+            last: history::lines(&state)?.into_iter().next(),
             job,
         });
     }
