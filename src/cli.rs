@@ -359,6 +359,9 @@ pub struct StatusArgs {
     /// Show the last run of this shard
     #[arg(long, value_name = "I/N", requires = "job")]
     pub shard: Option<Shard>,
+    /// Print the path of the last run's report.html, and nothing else
+    #[arg(long, requires = "job", conflicts_with = "json")]
+    pub open: bool,
     /// Print the manifest of the last run and the last attempt (or the list of jobs) as JSON
     #[arg(long)]
     pub json: bool,
@@ -470,6 +473,9 @@ pub struct RunsArgs {
     /// Show the runs of this shard
     #[arg(long, value_name = "I/N")]
     pub shard: Option<Shard>,
+    /// Write the last 30 runs into FILE as a page to look at
+    #[arg(long, value_name = "FILE", conflicts_with = "json")]
+    pub html: Option<PathBuf>,
     /// Print the runs as a JSON array
     #[arg(long)]
     pub json: bool,
@@ -651,6 +657,7 @@ const RUNS_EXAMPLES: &str = "\
 Examples:
   klaviyo-export runs vip.toml
   klaviyo-export runs vip                        by name, without the job file
+  klaviyo-export runs vip.toml --html vip.html   the last 30 runs as a page
   klaviyo-export runs vip.toml --json | jq '.[0]'
   klaviyo-export runs vip.toml --shard 3/16";
 
@@ -659,6 +666,7 @@ Examples:
   klaviyo-export status                          every job that has run, one a line
   klaviyo-export status vip.toml
   klaviyo-export status vip                      by name, without the job file
+  klaviyo-export status vip.toml --open          the path of the last run's page
   klaviyo-export status vip.toml --json | jq '.parts[].state'
   klaviyo-export status vip.toml --shard 3/16";
 

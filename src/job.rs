@@ -199,6 +199,8 @@ pub struct Job {
     pub on_source_change: OnSourceChange,
     /// The limits for what is kept of finished runs.
     pub retention: Retention,
+    /// Write `report.html` beside `report.json`.
+    pub html_report: bool,
 }
 
 /// The name and the state directory of a job. None of the job's secrets is needed for them.
@@ -378,6 +380,7 @@ impl Job {
                 runs: file.state.keep_runs,
                 rejects: file.state.keep_rejects.0,
             },
+            html_report: file.report.html,
         })
     }
 

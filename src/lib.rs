@@ -36,6 +36,7 @@ use crate::cli::{Cli, Command, CommonRunArgs, ListArgs, LogFormat, RunArgs, Send
 use crate::command::{check, init, man, runs, send, status};
 use crate::job::JobPlace;
 use crate::run::error::Error;
+use crate::run::next::next;
 use crate::run::report::RunReport;
 use crate::run::surroundings::Surroundings;
 use crate::run::{Finished, Gathered, RunOptions};
@@ -231,31 +232,10 @@ fn conclude(finished: &Finished, json: bool, surroundings: &Surroundings) -> u8 
     if let Some(error) = &finished.error {
         return fail(error, surroundings);
     }
-    let next = finished.next.clone();
-    if let Some(next) = next.or_else(|| after_a_trial(&surroundings.command_line)) {
+    if let Some(next) = next(None, finished.next.as_ref(), &surroundings.command_line) {
         console.note(&printable(&format!("next: {next}")));
     }
     ExitCode::Done.number()
-}
-
-/// The command that does in earnest what a trial has shown: ten rows after a dry run, all after a few.
-fn after_a_trial(line: &CommandLine) -> Option<CommandLine> {
-    // The key that was accepted is known from now on.
-    let plain = line.clone().without_value("--limit");
-    let plain = plain.without("--accept-new-host-key");
-    if line.has("--shard") {
-        let whole = plain.without("--dry-run").without("--json");
-        return line.has("--dry-run").then_some(whole);
-    }
-    if line.has("--dry-run") {
-        let few = plain
-            .without("--dry-run")
-            .without("--json")
-            .with_value("--limit", "10");
-        let is_send = few.is("send");
-        return Some(if is_send { few.with_server() } else { few });
-    }
-    line.has("--limit").then_some(plain)
 }
 
 /// Prints the chain of causes on one line, what may help, and the command to type next.

@@ -15,6 +15,8 @@ mod gather;
 pub(crate) mod history;
 mod left;
 pub(crate) mod list;
+pub(crate) mod next;
+mod page;
 pub mod report;
 pub mod resume;
 pub mod retention;
@@ -49,6 +51,7 @@ use crate::state::shard::ShardRecord;
 use begin::WENT_ON;
 pub(crate) use begin::{future_warning, is_in_future};
 pub use gather::{Gathered, gather};
+use page::Page;
 pub(crate) use stages::header_line;
 use stages::{Input, Outcome, Stages};
 
@@ -363,6 +366,15 @@ fn conclude(
         },
     };
     let mut report = RunReport::new(&manifest, circumstances);
+    let page = Page {
+        job,
+        state,
+        directory: &begun.directory,
+        surroundings,
+    };
+    report
+        .warnings
+        .extend(page.write(&manifest, &report, error.as_ref(), next.as_ref()));
     // Before the manifest: a run that is done has a report, wherever it was killed.
     let noted = replace_file(&begun.directory.report(), &to_json(&report))
         .and_then(|()| begun.manifest.update(|noted| noted.clone_from(&manifest)));
@@ -376,6 +388,7 @@ fn conclude(
             error = error.or_else(|| Some(unwritten.into()));
             report.exit_code = number(error.as_ref());
             report.error = error.as_ref().map(Error::chain);
+            page.write(&manifest, &report, error.as_ref(), next.as_ref());
         }
     }
     Finished {

@@ -1,6 +1,9 @@
 //! `runs`: the history of a job, the newest run first. A run that cannot be read has a line that says so, and so has a last
 //! attempt that failed before it had a run.
 
+use std::fs::Permissions;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use super::Surroundings;
@@ -11,8 +14,9 @@ use crate::cli::table::{self, Side, aligned};
 use crate::run::error::Error;
 use crate::run::error::service::Service;
 use crate::run::history::{self, RunLine};
-use crate::run::report::grouped;
-use crate::state::manifest::to_json;
+use crate::run::report::page::{RunsPage, SHOWN_RUNS};
+use crate::run::report::{count, grouped};
+use crate::state::manifest::{StateError, to_json};
 
 /// The text (or JSON) that tells of the runs of the job at `args.job`.
 pub fn runs(args: &RunsArgs, surroundings: &Surroundings) -> Result<String, Error> {
@@ -36,11 +40,59 @@ pub fn runs(args: &RunsArgs, surroundings: &Surroundings) -> Result<String, Erro
         let directory = directory.display();
         return Ok(format!("{name}: no run yet in {directory}\nnext: {next}\n"));
     }
+    if let Some(file) = &args.html {
+        let name = match args.shard {
+            Some(shard) => format!("{name}, shard {shard}"),
+            None => name,
+        };
+        return write_page(file, &name, lines);
+    }
     let mut text = table(&lines, surroundings.console.columns());
     if let Some(note) = belongs_to_another {
         text.extend(["note: ", &*printable(&note), "\n"]);
     }
     Ok(text)
+}
+
+/// Writes the page of the newest of these runs. The words that say so.
+fn write_page(file: &Path, name: &str, mut lines: Vec<RunLine>) -> Result<String, Error> {
+    let of = lines.len();
+    lines.truncate(SHOWN_RUNS);
+    lines.reverse();
+    let page = RunsPage {
+        name,
+        runs: &lines,
+        of,
+    };
+    replace(file, page.to_html().as_bytes()).map_err(|source| StateError::Storage {
+        path: file.to_owned(),
+        action: "write the page to it",
+        source,
+    })?;
+    let shown = lines.len();
+    let of = count(of as u64, "run");
+    let file = printable(&file.to_string_lossy()).into_owned();
+    Ok(format!("{name}: {shown} of {of} in {file}\n"))
+}
+
+/// Replaces a file as a whole, for whoever may read files here. What is no file (a terminal, a pipe) is written to.
+fn replace(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let known = std::fs::metadata(file);
+    if known.as_ref().is_ok_and(|known| !known.is_file()) {
+        return std::fs::write(file, bytes);
+    }
+    // A file keeps its mode, and of a link the file is replaced.
+    let mode = known.map_or(0o666, |known| known.permissions().mode() & 0o666);
+    let file = std::fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
+    let folder = file
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let mut new = tempfile::Builder::new()
+        .permissions(Permissions::from_mode(mode))
+        .tempfile_in(folder.unwrap_or(Path::new(".")))?;
+    new.write_all(bytes)?;
+    new.persist(&file).map_err(|error| error.error)?;
+    Ok(())
 }
 
 /// The columns of the table: a head, the side, and whether it is left out where the lines would be too long.

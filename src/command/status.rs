@@ -61,6 +61,9 @@ pub fn status(args: &StatusArgs, surroundings: &Surroundings) -> Result<String, 
             directory: found.state.runs(),
         });
     }
+    if args.open {
+        return page(&found, job, last.as_ref());
+    }
     if args.json {
         let line = StatusLine {
             manifest: last.as_ref().map(|last| &last.manifest),
@@ -86,6 +89,31 @@ pub fn status(args: &StatusArgs, surroundings: &Surroundings) -> Result<String, 
     };
     let _ = writeln!(text, "next: {next}");
     Ok(text)
+}
+
+/// The path of the page of the last run.
+fn page(found: &JobState, job: &Path, last: Option<&LastRun>) -> Result<String, Error> {
+    let Some(LastRun { manifest, .. }) = last else {
+        return Err(Error::NoRun {
+            job: found.name.clone(),
+            job_file: job.to_owned(),
+            directory: found.state.runs(),
+        });
+    };
+    let run = found.state.run(&manifest.run_id);
+    if !run.page().is_file() {
+        let because = match manifest.status {
+            RunStatus::Running => "it is under way, or it was killed",
+            _ => "the job says html = false in [report], or a version without pages ran it",
+        };
+        return Err(Error::NoPage {
+            run_id: manifest.run_id.clone(),
+            directory: run.path().to_owned(),
+            because,
+        });
+    }
+    let path = std::path::absolute(run.page()).unwrap_or_else(|_| run.page());
+    Ok(format!("{}\n", path.display()))
 }
 
 fn last_run(found: &JobState) -> Result<Option<LastRun>, Error> {

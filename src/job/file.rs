@@ -54,6 +54,9 @@ pub struct JobFile {
     /// Klaviyo's API.
     #[serde(default)]
     pub klaviyo: KlaviyoSection,
+    /// How a run is shown afterwards.
+    #[serde(default)]
+    pub report: ReportSection,
     /// Where the program keeps what it must remember.
     #[serde(default)]
     pub state: StateSection,
@@ -372,6 +375,20 @@ impl Default for KlaviyoSection {
             sentinel: None,
             wait_for_import: None,
         }
+    }
+}
+
+/// `[report]`.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct ReportSection {
+    /// Write `report.html` beside `report.json`.
+    pub html: bool,
+}
+
+impl Default for ReportSection {
+    fn default() -> Self {
+        Self { html: true }
     }
 }
 

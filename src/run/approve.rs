@@ -6,6 +6,7 @@ use std::time::Instant;
 use jiff::Timestamp;
 
 use super::list::{interrupted, note_list, remove_row_files, row_files};
+use super::page::Page;
 use super::stages::strict;
 use super::{Finished, RunOptions, delta, destination_name, gather, number};
 use crate::base::meter::Meter;
@@ -70,7 +71,13 @@ pub(super) fn approve(
         ..manifest.snapshot()
     };
     delta::promote(job, &state, &directory, &promoted)?;
-    let mut finished = conclude(job, (directory, &manifest), removed, clock)?;
+    let page = Page {
+        job,
+        state: &state,
+        directory: &directory,
+        surroundings,
+    };
+    let mut finished = conclude(&page, &manifest, removed, clock)?;
     if !job.keep_parts {
         remove_row_files(&files);
     }
@@ -119,8 +126,8 @@ fn nothing(run_id: &str) -> Error {
 
 /// The run is done, and its report says so.
 fn conclude(
-    job: &Job,
-    (directory, manifest): (RunDirectory, &ManifestFile),
+    page: &Page<'_>,
+    manifest: &ManifestFile,
     removed: u64,
     clock: Instant,
 ) -> Result<Finished, Error> {
@@ -129,6 +136,7 @@ fn conclude(
         manifest.finished_at = Some(Timestamp::now());
         manifest.error = None;
     })?;
+    let Page { job, directory, .. } = *page;
     let manifest = manifest.snapshot();
     let counts = manifest.counts.as_ref();
     let error = counts.and_then(|counts| strict(job, counts));
@@ -145,11 +153,13 @@ fn conclude(
             ..Seconds::default()
         },
     };
-    let report = RunReport::new(&manifest, circumstances);
+    let mut report = RunReport::new(&manifest, circumstances);
+    let unwritten = page.write(&manifest, &report, error.as_ref(), None);
+    report.warnings.extend(unwritten);
     replace_file(&directory.report(), &to_json(&report))?;
     Ok(Finished {
         report,
-        directory,
+        directory: directory.clone(),
         server: Some(destination_name(job)),
         error,
         next: None,

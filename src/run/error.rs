@@ -184,6 +184,16 @@ pub enum Error {
         /// Where runs would be.
         directory: std::path::PathBuf,
     },
+    /// The last run has no page to look at.
+    #[error("run {run_id} has no report.html in {}: {because}", directory.display())]
+    NoPage {
+        /// The run.
+        run_id: String,
+        /// Its folder.
+        directory: std::path::PathBuf,
+        /// The reason.
+        because: &'static str,
+    },
     /// A state that cannot be: a bug.
     #[error("this is a bug in klaviyo-export: {0}")]
     Bug(&'static str),
@@ -216,7 +226,7 @@ impl Error {
             Self::Strict { .. } => ExitCode::RowsRejected,
             Self::Guarded { .. } => ExitCode::Guard,
             Self::PlanOutOfDate { .. } => ExitCode::Audience,
-            Self::NothingToApprove { .. } => ExitCode::Usage,
+            Self::NothingToApprove { .. } | Self::NoPage { .. } => ExitCode::Usage,
             Self::OtherList { .. } => ExitCode::Klaviyo,
             #[cfg(feature = "sandbox")]
             Self::Sandbox(_) => ExitCode::Storage,

@@ -3,6 +3,7 @@
 //! Built from the manifest, so that it says what was durable. Field names are fixed (design, "Report"). No personal
 //! data, no secret.
 
+pub mod page;
 pub(crate) mod text;
 
 use std::collections::BTreeMap;

@@ -210,6 +210,11 @@ impl RunDirectory {
         self.path.join("report.json")
     }
 
+    /// The report as a page.
+    pub fn page(&self) -> PathBuf {
+        self.path.join("report.html")
+    }
+
     /// Its place among the job's runs, from 1; 0 of a run that a version without the counter made.
     fn order(&self) -> u64 {
         let text = std::fs::read_to_string(self.path.join(ORDER));

@@ -135,6 +135,7 @@ impl Error {
             Self::OtherJob { own, name, .. } if own.job_file.is_none() => {
                 Some(line.clone().with_value("--name", &format!("{name}-2")))
             }
+            Self::NoPage { .. } => Some(line.clone().without("--open")),
             Self::NoServer => Some(line.clone().with_server()),
             Self::NoRun {
                 job,

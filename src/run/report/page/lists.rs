@@ -1,0 +1,76 @@
+//! The list: who was added, removed and kept.
+
+use maud::{Markup, html};
+
+use super::super::RunReport;
+use super::document::{shown, time};
+use crate::base::text::grouped;
+
+/// The section about the list, where the job has one, and about the sentinel.
+pub(super) fn section(report: &RunReport) -> Markup {
+    let Some(list) = &report.list else {
+        return html! {
+            @if report.sentinel.is_some() {
+                section aria-labelledby="list" { h2 id="list" { "Klaviyo" } (sentinel(report)) }
+            }
+        };
+    };
+    let added = match list.attached {
+        Some(rows) => grouped(rows),
+        None => "not known".to_owned(),
+    };
+    let lines = [
+        ("Added", added, "rows whose profiles were put on the list"),
+        (
+            "Removed",
+            grouped(list.removed),
+            "members who left the audience",
+        ),
+        (
+            "Kept",
+            grouped(list.kept_unreadable),
+            "members who match nobody, and whose phone number cannot be read",
+        ),
+        (
+            "Pending",
+            grouped(list.unresolved),
+            "rows that have no profile yet",
+        ),
+        (
+            "Refused",
+            grouped(list.rejected),
+            "rows that Klaviyo refused",
+        ),
+    ];
+    html! {
+        section aria-labelledby="list" {
+            h2 id="list" { "List" }
+            table.plain {
+                caption {
+                    @if list.name.is_empty() { "List " } @else { (shown(&list.name)) " " }
+                    span.quiet { "(" (shown(&list.id)) ")" }
+                    @if list.created { ", made by this run" }
+                }
+                tbody {
+                    @for (name, number, about) in &lines {
+                        tr { th scope="row" { (name) } td.number { (number) } td { (about) } }
+                    }
+                }
+            }
+            (sentinel(report))
+        }
+    }
+}
+
+fn sentinel(report: &RunReport) -> Markup {
+    html! {
+        @if let Some(sentinel) = &report.sentinel {
+            p.note {
+                @match sentinel.seen_at {
+                    Some(at) => { "Klaviyo showed the sentinel at " (time(at)) "." }
+                    None => { "The sentinel was sent, and was not seen at Klaviyo yet." }
+                }
+            }
+        }
+    }
+}

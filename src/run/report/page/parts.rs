@@ -1,0 +1,273 @@
+//! The parts of a run: a line of time for each or for groups of them, and a table. Both stay small however many parts there are.
+
+use jiff::Timestamp;
+use maud::{Markup, html};
+
+use super::super::RunReport;
+use super::document::{clock, coordinate, scrolled};
+use crate::base::text::{count, grouped, megabytes};
+use crate::state::manifest::{AttemptState, PartRecord, RunManifest};
+use crate::state::part::Verification;
+
+/// So many lines of time are drawn; more parts share one.
+const LANES: usize = 24;
+/// So many parts are listed one by one.
+const LISTED: usize = 100;
+
+/// The section about parts.
+pub(super) fn section(report: &RunReport, manifest: &RunManifest) -> Markup {
+    let parts = &manifest.parts;
+    html! {
+        section aria-labelledby="parts" {
+            h2 id="parts" { "Parts" }
+            @if parts.is_empty() {
+                p { "The run has no part." }
+            } @else {
+                (lanes(report, manifest))
+                (table(parts))
+            }
+        }
+    }
+}
+
+/// What the server has of a part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// It has it, after one attempt.
+    AtOnce,
+    /// It has it, after several attempts.
+    Later,
+    /// It does not have it.
+    Open,
+}
+
+fn fate(part: &PartRecord) -> Fate {
+    match (part.is_delivered(), part.attempts.len()) {
+        (true, 0 | 1) => Fate::AtOnce,
+        (true, _) => Fate::Later,
+        (false, _) => Fate::Open,
+    }
+}
+
+fn table(parts: &[PartRecord]) -> Markup {
+    let is_listed = |part: &&PartRecord| parts.len() <= LISTED || fate(part) != Fate::AtOnce;
+    let listed: Vec<&PartRecord> = parts.iter().filter(is_listed).take(LISTED).collect();
+    let others = parts.len() - listed.len();
+    let caption = match others {
+        0 => count(parts.len() as u64, "part"),
+        _ => format!(
+            "{}: {} listed, and {} summed up below",
+            count(parts.len() as u64, "part"),
+            grouped(listed.len() as u64),
+            count(others as u64, "other")
+        ),
+    };
+    let table = html! {
+        table.parts {
+            caption { (caption) }
+            thead {
+                tr {
+                    th.number scope="col" { "Part" }
+                    th.number scope="col" { "Rows" }
+                    th.number scope="col" { "Size" }
+                    th.number scope="col" { "Attempts" }
+                    th scope="col" { "Result" }
+                    th scope="col" { "Written" }
+                    th scope="col" { "Delivered" }
+                    th.number scope="col" { "MB/s" }
+                }
+            }
+            tbody {
+                @for part in &listed { (line(part)) }
+                @if others > 0 { (sums(parts, &listed)) }
+            }
+        }
+    };
+    scrolled("Parts", &table)
+}
+
+fn line(part: &PartRecord) -> Markup {
+    html! {
+        tr {
+            th.number scope="row" { (part.number.0) }
+            td.number { (grouped(part.rows)) }
+            td.number { (megabytes(part.bytes)) }
+            td.number { (part.attempts.len()) }
+            td { (result(part)) @if part.is_of_leavers { ", of rows that left" } }
+            td { (at(part.written_at)) }
+            td { (at(part.delivered_at)) }
+            td.number { (speed(part)) }
+        }
+    }
+}
+
+/// A line for each kind of part that is not listed.
+fn sums(parts: &[PartRecord], listed: &[&PartRecord]) -> Markup {
+    let is_other = |part: &&PartRecord| !listed.iter().any(|known| known.number == part.number);
+    let others: Vec<&PartRecord> = parts.iter().filter(is_other).collect();
+    let kinds = [
+        (Fate::AtOnce, "delivered at once"),
+        (Fate::Later, "delivered after several attempts"),
+        (Fate::Open, "not delivered"),
+    ];
+    html! {
+        @for (kind, words) in kinds {
+            @let some: Vec<_> = others.iter().filter(|part| fate(part) == kind).collect();
+            @if !some.is_empty() {
+                tr.sum {
+                    th.number scope="row" { (count(some.len() as u64, "other")) }
+                    td.number { (grouped(some.iter().fold(0, |sum: u64, part| sum.saturating_add(part.rows)))) }
+                    td.number { (megabytes(some.iter().fold(0, |sum: u64, part| sum.saturating_add(part.bytes)))) }
+                    td.number { (grouped(some.iter().map(|part| part.attempts.len() as u64).sum())) }
+                    td colspan="4" { (words) }
+                }
+            }
+        }
+    }
+}
+
+fn result(part: &PartRecord) -> &'static str {
+    match part.verification {
+        Some(Verification::Verified) => "verified",
+        Some(Verification::Collected) => "collected by the server",
+        Some(Verification::Unverified) => "delivered, size not shown",
+        Some(Verification::Failed) => "wrong size",
+        None if part.attempts.is_empty() => "not sent",
+        None => "not delivered",
+    }
+}
+
+fn at(time: Option<Timestamp>) -> Markup {
+    html! { @if let Some(time) = time { (clock(time)) } @else { "–" } }
+}
+
+/// Megabytes a second of the attempt that the server closed.
+fn speed(part: &PartRecord) -> String {
+    let closed = part.attempts.iter().rev();
+    let times = closed
+        .filter(|attempt| attempt.state == AttemptState::Closed)
+        .find_map(|attempt| Some((attempt.started_at?, attempt.ended_at?)));
+    let seconds = times.map(|(start, end)| end.duration_since(start).as_secs_f64());
+    match seconds.filter(|seconds| *seconds >= 0.01 && part.bytes >= 10_000) {
+        Some(seconds) => format!("{:.1}", part.bytes as f64 / 1e6 / seconds),
+        None => "–".to_owned(),
+    }
+}
+
+/// The line of time of some parts, in shares of the run.
+struct Lane {
+    label: String,
+    /// From the first file that was written to the first attempt.
+    waiting: Option<(f64, f64)>,
+    /// The attempts that the server closed.
+    sending: Vec<(f64, f64)>,
+    /// The attempts that broke.
+    broken: Vec<(f64, f64)>,
+}
+
+/// The times of parts as a drawing.
+fn lanes(report: &RunReport, manifest: &RunManifest) -> Markup {
+    let start = manifest.started_at;
+    let end = manifest.finished_at.unwrap_or(report.finished_at);
+    let seconds = end.duration_since(start).as_secs_f64();
+    let place = |time: Timestamp| {
+        let place = time.duration_since(start).as_secs_f64() / seconds;
+        (0.0..=1.0).contains(&place).then_some(place)
+    };
+    let parts = &manifest.parts;
+    let group = parts.len().div_ceil(LANES).max(1);
+    let lanes: Vec<Lane> = parts.chunks(group).map(|some| lane(some, &place)).collect();
+    let is_known = lanes
+        .iter()
+        .any(|lane| !lane.sending.is_empty() || !lane.broken.is_empty());
+    if !is_known || seconds <= 0.0 {
+        return html! {};
+    }
+    let of = match group {
+        1 => "one line for each part".to_owned(),
+        group => format!("one line for each {}", count(group as u64, "part")),
+    };
+    let broken = lanes.iter().any(|lane| !lane.broken.is_empty());
+    html! {
+        figure {
+            figcaption { strong { "Parts over time" } span.quiet { (of) } }
+            svg.lanes role="img" aria-labelledby="lanes-title lanes-desc" preserveAspectRatio="none"
+                viewBox=(format!("0 0 1000 {}", lanes.len() * 10)) style=(format!("height:{}rem", coordinate(lanes.len() as f64 * 0.55))) {
+                title id="lanes-title" { "Parts over the time of the run" }
+                desc id="lanes-desc" { "From left to right: when the parts waited and when they were sent, " (of) ". The table below has the times." }
+                @for (index, lane) in lanes.iter().enumerate() { (lane.draw(index)) }
+            }
+            p.axis aria-hidden="true" { (clock(start)) (clock(end)) }
+            p.legend {
+                span.key.waiting {} "waiting " span.key.sending {} "sent"
+                @if broken { " " span.key.broken {} "broken attempt" }
+            }
+        }
+    }
+}
+
+fn lane(parts: &[PartRecord], place: &impl Fn(Timestamp) -> Option<f64>) -> Lane {
+    let first = parts.first().map_or(0, |part| part.number.0);
+    let last = parts.last().map_or(0, |part| part.number.0);
+    let label = match first == last {
+        true => format!("part {first}"),
+        false => format!("parts {first} to {last}"),
+    };
+    let span = |is_wanted: &dyn Fn(AttemptState) -> bool| -> Vec<(f64, f64)> {
+        let attempts = parts.iter().flat_map(|part| &part.attempts);
+        let spans = attempts
+            .filter(|attempt| is_wanted(attempt.state))
+            .filter_map(|attempt| Some((place(attempt.started_at?)?, place(attempt.ended_at?)?)));
+        joined(spans.collect())
+    };
+    let sending = span(&|state| state == AttemptState::Closed);
+    let broken = span(&|state| state != AttemptState::Closed);
+    let written = parts.iter().filter_map(|part| place(part.written_at?));
+    let written = written.fold(f64::INFINITY, f64::min);
+    let begun = sending.iter().chain(&broken).map(|(from, _)| *from);
+    let begun = begun.fold(f64::INFINITY, f64::min);
+    let waiting =
+        (written.is_finite() && begun.is_finite() && begun > written).then_some((written, begun));
+    Lane {
+        label,
+        waiting,
+        sending,
+        broken,
+    }
+}
+
+/// Spans that touch, joined: of many parts at most a hundred are left.
+fn joined(mut spans: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
+    /// Gaps that nobody would see.
+    const GAP: f64 = 0.01;
+    spans.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let mut joined: Vec<(f64, f64)> = Vec::new();
+    for (from, to) in spans {
+        match joined.last_mut() {
+            Some(last) if from <= last.1 + GAP => last.1 = last.1.max(to),
+            _ => joined.push((from, to)),
+        }
+    }
+    joined
+}
+
+impl Lane {
+    fn draw(&self, index: usize) -> Markup {
+        let top = index as f64 * 10.0 + 1.5;
+        let rect = |(from, to): (f64, f64), class: &str| {
+            let from = from * 1000.0;
+            let width = (to * 1000.0 - from).max(2.0);
+            html! {
+                rect class=(class) x=(coordinate(from.min(998.0))) y=(coordinate(top)) width=(coordinate(width)) height="7" {}
+            }
+        };
+        html! {
+            g {
+                title { (self.label) }
+                @if let Some(waiting) = self.waiting { (rect(waiting, "waiting")) }
+                @for span in &self.sending { (rect(*span, "sending")) }
+                @for span in &self.broken { (rect(*span, "broken")) }
+            }
+        }
+    }
+}
