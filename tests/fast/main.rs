@@ -64,6 +64,7 @@ mod progress;
 mod readme;
 mod rejects;
 mod report;
+mod report_page;
 mod run;
 mod runs;
 mod sandbox;

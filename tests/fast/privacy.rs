@@ -54,7 +54,7 @@ fn assert_silent(workspace: &Workspace, outcome: &Outcome, what: &str) {
     ];
     let runs = workspace.path("state/vip/runs");
     for run in std::fs::read_dir(runs).into_iter().flatten() {
-        for name in ["report.json", "manifest.json"] {
+        for name in ["report.json", "manifest.json", "report.html"] {
             let path = run.as_ref().unwrap().path().join(name);
             said.push((
                 name.to_owned(),
@@ -97,6 +97,11 @@ fn a_run_that_delivers_rejects_and_repairs_says_no_value() {
                         .contains("yan.plugh@example.com")
                 );
                 assert!(server.received()[0].contains("zoe.quux@example.com"));
+                let page = workspace.of_last_run("vip", "report.html");
+                assert!(
+                    page.contains("ragged-row"),
+                    "the page tells of the rows: {page}"
+                );
             }
             let status = workspace.run(&["status", &file, "--json"]);
             assert_silent(&workspace, &status, "status");

@@ -14,6 +14,7 @@ mod pace;
 mod parts;
 mod runs;
 mod stages;
+mod timeline;
 mod words;
 
 use maud::{Markup, html};
@@ -53,14 +54,14 @@ impl RunPage<'_> {
         html! {
             header { (outcome::header(self)) }
             main {
+                (outcome::notes(self.report))
                 (funnel::section(self.report, self.manifest))
                 (codes::section(self.report))
                 (lists::section(self.report))
                 (stages::section(self.report, &self.runs))
-                (pace::section(self.report, self.manifest))
-                (parts::section(self.report, self.manifest))
+                (pace::section(self.manifest))
+                (parts::section(self.manifest))
                 (multiples::section(&self.runs, &self.report.run_id))
-                (outcome::notes(self.report))
             }
             footer { (document::footer(&self.manifest.program)) }
         }

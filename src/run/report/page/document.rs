@@ -39,7 +39,7 @@ pub(super) fn footer(program: &str) -> Markup {
     html! {
         p {
             "All times are in UTC. This page holds counts, codes and times, and no value of a row. It loads nothing and runs no \
-             script. Made by klaviyo-export " (shown(program)) "."
+             script. Made by " (shown(program)) "."
         }
     }
 }

@@ -33,7 +33,6 @@ pub(super) fn section(report: &RunReport, manifest: &RunManifest) -> Markup {
                 thead {
                     tr {
                         th scope="col" { "Rows" }
-                        th.drawn scope="col" { span.unseen { "Drawn to scale" } }
                         th.number scope="col" { "Number" }
                         th.number scope="col" { "Share" }
                     }
@@ -41,8 +40,10 @@ pub(super) fn section(report: &RunReport, manifest: &RunManifest) -> Markup {
                 tbody {
                     @for step in &steps {
                         tr {
-                            th scope="row" { (step.name) @if !step.about.is_empty() { " " small { (step.about) } } }
-                            td.drawn { (step.bar(read)) }
+                            th scope="row" {
+                                (step.name) @if !step.about.is_empty() { " " small { (step.about) } }
+                                (step.bar(read))
+                            }
                             td.number { (grouped(step.rows)) }
                             td.number { (percent(step.rows, read)) }
                         }
@@ -100,12 +101,7 @@ fn steps(report: &RunReport, is_compared: bool) -> Vec<Step> {
             report.rows_unchanged,
             "fill unchanged",
         ),
-        step(
-            "Written",
-            "to be delivered",
-            report.rows_written,
-            "fill written",
-        ),
+        step("Written", "in parts", report.rows_written, "fill written"),
     ];
     steps.retain(|step| step.name != "Unchanged" || is_compared || step.rows > 0);
     let mut left = report.rows_read;

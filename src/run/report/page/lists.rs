@@ -29,7 +29,7 @@ pub(super) fn section(report: &RunReport) -> Markup {
         (
             "Kept",
             grouped(list.kept_unreadable),
-            "members who match nobody, and whose phone number cannot be read",
+            "members whose phone number cannot be read",
         ),
         (
             "Pending",

@@ -80,7 +80,8 @@ pub(super) fn drawings(runs: &[RunLine], own: Option<&str>) -> Markup {
         }
         p.legend {
             @if own.is_some() { span.key.own {} "this run " }
-            span.key.plain {} "a run of the whole audience " span.key.trial {} "a trial or dry run"
+            span.key.plain {} "a run of the whole audience " span.key.trial {} "a trial or dry run "
+            @if runs.iter().any(|run| !run.is_good()) { span.key.bad {} "did not end well" }
         }
     }
 }
@@ -132,7 +133,7 @@ impl SmallMultiple<'_> {
         };
         html! {
             figure {
-                figcaption { (self.name) " " strong { (last) } span.quiet { "median " (usual) } }
+                figcaption { (self.name) strong { (last) } span.quiet { "median " (usual) } }
                 (bars.draw())
             }
         }
@@ -173,7 +174,7 @@ fn outcomes(runs: &[RunLine]) -> Markup {
         },
     };
     let words = format!(
-        "{} of {} good",
+        "{} of {} ended well",
         grouped(good as u64),
         count(runs.len() as u64, "run")
     );
@@ -186,7 +187,7 @@ fn outcomes(runs: &[RunLine]) -> Markup {
     };
     html! {
         figure {
-            figcaption { "Outcome " strong { (last) } span.quiet { (words) ", low bars are not" } }
+            figcaption { "Outcome" strong { (last) } span.quiet { (words) } }
             (bars.draw())
         }
     }
@@ -228,7 +229,7 @@ pub(super) fn table(runs: &[RunLine], own: Option<&str>) -> Markup {
             }
         }
     };
-    scrolled("Runs", &table)
+    scrolled("Table of runs", &table)
 }
 
 fn outcome(run: &RunLine) -> Markup {

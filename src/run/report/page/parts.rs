@@ -3,19 +3,21 @@
 use jiff::Timestamp;
 use maud::{Markup, html};
 
-use super::super::RunReport;
 use super::document::{clock, coordinate, scrolled};
+use super::timeline::Timeline;
 use crate::base::text::{count, grouped, megabytes};
 use crate::state::manifest::{AttemptState, PartRecord, RunManifest};
 use crate::state::part::Verification;
 
 /// So many lines of time are drawn; more parts share one.
 const LANES: usize = 24;
+/// The table of so many parts is open.
+const OPEN: usize = 12;
 /// So many parts are listed one by one.
 const LISTED: usize = 100;
 
 /// The section about parts.
-pub(super) fn section(report: &RunReport, manifest: &RunManifest) -> Markup {
+pub(super) fn section(manifest: &RunManifest) -> Markup {
     let parts = &manifest.parts;
     html! {
         section aria-labelledby="parts" {
@@ -23,8 +25,15 @@ pub(super) fn section(report: &RunReport, manifest: &RunManifest) -> Markup {
             @if parts.is_empty() {
                 p { "The run has no part." }
             } @else {
-                (lanes(report, manifest))
-                (table(parts))
+                (lanes(manifest))
+                @if parts.len() > OPEN {
+                    details {
+                        summary { "The parts as a table" }
+                        (table(parts))
+                    }
+                } @else {
+                    (table(parts))
+                }
             }
         }
     }
@@ -83,7 +92,7 @@ fn table(parts: &[PartRecord]) -> Markup {
             }
         }
     };
-    scrolled("Parts", &table)
+    scrolled("Table of parts", &table)
 }
 
 fn line(part: &PartRecord) -> Markup {
@@ -166,21 +175,20 @@ struct Lane {
 }
 
 /// The times of parts as a drawing.
-fn lanes(report: &RunReport, manifest: &RunManifest) -> Markup {
-    let start = manifest.started_at;
-    let end = manifest.finished_at.unwrap_or(report.finished_at);
-    let seconds = end.duration_since(start).as_secs_f64();
-    let place = |time: Timestamp| {
-        let place = time.duration_since(start).as_secs_f64() / seconds;
-        (0.0..=1.0).contains(&place).then_some(place)
+fn lanes(manifest: &RunManifest) -> Markup {
+    let Some(timeline) = Timeline::of(manifest) else {
+        return html! {};
     };
     let parts = &manifest.parts;
     let group = parts.len().div_ceil(LANES).max(1);
-    let lanes: Vec<Lane> = parts.chunks(group).map(|some| lane(some, &place)).collect();
-    let is_known = lanes
+    let lanes: Vec<Lane> = parts
+        .chunks(group)
+        .map(|some| lane(some, &timeline))
+        .collect();
+    if lanes
         .iter()
-        .any(|lane| !lane.sending.is_empty() || !lane.broken.is_empty());
-    if !is_known || seconds <= 0.0 {
+        .all(|lane| lane.sending.is_empty() && lane.broken.is_empty())
+    {
         return html! {};
     }
     let of = match group {
@@ -197,7 +205,7 @@ fn lanes(report: &RunReport, manifest: &RunManifest) -> Markup {
                 desc id="lanes-desc" { "From left to right: when the parts waited and when they were sent, " (of) ". The table below has the times." }
                 @for (index, lane) in lanes.iter().enumerate() { (lane.draw(index)) }
             }
-            p.axis aria-hidden="true" { (clock(start)) (clock(end)) }
+            p.axis aria-hidden="true" { (clock(timeline.start)) (clock(timeline.end)) }
             p.legend {
                 span.key.waiting {} "waiting " span.key.sending {} "sent"
                 @if broken { " " span.key.broken {} "broken attempt" }
@@ -206,7 +214,7 @@ fn lanes(report: &RunReport, manifest: &RunManifest) -> Markup {
     }
 }
 
-fn lane(parts: &[PartRecord], place: &impl Fn(Timestamp) -> Option<f64>) -> Lane {
+fn lane(parts: &[PartRecord], timeline: &Timeline) -> Lane {
     let first = parts.first().map_or(0, |part| part.number.0);
     let last = parts.last().map_or(0, |part| part.number.0);
     let label = match first == last {
@@ -217,12 +225,14 @@ fn lane(parts: &[PartRecord], place: &impl Fn(Timestamp) -> Option<f64>) -> Lane
         let attempts = parts.iter().flat_map(|part| &part.attempts);
         let spans = attempts
             .filter(|attempt| is_wanted(attempt.state))
-            .filter_map(|attempt| Some((place(attempt.started_at?)?, place(attempt.ended_at?)?)));
+            .filter_map(|attempt| timeline.span(attempt.started_at, attempt.ended_at));
         joined(spans.collect())
     };
     let sending = span(&|state| state == AttemptState::Closed);
     let broken = span(&|state| state != AttemptState::Closed);
-    let written = parts.iter().filter_map(|part| place(part.written_at?));
+    let written = parts
+        .iter()
+        .filter_map(|part| timeline.place(part.written_at?));
     let written = written.fold(f64::INFINITY, f64::min);
     let begun = sending.iter().chain(&broken).map(|(from, _)| *from);
     let begun = begun.fold(f64::INFINITY, f64::min);
@@ -236,10 +246,10 @@ fn lane(parts: &[PartRecord], place: &impl Fn(Timestamp) -> Option<f64>) -> Lane
     }
 }
 
-/// Spans that touch, joined: of many parts at most a hundred are left.
+/// Spans that touch, joined: of many parts at most fifty are left.
 fn joined(mut spans: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
     /// Gaps that nobody would see.
-    const GAP: f64 = 0.01;
+    const GAP: f64 = 0.02;
     spans.sort_by(|a, b| a.0.total_cmp(&b.0));
     let mut joined: Vec<(f64, f64)> = Vec::new();
     for (from, to) in spans {

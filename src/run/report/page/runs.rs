@@ -6,6 +6,7 @@ use super::{document, multiples};
 use crate::base::text::{count, grouped};
 use crate::cli::console::printable;
 use crate::run::history::RunLine;
+use crate::run::resume::PROGRAM;
 
 /// The last runs of a job as their page shows them.
 pub(crate) struct RunsPage<'a> {
@@ -41,7 +42,7 @@ impl RunsPage<'_> {
                     (errors(self.runs))
                 }
             }
-            footer { (document::footer(env!("CARGO_PKG_VERSION"))) }
+            footer { (document::footer(PROGRAM)) }
         }
     }
 

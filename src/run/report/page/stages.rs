@@ -40,7 +40,6 @@ pub(super) fn section(report: &RunReport, runs: &[RunLine]) -> Markup {
                 thead {
                     tr {
                         th scope="col" { "Stage" }
-                        th.drawn scope="col" { span.unseen { "Drawn to scale" } }
                         th.number scope="col" { "Took" }
                         th scope="col" { "Pace" }
                         th scope="col" { "Expected" }
@@ -49,8 +48,7 @@ pub(super) fn section(report: &RunReport, runs: &[RunLine]) -> Markup {
                 tbody {
                     @for stage in &stages {
                         tr {
-                            th scope="row" { (stage.name) }
-                            td.drawn { (lying(0.0, stage.seconds / longest, "fill written")) }
+                            th scope="row" { (stage.name) (lying(0.0, stage.seconds / longest, "fill written")) }
                             td.number { (took(stage.seconds)) }
                             td { (stage.pace) }
                             td { (stage.expectation()) }
@@ -65,10 +63,10 @@ pub(super) fn section(report: &RunReport, runs: &[RunLine]) -> Markup {
 impl Stage {
     fn expectation(&self) -> String {
         let Some((seconds, runs)) = self.expected else {
-            return "not known".to_owned();
+            return "–".to_owned();
         };
         let of = if runs == 1 { "run" } else { "runs" };
-        format!("{} as the last {runs} {of}", duration(seconds))
+        format!("{}, as the last {runs} {of}", duration(seconds))
     }
 }
 
