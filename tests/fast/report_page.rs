@@ -318,19 +318,24 @@ fn only_changed_rows_and_the_list_are_on_the_page() {
 #[test]
 fn names_of_files_and_columns_are_text() {
     let name = "<script>alert(1)<img src=x>.csv";
-    let rows = "</style><script>,\"<a href='x'>\"\nzoe@example.com,2026-11-23\nyan@example.com,2026-11-24\n";
+    let rows =
+        "</style><script>,<a href>\nzoe@example.com,2026-11-23\nyan@example.com,2026-11-24\n";
     let workspace = Workspace::with(&[(name, rows)]);
     let server = workspace.server();
-    let map = [
+    let own = server.flags();
+    let flags = [
+        "send",
+        name,
+        "--name",
+        "vip",
+        "--limit",
+        "2",
         "--map",
         "</style><script>=Email",
         "--map",
-        "<a href='x'>=PhoneNumber",
+        "<a href>=PhoneNumber",
     ];
-    let own = server.flags();
-    let flags = [&["send", name, "--name", "vip"], &map[..]].concat();
     workspace.run(&workspace::join(&flags, &own)).exits(0);
-    // Forbidden words may be text, but no markup: they are looked for in what is left without text.
     let text = workspace.of_last_run("vip", "report.html");
     let html = Html::parse_document(&text);
     assert!(html.errors.is_empty(), "{:?}", html.errors);
@@ -339,10 +344,13 @@ fn names_of_files_and_columns_are_text() {
         assert_eq!(html.select(&selector).count(), 0, "{text}");
     }
     assert_eq!(text.matches("<style>").count(), 1);
-    assert!(
-        text.contains("&lt;script&gt;alert(1)&lt;img src=x&gt;.csv record 1, 2"),
-        "{text}"
-    );
+    // In a note, and in the command to type next.
+    for shown in [
+        "&lt;script&gt;alert(1)&lt;img src=x&gt;.csv record 1, 2",
+        "--map '&lt;/style&gt;&lt;script&gt;=Email'",
+    ] {
+        assert!(text.contains(shown), "{text}");
+    }
 }
 
 #[test]

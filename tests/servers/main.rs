@@ -26,6 +26,8 @@ mod support {
 #[cfg(all(feature = "adbc", feature = "parquet", feature = "sandbox"))]
 mod adbc;
 #[cfg(feature = "sandbox")]
+mod browser;
+#[cfg(feature = "sandbox")]
 mod check_sshd;
 #[cfg(all(feature = "cloud", feature = "parquet", feature = "sandbox"))]
 mod cloud;

@@ -23,6 +23,11 @@ pub(crate) fn duckdb() -> PathBuf {
     existing(folder().join("duckdb/libduckdb.so"))
 }
 
+/// What opens pages in a browser: playwright-core and axe-core.
+pub(crate) fn browser() -> PathBuf {
+    existing(folder().join("browser"))
+}
+
 /// The driver of PyPI's `adbc-driver-NAME`.
 pub(crate) fn driver(name: &str) -> PathBuf {
     let module = format!("adbc_driver_{name}");

@@ -67,3 +67,105 @@ impl RunPage<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::history::of_manifest;
+    use crate::run::report::Circumstances;
+    use serde_json::{Value, json};
+
+    /// A run of so many parts. One in `bad` broke once, and was sent again.
+    fn manifest(parts: u64, bad: u64) -> RunManifest {
+        let at = |milliseconds: u64| {
+            let time = jiff::Timestamp::from_millisecond(1_795_399_200_000);
+            let time = time.unwrap() + std::time::Duration::from_millis(milliseconds);
+            time.to_string()
+        };
+        let attempt = |number: u64, state: &str, start: u64| {
+            json!({"number": number, "remote_path": "/profiles/vip.csv", "state": state,
+                "started_at": at(start), "ended_at": at(start + 40)})
+        };
+        let part = |number: u64| {
+            let begun = number * 50;
+            let mut attempts = vec![attempt(1, "closed", begun + 100)];
+            if number % bad == 0 {
+                attempts = vec![
+                    attempt(1, "broken", begun + 50),
+                    attempt(2, "closed", begun + 100),
+                ];
+            }
+            json!({"number": number, "file_name": "x.csv", "rows": 10, "bytes": 1_000_000, "sha256": "0",
+                "state": "verified", "verification": "verified", "written_at": at(begun),
+                "delivered_at": at(begun + 150), "attempts": attempts})
+        };
+        let parts: Vec<Value> = (1..=parts).map(part).collect();
+        let counts = json!({"rows_read": parts.len() * 10, "rows_written": parts.len() * 10, "rows_rejected": 0,
+            "rejections": {}, "repairs": {}, "duplicates": 0, "external_id_only": 0});
+        let manifest = json!({"version": 1, "run_id": "20261123T020000Z-00000000", "job": "vip", "dry_run": false,
+            "program": "0", "job_fingerprint": "f", "sources": null, "limit": null, "started_at": at(0),
+            "finished_at": at(parts.len() as u64 * 60), "status": "done", "formatted": true, "counts": counts,
+            "parts": parts});
+        serde_json::from_value(manifest).unwrap()
+    }
+
+    fn page(manifest: &RunManifest) -> String {
+        let report = RunReport::new(manifest, Circumstances::default());
+        let runs = (0..SHOWN_RUNS).map(|_| of_manifest(manifest, Some(&report), false));
+        let page = RunPage {
+            report: &report,
+            manifest,
+            server: Some("sftp.example.com:22/profiles"),
+            hint: None,
+            next: None,
+            runs: runs.collect(),
+        };
+        page.to_html()
+    }
+
+    #[test]
+    fn a_page_stays_small_however_many_parts_there_are() {
+        let few = page(&manifest(100, 7));
+        assert!(few.contains("<caption>100 parts</caption>"), "{few}");
+        assert_eq!(
+            few.matches("<th class=\"number\" scope=\"row\">").count(),
+            100
+        );
+        for (bad, listed, at_once, later) in [(1_000, 10, 9_990, 0), (2, 100, 5_000, 4_900)] {
+            let many = page(&manifest(10_000, bad));
+            let others = 10_000 - listed;
+            let caption = format!(
+                "10,000 parts: {listed} listed, and {} summed up below",
+                super::super::count(others, "other")
+            );
+            assert!(many.contains(&caption), "{caption}");
+            for (parts, words) in [
+                (at_once, "delivered at once"),
+                (later, "delivered after several attempts"),
+            ] {
+                let told = format!("{}</th>", super::super::count(parts, "other"));
+                assert_eq!(
+                    many.contains(&told) && many.contains(words),
+                    parts > 0,
+                    "{told}"
+                );
+            }
+            assert!(many.contains("one line for each 417 parts"));
+            assert!(many.len() < 150_000, "{} bytes", many.len());
+        }
+    }
+
+    #[test]
+    fn the_pace_of_a_run_is_drawn_over_its_time() {
+        let page = page(&manifest(200, 1_000));
+        // 10 rows in 50 ms, and a megabyte in 50 ms.
+        for words in [
+            "Rows formatted",
+            "Megabytes delivered",
+            " rows/s on average",
+            " MB/s on average",
+        ] {
+            assert!(page.contains(words), "{words} is not in {page}");
+        }
+    }
+}
