@@ -91,7 +91,8 @@ fn write_draft(
     write_normalize(out, job)?;
     write_sftp(out, &job.sftp)?;
     out.write_str(DELTA)?;
-    out.write_str(LIST)
+    out.write_str(LIST)?;
+    out.write_str(REPORT)
 }
 
 fn write_columns(out: &mut String, columns: &[DraftColumn], is_query: bool) -> std::fmt::Result {
@@ -233,6 +234,13 @@ const LIST: &str = "
 # [list]
 # name = \"VIP\"
 # create = true
+";
+
+/// How a run is shown afterwards.
+const REPORT: &str = "
+# A run leaves its report as a page to look at, report.html. To turn that off:
+# [report]
+# html = false
 ";
 
 fn write_sftp(out: &mut String, sftp: &SftpSection) -> std::fmt::Result {

@@ -151,6 +151,12 @@ mod tests {
                 );
             }
             assert!(many.contains("one line for each 417 parts"));
+            let files = 10_000 / bad;
+            let told = format!(
+                "{} more incomplete files, which report.json has",
+                super::super::grouped(files.saturating_sub(50))
+            );
+            assert_eq!(many.contains(&told), files > 50, "{told}");
             assert!(many.len() < 150_000, "{} bytes", many.len());
         }
     }

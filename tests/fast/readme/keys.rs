@@ -67,6 +67,7 @@ fn keys_and_defaults_are_those_of_a_job_file() {
         "retry",
         "list",
         "klaviyo",
+        "report",
         "state",
     ] {
         let heading = match name {

@@ -13,6 +13,9 @@ use crate::state::manifest::RunStatus;
 const DELIVERED_MEANS: &str = "Delivered means that the server has accepted the files, not that Klaviyo has imported them. Klaviyo \
      imports them in its own time and e-mails the result.";
 
+/// So many notes are listed, and so many incomplete files.
+const NOTES: usize = 50;
+
 /// The head of the page.
 pub(super) fn header(page: &RunPage<'_>) -> Markup {
     let report = page.report;
@@ -176,17 +179,27 @@ pub(super) fn notes(report: &RunReport) -> Markup {
                 h2 id="notes" { "Notes" }
                 @if has_notes {
                     ul {
-                        @for warning in &report.warnings { li { (shown(warning)) } }
-                        @for path in &report.leftovers {
+                        @for warning in report.warnings.iter().take(NOTES) { li { (shown(warning)) } }
+                        (more(report.warnings.len(), "note"))
+                        @for path in report.leftovers.iter().take(NOTES) {
                             li {
                                 code { (shown(path)) }
                                 ": an incomplete file, which may still be on the server; the next run tries to remove it"
                             }
                         }
+                        (more(report.leftovers.len(), "incomplete file"))
                     }
                 }
                 @if is_delivered { p.note { (DELIVERED_MEANS) } }
             }
         }
+    }
+}
+
+/// The number of those that are not listed.
+fn more(all: usize, noun: &str) -> Markup {
+    let more = all.saturating_sub(NOTES) as u64;
+    html! {
+        @if more > 0 { li { (count(more, &format!("more {noun}"))) ", which report.json has" } }
     }
 }
