@@ -89,7 +89,7 @@ mod tests {
         let part = |number: u64| {
             let begun = number * 50;
             let mut attempts = vec![attempt(1, "closed", begun + 100)];
-            if number % bad == 0 {
+            if number.is_multiple_of(bad) {
                 attempts = vec![
                     attempt(1, "broken", begun + 50),
                     attempt(2, "closed", begun + 100),

@@ -69,10 +69,15 @@ fn sentence(report: &RunReport, server: Option<&str>) -> String {
         }
         RunStatus::Done if report.rows_written == 0 => "There was no row to send.".to_owned(),
         RunStatus::Done => format!(
-            "{} of {} {} delivered in {}{}{trial}.",
+            "{} of {} {} in {}{}{trial}.",
             grouped(rows),
             count(report.rows_read, "row"),
-            if rows == 1 { "was" } else { "were" },
+            match (rows, report.rows_unchanged) {
+                (1, 0) => "was delivered",
+                (_, 0) => "were delivered",
+                (1, _) => "was new or changed, and was delivered",
+                _ => "were new or changed, and were delivered",
+            },
             count(delivered, "part"),
             shown(&to),
         ),

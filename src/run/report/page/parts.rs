@@ -217,9 +217,10 @@ fn lanes(manifest: &RunManifest) -> Markup {
 fn lane(parts: &[PartRecord], timeline: &Timeline) -> Lane {
     let first = parts.first().map_or(0, |part| part.number.0);
     let last = parts.last().map_or(0, |part| part.number.0);
-    let label = match first == last {
-        true => format!("part {first}"),
-        false => format!("parts {first} to {last}"),
+    let label = if first == last {
+        format!("part {first}")
+    } else {
+        format!("parts {first} to {last}")
     };
     let span = |is_wanted: &dyn Fn(AttemptState) -> bool| -> Vec<(f64, f64)> {
         let attempts = parts.iter().flat_map(|part| &part.attempts);
