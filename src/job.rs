@@ -14,6 +14,7 @@ mod secrets;
 pub mod text;
 mod trust;
 mod variables;
+pub mod watch;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -43,6 +44,7 @@ pub use audience::{Before, audience_files, settings as audience_settings};
 pub use delta::DeltaSettings;
 pub use guard::GuardSection;
 pub use klaviyo::read_key as read_api_key;
+pub use watch::WatchSettings;
 
 /// The user name that `init` writes where it was told none; the same as no user name.
 pub const PLACEHOLDER: &str = "...";
@@ -177,6 +179,8 @@ pub struct Job {
     pub delta: Option<DeltaSettings>,
     /// How far a run may be from the last ones; `None` where it is not compared with them.
     pub guard: Option<GuardSection>,
+    /// Who is told how a run ended, and where its numbers go.
+    pub watch: WatchSettings,
     /// Where a part ends.
     pub limits: PartLimits,
     /// Keep the part files when they are verified.
@@ -359,6 +363,7 @@ impl Job {
             before: audience::before(&file)?,
             delta,
             guard: guard::settings(&file)?,
+            watch: watch::settings(&file, base, environment, klaviyo.network.clone())?,
             limits: part_limits(&file)?,
             deliver: file.klaviyo.deliver,
             delivery: delivery::delivery(&file, base, environment)?,

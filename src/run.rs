@@ -23,6 +23,7 @@ mod shard;
 mod stages;
 mod stored;
 pub mod surroundings;
+pub mod watch;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -51,6 +52,7 @@ pub use gather::{Gathered, gather};
 pub(crate) use stages::header_line;
 use stages::{Input, Outcome, Stages};
 use stored::Approval;
+use watch::{Extent, Told};
 
 /// The options that change from run to run.
 #[derive(Debug, Clone, Copy, Default)]
@@ -82,6 +84,15 @@ pub struct Finished {
     pub next: Option<CommandLine>,
 }
 
+/// An attempt that failed before it had a run.
+#[derive(Debug)]
+pub struct Failed {
+    /// The error.
+    pub error: Error,
+    /// The report of it.
+    pub report: Box<RunReport>,
+}
+
 /// Where a run is at home.
 struct Place {
     /// The job's folder, or that of one of its shards.
@@ -92,28 +103,42 @@ struct Place {
     shard: Option<ShardRecord>,
 }
 
-/// Runs the job file of `args`, and leaves a record of the attempt.
+/// Runs the job file of `args`, leaves a record of the attempt, and tells those who watch the job.
 pub fn run(
     args: &RunArgs,
     options: RunOptions,
     surroundings: &Surroundings,
-) -> Result<Finished, Error> {
-    if options.dry_run {
-        return run_job(args, options, surroundings);
-    }
+) -> Result<Finished, Failed> {
     let attempted = Attempted {
+        is_dry: options.dry_run,
+        ..attempted(args, options.limit)
+    };
+    watch::watched(
+        &attempted,
+        Extent::Whole,
+        surroundings,
+        |finished| Told::Run(finished),
+        || {
+            let act = || run_job(args, options, surroundings);
+            if options.dry_run {
+                return act();
+            }
+            let environment = &surroundings.environment;
+            attempt::recorded(&attempted, environment, Finished::ending, act)
+        },
+    )
+}
+
+/// The attempt that `args` ask for.
+fn attempted(args: &RunArgs, limit: Option<u64>) -> Attempted<'_> {
+    Attempted {
         command: "run",
         job: &args.job,
         state: &args.common.state,
         shard: args.shard,
-        limit: options.limit,
-    };
-    attempt::recorded(
-        &attempted,
-        &surroundings.environment,
-        Finished::ending,
-        || run_job(args, options, surroundings),
-    )
+        limit,
+        is_dry: false,
+    }
 }
 
 fn run_job(
@@ -172,7 +197,17 @@ pub fn execute(
 }
 
 /// Runs the `before` statements of the job file of `args`, and nothing else. What to say of it.
-pub fn before_only(args: &RunArgs, surroundings: &Surroundings) -> Result<String, Error> {
+pub fn before_only(args: &RunArgs, surroundings: &Surroundings) -> Result<String, Failed> {
+    watch::watched(
+        &attempted(args, None),
+        Extent::Failures,
+        surroundings,
+        |_| Told::Nothing,
+        || run_before(args, surroundings),
+    )
+}
+
+fn run_before(args: &RunArgs, surroundings: &Surroundings) -> Result<String, Error> {
     let mut job = Job::load(&args.job, &surroundings.environment)?;
     surroundings::apply(false, &args.common.state, &mut job);
     let statements = before::alone(&job, surroundings)?;

@@ -8,6 +8,7 @@ pub mod drift;
 pub mod fingerprint;
 pub mod lock;
 pub mod manifest;
+pub mod outcome;
 pub mod owner;
 pub mod part;
 pub mod row_note;

@@ -12,7 +12,8 @@ use super::begin::{self, Begun};
 use super::list::{self, After};
 use super::shard::{last_of_group, refuse_api};
 use super::stages::{Outcome, count_warnings, empty, strict};
-use super::{Ended, Finished, RunOptions, conclude, delta};
+use super::watch::{self, Extent, Told};
+use super::{Ended, Failed, Finished, RunOptions, conclude, delta};
 use crate::base::meter::Meter;
 use crate::cli::ListArgs;
 use crate::cli::progress::Progress;
@@ -62,19 +63,28 @@ pub fn gather(
     args: &ListArgs,
     options: RunOptions,
     surroundings: &Surroundings,
-) -> Result<Gathered, Error> {
+) -> Result<Gathered, Failed> {
     let attempted = Attempted {
         command: "list",
         job: &args.job,
         state: &args.state,
         shard: None,
         limit: None,
+        is_dry: false,
     };
-    attempt::recorded(
+    watch::watched(
         &attempted,
-        &surroundings.environment,
-        Gathered::ending,
-        || gather_shards(args, options, surroundings),
+        Extent::Whole,
+        surroundings,
+        |gathered| match gathered {
+            Gathered::Finished(finished) => Told::Run(finished),
+            Gathered::Before { .. } => Told::Nothing,
+        },
+        || {
+            let act = || gather_shards(args, options, surroundings);
+            let environment = &surroundings.environment;
+            attempt::recorded(&attempted, environment, Gathered::ending, act)
+        },
     )
 }
 

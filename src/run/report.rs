@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::run::error::Error;
+use crate::run::watch::record::NoticeRecord;
 use crate::state::codes::{RejectionReason, RepairCode};
 use crate::state::directory::RunDirectory;
 use crate::state::drift::DriftRecord;
@@ -98,6 +99,9 @@ pub struct RunReport {
     pub leftovers: Vec<String>,
     /// Warnings for a person.
     pub warnings: Vec<String>,
+    /// Who was told how it ended, and how that went.
+    #[serde(default)]
+    pub notices: Vec<NoticeRecord>,
     /// How long it took.
     pub seconds: Seconds,
 }
@@ -212,6 +216,7 @@ impl RunReport {
             drift: manifest.drift.clone(),
             leftovers: manifest.leftovers(),
             warnings: circumstances.warnings,
+            notices: Vec::new(),
             seconds: circumstances.seconds,
         }
     }
@@ -223,15 +228,27 @@ impl RunReport {
             _ => RunStatus::Failed,
         };
         Self {
-            run_id: String::new(),
-            job: job.to_owned(),
             status,
             exit_code: error.exit_code().number(),
             error: Some(error.chain()),
+            started_at: seconds(started_at),
+            ..Self::of_test(job)
+        }
+    }
+
+    /// The report of a run that has not been, for a test of those who read reports.
+    pub fn of_test(job: &str) -> Self {
+        let now = seconds(Timestamp::now());
+        Self {
+            run_id: String::new(),
+            job: job.to_owned(),
+            status: RunStatus::DryRun,
+            exit_code: 0,
+            error: None,
             limit: None,
             formatted: false,
-            started_at: seconds(started_at),
-            finished_at: seconds(Timestamp::now()),
+            started_at: now,
+            finished_at: now,
             rows_read: 0,
             rows_blank: 0,
             rows_written: 0,
@@ -253,6 +270,7 @@ impl RunReport {
             drift: None,
             leftovers: Vec::new(),
             warnings: Vec::new(),
+            notices: Vec::new(),
             seconds: Seconds::default(),
         }
     }

@@ -12,6 +12,7 @@ mod support {
     pub(crate) mod cut_proxy;
     pub(crate) mod delivery;
     pub(crate) mod list_stage;
+    pub(crate) mod listener;
     pub(crate) mod random;
     pub(crate) mod scene;
     #[cfg(feature = "parquet")]
@@ -55,6 +56,7 @@ mod messages;
 mod mutations;
 mod newcomer;
 mod night;
+mod notify;
 mod packaging;
 mod pages;
 mod parquet;

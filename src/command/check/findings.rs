@@ -56,6 +56,8 @@ pub(super) enum Name {
     List,
     /// The key may import profiles and change the list.
     Write,
+    /// Those who are told how runs end.
+    Notify,
 }
 
 impl Name {
@@ -101,6 +103,7 @@ impl Name {
             Self::ReadProfiles => "read-profiles",
             Self::List => "list",
             Self::Write => "write",
+            Self::Notify => "notify",
         }
     }
 }
