@@ -177,9 +177,9 @@ fn failure(job: &str, error: &Error, begun: Timestamp) -> String {
 }
 
 /// Prints the report of an attempt that failed before it had a run, if JSON is asked for. Its error.
-fn told(failed: Failed, json: bool, surroundings: &Surroundings) -> Error {
+fn told(failed: Box<Failed>, json: bool, surroundings: &Surroundings) -> Error {
     if json {
-        let report = to_json(&*failed.report);
+        let report = to_json(&failed.report);
         let report = String::from_utf8_lossy(&report);
         surroundings.console.result(&report);
     }

@@ -28,7 +28,7 @@ pub mod watch;
 use std::sync::Arc;
 use std::time::Instant;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::base::meter::Meter;
 use crate::cli::RunArgs;
@@ -82,6 +82,53 @@ pub struct Finished {
     pub error: Option<Error>,
     /// The command to type next, where the run leaves something to another command.
     pub next: Option<CommandLine>,
+    /// When its stages were.
+    pub stages: Vec<StageTime>,
+}
+
+/// When a stage of a run was.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StageTime {
+    /// `format`, `upload` or `list`.
+    pub name: &'static str,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+/// The clock of a stage that is under way.
+struct StageClock {
+    started_at: Timestamp,
+    clock: Instant,
+}
+
+impl StageClock {
+    fn start() -> Self {
+        Self {
+            started_at: Timestamp::now(),
+            clock: Instant::now(),
+        }
+    }
+
+    /// The time of the stage `name`, which ends now.
+    fn stop(&self, name: &'static str) -> StageTime {
+        StageTime {
+            name,
+            started_at: self.started_at,
+            seconds: self.clock.elapsed().as_secs_f64(),
+        }
+    }
+}
+
+impl StageTime {
+    /// When it ended.
+    pub fn ended_at(&self) -> Timestamp {
+        let took = SignedDuration::try_from_secs_f64(self.seconds).unwrap_or_default();
+        self.started_at
+            .saturating_add(took)
+            .unwrap_or(self.started_at)
+    }
 }
 
 /// An attempt that failed before it had a run.
@@ -90,7 +137,7 @@ pub struct Failed {
     /// The error.
     pub error: Error,
     /// The report of it.
-    pub report: Box<RunReport>,
+    pub report: RunReport,
 }
 
 /// Where a run is at home.
@@ -108,7 +155,7 @@ pub fn run(
     args: &RunArgs,
     options: RunOptions,
     surroundings: &Surroundings,
-) -> Result<Finished, Failed> {
+) -> Result<Finished, Box<Failed>> {
     let attempted = Attempted {
         is_dry: options.dry_run,
         ..attempted(args, options.limit)
@@ -197,7 +244,7 @@ pub fn execute(
 }
 
 /// Runs the `before` statements of the job file of `args`, and nothing else. What to say of it.
-pub fn before_only(args: &RunArgs, surroundings: &Surroundings) -> Result<String, Failed> {
+pub fn before_only(args: &RunArgs, surroundings: &Surroundings) -> Result<String, Box<Failed>> {
     watch::watched(
         &attempted(args, None),
         Extent::Failures,
@@ -338,11 +385,14 @@ impl Ready<'_> {
         };
         let is_shard = begun.manifest.snapshot().is_shard();
         if !options.dry_run && outcome.is_good() && !is_shard {
-            let since = Instant::now();
+            let clock = StageClock::start();
             if let Err(error) = after.run(&mut warnings) {
                 outcome.error = Some(error);
             }
-            outcome.seconds.list = since.elapsed().as_secs_f64();
+            let stage = clock.stop("list");
+            outcome.seconds.list = stage.seconds;
+            let has_one = klaviyo.is_some() || job.sentinel.is_some();
+            outcome.stages.extend(has_one.then_some(stage));
         }
         drop(progress);
         let ended = Ended {
@@ -421,6 +471,7 @@ fn conclude(
         server: (!options.dry_run).then(|| destination_name(job)),
         error,
         next,
+        stages: outcome.stages,
     }
 }
 

@@ -63,6 +63,7 @@ pub fn check(args: &CheckArgs, surroundings: &Surroundings) -> Result<Findings, 
         api::api(&mut job, surroundings, &mut findings);
     }
     notify::notify(&job, args.probe, surroundings, &mut findings);
+    notify::metrics(&job, &mut findings);
     match surroundings.interrupt.signal() {
         Some(signal) => Err(Error::Interrupted { signal }),
         None => Ok(findings),

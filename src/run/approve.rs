@@ -153,5 +153,6 @@ fn conclude(
         server: Some(destination_name(job)),
         error,
         next: None,
+        stages: Vec::new(),
     })
 }

@@ -16,8 +16,8 @@ use crate::run::error::Error;
 use crate::state::directory::JobDirectory;
 use crate::state::manifest::{DeltaRecord, RunManifest};
 use crate::state::snapshot::{Context, HashKey, SnapshotHead};
-pub(super) use base::base_run;
 use base::{base, context, full_is_due, head, list_of, other_night};
+pub(super) use base::{base_run, full_send_at};
 use guards::verdict;
 pub(super) use guards::{check_list, guard};
 pub(super) use people::{

@@ -13,7 +13,7 @@ use super::list::{self, After};
 use super::shard::{last_of_group, refuse_api};
 use super::stages::{Outcome, count_warnings, empty, strict};
 use super::watch::{self, Extent, Told};
-use super::{Ended, Failed, Finished, RunOptions, conclude, delta};
+use super::{Ended, Failed, Finished, RunOptions, StageClock, conclude, delta};
 use crate::base::meter::Meter;
 use crate::cli::ListArgs;
 use crate::cli::progress::Progress;
@@ -63,7 +63,7 @@ pub fn gather(
     args: &ListArgs,
     options: RunOptions,
     surroundings: &Surroundings,
-) -> Result<Gathered, Failed> {
+) -> Result<Gathered, Box<Failed>> {
     let attempted = Attempted {
         command: "list",
         job: &args.job,
@@ -132,7 +132,7 @@ fn gather_shards(
         surroundings,
         forms: StoredIdentifiers::new(job.rules.default_region),
     };
-    let since = Instant::now();
+    let clock_of_list = StageClock::start();
     let done = match empty(&job, &counts) {
         Some(error) => Err(error),
         None => after.run(&mut warnings),
@@ -141,7 +141,9 @@ fn gather_shards(
         error: done.err().or_else(|| strict(&job, &counts)),
         ..Outcome::default()
     };
-    outcome.seconds.list = since.elapsed().as_secs_f64();
+    let on_list = clock_of_list.stop("list");
+    outcome.seconds.list = on_list.seconds;
+    outcome.stages.push(on_list);
     drop(progress);
     let ended = Ended {
         outcome,

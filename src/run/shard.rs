@@ -156,6 +156,7 @@ fn done_before(
         server: Some(destination_name(job)),
         error,
         next: next(job, done, surroundings),
+        stages: Vec::new(),
     }
 }
 

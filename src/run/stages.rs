@@ -1,14 +1,13 @@
 //! The stages of one run, wired: formatting on one side, delivering on the other, and what both came to.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
 use super::begin::{self, Begun};
 use super::drift::{self, DriftGuard};
 use super::format::{self, FormatError};
-use super::{RunOptions, deliver, delta, left};
+use super::{RunOptions, StageClock, StageTime, deliver, delta, left};
 use crate::base::csv::push_cell;
 use crate::base::meter::Meter;
 use crate::base::retry::Trouble;
@@ -57,6 +56,7 @@ pub(super) struct Outcome {
     pub(super) error: Option<Error>,
     pub(super) warnings: Vec<String>,
     pub(super) seconds: Seconds,
+    pub(super) stages: Vec<StageTime>,
 }
 
 impl Outcome {
@@ -183,7 +183,7 @@ impl<'a> Stages<'a> {
         Formatted {
             counts,
             result: Ok(None),
-            seconds: 0.0,
+            stage: None,
         }
     }
 
@@ -236,7 +236,7 @@ impl<'a> Stages<'a> {
     }
 
     fn format(&self, input: Input<'_>, queue: Option<Sender<Task>>) -> Formatted {
-        let begun = Instant::now();
+        let clock = StageClock::start();
         let are_sent = queue.is_some() && !self.waits_for_the_end(&input);
         let Input {
             audience,
@@ -316,7 +316,7 @@ impl<'a> Stages<'a> {
         Formatted {
             counts,
             result,
-            seconds: begun.elapsed().as_secs_f64(),
+            stage: Some(clock.stop("format")),
         }
     }
 
@@ -365,7 +365,7 @@ impl<'a> Stages<'a> {
     }
 
     fn deliver(&self, delivery: &Delivery, queue: Receiver<Task>) -> Sent {
-        let begun = Instant::now();
+        let clock = StageClock::start();
         self.surroundings
             .interrupt
             .set_stop_timeout(delivery.stop_timeout);
@@ -380,7 +380,7 @@ impl<'a> Stages<'a> {
         let result = deliver::deliver(route, queue, &self.begun.leftovers, delivery.sessions);
         Sent {
             result,
-            seconds: begun.elapsed().as_secs_f64(),
+            stage: clock.stop("upload"),
         }
     }
 
@@ -389,10 +389,15 @@ impl<'a> Stages<'a> {
         let counts = &formatted.counts;
         let mut outcome = Outcome {
             seconds: Seconds {
-                format: formatted.seconds,
-                upload: sent.as_ref().map_or(0.0, |sent| sent.seconds),
+                format: formatted.stage.map_or(0.0, |stage| stage.seconds),
+                upload: sent.as_ref().map_or(0.0, |sent| sent.stage.seconds),
                 ..Seconds::default()
             },
+            stages: formatted
+                .stage
+                .into_iter()
+                .chain(sent.as_ref().map(|sent| sent.stage))
+                .collect(),
             warnings: count_warnings(counts),
             error: None,
         };
@@ -507,13 +512,14 @@ struct Formatted {
     counts: Counts,
     /// A note, where the next snapshot could not be written.
     result: Result<Option<String>, FormatError>,
-    seconds: f64,
+    /// `None` where an earlier process formatted.
+    stage: Option<StageTime>,
 }
 
 /// The outcome of delivery.
 struct Sent {
     result: Result<deliver::Delivered, UploadError>,
-    seconds: f64,
+    stage: StageTime,
 }
 
 impl Sent {

@@ -6,6 +6,10 @@
 mod call;
 mod channels;
 pub mod notice;
+mod numbers;
+#[cfg(feature = "otlp")]
+mod otlp;
+mod prometheus;
 pub mod record;
 
 use std::io::Write as _;
@@ -14,7 +18,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::attempt::Attempted;
-use super::{Failed, Finished};
+use super::{Failed, Finished, StageTime, delta};
 use crate::base::environment::Environment;
 use crate::base::secret::SecretSource;
 use crate::job::watch::Change;
@@ -29,6 +33,7 @@ use crate::state::shard::Shard;
 use call::Caller;
 use channels::{Channels, Order, Remote};
 use notice::{Besides, Notice};
+use numbers::{Number, Times, numbers};
 use record::{NoticeEvent, NoticeKind, NoticeOutcome, NoticeRecord};
 
 /// How an attempt is watched.
@@ -66,14 +71,14 @@ pub(super) fn watched<T>(
     surroundings: &Surroundings,
     told: impl FnOnce(&mut T) -> Told<'_>,
     act: impl FnOnce() -> Result<T, Error>,
-) -> Result<T, Failed> {
+) -> Result<T, Box<Failed>> {
     let begun = Timestamp::now();
     let watch = Watch::begin(attempted, extent, surroundings);
     let result = act();
     let failed = |error: Error| {
         let job = name_in(attempted.job, &surroundings.environment);
-        let report = Box::new(RunReport::of_failure(&job, &error, begun));
-        Failed { error, report }
+        let report = RunReport::of_failure(&job, &error, begun);
+        Box::new(Failed { error, report })
     };
     match (result, watch) {
         (Ok(done), None) => Ok(done),
@@ -139,11 +144,15 @@ impl<'a> Watch<'a> {
         let next = next.map(|line| line.to_string());
         let path = finished.directory.report();
         let report = &mut finished.report;
-        report.notices = self.end(report, next, Some(path.clone()));
-        if !report.notices.is_empty() {
+        let Watched { notices, warning } =
+            self.end((report, &finished.stages), next, Some(path.clone()));
+        report.notices = notices;
+        report.warnings.extend(warning.clone());
+        if !report.notices.is_empty() || warning.is_some() {
             // What is on disk may be the report of an earlier process, which has sent what this one found done.
             let noted = RunReport::read(&finished.directory).map(|on_disk| RunReport {
                 notices: report.notices.clone(),
+                warnings: on_disk.warnings.iter().cloned().chain(warning).collect(),
                 ..on_disk
             });
             let written = noted.map(|noted| replace_file(&path, &to_json(&noted)));
@@ -166,7 +175,9 @@ impl<'a> Watch<'a> {
         let is_told = self.settings.notifies();
         let state = self.state.clone().filter(|_| is_told);
         let path = write(&failed.report, state.as_ref());
-        failed.report.notices = self.end(&failed.report, next, path);
+        let Watched { notices, warning } = self.end((&failed.report, &[]), next, path);
+        failed.report.notices = notices;
+        failed.report.warnings.extend(warning);
         write(&failed.report, state.as_ref());
     }
 
@@ -183,13 +194,15 @@ impl<'a> Watch<'a> {
         log(&self.channels.end(order, &self.surroundings.interrupt));
     }
 
-    /// Tells the end that `report` describes to all that are to be told, and remembers what they have heard.
+    /// Writes the numbers of `report`, tells its end to all that are to be told, and remembers what they have heard.
     fn end(
         self,
-        report: &RunReport,
+        (report, stages): (&RunReport, &[StageTime]),
         next: Option<String>,
         path: Option<PathBuf>,
-    ) -> Vec<NoticeRecord> {
+    ) -> Watched {
+        #[cfg(not(feature = "otlp"))]
+        let _ = stages;
         let Self {
             settings,
             extent,
@@ -202,6 +215,8 @@ impl<'a> Watch<'a> {
         let before = state.as_ref().map(OutcomeRecord::read).unwrap_or_default();
         let failing_since = before.failing_since;
         let mut outcome = before.after(code, report.finished_at);
+        let numbers = numbers(report, times(state.as_ref(), &outcome));
+        let warning = write_metrics(&settings, &numbers, shard);
         let besides = Besides {
             shard: shard.map(|shard| shard.to_string()),
             next,
@@ -210,10 +225,14 @@ impl<'a> Watch<'a> {
         };
         let order = |kind: NoticeKind| {
             let event = event(&settings, &outcome, (kind, code), extent)?;
-            let notice = Notice::new(event, report, besides.clone());
+            let notice = || Notice::new(event, report, besides.clone());
             let bodies = match kind {
-                NoticeKind::Webhook => vec![notice.body(settings.format)],
-                NoticeKind::Heartbeat | NoticeKind::Command | NoticeKind::Otlp => Vec::new(),
+                NoticeKind::Webhook => vec![notice().body(settings.format)],
+                #[cfg(feature = "otlp")]
+                NoticeKind::Otlp => {
+                    otlp::bodies(report, &numbers, besides.shard.as_deref(), stages)
+                }
+                _ => Vec::new(),
             };
             Some(Order {
                 event,
@@ -223,7 +242,11 @@ impl<'a> Watch<'a> {
         };
         let records = channels.end(order, &surroundings.interrupt);
         log(&records);
-        for kind in [NoticeKind::Webhook, NoticeKind::Command] {
+        let listens = [
+            (NoticeKind::Webhook, settings.webhook.is_some()),
+            (NoticeKind::Command, !settings.command.is_empty()),
+        ];
+        for (kind, _) in listens.into_iter().filter(|(_, listens)| *listens) {
             let told = records.iter().find(|record| record.kind == kind);
             // What was not heard is told again after the next run.
             if told.is_none_or(|record| record.outcome == NoticeOutcome::Delivered) {
@@ -232,8 +255,44 @@ impl<'a> Watch<'a> {
         }
         let remembered = state.map(|state| outcome.write(&state));
         warn_of(remembered.transpose());
-        records
+        Watched {
+            notices: records,
+            warning,
+        }
     }
+}
+
+/// What became of the notices, and of the numbers.
+struct Watched {
+    notices: Vec<NoticeRecord>,
+    warning: Option<String>,
+}
+
+/// The times that the report does not have.
+fn times(state: Option<&JobDirectory>, outcome: &OutcomeRecord) -> Times {
+    let snapshot = state.and_then(|state| {
+        let about = std::fs::metadata(state.snapshot()).ok()?;
+        Timestamp::try_from(about.modified().ok()?).ok()
+    });
+    Times {
+        last_success: outcome.last_success_at,
+        snapshot,
+        full_send: state.and_then(delta::full_send_at),
+    }
+}
+
+/// Writes the numbers of a run for Prometheus, if the job says where. What went wrong is a note of the report.
+fn write_metrics(
+    settings: &WatchSettings,
+    numbers: &[Number],
+    shard: Option<Shard>,
+) -> Option<String> {
+    let path = prometheus::path_of(settings.metrics_file.as_ref()?, shard);
+    let text = prometheus::text(numbers, &settings.name, shard);
+    let error = Error::from(prometheus::write(&path, &text).err()?);
+    let warning = format!("the metrics were not written: {}", error.chain());
+    tracing::warn!("{warning}");
+    Some(warning)
 }
 
 /// Those who are told, each with a thread that begins now.
@@ -249,18 +308,30 @@ fn channels(settings: &WatchSettings, extent: Extent, environment: &Environment)
     if !settings.command.is_empty() {
         channels.add_command(settings.command.clone());
     }
+    #[cfg(feature = "otlp")]
+    if let Some(endpoint) = &settings.otlp_endpoint {
+        let headers = otlp::headers(endpoint, environment);
+        channels.add_collector(caller(settings), otlp::addresses(endpoint), headers);
+    }
     channels
 }
+
+pub(crate) use prometheus::folder_of as metrics_folder;
 
 /// Where a URL is, and how it is called.
 fn remote(settings: &WatchSettings, source: &SecretSource, environment: &Environment) -> Remote {
     Remote {
         source: source.clone(),
         environment: environment.clone(),
-        caller: Caller {
-            network: settings.network.clone(),
-            loopback_only: settings.loopback_only,
-        },
+        caller: caller(settings),
+    }
+}
+
+/// Who calls, by the way to the API.
+fn caller(settings: &WatchSettings) -> Caller {
+    Caller {
+        network: settings.network.clone(),
+        loopback_only: settings.loopback_only,
     }
 }
 
@@ -318,6 +389,12 @@ fn event(
     (kind, code): (NoticeKind, u8),
     extent: Extent,
 ) -> Option<NoticeEvent> {
+    if kind == NoticeKind::Otlp {
+        return Some(match code {
+            0 => NoticeEvent::Success,
+            _ => NoticeEvent::Failure,
+        });
+    }
     if kind == NoticeKind::Heartbeat {
         return match code {
             0 if extent == Extent::Failures => None,

@@ -70,6 +70,18 @@ pub enum RunStatus {
 }
 
 impl RunStatus {
+    /// The word of reports.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Interrupted => "interrupted",
+            Self::DryRun => "dry-run",
+            Self::Superseded => "superseded",
+        }
+    }
+
     /// True of a run that was meant to deliver and has more to do: a later one may go on with it.
     pub const fn is_unfinished(self) -> bool {
         matches!(self, Self::Running | Self::Failed | Self::Interrupted)

@@ -58,6 +58,8 @@ pub(super) enum Name {
     Write,
     /// Those who are told how runs end.
     Notify,
+    /// The file of metrics.
+    Metrics,
 }
 
 impl Name {
@@ -104,6 +106,7 @@ impl Name {
             Self::List => "list",
             Self::Write => "write",
             Self::Notify => "notify",
+            Self::Metrics => "metrics",
         }
     }
 }

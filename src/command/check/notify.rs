@@ -1,4 +1,7 @@
-//! The check of those who are told how runs end: whether their URLs are there, and with `--probe` whether they take a notice.
+//! The checks of those who are told how runs end, and of the file of metrics: whether the URLs are there, whether they take a
+//! notice (with `--probe`), and whether the file can be written.
+
+use rustix::fs::{Access, access};
 
 use super::super::Surroundings;
 use super::findings::{Findings, Name, Outcome};
@@ -24,6 +27,25 @@ pub(super) fn notify(job: &Job, probe: bool, surroundings: &Surroundings, findin
     };
     let detail = format!("{}; {}; {sent}", who(settings), when(settings));
     findings.note(Name::Notify, Ok(()), |()| Outcome::warned(detail, warnings));
+}
+
+/// Looks at the folder of the metrics file. That it cannot be written fails no run, and is a warning.
+pub(super) fn metrics(job: &Job, findings: &mut Findings) {
+    let Some(file) = &job.watch.metrics_file else {
+        return;
+    };
+    let folder = watch::metrics_folder(file);
+    let (detail, warnings) = match access(folder, Access::WRITE_OK | Access::EXEC_OK) {
+        Ok(()) => (format!("{} can be written", file.display()), Vec::new()),
+        Err(error) => {
+            let folder = folder.display();
+            let problem = format!("the folder {folder} cannot be written: {error}");
+            (file.display().to_string(), vec![problem])
+        }
+    };
+    findings.note(Name::Metrics, Ok(()), |()| {
+        Outcome::warned(detail, warnings)
+    });
 }
 
 /// Those who are told.

@@ -137,3 +137,8 @@ pub(super) fn head(state: &JobDirectory) -> Option<SnapshotHead> {
 pub(in crate::run) fn base_run(state: &JobDirectory) -> Option<String> {
     head(state).map(|head| head.run_id)
 }
+
+/// When a run began last that sent every row, of a job that sends changed ones only.
+pub(in crate::run) fn full_send_at(state: &JobDirectory) -> Option<Timestamp> {
+    head(state).map(|head| head.full_at)
+}

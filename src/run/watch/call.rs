@@ -54,6 +54,12 @@ impl Address {
         }
     }
 
+    /// Whether it is of this machine.
+    #[cfg(feature = "otlp")]
+    pub(super) fn is_loopback(&self) -> bool {
+        self.is_loopback
+    }
+
     /// The same with `/tail` at the end of its path.
     pub(super) fn below(&self, tail: &str) -> Self {
         let url = self.url.reveal();

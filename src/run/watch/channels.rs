@@ -52,7 +52,7 @@ struct Channel {
 
 /// All who are told.
 pub(super) struct Channels {
-    channels: Vec<Channel>,
+    all: Vec<Channel>,
     told: Receiver<NoticeRecord>,
     tell: Sender<NoticeRecord>,
     is_over: Arc<AtomicBool>,
@@ -64,7 +64,7 @@ impl Default for Channels {
     fn default() -> Self {
         let (tell, told) = unbounded();
         Self {
-            channels: Vec::new(),
+            all: Vec::new(),
             told,
             tell,
             is_over: Arc::default(),
@@ -100,7 +100,7 @@ impl Channels {
         let (orders, due) = bounded(1);
         let tell = self.tell.clone();
         std::thread::spawn(move || work(&due, &tell));
-        self.channels.push(Channel { kind, orders });
+        self.all.push(Channel { kind, orders });
     }
 
     /// Adds a heartbeat. `starts`: it is told now that the run begins.
@@ -199,7 +199,7 @@ impl Channels {
         interrupt: &Interrupt,
     ) -> Vec<NoticeRecord> {
         let Self {
-            channels,
+            all,
             told,
             tell,
             is_over,
@@ -210,7 +210,7 @@ impl Channels {
         let deadline = begun + END;
         let mut pending: Vec<(NoticeKind, NoticeEvent)> =
             vec![(NoticeKind::Heartbeat, NoticeEvent::Start); starts];
-        for Channel { kind, orders } in channels {
+        for Channel { kind, orders } in all {
             // Dropped with its sender, a thread that has nothing to tell ends.
             if let Some(order) = order(kind) {
                 pending.push((kind, order.event));

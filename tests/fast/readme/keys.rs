@@ -68,6 +68,8 @@ fn keys_and_defaults_are_those_of_a_job_file() {
         "retry",
         "list",
         "klaviyo",
+        "notify",
+        "metrics",
         "guard",
         "state",
     ] {
