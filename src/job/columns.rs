@@ -1,12 +1,14 @@
 //! The types that `[columns]` gives to the cells of columns.
 
+use std::collections::HashMap;
+
 use super::file::JobFile;
 use super::{JobError, value};
 use crate::pipeline::column_type::ColumnType;
 use crate::pipeline::settings::PrimaryKey;
 
 /// Source columns with the type of their cells.
-pub(super) fn types(file: &JobFile) -> Result<Vec<(String, ColumnType)>, JobError> {
+pub(super) fn types(file: &JobFile) -> Result<HashMap<String, ColumnType>, JobError> {
     let typed = file.columns.iter().filter_map(|(source, headers)| {
         let kind = headers.kind()?;
         Some((source, headers.names(), kind))
