@@ -67,22 +67,7 @@ pub fn init(args: &InitArgs, surroundings: &Surroundings) -> Result<(), Error> {
         return Err(Error::Bug("an audience without a source"));
     };
     found.extend(note_dialect(&mut file, source));
-    if let Some(encoding) = file
-        .audience
-        .encoding
-        .as_deref()
-        .filter(|_| found.contains(&"encoding"))
-    {
-        surroundings.console.note(&format!(
-            "note: the file looks like {encoding}{}; if it is not, write another encoding into the job file",
-            source.encoding_sample()
-        ));
-    }
-    if source.encoding_hint == Some(LikelyEncoding::Dos) {
-        for warning in crate::command::source_warnings(audience.sources()) {
-            surroundings.console.note(&format!("warning: {warning}"));
-        }
-    }
+    tell_encoding(&file, &found, source, surroundings);
     let mut maps = args.audience.map.clone();
     let addresses = columns::address_column(&guesses, &maps)?;
     maps.extend(addresses.iter().map(|column| format!("{column}=Email")));
@@ -197,6 +182,27 @@ fn note_dialect(file: &mut JobFile, source: &Source) -> Option<&'static str> {
         .map(|encoding| encoding.name().to_ascii_lowercase());
     file.audience.encoding = Some(found.map(str::to_owned).or(shown)?);
     Some("encoding")
+}
+
+/// Says which encoding was found, or that it is one that is not read.
+fn tell_encoding(
+    file: &JobFile,
+    found: &[&'static str],
+    source: &Source,
+    surroundings: &Surroundings,
+) {
+    let encoding = file.audience.encoding.as_deref();
+    if let Some(encoding) = encoding.filter(|_| found.contains(&"encoding")) {
+        surroundings.console.note(&format!(
+            "note: the file looks like {encoding}{}; if it is not, write another encoding into the job file",
+            source.encoding_sample()
+        ));
+    }
+    if source.encoding_hint == Some(LikelyEncoding::Dos) {
+        for warning in crate::command::source_warnings(std::slice::from_ref(source)) {
+            surroundings.console.note(&format!("warning: {warning}"));
+        }
+    }
 }
 
 /// Reads the draft as `run` would, so that what is printed can be run.

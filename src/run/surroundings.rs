@@ -57,7 +57,7 @@ pub(crate) fn open_audience_with(
     );
     match (audience, surroundings.interrupt.signal()) {
         (Err(_), Some(signal)) => Err(Error::Interrupted { signal }),
-        (audience, _) => Ok(audience?.expecting(job.columns.attributes())),
+        (audience, _) => Ok(audience?.expecting(&job.columns.attributes())),
     }
 }
 

@@ -266,7 +266,7 @@ impl Audience {
 
     /// The same audience in which NDJSON has these columns too, though its first mebibyte has no such keys: later records may.
     #[must_use]
-    pub fn expecting<'a>(self, columns: impl Iterator<Item = &'a str> + Clone) -> Self {
+    pub fn expecting<'a>(self, columns: &(impl Iterator<Item = &'a str> + Clone)) -> Self {
         let mut sources = self.sources.to_vec();
         for source in &mut sources {
             source.expect(columns.clone());

@@ -164,7 +164,7 @@ fn values_under_keys_that_come_late_are_told() {
 fn a_mapped_key_that_comes_late_is_read() {
     let mut text = "{\"email\":\"zoe@example.com\"}\n".repeat(40_000);
     text += "{\"email\":\"ana@example.com\",\"plan\":\"gold\",\"land\":\"CH\",\"tel\":\"044 668 18 00\"}\n";
-    text = text.replacen("{", "{\"tel\":null,", 1);
+    text = text.replacen('{', "{\"tel\":null,", 1);
     let workspace = Workspace::with(&[("a.ndjson", &text)]);
     let body = "[audience]\nfiles = [\"a.ndjson\"]\n[columns]\nemail = \"Email\"\ntel = \"PhoneNumber\"\nplan = \"Plan\"\n\
         [normalize]\ncountry-column = \"land\"\n";
