@@ -26,6 +26,7 @@ mod audience;
 mod binary;
 mod check;
 mod columns;
+mod comments;
 mod crash;
 mod dedupe;
 mod delta;

@@ -6,7 +6,7 @@ use crate::support::engines;
 use std::path::Path;
 use std::process::Command;
 
-/// What the script says of itself on its last line.
+/// The last line of the script, which sums up.
 fn compare(options: &[&str]) -> String {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/phones.py");
     let output = Command::new(engines::python())
