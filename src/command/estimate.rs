@@ -46,7 +46,7 @@ pub fn estimate(args: &EstimateArgs, surroundings: &Surroundings) -> Result<Stri
         RowLimit::Rows(rows) => rows,
         RowLimit::All => u64::MAX,
     };
-    let size = measure(&job, audience, (limit, counted), &surroundings.interrupt)?;
+    let size = measure(&job, audience, limit, counted, &surroundings.interrupt)?;
     let mut notes = notes(&size, is_stream);
     let (speed, list) = (speed(&job)?, list_plan(&job, surroundings, &mut notes));
     if let Some(signal) = surroundings.interrupt.signal() {
@@ -85,7 +85,8 @@ fn count_rows(
 fn measure(
     job: &Job,
     audience: Audience,
-    (limit, counted): (u64, Option<u64>),
+    limit: u64,
+    counted: Option<u64>,
     interrupt: &Interrupt,
 ) -> Result<Size, Error> {
     let mapping = Mapping::new(&job.columns, audience.sources())?;

@@ -341,7 +341,7 @@ impl<'a> Look<'a> {
         let columns = self.mapping.columns.iter().zip(&mut self.columns);
         for (index, ((column, tally), value)) in columns.zip(cells).enumerate() {
             let place = || place(&self.sources, number(batch, record));
-            self.doubts.look((index, &column.target), value, place);
+            self.doubts.look(index, &column.target, value, place);
             if column.target.kind() != ColumnKind::Property || value.is_empty() {
                 continue;
             }
