@@ -165,14 +165,18 @@ pub struct RunArgs {
     /// audience
     #[arg(long, value_name = "RUN", conflicts_with_all = ["approve_removals", "dry_run", "fresh", "full", "limit"])]
     pub approve_changes: Option<String>,
-    /// Send exactly the parts of the dry run RUN, once; refused if the audience, the job or the last run is another one since
+    /// Send what RUN formatted, although its counts are further from those of the last runs than the job's `max-drift` allows;
+    /// reads no audience
     #[arg(long, value_name = "RUN", conflicts_with_all = ["approve_changes", "approve_removals", "dry_run", "fresh", "full", "limit"])]
+    pub approve_drift: Option<String>,
+    /// Send exactly the parts of the dry run RUN, once; refused if the audience, the job or the last run is another one since
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["approve_changes", "approve_drift", "approve_removals", "dry_run", "fresh", "full", "limit"])]
     pub apply: Option<String>,
     /// Create the list if no list has its name, even if an earlier run found one
     #[arg(long, conflicts_with_all = ["approve_removals", "before_only", "dry_run", "shard"])]
     pub create_list: bool,
     /// Send one share of the job's files: every N-th file, starting with the I-th
-    #[arg(long, value_name = "I/N", requires = "run_group", conflicts_with_all = ["apply", "approve_changes", "approve_removals", "before_only", "limit"])]
+    #[arg(long, value_name = "I/N", requires = "run_group", conflicts_with_all = ["apply", "approve_removals", "before_only", "limit"])]
     pub shard: Option<Shard>,
     /// A name that all N processes of one night use, such as the date
     #[arg(long, value_name = "GROUP", requires = "shard", conflicts_with_all = ["approve_removals", "before_only"])]

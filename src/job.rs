@@ -8,6 +8,7 @@ mod columns;
 mod delivery;
 pub mod delta;
 pub mod file;
+pub mod guard;
 mod klaviyo;
 mod secrets;
 pub mod text;
@@ -41,6 +42,7 @@ pub use crate::klaviyo::settings::{KlaviyoSettings, ListChoice, ListSettings, Se
 pub use crate::pipeline::settings::{ColumnSettings, PartLimits, PrimaryKey, Rules};
 pub use audience::{Before, audience_files, settings as audience_settings};
 pub use delta::DeltaSettings;
+pub use guard::GuardSection;
 pub use klaviyo::read_key as read_api_key;
 
 /// The user name that `init` writes where it was told none; the same as no user name.
@@ -174,6 +176,8 @@ pub struct Job {
     pub max_rejected: MaxRejected,
     /// How changed rows are told; `None` where every row is sent each time.
     pub delta: Option<DeltaSettings>,
+    /// How far a run may be from the last ones; `None` where it is not compared with them.
+    pub guard: Option<GuardSection>,
     /// Where a part ends.
     pub limits: PartLimits,
     /// Keep the part files when they are verified.
@@ -355,6 +359,7 @@ impl Job {
             audience: audience::settings(&file, base)?,
             before: audience::before(&file)?,
             delta,
+            guard: guard::settings(&file)?,
             limits: part_limits(&file)?,
             deliver: file.klaviyo.deliver,
             delivery: delivery::delivery(&file, base, environment)?,

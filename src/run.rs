@@ -9,6 +9,7 @@ mod before;
 mod begin;
 mod deliver;
 pub(crate) mod delta;
+pub(crate) mod drift;
 pub mod error;
 mod format;
 mod gather;
@@ -49,6 +50,7 @@ pub(crate) use begin::{WENT_ON, future_warning, is_in_future};
 pub use gather::{Gathered, gather};
 pub(crate) use stages::header_line;
 use stages::{Input, Outcome, Stages};
+use stored::Approval;
 
 /// The options that change from run to run.
 #[derive(Debug, Clone, Copy, Default)]
@@ -138,8 +140,8 @@ fn run_job(
     if let Some(run_id) = &args.approve_removals {
         return approve::approve(&job, run_id, options, surroundings);
     }
-    if let Some(run_id) = &args.approve_changes {
-        return stored::approve_changes(&job, run_id, options, surroundings);
+    if let Some(approval) = Approval::of(args) {
+        return stored::approve(job, (approval, args.shard), options, surroundings);
     }
     if let Some(run_id) = &args.apply {
         return stored::apply(&job, run_id, options, surroundings);
@@ -283,7 +285,9 @@ impl Ready<'_> {
             Some(input) => stages.run(input, delivery),
             None => stages.run_rest(delivery),
         };
-        warnings.extend(delta::notes(job, &begun.manifest.snapshot()));
+        let manifest = begun.manifest.snapshot();
+        warnings.extend(delta::notes(job, &manifest));
+        warnings.extend(drift::note(job, &manifest));
         warnings.extend(outcome.warnings.iter().cloned());
         let klaviyo = list::client(job, surroundings);
         let after = list::After {

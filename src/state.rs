@@ -4,6 +4,7 @@ pub mod attempt;
 pub mod codes;
 pub mod counts;
 pub mod directory;
+pub mod drift;
 pub mod fingerprint;
 pub mod lock;
 pub mod manifest;

@@ -18,6 +18,7 @@ use crate::klaviyo::list::{self, ListError};
 use crate::pipeline::mapping::Mapping;
 use crate::pipeline::normalize::Normalizer;
 use crate::run::delta::comparison;
+use crate::run::drift;
 use crate::run::error::Error;
 use crate::run::list::known_list;
 use crate::run::report::{PartReport, RunReport};
@@ -48,6 +49,7 @@ pub fn estimate(args: &EstimateArgs, surroundings: &Surroundings) -> Result<Stri
     };
     let size = measure(&job, audience, limit, counted, &surroundings.interrupt)?;
     let mut notes = notes(&size, is_stream);
+    notes.extend(drift::note_of_look(&job, &size.measures));
     let (speed, list) = (speed(&job)?, list_plan(&job, surroundings, &mut notes));
     if let Some(signal) = surroundings.interrupt.signal() {
         return Err(Error::Interrupted { signal });

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::JobError;
 pub use super::delta::DeltaSection;
+pub use super::guard::GuardSection;
 use super::text::{ByteCount, Span};
 use crate::klaviyo::REVISION;
 pub use crate::klaviyo::settings::{Attach, Deliver, MaxRemovals, Mirror};
@@ -54,6 +55,8 @@ pub struct JobFile {
     /// Klaviyo's API.
     #[serde(default)]
     pub klaviyo: KlaviyoSection,
+    /// How far a run may be from the last ones.
+    pub guard: Option<GuardSection>,
     /// Where the program keeps what it must remember.
     #[serde(default)]
     pub state: StateSection,

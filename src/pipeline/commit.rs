@@ -173,6 +173,11 @@ impl<'a> Commit<'a> {
         let parts_directory = run_directory.join("parts");
         let shared = SharedRules::new(deduplication.shared, mapping);
         let keys = Keys::new(deduplication, shared.is_some(), &parts_directory)?;
+        let headers = mapping.columns.iter().map(|column| column.target.header());
+        let counts = Counts {
+            blank_cells: headers.map(|header| (header.to_owned(), 0)).collect(),
+            ..Counts::default()
+        };
         Ok(Self {
             sources,
             mapping,
@@ -181,7 +186,7 @@ impl<'a> Commit<'a> {
             keys: Some(keys),
             spool,
             rejects: RejectsFiles::new(run_directory, mapping),
-            counts: Counts::default(),
+            counts,
             parts_directory,
             remaining: limit.unwrap_or(u64::MAX),
             is_room_made: false,
@@ -224,6 +229,7 @@ impl<'a> Commit<'a> {
         self.origins.note(&batch, self.batch_begins);
         self.counts.rows_read += batch.rows_read();
         self.counts.rows_blank += batch.rows_blank();
+        self.count_blank_cells(&batch);
         self.meter.rows_read.set(self.counts.rows_read);
         self.meter.source_bytes_read.set(batch.consumed_bytes);
         // Taken out, so that what is kept can be written meanwhile.
@@ -238,6 +244,15 @@ impl<'a> Commit<'a> {
         self.spares().give_rows(batch.rows);
         self.spares().give_identifiers(batch.other_identifiers);
         Ok(self.remaining > 0)
+    }
+
+    fn count_blank_cells(&mut self, batch: &Batch) {
+        for (column, cells) in self.mapping.columns.iter().zip(&batch.blank_cells) {
+            let counted = self.counts.blank_cells.get_mut(column.target.header());
+            if let Some(counted) = counted {
+                *counted += u64::from(*cells);
+            }
+        }
     }
 
     /// Makes room for the keys of all rows, once it is known how many these are: by the sources' own word, or by how many

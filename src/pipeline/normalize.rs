@@ -58,6 +58,8 @@ struct Buffers {
     non_ascii_email: Option<(usize, usize)>,
     /// A cell of a rejected row as `rejects.csv` has it, or the value of a typed cell.
     escaped: Vec<u8>,
+    /// The columns of the blank cells in the rows of the batch, in the order of the rows.
+    blank_columns: Vec<u32>,
     /// A row of a `rejects.csv` that is given back.
     given_back: GivenBackRow,
 }
@@ -100,6 +102,10 @@ impl<'a> Normalizer<'a> {
             trailing_from: block.records.saturating_sub(TRAILING_RECORDS),
         };
         self.reader.visit(source, block, &mut visit)?;
+        batch.blank_cells.resize(self.mapping.columns.len(), 0);
+        for column in self.buffers.blank_columns.drain(..) {
+            batch.blank_cells[column as usize] += 1;
+        }
         Ok(batch)
     }
 }
@@ -160,11 +166,13 @@ impl<'a> Visit<'a> {
             self.batch.repair_bytes.len(),
             self.batch.nulls.len(),
         );
+        let blank_columns = self.buffers.blank_columns.len();
         if let Err(refusal) = self.write_row(row, marks.0) {
             self.batch.row_bytes.truncate(marks.0);
             self.batch.repairs.truncate(marks.1);
             self.batch.repair_bytes.truncate(marks.2);
             self.batch.nulls.truncate(marks.3);
+            self.buffers.blank_columns.truncate(blank_columns);
             self.refuse(row, refusal);
         }
     }
@@ -345,6 +353,17 @@ impl<'a> Visit<'a> {
             self.settle_non_ascii_email(column, end);
         }
         self.check_identified(faults_from)?;
+        let columns = self.mapping.columns.iter().take(self.identifiers);
+        for (index, column) in columns.enumerate() {
+            let kind = match column.target {
+                ProfileColumn::Email => PrimaryKey::Email,
+                ProfileColumn::PhoneNumber => PrimaryKey::PhoneNumber,
+                _ => PrimaryKey::ExternalId,
+            };
+            if self.buffers.identifiers[kind as usize].is_empty() {
+                self.buffers.blank_columns.push(to_u32(index));
+            }
+        }
         Ok(self.batch.row_bytes.len() - start)
     }
 
@@ -521,24 +540,46 @@ impl<'a> Visit<'a> {
         if run == 0
             && let Some(kind) = &self.mapping.columns[index].kind
         {
-            return self.typed(row, index, kind).map(|()| 1);
+            let begin = self.batch.row_bytes.len();
+            self.typed(row, index, kind)?;
+            self.note_if_blank(index, begin);
+            return Ok(1);
         }
         if run > 1
             && let Some(first) = self.plan.cells[index]
         {
             let nulls = &self.rules.nulls;
-            let is_plain = |text: &[u8]| nulls.is_plain(text);
-            let as_it_is = |at: &usize| row.bare_cell(*at).is_some_and(is_plain);
-            let together = (first..first + run).take_while(as_it_is).count();
+            let blank_columns = &mut self.buffers.blank_columns;
+            let blank_before = blank_columns.len();
+            let mut together = 0;
+            while together < run
+                && let Some(text) = row.bare_cell(first + together)
+                && nulls.is_plain(text)
+            {
+                if text.is_empty() {
+                    blank_columns.push(to_u32(index + together));
+                }
+                together += 1;
+            }
             if together > 1
                 && let Some(text) = row.bare_cells(first..first + together)
             {
                 self.batch.row_bytes.extend_from_slice(text);
                 return Ok(together);
             }
+            blank_columns.truncate(blank_before);
         }
+        let begin = self.batch.row_bytes.len();
         self.text(row, index)?;
+        self.note_if_blank(index, begin);
         Ok(1)
+    }
+
+    /// Counts the cell of column `index`, which begins at `begin` in the text of the rows, if nothing was written.
+    fn note_if_blank(&mut self, index: usize, begin: usize) {
+        if self.batch.row_bytes.len() == begin {
+            self.buffers.blank_columns.push(to_u32(index));
+        }
     }
 
     fn text(&mut self, row: &impl Record, index: usize) -> Result<(), Refusal> {
@@ -733,9 +774,11 @@ fn to_u32(count: usize) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::csv::{BLANK, WrittenCells};
     use crate::base::environment::Environment;
     use crate::job::Job;
     use crate::job::file::JobFile;
+    use crate::pipeline::batch::row_range;
     use crate::source::audience::Audience;
 
     /// The rows and the codes of rejections that `csv` becomes under `job`.
@@ -753,6 +796,14 @@ mod tests {
         for block in audience.into_blocks() {
             let batch = normalizer.batch(&sources, &block.unwrap()).unwrap();
             rows.extend_from_slice(&batch.row_bytes);
+            let mut blank_cells = vec![0; mapping.columns.len()];
+            for index in 0..batch.rows.len() {
+                let row = &batch.row_bytes[row_range(&batch.rows, index)];
+                for (cell, blank) in WrittenCells::new(row).zip(&mut blank_cells) {
+                    *blank += u32::from(cell.is_empty() || cell == BLANK);
+                }
+            }
+            assert_eq!(batch.blank_cells, blank_cells);
             codes.extend(
                 batch
                     .rejections

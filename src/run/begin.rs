@@ -242,6 +242,7 @@ pub(super) fn new_run(
         shard,
         undone: None,
         delta: None,
+        drift: None,
         applies: None,
     };
     let prefix = prefix(&manifest);

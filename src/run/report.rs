@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::run::error::Error;
 use crate::state::codes::{RejectionReason, RepairCode};
 use crate::state::directory::RunDirectory;
+use crate::state::drift::DriftRecord;
 use crate::state::lock::seconds;
 use crate::state::manifest::{ListRecord, RunManifest, RunStatus};
 use crate::state::part::{PartNumber, Verification};
@@ -75,6 +76,9 @@ pub struct RunReport {
     /// Identifiers of rows that an earlier row of another key has, by code: the lines of `conflicts.csv`.
     #[serde(default)]
     pub shared_identifiers: BTreeMap<RepairCode, u64>,
+    /// Blank cells by the header of their column, in the rows that were not rejected by themselves, duplicates included.
+    #[serde(default)]
+    pub blank_cells: BTreeMap<String, u64>,
     /// Rows whose key another row has.
     pub duplicates: u64,
     /// Bytes in parts.
@@ -87,6 +91,9 @@ pub struct RunReport {
     pub sentinel: Option<SentinelReport>,
     /// Which shard of which run group; `null` of a run of its own.
     pub shard: Option<ShardReport>,
+    /// How the counts compare with those of the last runs; `null` where they are not compared.
+    #[serde(default)]
+    pub drift: Option<DriftRecord>,
     /// Remote files of broken attempts that could not be removed.
     pub leftovers: Vec<String>,
     /// Warnings for a person.
@@ -188,6 +195,7 @@ impl RunReport {
             rejections: counts.rejections,
             repairs: counts.repairs,
             shared_identifiers: counts.shared_identifiers,
+            blank_cells: counts.blank_cells,
             duplicates: counts.duplicates,
             bytes: manifest.parts.iter().map(|part| part.bytes).sum(),
             parts: parts(manifest),
@@ -201,6 +209,7 @@ impl RunReport {
                 run_group: shard.run_group.clone(),
                 files: shard.files.clone(),
             }),
+            drift: manifest.drift.clone(),
             leftovers: manifest.leftovers(),
             warnings: circumstances.warnings,
             seconds: circumstances.seconds,
@@ -233,6 +242,7 @@ impl RunReport {
             rows_rejected: 0,
             rejections: BTreeMap::new(),
             repairs: BTreeMap::new(),
+            blank_cells: BTreeMap::new(),
             duplicates: 0,
             shared_identifiers: BTreeMap::new(),
             bytes: 0,
@@ -240,6 +250,7 @@ impl RunReport {
             list: None,
             sentinel: None,
             shard: None,
+            drift: None,
             leftovers: Vec::new(),
             warnings: Vec::new(),
             seconds: Seconds::default(),

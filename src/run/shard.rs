@@ -50,17 +50,22 @@ pub(super) fn run(
             return Ok(done_before(&job, &state, &done, surroundings));
         }
     }
-    // Whether there is anybody at all is seen where all shards are looked at.
-    let job = Job {
-        on_empty: OnEmpty::Skip,
-        ..job
-    };
+    let job = as_shard(job);
     let place = Place {
         state,
         lock: Some(lock),
         shard: Some(record),
     };
     execute_at(&job, audience, place, options, surroundings)
+}
+
+/// The job as one of its shards runs it.
+pub(super) fn as_shard(job: Job) -> Job {
+    Job {
+        // Whether there is anybody at all is seen where all shards are looked at.
+        on_empty: OnEmpty::Skip,
+        ..job
+    }
 }
 
 /// Refuses a job that delivers by the API.

@@ -6,6 +6,7 @@ use std::time::Instant;
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
 use super::begin::{self, Begun};
+use super::drift::{self, DriftGuard};
 use super::format::{self, FormatError, Formatting};
 use super::{RunOptions, deliver, delta, left};
 use crate::base::csv::push_cell;
@@ -40,6 +41,8 @@ pub(super) struct Stages<'a> {
     trouble: Trouble,
     surroundings: &'a Surroundings,
     options: RunOptions,
+    /// `None` where the run is not compared with the last ones.
+    guard: Option<DriftGuard<'a>>,
 }
 
 /// An audience to format.
@@ -83,7 +86,11 @@ impl<'a> Stages<'a> {
         surroundings: &'a Surroundings,
         options: RunOptions,
     ) -> Self {
+        let run_id = begun.manifest.snapshot().run_id;
+        let is_whole = options.limit.is_none();
+        let guard = DriftGuard::new(job, state, Some(&run_id)).filter(|_| is_whole);
         Self {
+            guard,
             job,
             begun,
             state,
@@ -106,7 +113,7 @@ impl<'a> Stages<'a> {
 
     /// Sends what is left of a run whose rows are in closed parts.
     pub(super) fn run_rest(&self, delivery: Option<&Delivery>) -> Outcome {
-        let may_send = self.may_send();
+        let may_send = self.note_drift().and_then(|()| self.may_send());
         if may_send.is_err() {
             let outcome = self.outcome(self.formatted_before(), None);
             return outcome.stopped_by(may_send);
@@ -139,7 +146,16 @@ impl<'a> Stages<'a> {
 
     /// Whether nothing is sent before the whole audience was seen.
     fn waits_for_the_end(&self, input: &Input<'_>) -> bool {
-        self.job.may_fail_at_its_end() || input.delta.as_ref().is_some_and(Delta::has_before)
+        self.job.may_fail_at_its_end()
+            || input.delta.as_ref().is_some_and(Delta::has_before)
+            || self.guard.as_ref().is_some_and(DriftGuard::stops)
+    }
+
+    /// Compares the counts with those of the last runs, once all rows were read.
+    fn note_drift(&self) -> Result<(), Error> {
+        let record = drift::record(self.guard.as_ref(), &self.manifest.snapshot());
+        let noted = self.manifest.update(|manifest| manifest.drift = record);
+        Ok(noted?)
     }
 
     /// The spool is complete: only what is missing is sent.
@@ -212,12 +228,14 @@ impl<'a> Stages<'a> {
         self.may_send()
     }
 
-    /// Asks the guards on what has changed, and notes what is about to be sent.
+    /// Asks the guards on what has changed and drifted, and notes what is about to be sent.
     fn may_send(&self) -> Result<(), Error> {
         if self.options.dry_run {
             return Ok(());
         }
-        delta::guard(self.job, &self.manifest.snapshot())?;
+        let manifest = self.manifest.snapshot();
+        delta::guard(self.job, &manifest)?;
+        drift::check(self.job, &manifest)?;
         Ok(delta::unsettle(self.state, &self.begun.directory)?)
     }
 
@@ -294,6 +312,7 @@ impl<'a> Stages<'a> {
         let noted = self.manifest.update(|manifest| {
             manifest.counts = Some(counts.clone());
             manifest.formatted = whole;
+            manifest.drift = drift::record(self.guard.as_ref(), manifest);
         });
         let state_error = |error| CommitError::from(error).into();
         let result = result.and_then(|snapshot_failure| {

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::state::counts::Counts;
+use crate::state::drift::DriftRecord;
 use crate::state::fingerprint::SourceFingerprint;
 use crate::state::part::{Part, PartNumber, Verification};
 use crate::state::shard::ShardRecord;
@@ -302,6 +303,9 @@ pub struct RunManifest {
     /// The comparison with the last run, where only changed rows are sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delta: Option<DeltaRecord>,
+    /// How its counts compare with those of the last runs, where they are compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<DriftRecord>,
     /// The dry run whose parts it delivers, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub applies: Option<String>,
@@ -479,6 +483,7 @@ mod tests {
             shard: None,
             undone: None,
             delta: None,
+            drift: None,
             applies: None,
         }
     }

@@ -31,6 +31,7 @@ mod dedupe;
 mod delta;
 mod demo;
 mod dialects;
+mod drift;
 mod email_corpora;
 mod estimate;
 mod exit_codes;
