@@ -141,7 +141,7 @@ fn run_job(
         return approve::approve(&job, run_id, options, surroundings);
     }
     if let Some(approval) = Approval::of(args) {
-        return stored::approve(job, (approval, args.shard), options, surroundings);
+        return stored::approve(job, approval, args.shard, options, surroundings);
     }
     if let Some(run_id) = &args.apply {
         return stored::apply(&job, run_id, options, surroundings);

@@ -129,7 +129,7 @@ impl<'a> DriftGuard<'a> {
         all.into_iter().chain(since).collect()
     }
 
-    /// What of `now` is beyond the limits, by each of the measures.
+    /// The counts of `now` that are beyond the limits, by each of the measures.
     pub(crate) fn judge(&self, now: &Measures) -> DriftRecord {
         let measures = self.measures();
         let limits = &self.settings.max_drift;
@@ -193,7 +193,7 @@ impl Usual {
         }
     }
 
-    /// What of `now` is further from these medians than `limits` allow.
+    /// The counts of `now` that are further from these medians than `limits` allow.
     fn beyond(&self, now: &Measures, limits: &MaxDrift, may_be_gone: bool) -> Vec<Drift> {
         let mut found = Vec::new();
         let drift = |count, value: f64, median, limit| Drift {
@@ -365,7 +365,7 @@ mod tests {
         }
     }
 
-    /// What is found in `now`, by the default limits.
+    /// The drift of `now`, by the default limits.
     fn found(earlier: &[EarlierRun], now: &EarlierRun) -> Vec<String> {
         let settings = GuardSection::default();
         let guard = DriftGuard {
