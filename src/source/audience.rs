@@ -253,28 +253,20 @@ impl Audience {
     /// The same audience without the columns that are not `wanted`, where the source can leave them unread: its header
     /// has only the others then.
     #[must_use]
-    pub fn only(self, wanted: impl Fn(&str) -> bool) -> Self {
-        let mut sources = self.sources.to_vec();
-        for source in &mut sources {
+    pub fn only(mut self, wanted: impl Fn(&str) -> bool) -> Self {
+        for source in Arc::make_mut(&mut self.sources) {
             source.leave_unread(&wanted);
         }
-        Self {
-            sources: sources.into(),
-            origins: self.origins,
-        }
+        self
     }
 
     /// The same audience in which NDJSON has these columns too, though its first mebibyte has no such keys: later records may.
     #[must_use]
-    pub fn expecting<'a>(self, columns: &(impl Iterator<Item = &'a str> + Clone)) -> Self {
-        let mut sources = self.sources.to_vec();
-        for source in &mut sources {
+    pub fn expecting<'a>(mut self, columns: &(impl Iterator<Item = &'a str> + Clone)) -> Self {
+        for source in Arc::make_mut(&mut self.sources) {
             source.expect(columns.clone());
         }
-        Self {
-            sources: sources.into(),
-            origins: self.origins,
-        }
+        self
     }
 
     /// Finds the files (the matches of a glob sorted by name), and reads each header. `stdin` is used when a file is `-`.
@@ -444,6 +436,13 @@ impl Source {
         }
     }
 
+    /// Takes these names for those of the columns that the beginning of the file has.
+    fn set_header(&mut self, header: Vec<String>) {
+        self.places = doubles::places_by_name(&header);
+        self.found_columns = header.len();
+        self.header = header;
+    }
+
     fn expect<'a>(&mut self, columns: impl Iterator<Item = &'a str>) {
         if self.format != SourceFormat::Ndjson || self.is_empty {
             return;
@@ -464,12 +463,8 @@ impl Source {
         let kept: Vec<usize> = (0..self.header.len())
             .filter(|&column| wanted(&self.header[column]))
             .collect();
-        self.header = kept
-            .iter()
-            .map(|&column| self.header[column].clone())
-            .collect();
-        self.places = doubles::places_by_name(&self.header);
-        self.found_columns = self.header.len();
+        let names = kept.iter().map(|&column| self.header[column].clone());
+        self.set_header(names.collect());
         self.projection = Some(kept);
     }
 }

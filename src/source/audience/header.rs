@@ -80,7 +80,7 @@ pub(super) fn inspect(
             return Err(unreadable(source.name, foreign));
         }
         source.is_empty = text.is_all && text.bytes.trim_ascii().is_empty();
-        source.header = json::keys_of_lines(&text.bytes, text.is_all);
+        source.set_header(json::keys_of_lines(&text.bytes, text.is_all));
         Ok(())
     } else {
         read_rewritten(&text, files, &mut source)
@@ -100,8 +100,6 @@ pub(super) fn inspect(
         None if source.encoding != UTF_8 => encodings::samples(&text.bytes, UTF_8),
         None => Vec::new(),
     };
-    source.places = doubles::places_by_name(&source.header);
-    source.found_columns = source.header.len();
     Ok(source)
 }
 
@@ -286,7 +284,7 @@ fn read_header(
             cell: cell + 1,
         });
     }
-    source.header = header;
+    source.set_header(header);
     source.preamble = text.bytes[..source.skipped + end].to_vec();
     Ok(())
 }
