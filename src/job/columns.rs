@@ -15,10 +15,7 @@ pub(super) fn types(file: &JobFile) -> Result<HashMap<String, ColumnType>, JobEr
     });
     let typed = typed.map(|(source, headers, kind)| {
         let refused = |problem: String| value("columns", format!("`{source}`: {problem}"));
-        let is_identifier = |header: &&String| {
-            let mut keys = PrimaryKey::BEST_FIRST.into_iter();
-            keys.any(|key| key.column().header() == *header)
-        };
+        let is_identifier = |header: &&String| PrimaryKey::of_header(header).is_some();
         if let Some(header) = headers.iter().find(is_identifier) {
             return Err(refused(format!(
                 "{header} has rules of its own; remove its type"

@@ -196,11 +196,9 @@ impl Mapping {
     /// The identifiers that are mapped, in the order of a row's cells.
     pub fn identifier_kinds(&self) -> Vec<PrimaryKey> {
         let columns = self.columns.iter().take(self.identifiers());
-        let kind = |column: &MappedColumn| {
-            let mut kinds = PrimaryKey::BEST_FIRST.into_iter();
-            kinds.find(|kind| kind.column() == column.target)
-        };
-        columns.filter_map(kind).collect()
+        columns
+            .filter_map(|column| PrimaryKey::of(&column.target))
+            .collect()
     }
 
     /// How many of the columns, all at the beginning, are identifiers.

@@ -123,6 +123,17 @@ impl PrimaryKey {
         }
     }
 
+    /// The key of this column, if it is an identifier.
+    pub fn of(column: &ProfileColumn) -> Option<Self> {
+        Self::of_header(column.header()).filter(|_| column.is_identifier())
+    }
+
+    /// The key of the column with this header, if it is an identifier.
+    pub fn of_header(header: &str) -> Option<Self> {
+        let mut keys = Self::BEST_FIRST.into_iter();
+        keys.find(|key| key.column().header() == header)
+    }
+
     /// The code of such an identifier that an earlier row of another key has.
     pub const fn shared_code(self) -> RepairCode {
         match self {
@@ -203,10 +214,7 @@ impl ColumnSettings {
 
     /// The source columns that the job names and that hold no identifier: records may lack them.
     pub fn attributes(&self) -> impl Iterator<Item = &str> + Clone {
-        let is_identifier = |header: &String| {
-            let mut keys = PrimaryKey::BEST_FIRST.into_iter();
-            keys.any(|key| key.column().header() == header)
-        };
+        let is_identifier = |header: &String| PrimaryKey::of_header(header).is_some();
         let listed = self.listed.iter();
         let attributes = listed.filter(move |(_, headers)| !headers.iter().any(is_identifier));
         let names = attributes.map(|(source, _)| source);

@@ -126,10 +126,9 @@ pub(super) fn ambiguous_identifier(
     mapped: &IndexMap<String, Headers>,
     source: &Source,
 ) -> Option<MappingError> {
-    let keys = PrimaryKey::BEST_FIRST.map(PrimaryKey::column);
     mapped.iter().find_map(|(column, headers)| {
         let mut names = headers.names().iter();
-        let header = names.find(|name| keys.iter().any(|key| key.header() == *name))?;
+        let header = names.find(|name| PrimaryKey::of_header(name).is_some())?;
         match source.addressed(column) {
             Addressed::Several(count) => Some(MappingError::AmbiguousColumn {
                 file: source.name.clone(),
