@@ -54,6 +54,13 @@ pub struct GuardSection {
     pub action: GuardAction,
 }
 
+impl GuardSection {
+    /// Whether a run that has drifted stops before anything is sent.
+    pub fn stops(&self) -> bool {
+        self.action == GuardAction::Fail
+    }
+}
+
 impl Default for GuardSection {
     fn default() -> Self {
         Self {

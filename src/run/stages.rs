@@ -153,9 +153,13 @@ impl<'a> Stages<'a> {
 
     /// Compares the counts with those of the last runs, once all rows were read.
     fn note_drift(&self) -> Result<(), Error> {
-        let record = drift::record(self.guard.as_ref(), &self.manifest.snapshot());
-        let noted = self.manifest.update(|manifest| manifest.drift = record);
-        Ok(noted?)
+        let manifest = self.manifest.snapshot();
+        let record = drift::record(self.guard.as_ref(), &manifest);
+        // A run that formats has noted it with its counts.
+        if record != manifest.drift {
+            self.manifest.update(|manifest| manifest.drift = record)?;
+        }
+        Ok(())
     }
 
     /// The spool is complete: only what is missing is sent.
