@@ -45,7 +45,7 @@ pub struct Cli {
         display_order = 902
     )]
     pub log_format: LogFormat,
-    /// What to do
+    /// The command
     #[command(subcommand)]
     pub command: Command,
 }
@@ -122,7 +122,7 @@ pub struct StateArgs {
     pub state_dir: Option<PathBuf>,
 }
 
-/// What `run` and `send` have in common.
+/// The flags that `run` and `send` have in common.
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct CommonRunArgs {
@@ -184,7 +184,7 @@ pub struct RunArgs {
     /// Run the job's `before` statements, and nothing else
     #[arg(long, conflicts_with_all = ["approve_removals", "dry_run", "fresh", "json", "limit"])]
     pub before_only: bool,
-    /// What changes from run to run
+    /// The options of one run
     #[command(flatten)]
     pub common: CommonRunArgs,
 }
@@ -221,7 +221,7 @@ pub struct SendArgs {
     /// Where to
     #[command(flatten)]
     pub server: ServerArgs,
-    /// What to read, and how
+    /// The audience, and how it is read
     #[command(flatten)]
     pub audience: AudienceArgs,
     /// Klaviyo's API
@@ -239,7 +239,7 @@ pub struct SendArgs {
     /// End in exit code 3 when any row was rejected
     #[arg(long)]
     pub strict: bool,
-    /// What changes from run to run
+    /// The options of one run
     #[command(flatten)]
     pub common: CommonRunArgs,
 }
@@ -451,7 +451,7 @@ pub struct InitArgs {
     /// Where to
     #[command(flatten)]
     pub server: ServerArgs,
-    /// What is known better than it can be guessed
+    /// Facts about the audience that need no guess
     #[command(flatten)]
     pub audience: AudienceArgs,
     /// Write the job file to FILE, which must not exist yet

@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use indexmap::IndexMap;
 use sha2::{Digest, Sha256};
 
 use crate::base::environment::Environment;
@@ -332,7 +333,7 @@ impl Job {
         check_name(&file.name)?;
         let fingerprint = fingerprint(&file);
         let owner = JobOwner::new(None, server_name(&file));
-        let columns: Vec<_> = file
+        let columns: IndexMap<_, _> = file
             .columns
             .iter()
             .map(|(source, headers)| (source.clone(), headers.names().to_vec()))
@@ -607,7 +608,7 @@ fn decisive_of_list(file: &JobFile) -> serde_json::Value {
     }
 }
 
-fn rules(file: &JobFile, columns: &[(String, Vec<String>)]) -> Result<Rules, JobError> {
+fn rules(file: &JobFile, columns: &IndexMap<String, Vec<String>>) -> Result<Rules, JobError> {
     let default_region = match file.normalize.default_region.as_deref() {
         None => None,
         Some(code) => Some(Region::from_code(code).ok_or_else(|| {
@@ -619,8 +620,8 @@ fn rules(file: &JobFile, columns: &[(String, Vec<String>)]) -> Result<Rules, Job
     };
     let targets = |key: PrimaryKey| {
         columns
-            .iter()
-            .any(|(_, headers)| headers.iter().any(|header| header == key.column().header()))
+            .values()
+            .any(|headers| headers.iter().any(|header| header == key.column().header()))
     };
     let primary_key = match file.audience.primary_key.as_deref() {
         None => PrimaryKey::BEST_FIRST

@@ -213,13 +213,13 @@ fn run_job(
         return approve::approve(&job, run_id, options, surroundings);
     }
     if let Some(approval) = Approval::of(args) {
-        return stored::approve(job, (approval, args.shard), options, surroundings);
+        return stored::approve(job, approval, args.shard, options, surroundings);
     }
     if let Some(run_id) = &args.apply {
         return stored::apply(&job, run_id, options, surroundings);
     }
     if let (Some(shard), Some(group)) = (args.shard, &args.run_group) {
-        return shard::run(job, (shard, group.clone()), options, surroundings);
+        return shard::run(job, shard, group.clone(), options, surroundings);
     }
     if job.audience.is_query() || job.before.is_some() {
         return before::run(&job, options, surroundings);
@@ -299,7 +299,7 @@ fn execute_at(
         Some(lock) => lock,
         None => JobLock::take(state.path())?,
     };
-    let begun = begin::begin(job, &audience, options, (&state, shard))?;
+    let begun = begin::begin(job, &audience, options, &state, shard)?;
     let mut warnings = begun.warnings.clone();
     warnings.extend(looked.notes);
     warnings.extend(mapping.warnings.iter().cloned());
@@ -362,7 +362,7 @@ impl Ready<'_> {
             Arc::clone(&meter),
             delivery.is_some(),
         );
-        let stages = Stages::new(job, (&begun, state, &meter), surroundings, options);
+        let stages = Stages::new(job, &begun, state, &meter, surroundings, options);
         let mut outcome = match input {
             Some(input) => stages.run(input, delivery),
             None => stages.run_rest(delivery),
@@ -400,7 +400,7 @@ impl Ready<'_> {
             warnings,
             clock,
         };
-        conclude(job, state, begun, ended, (options, surroundings))
+        conclude(job, state, begun, ended, options, surroundings)
     }
 }
 
@@ -418,7 +418,8 @@ fn conclude(
     state: &JobDirectory,
     begun: begin::Begun,
     ended: Ended,
-    (options, surroundings): (RunOptions, &Surroundings),
+    options: RunOptions,
+    surroundings: &Surroundings,
 ) -> Finished {
     let Ended {
         outcome,

@@ -47,7 +47,7 @@ pub fn estimate(args: &EstimateArgs, surroundings: &Surroundings) -> Result<Stri
         RowLimit::Rows(rows) => rows,
         RowLimit::All => u64::MAX,
     };
-    let size = measure(&job, audience, (limit, counted), &surroundings.interrupt)?;
+    let size = measure(&job, audience, limit, counted, &surroundings.interrupt)?;
     let mut notes = notes(&size, is_stream);
     notes.extend(drift::note_of_look(&job, &size.measures));
     let (speed, list) = (speed(&job)?, list_plan(&job, surroundings, &mut notes));
@@ -87,7 +87,8 @@ fn count_rows(
 fn measure(
     job: &Job,
     audience: Audience,
-    (limit, counted): (u64, Option<u64>),
+    limit: u64,
+    counted: Option<u64>,
     interrupt: &Interrupt,
 ) -> Result<Size, Error> {
     let mapping = Mapping::new(&job.columns, audience.sources())?;

@@ -9,7 +9,7 @@ use crate::state::drift::DriftLimit;
 /// A run is not judged by fewer earlier runs: two say little of what is usual.
 pub const LEAST_RUNS: usize = 3;
 
-/// What happens to a run that has drifted.
+/// The fate of a run that has drifted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum GuardAction {
@@ -50,8 +50,15 @@ pub struct GuardSection {
     pub against_last: usize,
     /// How far it may be from them.
     pub max_drift: MaxDrift,
-    /// What happens beyond that.
+    /// The action beyond that.
     pub action: GuardAction,
+}
+
+impl GuardSection {
+    /// Whether a run that has drifted stops before anything is sent.
+    pub fn stops(&self) -> bool {
+        self.action == GuardAction::Fail
+    }
 }
 
 impl Default for GuardSection {

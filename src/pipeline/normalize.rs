@@ -40,6 +40,7 @@ use crate::state::row_note::{RowNote, TRAILING_RECORDS};
 /// The state of a worker from block to block: the rules and its buffers.
 pub struct Normalizer<'a> {
     mapping: &'a Mapping,
+    identifier_kinds: Vec<PrimaryKey>,
     rules: Rules,
     regions: country::RegionCache,
     reader: RecordReader,
@@ -69,6 +70,7 @@ impl<'a> Normalizer<'a> {
     pub fn new(mapping: &'a Mapping, rules: Rules) -> Self {
         Self {
             mapping,
+            identifier_kinds: mapping.identifier_kinds(),
             reader: RecordReader::default().with_day_time(rules.day_time),
             rules,
             regions: country::RegionCache::default(),
@@ -95,7 +97,7 @@ impl<'a> Normalizer<'a> {
             mapping: self.mapping,
             rules: &self.rules,
             plan,
-            identifiers: self.mapping.identifiers(),
+            identifier_kinds: &self.identifier_kinds,
             regions: &mut self.regions,
             buffers: &mut self.buffers,
             batch: &mut batch,
@@ -115,7 +117,8 @@ struct Visit<'a> {
     mapping: &'a Mapping,
     rules: &'a Rules,
     plan: &'a SourcePlan,
-    identifiers: usize,
+    /// The identifiers of a row, in the order of its cells.
+    identifier_kinds: &'a [PrimaryKey],
     regions: &'a mut country::RegionCache,
     buffers: &'a mut Buffers,
     batch: &'a mut Batch,
@@ -242,7 +245,7 @@ impl<'a> Visit<'a> {
         let mut identifier_bytes = 0;
         let mut index = 0;
         while let Some(column) = mapping.columns.get(index) {
-            if index == self.identifiers {
+            if index == self.identifier_kinds.len() {
                 identifier_bytes = self.end_identifiers(start, faults_from)?;
             }
             if index > 0 {
@@ -255,7 +258,7 @@ impl<'a> Visit<'a> {
                 _ => self.texts(row, index),
             }?;
         }
-        if mapping.columns.len() == self.identifiers {
+        if mapping.columns.len() == self.identifier_kinds.len() {
             identifier_bytes = self.end_identifiers(start, faults_from)?;
         }
         for constant in &mapping.constants {
@@ -303,7 +306,7 @@ impl<'a> Visit<'a> {
         let [email, phone, _] = &self.buffers.identifiers;
         let external_id_only = email.is_empty() && phone.is_empty();
         let key_kind = self.key_kind();
-        if self.identifiers > 1 {
+        if self.identifier_kinds.len() > 1 {
             self.note_other_identifiers(key_kind);
         }
         self.batch.rows.push(Row {
@@ -353,14 +356,8 @@ impl<'a> Visit<'a> {
             self.settle_non_ascii_email(column, end);
         }
         self.check_identified(faults_from)?;
-        let columns = self.mapping.columns.iter().take(self.identifiers);
-        for (index, column) in columns.enumerate() {
-            let kind = match column.target {
-                ProfileColumn::Email => PrimaryKey::Email,
-                ProfileColumn::PhoneNumber => PrimaryKey::PhoneNumber,
-                _ => PrimaryKey::ExternalId,
-            };
-            if self.buffers.identifiers[kind as usize].is_empty() {
+        for (index, kind) in self.identifier_kinds.iter().enumerate() {
+            if self.buffers.identifiers[*kind as usize].is_empty() {
                 self.buffers.blank_columns.push(to_u32(index));
             }
         }

@@ -51,7 +51,7 @@ pub(super) fn approve(
         return Err(nothing(&run_id));
     }
     let manifest = ManifestFile::reopen(directory.manifest(), last);
-    let removed = remove(job, (&directory, &run_id), options, surroundings);
+    let removed = remove(job, &directory, &run_id, options, surroundings);
     note_list(&manifest, &directory)?;
     let (removed, list_id, planned_by) =
         removed.map_err(|error| interrupted(error, surroundings))?;
@@ -70,7 +70,7 @@ pub(super) fn approve(
         ..manifest.snapshot()
     };
     delta::promote(job, &state, &directory, &promoted)?;
-    let mut finished = conclude(job, (directory, &manifest), removed, clock)?;
+    let mut finished = conclude(job, directory, &manifest, removed, clock)?;
     if !job.keep_parts {
         remove_row_files(&files);
     }
@@ -87,7 +87,8 @@ pub(super) fn approve(
 /// Takes them off the list. How many, which list that is, and by which rule it was planned.
 fn remove(
     job: &Job,
-    (directory, run_id): (&RunDirectory, &str),
+    directory: &RunDirectory,
+    run_id: &str,
     options: RunOptions,
     surroundings: &Surroundings,
 ) -> Result<(u64, String, Mirror), Error> {
@@ -107,8 +108,7 @@ fn remove(
     let (Some(list_id), Some(planned_by)) = (list_id, ledger.planned_by()) else {
         return Err(nothing(run_id));
     };
-    let approved = (Guard::Approved, run_id);
-    let removed = list::remove_planned(desk, &list_id, approved, &mut ledger)?;
+    let removed = list::remove_planned(desk, &list_id, Guard::Approved, run_id, &mut ledger)?;
     Ok((removed, list_id, planned_by))
 }
 
@@ -120,7 +120,8 @@ fn nothing(run_id: &str) -> Error {
 /// The run is done, and its report says so.
 fn conclude(
     job: &Job,
-    (directory, manifest): (RunDirectory, &ManifestFile),
+    directory: RunDirectory,
+    manifest: &ManifestFile,
     removed: u64,
     clock: Instant,
 ) -> Result<Finished, Error> {

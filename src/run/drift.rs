@@ -3,16 +3,18 @@
 //! A run that a person has approved of is a second measure: what is like it, and like the runs since, is no drift. A legitimate
 //! change of level is approved of once, and not in each of the nights until the median has followed.
 
+mod measures;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::job::guard::{GuardAction, LEAST_RUNS, MaxDrift};
+use crate::job::guard::{LEAST_RUNS, MaxDrift};
 use crate::job::{GuardSection, Job};
-use crate::pipeline::mapping::Mapping;
 use crate::run::error::Error;
-use crate::state::counts::Counts;
 use crate::state::directory::JobDirectory;
 use crate::state::drift::{Drift, DriftCount, DriftLimit, DriftRecord};
 use crate::state::manifest::{RunManifest, RunStatus, read_manifest};
+
+pub(crate) use measures::{LookTally, Measures};
 
 /// Fewer rows or cells more or less are never drift, whatever the limit.
 const LEAST_ROWS: f64 = 10.0;
@@ -20,53 +22,6 @@ const LEAST_ROWS: f64 = 10.0;
 const LEAST_REJECTED_SHARE: f64 = 0.001;
 /// Blank cells of a column are drift only if their share has grown by so many percent of all its cells.
 const LEAST_BLANK_PERCENT: f64 = 2.0;
-
-/// The counts that are compared.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Measures {
-    /// Rows read; `None` where they are not known.
-    pub(crate) rows: Option<f64>,
-    /// Rows rejected; `None` where they are not known.
-    pub(crate) rejected: Option<f64>,
-    /// The rows whose cells are counted.
-    pub(crate) rows_with_cells: f64,
-    /// The share of blank cells by header, in percent.
-    pub(crate) blank: BTreeMap<String, f64>,
-}
-
-impl Measures {
-    /// Those of a whole audience.
-    fn of(counts: &Counts) -> Self {
-        Self {
-            rows: Some(counts.rows_read as f64),
-            rejected: Some(counts.rows_rejected as f64),
-            ..Self::of_cells(counts.rows_with_cells(), &counts.blank_cells)
-        }
-    }
-
-    /// The shares of blank cells in the columns of `mapping`, of which `rows` rows have so many.
-    pub(crate) fn of_columns(mapping: &Mapping, rows: u64, blank_cells: &[u64]) -> Self {
-        let headers = mapping
-            .columns
-            .iter()
-            .map(|column| column.target.header().to_owned());
-        Self::of_cells(rows, &headers.zip(blank_cells.iter().copied()).collect())
-    }
-
-    /// The shares of blank cells, of which `rows` rows have so many.
-    fn of_cells(rows: u64, blank_cells: &BTreeMap<String, u64>) -> Self {
-        let share = |cells: &u64| *cells as f64 * 100.0 / rows.max(1) as f64;
-        let shares = blank_cells.iter().filter(|_| rows > 0);
-        Self {
-            rows: None,
-            rejected: None,
-            rows_with_cells: rows as f64,
-            blank: shares
-                .map(|(header, cells)| (header.clone(), share(cells)))
-                .collect(),
-        }
-    }
-}
 
 /// An earlier run that delivered.
 #[derive(Debug, Clone)]
@@ -118,7 +73,7 @@ impl<'a> DriftGuard<'a> {
 
     /// Whether a run that has drifted stops: nothing may be sent before its counts are known.
     pub(super) fn stops(&self) -> bool {
-        self.settings.action == GuardAction::Fail
+        self.settings.stops()
     }
 
     /// The runs by which a run is judged: the last ones; and those since a person approved of one.
@@ -129,7 +84,7 @@ impl<'a> DriftGuard<'a> {
         all.into_iter().chain(since).collect()
     }
 
-    /// What of `now` is beyond the limits, by each of the measures.
+    /// The counts of `now` that are beyond the limits, by each of the measures.
     pub(crate) fn judge(&self, now: &Measures) -> DriftRecord {
         let measures = self.measures();
         let limits = &self.settings.max_drift;
@@ -193,7 +148,7 @@ impl Usual {
         }
     }
 
-    /// What of `now` is further from these medians than `limits` allow.
+    /// The counts of `now` that are further from these medians than `limits` allow.
     fn beyond(&self, now: &Measures, limits: &MaxDrift, may_be_gone: bool) -> Vec<Drift> {
         let mut found = Vec::new();
         let drift = |count, value: f64, median, limit| Drift {
@@ -293,11 +248,8 @@ pub(super) fn record(
 
 /// The error of a run that has drifted and may not deliver.
 pub(super) fn check(job: &Job, manifest: &RunManifest) -> Result<(), Error> {
-    let fails = job
-        .guard
-        .as_ref()
-        .is_some_and(|it| it.action == GuardAction::Fail);
-    let record = manifest.drift.as_ref().filter(|it| fails && !it.approved);
+    let stops = job.guard.as_ref().is_some_and(GuardSection::stops);
+    let record = manifest.drift.as_ref().filter(|it| stops && !it.approved);
     match record.and_then(DriftRecord::words) {
         Some(verdict) => Err(Error::Drifted {
             run_id: manifest.run_id.clone(),
@@ -311,11 +263,8 @@ pub(super) fn check(job: &Job, manifest: &RunManifest) -> Result<(), Error> {
 pub(super) fn note(job: &Job, manifest: &RunManifest) -> Option<String> {
     let record = manifest.drift.as_ref()?;
     let verdict = record.words()?;
-    let fails = job
-        .guard
-        .as_ref()
-        .is_some_and(|it| it.action == GuardAction::Fail);
-    match (record.approved, fails) {
+    let stops = job.guard.as_ref().is_some_and(GuardSection::stops);
+    match (record.approved, stops) {
         (true, _) => Some(format!("approved drift: {verdict}")),
         (false, false) => Some(format!("drift: {verdict}")),
         (false, true) if manifest.dry_run => Some(format!(
@@ -330,13 +279,12 @@ pub(crate) fn note_of_look(job: &Job, now: &Measures) -> Option<String> {
     let state = job.state().ok()?;
     let guard = DriftGuard::new(job, &state, None)?;
     let verdict = guard.judge(now).words()?;
-    let fails = guard.stops();
     let rows = if now.rows.is_some() {
         ""
     } else {
         " of the rows that were read"
     };
-    Some(if fails {
+    Some(if guard.stops() {
         format!("drift{rows}, a run would stop before anything is sent: {verdict}")
     } else {
         format!("drift{rows}: {verdict}")
@@ -346,6 +294,7 @@ pub(crate) fn note_of_look(job: &Job, now: &Measures) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::counts::Counts;
 
     fn run(rows: u64, rejected: u64, blank: &[(&str, u64)]) -> EarlierRun {
         let blank_cells: BTreeMap<String, u64> = blank
@@ -365,7 +314,7 @@ mod tests {
         }
     }
 
-    /// What is found in `now`, by the default limits.
+    /// The drift of `now`, by the default limits.
     fn found(earlier: &[EarlierRun], now: &EarlierRun) -> Vec<String> {
         let settings = GuardSection::default();
         let guard = DriftGuard {

@@ -111,7 +111,7 @@ fn gather_shards(
     let shards = shards?;
     let looked = list::look_first(&job, options, surroundings)?;
     let begun = begin::begin_for_all(&job, record(&shards, &args.run_group), &state)?;
-    take_over(&job, &begun, (&shards, &args.run_group), &state)?;
+    take_over(&job, &begun, &shards, &args.run_group, &state)?;
     let meter = Arc::new(Meter::default());
     meter.set_formatted();
     let console = &surroundings.console;
@@ -151,7 +151,7 @@ fn gather_shards(
         clock,
     };
     let manifest = Arc::clone(&begun.manifest);
-    let finished = conclude(&job, &state, begun, ended, (options, surroundings));
+    let finished = conclude(&job, &state, begun, ended, options, surroundings);
     if finished.report.status == RunStatus::Done {
         forget(&job, &state, manifest.snapshot().shard.as_ref());
     }
@@ -282,7 +282,8 @@ fn done_before(
 fn take_over(
     job: &Job,
     begun: &Begun,
-    (shards, run_group): (&[ShardRun], &RunGroup),
+    shards: &[ShardRun],
+    run_group: &RunGroup,
     state: &JobDirectory,
 ) -> Result<(), Error> {
     if begun.manifest.snapshot().formatted {

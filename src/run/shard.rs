@@ -18,7 +18,8 @@ use crate::state::shard::{RunGroup, Shard, ShardError, ShardRecord};
 /// Runs the shard of `job`. The `before` statements are not its own: they would be run once for each shard.
 pub(super) fn run(
     job: Job,
-    (shard, run_group): (Shard, RunGroup),
+    shard: Shard,
+    run_group: RunGroup,
     options: RunOptions,
     surroundings: &Surroundings,
 ) -> Result<Finished, Error> {

@@ -6,7 +6,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
 use super::begin::{self, Begun};
 use super::drift::{self, DriftGuard};
-use super::format::{self, FormatError};
+use super::format::{self, FormatError, Formatting};
 use super::{RunOptions, StageClock, StageTime, deliver, delta, left};
 use crate::base::csv::push_cell;
 use crate::base::meter::Meter;
@@ -14,7 +14,9 @@ use crate::base::retry::Trouble;
 use crate::delivery::upload::{Route, Task, UploadError, remove_local};
 use crate::job::file::{Deliver, OnEmpty};
 use crate::job::{Delivery, Job};
-use crate::pipeline::commit::{Commit, CommitError, Deduplication, GUARD_AFTER_ROWS};
+use crate::pipeline::commit::{
+    Commit, CommitError, CommitSettings, Deduplication, GUARD_AFTER_ROWS,
+};
 use crate::pipeline::delta::Delta;
 use crate::pipeline::mapping::Mapping;
 use crate::pipeline::spool::{Release, Spool, SpoolError, SpoolLayout};
@@ -78,7 +80,9 @@ impl<'a> Stages<'a> {
     /// The stages of the run `begun`.
     pub(super) fn new(
         job: &'a Job,
-        (begun, state, meter): (&'a Begun, &'a JobDirectory, &Arc<Meter>),
+        begun: &'a Begun,
+        state: &'a JobDirectory,
+        meter: &Arc<Meter>,
         surroundings: &'a Surroundings,
         options: RunOptions,
     ) -> Self {
@@ -149,9 +153,13 @@ impl<'a> Stages<'a> {
 
     /// Compares the counts with those of the last runs, once all rows were read.
     fn note_drift(&self) -> Result<(), Error> {
-        let record = drift::record(self.guard.as_ref(), &self.manifest.snapshot());
-        let noted = self.manifest.update(|manifest| manifest.drift = record);
-        Ok(noted?)
+        let manifest = self.manifest.snapshot();
+        let record = drift::record(self.guard.as_ref(), &manifest);
+        // A run that formats has noted it with its counts.
+        if record != manifest.drift {
+            self.manifest.update(|manifest| manifest.drift = record)?;
+        }
+        Ok(())
     }
 
     /// The spool is complete: only what is missing is sent.
@@ -235,6 +243,15 @@ impl<'a> Stages<'a> {
         Ok(delta::unsettle(self.state, &self.begun.directory)?)
     }
 
+    /// The rules for rows with one key. Of the memory for them the comparison with the last run takes so many bytes.
+    fn deduplication(&self, of_delta: u64) -> Deduplication {
+        Deduplication {
+            duplicates: self.job.duplicates,
+            shared: self.job.shared_identifiers,
+            memory_bytes: self.job.dedupe_memory.saturating_sub(of_delta),
+        }
+    }
+
     fn format(&self, input: Input<'_>, queue: Option<Sender<Task>>) -> Formatted {
         let clock = StageClock::start();
         let are_sent = queue.is_some() && !self.waits_for_the_end(&input);
@@ -260,25 +277,23 @@ impl<'a> Stages<'a> {
         let spool = Spool::start(layout, self.release(queue.clone(), false));
         let sources = audience.shared_sources();
         let of_delta = delta.as_ref().map_or(0, Delta::memory_bytes);
-        let deduplication = Deduplication {
-            duplicates: self.job.duplicates,
-            shared: self.job.shared_identifiers,
-            memory_bytes: self.job.dedupe_memory.saturating_sub(of_delta),
+        let settings = CommitSettings {
+            sources: &sources,
+            mapping,
+            deduplication: self.deduplication(of_delta),
+            max_rejected: self.job.max_rejected,
+            limit: self.options.limit,
+            meter: &self.meter,
         };
-        let commit = Commit::new(
-            (&sources, mapping),
-            (deduplication, self.job.max_rejected),
-            self.options.limit,
-            (spool, self.begun.directory.path()),
-            &self.meter,
-        );
+        let formatting = Formatting {
+            mapping,
+            rules: self.job.rules.clone(),
+            meter: &self.meter,
+            interrupt: &self.surroundings.interrupt,
+        };
+        let commit = Commit::new(settings, spool, self.begun.directory.path());
         let (mut counts, result) = match commit {
-            Ok(commit) => format::format(
-                audience,
-                (mapping, self.job.rules.clone()),
-                commit.compared_by(delta),
-                (&self.meter, &self.surroundings.interrupt),
-            ),
+            Ok(commit) => formatting.format(audience, commit.compared_by(delta)),
             Err(error) => (Counts::default(), Err(error.into())),
         };
         let result = result.and_then(|finished| {

@@ -65,7 +65,8 @@ impl<'a> Approval<'a> {
 /// Sends what a run has formatted, and a guard has stopped. It has to be the last one of the job, or of its shard.
 pub(super) fn approve(
     job: Job,
-    (approval, shard): (Approval<'_>, Option<Shard>),
+    approval: Approval<'_>,
+    shard: Option<Shard>,
     options: RunOptions,
     surroundings: &Surroundings,
 ) -> Result<Finished, Error> {
@@ -80,7 +81,7 @@ pub(super) fn approve(
         Some(shard) => (whole.shard(shard), super::shard::as_shard(job)),
     };
     let (job, is_shard) = (&job, shard.is_some());
-    deliver_stored(job, (state, is_shard), options, surroundings, |state| {
+    deliver_stored(job, &state, is_shard, options, surroundings, |state| {
         let last = resume::last_run(state)?.ok_or_else(|| nothing("the job has no run"))?;
         if last.run_id != run_id {
             return Err(nothing("it is not the last run of the job"));
@@ -122,7 +123,7 @@ pub(super) fn apply(
     surroundings: &Surroundings,
 ) -> Result<Finished, Error> {
     let state = job.state()?;
-    deliver_stored(job, (state, false), options, surroundings, |state| {
+    deliver_stored(job, &state, false, options, surroundings, |state| {
         let directory = state.run(run_id);
         if !directory.manifest().exists() {
             return Err(out_of_date(run_id, "the job has no such run"));
@@ -279,7 +280,8 @@ fn go_on(job: &Job, last: RunManifest, state: &JobDirectory) -> Result<Begun, Er
 /// Delivers the parts of the run that `choose` gives, under the lock of the job or of its shard.
 fn deliver_stored(
     job: &Job,
-    (state, is_shard): (JobDirectory, bool),
+    state: &JobDirectory,
+    is_shard: bool,
     options: RunOptions,
     surroundings: &Surroundings,
     choose: impl FnOnce(&JobDirectory) -> Result<Begun, Error>,
@@ -297,12 +299,12 @@ fn deliver_stored(
     };
     state.create()?;
     let _lock = JobLock::take(state.path())?;
-    let begun = choose(&state)?;
+    let begun = choose(state)?;
     let mut warnings = begun.warnings.clone();
     warnings.extend(looked.notes);
     let ready = Ready {
         job,
-        state: &state,
+        state,
         delivery: delivery.as_ref(),
         options,
         surroundings,

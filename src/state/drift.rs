@@ -17,7 +17,7 @@ pub enum DriftLimit {
     Off,
     /// By so many percent of the median.
     Percent(f64),
-    /// So many times the median.
+    /// A multiple of the median.
     Times(f64),
 }
 
@@ -132,11 +132,11 @@ pub struct DriftRecord {
     pub found: Vec<Drift>,
 }
 
-/// So many columns are named in a message; of more, only their number is told.
+/// The columns that a message names; of more, only their number is told.
 const NAMED_COLUMNS: usize = 5;
 
 impl DriftRecord {
-    /// What was found, on one line; `None` where nothing was.
+    /// The findings on one line; `None` where there are none.
     pub fn words(&self) -> Option<String> {
         let is_about_column = |drift: &&Drift| drift.column.is_some();
         let mut texts: Vec<String> = self

@@ -22,7 +22,7 @@ struct Night {
     blank: usize,
 }
 
-/// What is usual.
+/// A usual night.
 const USUAL: Night = Night {
     rows: 200,
     rejected: 10,
@@ -81,7 +81,7 @@ impl Job {
         self.workspace.run(&[&["run", "vip.toml"], flags].concat())
     }
 
-    /// So many usual nights.
+    /// A number of usual nights.
     fn after(guard: &str, nights: usize) -> Self {
         let job = Self::new(guard);
         for _ in 0..nights {
@@ -90,7 +90,7 @@ impl Job {
         job
     }
 
-    /// What the server has been asked so far, in how many words.
+    /// The number of files that the server has, and of its events.
     fn server_has(&self) -> (usize, usize) {
         (self.server.received().len(), self.server.0.journal().len())
     }

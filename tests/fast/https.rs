@@ -18,7 +18,7 @@ use workspace::{Outcome, Workspace};
 
 const KEY: &str = "pk_only_for_klaviyo";
 
-/// What a server shows, and who vouches for it.
+/// The certificate that a server shows, and who vouches for it.
 struct Certificate {
     own: X509,
     key: PKey<Private>,

@@ -55,6 +55,7 @@ mod lock;
 mod messages;
 mod metrics;
 mod mutations;
+mod names;
 mod newcomer;
 mod night;
 mod notify;

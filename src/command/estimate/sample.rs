@@ -7,7 +7,7 @@ use crate::pipeline::delta::Comparison;
 use crate::pipeline::mapping::Mapping;
 use crate::profile::attributes::attributes;
 use crate::profile::column::ProfileColumn;
-use crate::run::drift::Measures;
+use crate::run::drift::{LookTally, Measures};
 
 /// Profiles as JSON are measured on so many rows: on more of them their mean is the same, and that takes its time.
 const JSON_ROWS: u64 = 20_000;
@@ -55,9 +55,7 @@ pub struct Sample<'a> {
     compared: Option<Comparison>,
     unchanged: u64,
     rows_read: u64,
-    /// Rows that are not rejected, and the blank cells in each of their columns.
-    rows_with_cells: u64,
-    blank_cells: Vec<u64>,
+    tally: LookTally,
     /// Blank records among those that were looked at.
     rows_blank: u64,
     rows: u64,
@@ -83,8 +81,7 @@ impl<'a> Sample<'a> {
             compared: None,
             unchanged: 0,
             rows_read: 0,
-            rows_with_cells: 0,
-            blank_cells: vec![0; mapping.columns.len()],
+            tally: LookTally::new(mapping),
             rows_blank: 0,
             rows: 0,
             bytes: 0,
@@ -118,10 +115,7 @@ impl<'a> Sample<'a> {
     pub fn batch(&mut self, batch: &Batch) {
         self.rows_read += batch.rows_read();
         self.rows_blank += batch.rows_blank();
-        self.rows_with_cells += batch.rows.len() as u64;
-        for (counted, cells) in self.blank_cells.iter_mut().zip(&batch.blank_cells) {
-            *counted += u64::from(*cells);
-        }
+        self.tally.add(batch);
         self.consumed_bytes = batch.consumed_bytes;
         let mut dropped = vec![false; batch.rows.len()];
         self.keys
@@ -179,12 +173,12 @@ impl<'a> Sample<'a> {
     /// The size of the whole audience, of which `total` is known. `is_whole`: all was looked at.
     pub fn finish(self, total: Option<Total>, is_whole: bool) -> Size {
         let mean = |bytes: usize| bytes as f64 / self.json_rows.max(1) as f64;
-        let cells = Measures::of_columns(self.mapping, self.rows_with_cells, &self.blank_cells);
+        let rows_rejected = self.rows_read - self.tally.rows_with_cells;
         let mut size = Size {
             measures: Measures {
                 rows: is_whole.then_some(self.rows_read as f64),
-                rejected: is_whole.then_some((self.rows_read - self.rows_with_cells) as f64),
-                ..cells
+                rejected: is_whole.then_some(rows_rejected as f64),
+                ..self.tally.measures(self.mapping)
             },
             rows_read: self.rows_read,
             is_exact: is_whole,

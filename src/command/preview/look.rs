@@ -22,7 +22,7 @@ use crate::pipeline::delta::Comparison;
 use crate::pipeline::mapping::Mapping;
 use crate::pipeline::settings::PrimaryKey;
 use crate::profile::column::ColumnKind;
-use crate::run::drift::Measures;
+use crate::run::drift::{LookTally, Measures};
 use crate::run::report::{count, grouped};
 use crate::source::audience::{Source, SourceFormat};
 use crate::state::codes::{RejectionReason, RepairCode};
@@ -59,9 +59,7 @@ pub struct Look<'a> {
     blanks: Finding,
     rows_rejected: u64,
     external_id_only: u64,
-    /// Rows that are not rejected by themselves, and the blank cells in each of their columns.
-    rows_with_cells: u64,
-    blank_cells: Vec<u64>,
+    tally: LookTally,
     rejections: BTreeMap<RejectionReason, Finding>,
     repairs: RepairTally,
     notes: RowNotes,
@@ -114,8 +112,7 @@ impl<'a> Look<'a> {
             blanks: Finding::default(),
             rows_rejected: 0,
             external_id_only: 0,
-            rows_with_cells: 0,
-            blank_cells: vec![0; mapping.columns.len()],
+            tally: LookTally::new(mapping),
             rejections: BTreeMap::new(),
             repairs: RepairTally::default(),
             notes: RowNotes::default(),
@@ -155,10 +152,7 @@ impl<'a> Look<'a> {
             self.blanks.note(place);
         }
         self.note_faults(&batch);
-        self.rows_with_cells += batch.rows.len() as u64;
-        for (counted, cells) in self.blank_cells.iter_mut().zip(&batch.blank_cells) {
-            *counted += u64::from(*cells);
-        }
+        self.tally.add(&batch);
         self.last_source = self.place(&batch, 0).source;
         batch.add_notes(&mut self.notes, &self.last_source);
         self.rows(&batch);
@@ -245,11 +239,10 @@ impl<'a> Look<'a> {
 
     /// The counts that are compared with those of the last runs: of rows only if all were looked at.
     pub(super) fn measures(&self, whole: bool) -> Measures {
-        let cells = Measures::of_columns(self.mapping, self.rows_with_cells, &self.blank_cells);
         Measures {
             rows: whole.then_some(self.rows_read as f64),
             rejected: whole.then_some(self.rows_rejected as f64),
-            ..cells
+            ..self.tally.measures(self.mapping)
         }
     }
 
@@ -361,7 +354,7 @@ impl<'a> Look<'a> {
         let columns = self.mapping.columns.iter().zip(&mut self.columns);
         for (index, ((column, tally), value)) in columns.zip(cells).enumerate() {
             let place = || place(&self.sources, number(batch, record));
-            self.doubts.look((index, &column.target), value, place);
+            self.doubts.look(index, &column.target, value, place);
             if column.target.kind() != ColumnKind::Property || value.is_empty() {
                 continue;
             }

@@ -25,7 +25,8 @@ pub(super) fn context(settings: &DeltaSettings, list_id: Option<&str>) -> Contex
 pub(super) fn base(
     state: &JobDirectory,
     job: &str,
-    (key, context): (&HashKey, &Context),
+    key: &HashKey,
+    context: &Context,
     most_bytes: u64,
 ) -> Result<Before, String> {
     let path = state.snapshot();
