@@ -3,6 +3,7 @@
 pub mod csv;
 pub mod environment;
 pub mod exit_code;
+pub mod http;
 pub mod interrupt;
 pub mod meter;
 pub(crate) mod page_cache;

@@ -45,7 +45,7 @@ pub struct Cli {
         display_order = 902
     )]
     pub log_format: LogFormat,
-    /// What to do
+    /// The command
     #[command(subcommand)]
     pub command: Command,
 }
@@ -122,7 +122,7 @@ pub struct StateArgs {
     pub state_dir: Option<PathBuf>,
 }
 
-/// What `run` and `send` have in common.
+/// The flags that `run` and `send` have in common.
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct CommonRunArgs {
@@ -165,14 +165,18 @@ pub struct RunArgs {
     /// audience
     #[arg(long, value_name = "RUN", conflicts_with_all = ["approve_removals", "dry_run", "fresh", "full", "limit"])]
     pub approve_changes: Option<String>,
-    /// Send exactly the parts of the dry run RUN, once; refused if the audience, the job or the last run is another one since
+    /// Send what RUN formatted, although its counts are further from those of the last runs than the job's `max-drift` allows;
+    /// reads no audience
     #[arg(long, value_name = "RUN", conflicts_with_all = ["approve_changes", "approve_removals", "dry_run", "fresh", "full", "limit"])]
+    pub approve_drift: Option<String>,
+    /// Send exactly the parts of the dry run RUN, once; refused if the audience, the job or the last run is another one since
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["approve_changes", "approve_drift", "approve_removals", "dry_run", "fresh", "full", "limit"])]
     pub apply: Option<String>,
     /// Create the list if no list has its name, even if an earlier run found one
     #[arg(long, conflicts_with_all = ["approve_removals", "before_only", "dry_run", "shard"])]
     pub create_list: bool,
     /// Send one share of the job's files: every N-th file, starting with the I-th
-    #[arg(long, value_name = "I/N", requires = "run_group", conflicts_with_all = ["apply", "approve_changes", "approve_removals", "before_only", "limit"])]
+    #[arg(long, value_name = "I/N", requires = "run_group", conflicts_with_all = ["apply", "approve_removals", "before_only", "limit"])]
     pub shard: Option<Shard>,
     /// A name that all N processes of one night use, such as the date
     #[arg(long, value_name = "GROUP", requires = "shard", conflicts_with_all = ["approve_removals", "before_only"])]
@@ -180,7 +184,7 @@ pub struct RunArgs {
     /// Run the job's `before` statements, and nothing else
     #[arg(long, conflicts_with_all = ["approve_removals", "dry_run", "fresh", "json", "limit"])]
     pub before_only: bool,
-    /// What changes from run to run
+    /// The options of one run
     #[command(flatten)]
     pub common: CommonRunArgs,
 }
@@ -217,7 +221,7 @@ pub struct SendArgs {
     /// Where to
     #[command(flatten)]
     pub server: ServerArgs,
-    /// What to read, and how
+    /// The audience, and how it is read
     #[command(flatten)]
     pub audience: AudienceArgs,
     /// Klaviyo's API
@@ -235,7 +239,7 @@ pub struct SendArgs {
     /// End in exit code 3 when any row was rejected
     #[arg(long)]
     pub strict: bool,
-    /// What changes from run to run
+    /// The options of one run
     #[command(flatten)]
     pub common: CommonRunArgs,
 }
@@ -450,7 +454,7 @@ pub struct InitArgs {
     /// Where to
     #[command(flatten)]
     pub server: ServerArgs,
-    /// What is known better than it can be guessed
+    /// Facts about the audience that need no guess
     #[command(flatten)]
     pub audience: AudienceArgs,
     /// Write the job file to FILE, which must not exist yet

@@ -8,16 +8,19 @@ mod columns;
 mod delivery;
 pub mod delta;
 pub mod file;
+pub mod guard;
 mod klaviyo;
 mod secrets;
 pub mod text;
 mod trust;
 mod variables;
+pub mod watch;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use indexmap::IndexMap;
 use sha2::{Digest, Sha256};
 
 use crate::base::environment::Environment;
@@ -40,7 +43,9 @@ pub use crate::klaviyo::settings::{KlaviyoSettings, ListChoice, ListSettings, Se
 pub use crate::pipeline::settings::{ColumnSettings, PartLimits, PrimaryKey, Rules};
 pub use audience::{Before, audience_files, settings as audience_settings};
 pub use delta::DeltaSettings;
+pub use guard::GuardSection;
 pub use klaviyo::read_key as read_api_key;
+pub use watch::WatchSettings;
 
 /// The user name that `init` writes where it was told none; the same as no user name.
 pub const PLACEHOLDER: &str = "...";
@@ -173,6 +178,10 @@ pub struct Job {
     pub max_rejected: MaxRejected,
     /// How changed rows are told; `None` where every row is sent each time.
     pub delta: Option<DeltaSettings>,
+    /// How far a run may be from the last ones; `None` where it is not compared with them.
+    pub guard: Option<GuardSection>,
+    /// Who is told how a run ended, and where its numbers go.
+    pub watch: WatchSettings,
     /// Where a part ends.
     pub limits: PartLimits,
     /// Keep the part files when they are verified.
@@ -326,7 +335,7 @@ impl Job {
         check_name(&file.name)?;
         let fingerprint = fingerprint(&file);
         let owner = JobOwner::new(None, server_name(&file));
-        let columns: Vec<_> = file
+        let columns: IndexMap<_, _> = file
             .columns
             .iter()
             .map(|(source, headers)| (source.clone(), headers.names().to_vec()))
@@ -356,6 +365,8 @@ impl Job {
             audience: audience::settings(&file, base)?,
             before: audience::before(&file)?,
             delta,
+            guard: guard::settings(&file)?,
+            watch: watch::settings(&file, base, environment, klaviyo.network.clone())?,
             limits: part_limits(&file)?,
             deliver: file.klaviyo.deliver,
             delivery: delivery::delivery(&file, base, environment)?,
@@ -600,7 +611,7 @@ fn decisive_of_list(file: &JobFile) -> serde_json::Value {
     }
 }
 
-fn rules(file: &JobFile, columns: &[(String, Vec<String>)]) -> Result<Rules, JobError> {
+fn rules(file: &JobFile, columns: &IndexMap<String, Vec<String>>) -> Result<Rules, JobError> {
     let default_region = match file.normalize.default_region.as_deref() {
         None => None,
         Some(code) => Some(Region::from_code(code).ok_or_else(|| {
@@ -612,8 +623,8 @@ fn rules(file: &JobFile, columns: &[(String, Vec<String>)]) -> Result<Rules, Job
     };
     let targets = |key: PrimaryKey| {
         columns
-            .iter()
-            .any(|(_, headers)| headers.iter().any(|header| header == key.column().header()))
+            .values()
+            .any(|headers| headers.iter().any(|header| header == key.column().header()))
     };
     let primary_key = match file.audience.primary_key.as_deref() {
         None => PrimaryKey::BEST_FIRST

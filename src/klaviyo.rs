@@ -9,7 +9,6 @@ mod error;
 mod import_jobs;
 pub mod list;
 mod lists;
-pub mod network;
 mod operation;
 mod pace;
 mod profiles;

@@ -21,8 +21,6 @@ pub mod run;
 pub mod source;
 pub mod state;
 
-use std::path::Path;
-
 use clap::CommandFactory as _;
 use jiff::Timestamp;
 
@@ -34,12 +32,11 @@ use crate::cli::console::{Console, printable};
 use crate::cli::progress::ProgressStyle;
 use crate::cli::{Cli, Command, CommonRunArgs, ListArgs, LogFormat, RunArgs, SendArgs};
 use crate::command::{check, init, man, runs, send, status};
-use crate::job::JobPlace;
 use crate::run::error::Error;
 use crate::run::next::next;
 use crate::run::report::RunReport;
 use crate::run::surroundings::Surroundings;
-use crate::run::{Finished, Gathered, RunOptions};
+use crate::run::{Failed, Finished, Gathered, RunOptions};
 use crate::state::manifest::to_json;
 
 /// Does what the command line says. The exit code of the program.
@@ -66,7 +63,8 @@ fn dispatch(command: Command, surroundings: &Surroundings) -> Result<u8, Error> 
     let console = &surroundings.console;
     match command {
         Command::Run(args) if args.before_only => {
-            console.result(&run::before_only(&args, surroundings)?);
+            let said = run::before_only(&args, surroundings);
+            console.result(&said.map_err(|failed| failed.error)?);
             Ok(ExitCode::Done.number())
         }
         Command::Run(args) => run_job(&args, surroundings),
@@ -136,15 +134,10 @@ fn dispatch(command: Command, surroundings: &Surroundings) -> Result<u8, Error> 
 
 fn run_job(args: &RunArgs, surroundings: &Surroundings) -> Result<u8, Error> {
     let console = &surroundings.console;
-    let begun = Timestamp::now();
-    let finished = run::run(args, options(&args.common, console), surroundings);
-    let finished = finished.inspect_err(|error| {
-        if args.common.json {
-            let job = name_in(&args.job, surroundings);
-            console.result(&failure(&job, error, begun));
-        }
-    })?;
-    Ok(conclude(&finished, args.common.json, surroundings))
+    match run::run(args, options(&args.common, console), surroundings) {
+        Ok(finished) => Ok(conclude(&finished, args.common.json, surroundings)),
+        Err(failed) => Err(told(failed, args.common.json, surroundings)),
+    }
 }
 
 fn send_files(args: &SendArgs, surroundings: &Surroundings) -> Result<u8, Error> {
@@ -165,14 +158,8 @@ fn list_all(args: &ListArgs, surroundings: &Surroundings) -> Result<u8, Error> {
         progress: style(args.progress, console),
         ..RunOptions::default()
     };
-    let begun = Timestamp::now();
-    let gathered = run::gather(args, options, surroundings).inspect_err(|error| {
-        if args.json {
-            let job = name_in(&args.job, surroundings);
-            console.result(&failure(&job, error, begun));
-        }
-    });
-    match gathered? {
+    let gathered = run::gather(args, options, surroundings);
+    match gathered.map_err(|failed| told(failed, args.json, surroundings))? {
         Gathered::Finished(finished) => Ok(conclude(&finished, args.json, surroundings)),
         Gathered::Before { job, run_id } => {
             let group = &args.run_group;
@@ -190,9 +177,14 @@ fn failure(job: &str, error: &Error, begun: Timestamp) -> String {
     String::from_utf8_lossy(&to_json(&report)).into_owned()
 }
 
-/// The name that the job file at `path` gives its job; blank where it cannot be read.
-fn name_in(path: &Path, surroundings: &Surroundings) -> String {
-    JobPlace::load(path, &surroundings.environment).map_or_else(|_| String::new(), |job| job.name)
+/// Prints the report of an attempt that failed before it had a run, if JSON is asked for. Its error.
+fn told(failed: Box<Failed>, json: bool, surroundings: &Surroundings) -> Error {
+    if json {
+        let report = to_json(&failed.report);
+        let report = String::from_utf8_lossy(&report);
+        surroundings.console.result(&report);
+    }
+    failed.error
 }
 
 /// How progress is shown: as was asked, or as is usual where the output goes.

@@ -9,6 +9,7 @@ mod before;
 mod begin;
 mod deliver;
 pub(crate) mod delta;
+pub(crate) mod drift;
 pub mod error;
 mod format;
 mod gather;
@@ -25,11 +26,12 @@ mod shard;
 mod stages;
 mod stored;
 pub mod surroundings;
+pub mod watch;
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::base::meter::Meter;
 use crate::cli::RunArgs;
@@ -54,6 +56,8 @@ pub use gather::{Gathered, gather};
 use page::Page;
 pub(crate) use stages::header_line;
 use stages::{Input, Outcome, Stages};
+use stored::Approval;
+use watch::{Extent, Told};
 
 /// The options that change from run to run.
 #[derive(Debug, Clone, Copy, Default)]
@@ -83,6 +87,62 @@ pub struct Finished {
     pub error: Option<Error>,
     /// The command to type next, where the run leaves something to another command.
     pub next: Option<CommandLine>,
+    /// When its stages were.
+    pub stages: Vec<StageTime>,
+}
+
+/// When a stage of a run was.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StageTime {
+    /// `format`, `upload` or `list`.
+    pub name: &'static str,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+/// The clock of a stage that is under way.
+struct StageClock {
+    started_at: Timestamp,
+    clock: Instant,
+}
+
+impl StageClock {
+    fn start() -> Self {
+        Self {
+            started_at: Timestamp::now(),
+            clock: Instant::now(),
+        }
+    }
+
+    /// The time of the stage `name`, which ends now.
+    fn stop(&self, name: &'static str) -> StageTime {
+        StageTime {
+            name,
+            started_at: self.started_at,
+            seconds: self.clock.elapsed().as_secs_f64(),
+        }
+    }
+}
+
+impl StageTime {
+    /// When it ended.
+    pub fn ended_at(&self) -> Timestamp {
+        let took = SignedDuration::try_from_secs_f64(self.seconds).unwrap_or_default();
+        self.started_at
+            .saturating_add(took)
+            .unwrap_or(self.started_at)
+    }
+}
+
+/// An attempt that failed before it had a run.
+#[derive(Debug)]
+pub struct Failed {
+    /// The error.
+    pub error: Error,
+    /// The report of it.
+    pub report: RunReport,
 }
 
 /// Where a run is at home.
@@ -95,28 +155,42 @@ struct Place {
     shard: Option<ShardRecord>,
 }
 
-/// Runs the job file of `args`, and leaves a record of the attempt.
+/// Runs the job file of `args`, leaves a record of the attempt, and tells those who watch the job.
 pub fn run(
     args: &RunArgs,
     options: RunOptions,
     surroundings: &Surroundings,
-) -> Result<Finished, Error> {
-    if options.dry_run {
-        return run_job(args, options, surroundings);
-    }
+) -> Result<Finished, Box<Failed>> {
     let attempted = Attempted {
+        is_dry: options.dry_run,
+        ..attempted(args, options.limit)
+    };
+    watch::watched(
+        &attempted,
+        Extent::Whole,
+        surroundings,
+        |finished| Told::Run(finished),
+        || {
+            let act = || run_job(args, options, surroundings);
+            if options.dry_run {
+                return act();
+            }
+            let environment = &surroundings.environment;
+            attempt::recorded(&attempted, environment, Finished::ending, act)
+        },
+    )
+}
+
+/// The attempt that `args` ask for.
+fn attempted(args: &RunArgs, limit: Option<u64>) -> Attempted<'_> {
+    Attempted {
         command: "run",
         job: &args.job,
         state: &args.common.state,
         shard: args.shard,
-        limit: options.limit,
-    };
-    attempt::recorded(
-        &attempted,
-        &surroundings.environment,
-        Finished::ending,
-        || run_job(args, options, surroundings),
-    )
+        limit,
+        is_dry: false,
+    }
 }
 
 fn run_job(
@@ -143,14 +217,14 @@ fn run_job(
     if let Some(run_id) = &args.approve_removals {
         return approve::approve(&job, run_id, options, surroundings);
     }
-    if let Some(run_id) = &args.approve_changes {
-        return stored::approve_changes(&job, run_id, options, surroundings);
+    if let Some(approval) = Approval::of(args) {
+        return stored::approve(job, approval, args.shard, options, surroundings);
     }
     if let Some(run_id) = &args.apply {
         return stored::apply(&job, run_id, options, surroundings);
     }
     if let (Some(shard), Some(group)) = (args.shard, &args.run_group) {
-        return shard::run(job, (shard, group.clone()), options, surroundings);
+        return shard::run(job, shard, group.clone(), options, surroundings);
     }
     if job.audience.is_query() || job.before.is_some() {
         return before::run(&job, options, surroundings);
@@ -175,7 +249,17 @@ pub fn execute(
 }
 
 /// Runs the `before` statements of the job file of `args`, and nothing else. What to say of it.
-pub fn before_only(args: &RunArgs, surroundings: &Surroundings) -> Result<String, Error> {
+pub fn before_only(args: &RunArgs, surroundings: &Surroundings) -> Result<String, Box<Failed>> {
+    watch::watched(
+        &attempted(args, None),
+        Extent::Failures,
+        surroundings,
+        |_| Told::Nothing,
+        || run_before(args, surroundings),
+    )
+}
+
+fn run_before(args: &RunArgs, surroundings: &Surroundings) -> Result<String, Error> {
     let mut job = Job::load(&args.job, &surroundings.environment)?;
     surroundings::apply(false, &args.common.state, &mut job);
     let statements = before::alone(&job, surroundings)?;
@@ -220,7 +304,7 @@ fn execute_at(
         Some(lock) => lock,
         None => JobLock::take(state.path())?,
     };
-    let begun = begin::begin(job, &audience, options, (&state, shard))?;
+    let begun = begin::begin(job, &audience, options, &state, shard)?;
     let mut warnings = begun.warnings.clone();
     warnings.extend(looked.notes);
     warnings.extend(mapping.warnings.iter().cloned());
@@ -283,12 +367,14 @@ impl Ready<'_> {
             Arc::clone(&meter),
             delivery.is_some(),
         );
-        let stages = Stages::new(job, (&begun, state, &meter), surroundings, options);
+        let stages = Stages::new(job, &begun, state, &meter, surroundings, options);
         let mut outcome = match input {
             Some(input) => stages.run(input, delivery),
             None => stages.run_rest(delivery),
         };
-        warnings.extend(delta::notes(job, &begun.manifest.snapshot()));
+        let manifest = begun.manifest.snapshot();
+        warnings.extend(delta::notes(job, &manifest));
+        warnings.extend(drift::note(job, &manifest));
         warnings.extend(outcome.warnings.iter().cloned());
         let klaviyo = list::client(job, surroundings);
         let after = list::After {
@@ -304,11 +390,14 @@ impl Ready<'_> {
         };
         let is_shard = begun.manifest.snapshot().is_shard();
         if !options.dry_run && outcome.is_good() && !is_shard {
-            let since = Instant::now();
+            let clock = StageClock::start();
             if let Err(error) = after.run(&mut warnings) {
                 outcome.error = Some(error);
             }
-            outcome.seconds.list = since.elapsed().as_secs_f64();
+            let stage = clock.stop("list");
+            outcome.seconds.list = stage.seconds;
+            let has_one = klaviyo.is_some() || job.sentinel.is_some();
+            outcome.stages.extend(has_one.then_some(stage));
         }
         drop(progress);
         let ended = Ended {
@@ -316,7 +405,7 @@ impl Ready<'_> {
             warnings,
             clock,
         };
-        conclude(job, state, begun, ended, (options, surroundings))
+        conclude(job, state, begun, ended, options, surroundings)
     }
 }
 
@@ -334,7 +423,8 @@ fn conclude(
     state: &JobDirectory,
     begun: begin::Begun,
     ended: Ended,
-    (options, surroundings): (RunOptions, &Surroundings),
+    options: RunOptions,
+    surroundings: &Surroundings,
 ) -> Finished {
     let Ended {
         outcome,
@@ -397,6 +487,7 @@ fn conclude(
         server: (!options.dry_run).then(|| destination_name(job)),
         error,
         next,
+        stages: outcome.stages,
     }
 }
 

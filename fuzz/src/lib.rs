@@ -1,4 +1,4 @@
-//! What must hold for every input: one function per fuzz target. Each panics when it does not.
+//! Properties that hold for every input: one function per fuzz target. Each panics when it does not.
 //!
 //! The tests of the crate run these over the seeds and over what was found once, so that they stay true and compile.
 
@@ -205,7 +205,7 @@ pub fn known_hosts(data: &[u8]) {
     );
 }
 
-/// What `*` and `?` mean, in the fewest words.
+/// The meaning of `*` and `?`, in the fewest words.
 fn matches_slowly(pattern: &[u8], text: &[u8]) -> bool {
     match (pattern, text) {
         ([], []) => true,

@@ -91,7 +91,7 @@ impl ExitCode {
             Self::Verification => "a file on the server differs from the file that was sent",
             Self::Klaviyo => "Klaviyo refused, or the list is not as the job says",
             Self::Guard => {
-                "a guard stopped it: too many rejects, changes or removals, a forbidden duplicate or shared id"
+                "a guard stopped it: rejects, changes, drift, removals, a forbidden duplicate or shared id"
             }
             Self::Storage => {
                 "local storage: disk full, state unreadable or of a newer version, a part file changed"

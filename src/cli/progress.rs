@@ -104,13 +104,14 @@ fn list_summary(meter: &Meter) -> Option<String> {
 fn list_left(meter: &Meter) -> Option<Duration> {
     let (_, since) = meter.list.step()?;
     list_time_left(
-        (meter.list.done.now(), meter.list.total.now()),
+        meter.list.done.now(),
+        meter.list.total.now(),
         since.elapsed(),
     )
 }
 
 /// The time left of a step of the list stage; `None` as long as it is a guess.
-fn list_time_left((done, total): (u64, u64), elapsed: Duration) -> Option<Duration> {
+fn list_time_left(done: u64, total: u64, elapsed: Duration) -> Option<Duration> {
     let seconds = elapsed.as_secs_f64();
     (seconds >= 2.0 && done > 0 && total > done)
         .then(|| Duration::from_secs_f64(seconds * (total - done) as f64 / done as f64))
@@ -173,7 +174,7 @@ mod tests {
         meter.list.done.add(1_500);
         let told = list_summary(&meter).unwrap();
         assert_eq!(told, "1,500 of 1,000,000 profiles of the list read");
-        let left = list_time_left((250, 1_000), Duration::from_secs(10));
+        let left = list_time_left(250, 1_000, Duration::from_secs(10));
         assert_eq!(left, Some(Duration::from_secs(30)));
     }
 

@@ -6,6 +6,7 @@ mod api;
 mod findings;
 mod hint;
 mod local;
+mod notify;
 mod room;
 mod server;
 
@@ -61,6 +62,8 @@ pub fn check(args: &CheckArgs, surroundings: &Surroundings) -> Result<Findings, 
     if job.needs_api() {
         api::api(&mut job, surroundings, &mut findings);
     }
+    notify::notify(&job, args.probe, surroundings, &mut findings);
+    notify::metrics(&job, &mut findings);
     match surroundings.interrupt.signal() {
         Some(signal) => Err(Error::Interrupted { signal }),
         None => Ok(findings),

@@ -18,6 +18,7 @@ use crate::klaviyo::list::{self, ListError};
 use crate::pipeline::mapping::Mapping;
 use crate::pipeline::normalize::Normalizer;
 use crate::run::delta::comparison;
+use crate::run::drift;
 use crate::run::error::Error;
 use crate::run::header_line;
 use crate::run::history;
@@ -44,8 +45,9 @@ pub fn estimate(args: &EstimateArgs, surroundings: &Surroundings) -> Result<Stri
         RowLimit::Rows(rows) => rows,
         RowLimit::All => u64::MAX,
     };
-    let size = measure(&job, audience, (limit, counted), &surroundings.interrupt)?;
+    let size = measure(&job, audience, limit, counted, &surroundings.interrupt)?;
     let mut notes = notes(&size, is_stream);
+    notes.extend(drift::note_of_look(&job, &size.measures));
     let (speed, list) = (speed(&job)?, list_plan(&job, surroundings, &mut notes));
     if let Some(signal) = surroundings.interrupt.signal() {
         return Err(Error::Interrupted { signal });
@@ -83,7 +85,8 @@ fn count_rows(
 fn measure(
     job: &Job,
     audience: Audience,
-    (limit, counted): (u64, Option<u64>),
+    limit: u64,
+    counted: Option<u64>,
     interrupt: &Interrupt,
 ) -> Result<Size, Error> {
     let mapping = Mapping::new(&job.columns, audience.sources())?;

@@ -224,8 +224,7 @@ pub(super) fn require_identifier(
     audience: &Audience,
 ) -> Result<(), MappingError> {
     let mut headers = file.columns.values().flat_map(Headers::names);
-    let identified = PrimaryKey::BEST_FIRST.map(PrimaryKey::column);
-    let found = headers.any(|name| identified.iter().any(|column| column.header() == name));
+    let found = headers.any(|name| PrimaryKey::of_header(name).is_some());
     if found || !maps.is_empty() && !file.columns.is_empty() {
         return Ok(());
     }

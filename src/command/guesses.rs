@@ -1,5 +1,7 @@
 //! Columns of files without a job file: guessed from the header and the first rows, and changed by `--map`.
 
+use std::collections::{HashMap, HashSet};
+
 use indexmap::IndexMap;
 
 use crate::cli::command_line::quoted;
@@ -56,8 +58,9 @@ impl Guesses {
     /// another column may get the header.
     #[must_use]
     pub(super) fn without_doubles(self) -> Self {
+        let doubles = self.doubles();
         let usable = |name: &String| {
-            if self.is_double(name) {
+            if doubles.contains(name.as_str()) {
                 String::new()
             } else {
                 name.clone()
@@ -67,8 +70,11 @@ impl Guesses {
         Self::new(self.header, names, self.sample)
     }
 
-    fn is_double(&self, name: &String) -> bool {
-        self.names.iter().filter(|other| *other == name).count() > 1
+    /// The names that several columns with different values have.
+    fn doubles(&self) -> HashSet<&str> {
+        let mut seen = HashSet::new();
+        let names = self.names.iter().map(String::as_str);
+        names.filter(|name| !seen.insert(*name)).collect()
     }
 
     /// The column that holds e-mail addresses, where none is Email by its name, nor one of two.
@@ -94,10 +100,15 @@ impl Guesses {
     pub(super) fn columns(&self, maps: &[String]) -> Result<IndexMap<String, Headers>, Error> {
         let mut columns: IndexMap<String, Vec<String>> = IndexMap::new();
         // A name that several columns with different values have is refused by the mapping, which can say so.
+        let doubles = self.doubles();
         let sources = self.header.iter().zip(&self.names);
         for ((address, name), guess) in sources.zip(&self.fates) {
             if let Guess::Mapped(target) = guess {
-                let source = if self.is_double(name) { name } else { address };
+                let source = if doubles.contains(name.as_str()) {
+                    name
+                } else {
+                    address
+                };
                 columns.insert(source.clone(), vec![target.header().to_owned()]);
             }
         }
@@ -123,11 +134,10 @@ impl Guesses {
                     .push(target.to_owned());
             }
         }
-        let position = |source: &String| {
-            let mut header = self.header.iter();
-            header.position(|name| name == source).unwrap_or(usize::MAX)
-        };
-        columns.sort_by(|a, _, b, _| position(a).cmp(&position(b)));
+        let header = self.header.iter().rev();
+        let positions: HashMap<&String, usize> = header.zip((0..self.header.len()).rev()).collect();
+        columns
+            .sort_by_cached_key(|source, _| positions.get(source).copied().unwrap_or(usize::MAX));
         let headers = columns.into_iter().map(|(source, headers)| {
             let headers = match kinds.get(&*source) {
                 Some(kind) => Headers::Typed(TypedHeaders {

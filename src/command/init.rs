@@ -19,7 +19,9 @@ use crate::job::{Job, audience_files, audience_settings};
 use crate::pipeline::mapping::Mapping;
 use crate::pipeline::mapping::guess::Unmapped;
 use crate::run::error::Error;
-use crate::source::audience::{Audience, AudienceError, AudienceSettings, Dialect, Source};
+use crate::source::audience::{
+    Audience, AudienceError, AudienceSettings, Dialect, LikelyEncoding, Source,
+};
 use crate::source::query::QueryColumn;
 
 /// The number of bytes of standard input that are read: what an audience is told by (the header, and the look of the bytes below it).
@@ -65,17 +67,7 @@ pub fn init(args: &InitArgs, surroundings: &Surroundings) -> Result<(), Error> {
         return Err(Error::Bug("an audience without a source"));
     };
     found.extend(note_dialect(&mut file, source));
-    if let Some(encoding) = file
-        .audience
-        .encoding
-        .as_deref()
-        .filter(|_| found.contains(&"encoding"))
-    {
-        surroundings.console.note(&format!(
-            "note: the file looks like {encoding}{}; if it is not, write another encoding into the job file",
-            source.encoding_sample()
-        ));
-    }
+    tell_encoding(&file, &found, source, surroundings);
     let mut maps = args.audience.map.clone();
     let addresses = columns::address_column(&guesses, &maps)?;
     maps.extend(addresses.iter().map(|column| format!("{column}=Email")));
@@ -184,11 +176,33 @@ fn adopt(file: &mut JobFile, dialect: Dialect) -> impl Iterator<Item = &'static 
 
 /// Notes the encoding, where the file shows it by a byte order mark or only below its header.
 fn note_dialect(file: &mut JobFile, source: &Source) -> Option<&'static str> {
+    let found = source.encoding_hint.and_then(LikelyEncoding::label);
     let shown = Some(source.encoding)
         .filter(|encoding| *encoding != encoding_rs::UTF_8 && file.audience.encoding.is_none())
         .map(|encoding| encoding.name().to_ascii_lowercase());
-    file.audience.encoding = Some(source.encoding_hint.map(str::to_owned).or(shown)?);
+    file.audience.encoding = Some(found.map(str::to_owned).or(shown)?);
     Some("encoding")
+}
+
+/// Says which encoding was found, or that it is one that is not read.
+fn tell_encoding(
+    file: &JobFile,
+    found: &[&'static str],
+    source: &Source,
+    surroundings: &Surroundings,
+) {
+    let encoding = file.audience.encoding.as_deref();
+    if let Some(encoding) = encoding.filter(|_| found.contains(&"encoding")) {
+        surroundings.console.note(&format!(
+            "note: the file looks like {encoding}{}; if it is not, write another encoding into the job file",
+            source.encoding_sample()
+        ));
+    }
+    if source.encoding_hint == Some(LikelyEncoding::Dos) {
+        for warning in crate::command::source_warnings(std::slice::from_ref(source)) {
+            surroundings.console.note(&format!("warning: {warning}"));
+        }
+    }
 }
 
 /// Reads the draft as `run` would, so that what is printed can be run.

@@ -25,6 +25,7 @@ use crate::pipeline::mapping::guess::{Sample, address_column};
 use crate::pipeline::normalize::Normalizer;
 use crate::profile::column::ProfileColumn;
 use crate::run::delta::comparison;
+use crate::run::drift;
 use crate::run::error::Error;
 use crate::source::audience::{Audience, Block, Source};
 use crate::state::manifest::to_json;
@@ -149,11 +150,16 @@ fn look(
         guesses: &subject.guesses,
         by_flag: subject.mapped_by_flag.as_deref(),
     };
+    let mut notes = advice.notes();
+    notes.extend(drift::note_of_look(
+        &subject.job,
+        &look.measures(read.whole),
+    ));
     let circumstances = Circumstances {
         origins: advice.origins(),
         left_out: advice.left_out(),
         whole: read.whole,
-        notes: advice.notes(),
+        notes,
         next: advice
             .next(&surroundings.command_line)
             .map(|line| line.to_string()),

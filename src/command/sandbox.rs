@@ -45,17 +45,13 @@ pub fn sandbox(args: &SandboxArgs, surroundings: &Surroundings) -> Result<(), Er
     while serving {
         // What came in just before the signal is told as well.
         serving = surroundings.interrupt.sleep(LOOK);
-        told = tell_news(&sandbox, surroundings, told);
+        told = tell_news(&sandbox, surroundings, told.0, told.1);
     }
     Ok(())
 }
 
 /// Says what came in since the events and calls with these numbers; gives the next numbers.
-fn tell_news(
-    sandbox: &Sandbox,
-    surroundings: &Surroundings,
-    (event, call): (u64, u64),
-) -> (u64, u64) {
+fn tell_news(sandbox: &Sandbox, surroundings: &Surroundings, event: u64, call: u64) -> (u64, u64) {
     let console = &surroundings.console;
     let (events, next_event) = sandbox.journal_since(event);
     for event in events {

@@ -17,6 +17,7 @@ use crate::run::error::Error;
 use crate::run::report::{RunReport, count};
 use crate::run::{future_warning, is_in_future, resume};
 use crate::state::attempt::AttemptRecord;
+use crate::state::drift::DriftRecord;
 use crate::state::lock;
 use crate::state::manifest::{RunManifest, RunStatus, read_manifest, to_json};
 use crate::state::shard::ShardRecord;
@@ -191,6 +192,13 @@ fn again_in_group(
     }
 }
 
+/// Whether the error of the run is that its counts have drifted.
+fn was_stopped_for_drift(manifest: &RunManifest) -> bool {
+    let drift = manifest.drift.as_ref().and_then(DriftRecord::words);
+    let error = manifest.error.as_deref().unwrap_or_default();
+    drift.is_some_and(|drift| error.starts_with(&drift))
+}
+
 /// The exit code of a run that did not come to its end. The report of one that runs anew is of an earlier process.
 fn code_of(manifest: &RunManifest, code: u8) -> Option<ExitCode> {
     let has_ended = matches!(manifest.status, RunStatus::Failed | RunStatus::Interrupted);
@@ -232,14 +240,22 @@ impl Standing {
         };
         let command = match code {
             Some(code) if needs_check(*code) => "check",
-            // A guard that struck once all was compared, and before the list, is one on changes.
+            // A guard that struck once all was compared, and before the list, is one on drift or on changes.
             Some(ExitCode::Guard)
-                if manifest.delta.is_some() && manifest.formatted && manifest.list.is_none() =>
+                if manifest.formatted
+                    && manifest.list.is_none()
+                    && (manifest.delta.is_some() || was_stopped_for_drift(manifest)) =>
             {
-                let run = of_job("run");
-                return run
-                    .with_value("--approve-changes", &manifest.run_id)
-                    .to_string();
+                let flag = if was_stopped_for_drift(manifest) {
+                    "--approve-drift"
+                } else {
+                    "--approve-changes"
+                };
+                let run = match &manifest.shard {
+                    Some(shard) => again_in_group(shard, manifest.status, &of_job),
+                    None => of_job("run"),
+                };
+                return run.with_value(flag, &manifest.run_id).to_string();
             }
             // A guard that struck once all was on the list is the one on removals.
             Some(ExitCode::Guard) if manifest.list.is_some() => {

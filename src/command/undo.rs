@@ -34,6 +34,7 @@ pub fn undo(
         state: &args.state,
         shard: None,
         limit: None,
+        is_dry: false,
     };
     let undone = attempt::recorded(
         &attempted,

@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::JobError;
 pub use super::delta::DeltaSection;
+pub use super::guard::GuardSection;
 use super::text::{ByteCount, Span};
+pub use super::watch::{MetricsSection, NotifySection};
 use crate::klaviyo::REVISION;
 pub use crate::klaviyo::settings::{Attach, Deliver, MaxRemovals, Mirror};
 use crate::pipeline::normalize::nulls::DEFAULT_NULL_WORDS;
@@ -57,6 +59,14 @@ pub struct JobFile {
     /// How a run is shown afterwards.
     #[serde(default)]
     pub report: ReportSection,
+    /// Who is told how a run ended.
+    #[serde(default)]
+    pub notify: NotifySection,
+    /// Where the numbers of a run go.
+    #[serde(default)]
+    pub metrics: MetricsSection,
+    /// How far a run may be from the last ones.
+    pub guard: Option<GuardSection>,
     /// Where the program keeps what it must remember.
     #[serde(default)]
     pub state: StateSection,

@@ -1,6 +1,5 @@
 //! The job's settings for Klaviyo's API: its address, the key, the list.
 
-use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,9 +8,9 @@ use super::file::JobFile;
 use super::secrets::{API_KEY, WrittenSource};
 use super::{JobError, value};
 use crate::base::environment::Environment;
+use crate::base::http::{Network, is_own_host};
 use crate::base::private_file::SmallFile;
 use crate::base::secret::{Secret, SecretSource};
-use crate::klaviyo::network::ApiNetwork;
 use crate::klaviyo::settings::{
     Attach, Deliver, KlaviyoSettings, ListChoice, ListCreation, ListSettings, Mirror,
     SentinelSettings,
@@ -97,8 +96,12 @@ pub(super) fn settings(
 }
 
 /// The way to the API, by the keys of the job.
-fn network(file: &JobFile, base: &Path, environment: &Environment) -> Result<ApiNetwork, JobError> {
-    let mut network = ApiNetwork::default();
+pub(super) fn network(
+    file: &JobFile,
+    base: &Path,
+    environment: &Environment,
+) -> Result<Network, JobError> {
+    let mut network = Network::default();
     if let Some(proxy) = &file.klaviyo.proxy
         && !network.go_through(proxy)
     {
@@ -144,10 +147,7 @@ fn check_url(url: &str) -> Result<bool, JobError> {
             .split_once(':')
             .map_or(authority, |(host, _)| host),
     };
-    let is_loopback = host == "localhost"
-        || host
-            .parse::<IpAddr>()
-            .is_ok_and(|address| address.is_loopback());
+    let is_loopback = is_own_host(host);
     if !secure && !is_loopback {
         return Err(wrong(
             "must begin with https://; http is allowed only for an address of this machine",

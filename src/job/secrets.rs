@@ -48,6 +48,21 @@ pub(super) const API_KEY: SecretKeys = SecretKeys {
     credential: "api-key",
 };
 
+/// The URL of the heartbeat.
+pub(super) const HEARTBEAT_URL: SecretKeys = SecretKeys {
+    variable: "notify.heartbeat-url-env",
+    file: "notify.heartbeat-url-file",
+    command: "notify.heartbeat-url-command",
+    credential: "heartbeat-url",
+};
+/// The URL of the webhook.
+pub(super) const WEBHOOK_URL: SecretKeys = SecretKeys {
+    variable: "notify.webhook-url-env",
+    file: "notify.webhook-url-file",
+    command: "notify.webhook-url-command",
+    credential: "webhook-url",
+};
+
 /// The values of the keys of one secret, as they are written.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct WrittenSource<'a> {

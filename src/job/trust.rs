@@ -45,6 +45,15 @@ fn foreign_code(file: &JobFile) -> Option<(&'static str, &'static str)> {
         ("sftp.password-command", &sftp.password_command),
         ("sftp.proxy-password-command", &sftp.proxy_password_command),
         ("klaviyo.api-key-command", &file.klaviyo.api_key_command),
+        (
+            "notify.heartbeat-url-command",
+            &file.notify.heartbeat_url_command,
+        ),
+        (
+            "notify.webhook-url-command",
+            &file.notify.webhook_url_command,
+        ),
+        ("notify.command", &file.notify.command),
     ]
     .into_iter()
     .find_map(|(key, command)| (!command.is_empty()).then_some((key, "runs a program")))

@@ -12,8 +12,9 @@ use ureq::Agent;
 use super::error::Problem;
 use super::pace::Pace;
 use super::request::{Page, Request, Resource};
-use super::transport::{Answer, agent, exchange, is_unresolved, proxy_of};
+use super::transport::{Answer, agent, exchange, proxy_of};
 use super::{KlaviyoError, Operation};
+use crate::base::http::{is_unresolved, is_untrusted};
 use crate::base::interrupt::Interrupt;
 use crate::base::retry::{Backoff, Trouble, UNKNOWN_NAME};
 use crate::base::secret::Secret;
@@ -294,8 +295,7 @@ impl Klaviyo {
             match receiver.recv_timeout(LOOK) {
                 Ok(answer) => {
                     return answer.map_err(|source| {
-                        // As rustls begins all that is wrong with a certificate.
-                        if source.to_string().contains("invalid peer certificate") {
+                        if is_untrusted(&source) {
                             let host = self.way();
                             KlaviyoError::Untrusted { host, source }
                         } else if is_unresolved(&source) {

@@ -31,7 +31,7 @@ pub use identity::IdentifierForms;
 pub use import::import;
 pub use ledger::{Attached, Ledger};
 pub use members::attach_members;
-pub use mirror::{AudienceRows, mirror};
+pub use mirror::{AudienceRows, MirrorRules, mirror};
 pub use rejects::rejected_people;
 pub use removal::{Guard, remove_planned, undo};
 pub use tracked::TrackedFile;

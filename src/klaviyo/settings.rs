@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::http::Network;
 use crate::base::retry::RetryPolicy;
 use crate::base::secret::{Secret, SecretSource};
-use crate::klaviyo::network::ApiNetwork;
 
 /// How profiles are put on a list.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -138,7 +138,7 @@ pub struct KlaviyoSettings {
     /// Refuse every address but this machine's own.
     pub loopback_only: bool,
     /// The way there, where the job names one.
-    pub network: ApiNetwork,
+    pub network: Network,
     /// How many times as fast as a clock the windows of limits pass; 1 but for an API on this machine.
     pub speed: u32,
 }

@@ -1,14 +1,9 @@
-//! HTTP: one exchange, by ureq. No redirects, the system's trust store, and under `KLAVIYO_EXPORT_LOOPBACK_ONLY` no address
-//! but this machine's own.
+//! HTTP: one exchange with the API.
 
 use std::io;
 use std::time::Duration;
 
-use ureq::config::Config;
 use ureq::http::{HeaderMap, Method, Uri};
-use ureq::tls::TlsConfig;
-use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use ureq::{Agent, Body};
 
 use crate::klaviyo::settings::KlaviyoSettings;
@@ -38,40 +33,24 @@ impl Answer {
 
 /// The connections.
 pub(super) fn agent(settings: &KlaviyoSettings) -> Agent {
-    let tls = TlsConfig::builder()
-        .root_certs(settings.network.roots())
-        .build();
     // One answer may not take longer than all attempts together, be it a byte a second.
     let within = |limit: Duration| {
         let all = settings.retry.give_up_after.max(SHORTEST_LIMIT);
         Some(limit.min(all))
     };
-    let mut config = Config::builder()
-        .tls_config(tls)
-        .http_status_as_error(false)
-        .max_redirects(0)
-        .max_redirects_will_error(false)
-        .https_only(!settings.is_loopback)
-        .allow_non_standard_methods(true)
-        .user_agent(concat!("klaviyo-export/", env!("CARGO_PKG_VERSION")))
-        .timeout_resolve(Some(Duration::from_secs(15)))
-        .timeout_connect(Some(Duration::from_secs(15)))
-        .timeout_send_request(Some(Duration::from_mins(1)))
-        // 5 MB at 256 kbit/s.
-        .timeout_send_body(Some(Duration::from_mins(3)))
-        .timeout_recv_response(within(Duration::from_mins(2)))
-        .timeout_recv_body(within(Duration::from_mins(2)));
-    // Otherwise ALL_PROXY, HTTPS_PROXY or HTTP_PROXY is used, and NO_PROXY. The resolver is asked for the proxy's address too.
-    if let Some(proxy) = settings.network.proxy() {
-        config = config.proxy(Some(proxy.clone()));
-    } else if settings.is_loopback {
-        config = config.proxy(None);
-    }
-    let resolver = Addresses {
-        loopback_only: settings.loopback_only,
-        usual: DefaultResolver::default(),
-    };
-    Agent::with_parts(config.build(), DefaultConnector::default(), resolver)
+    let network = &settings.network;
+    network.agent(settings.is_loopback, settings.loopback_only, |config| {
+        config
+            .https_only(!settings.is_loopback)
+            .allow_non_standard_methods(true)
+            .timeout_resolve(Some(Duration::from_secs(15)))
+            .timeout_connect(Some(Duration::from_secs(15)))
+            .timeout_send_request(Some(Duration::from_mins(1)))
+            // 5 MB at 256 kbit/s.
+            .timeout_send_body(Some(Duration::from_mins(3)))
+            .timeout_recv_response(within(Duration::from_mins(2)))
+            .timeout_recv_body(within(Duration::from_mins(2)))
+    })
 }
 
 /// The host and the port of the proxy through which `base_url` is called.
@@ -118,49 +97,4 @@ fn read(mut body: Body) -> io::Result<Vec<u8>> {
         .limit(MAX_ANSWER_BYTES)
         .read_to_vec()
         .map_err(ureq::Error::into_io)
-}
-
-/// The error of a host whose address is not found: [`is_unresolved`] tells it from all others.
-fn unresolved(why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ureq::Error {
-    ureq::Error::Io(io::Error::new(io::ErrorKind::NotFound, why))
-}
-
-/// Whether an exchange failed before there was an address to connect to.
-pub(super) fn is_unresolved(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::NotFound
-}
-
-/// The usual resolver, which can be kept to this machine.
-#[derive(Debug)]
-struct Addresses {
-    loopback_only: bool,
-    usual: DefaultResolver,
-}
-
-impl Resolver for Addresses {
-    fn resolve(
-        &self,
-        uri: &Uri,
-        config: &Config,
-        timeout: NextTimeout,
-    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
-        let address = host.parse::<std::net::IpAddr>();
-        // Not even a name is asked for elsewhere.
-        let is_own = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
-        if self.loopback_only && !is_own {
-            return Err(unresolved(
-                "KLAVIYO_EXPORT_LOOPBACK_ONLY is set: only this machine's own addresses may be reached",
-            ));
-        }
-        let found = match self.usual.resolve(uri, config, timeout) {
-            Err(ureq::Error::Io(error)) => return Err(unresolved(error)),
-            Err(ureq::Error::HostNotFound) => return Err(unresolved("the name has no address")),
-            found => found?,
-        };
-        if self.loopback_only && found.iter().any(|address| !address.ip().is_loopback()) {
-            return Err(unresolved("only loopback addresses may be reached"));
-        }
-        Ok(found)
-    }
 }

@@ -3,6 +3,7 @@
 //! Nothing in it is allocated per row: rows are byte ranges of one buffer. The committer takes batches in the order of
 //! their blocks and gives records their absolute numbers.
 
+use crate::base::csv::{BLANK, WrittenCells};
 use crate::base::pool::Pool;
 use crate::pipeline::settings::PrimaryKey;
 use crate::source::audience::{Block, SourceId};
@@ -119,6 +120,8 @@ pub struct Batch {
     pub nulls: Vec<NullCell>,
     /// Remarks on rows and on rejected records.
     pub notes: Vec<NotedRow>,
+    /// For each column of the mapping, how many of the rows have a blank cell in it.
+    pub blank_cells: Vec<u32>,
 }
 
 /// Buffers of batches that are done with, to be filled again. Clones share them.
@@ -197,6 +200,7 @@ impl Batch {
             repair_bytes: Vec::new(),
             nulls: Vec::new(),
             notes: Vec::new(),
+            blank_cells: Vec::new(),
         }
     }
 
@@ -237,6 +241,19 @@ impl Batch {
             self.notes.retain(|noted| noted.record < records);
             self.blanks.retain(|blank| *blank < records);
             self.records = records;
+            self.count_blank_cells();
+        }
+    }
+
+    /// Counts the blank cells anew, from the text of the rows.
+    fn count_blank_cells(&mut self) {
+        self.blank_cells.fill(0);
+        for index in 0..self.rows.len() {
+            let row = self.row_bytes.get(row_range(&self.rows, index));
+            let cells = WrittenCells::new(row.unwrap_or_default());
+            for (cell, blank) in cells.zip(&mut self.blank_cells) {
+                *blank += u32::from(cell.is_empty() || cell == BLANK);
+            }
         }
     }
 
@@ -294,6 +311,7 @@ mod tests {
                 repairs: Vec::new(),
                 repair_bytes: Vec::new(),
                 nulls: Vec::new(),
+                blank_cells: Vec::new(),
             };
             batch.truncate(rows);
             let left = (batch.records, batch.rows_blank());

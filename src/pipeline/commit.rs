@@ -138,18 +138,46 @@ pub struct Commit<'a> {
     batch_ends: u64,
 }
 
+/// The rules by which rows are committed, and the counts that are shown.
+#[derive(Debug, Clone, Copy)]
+pub struct CommitSettings<'a> {
+    /// The sources of the rows.
+    pub sources: &'a [Source],
+    /// Their columns.
+    pub mapping: &'a Mapping,
+    /// The row that stays of several with one key, and the memory for finding them.
+    pub deduplication: Deduplication,
+    /// The rejections that a run may have.
+    pub max_rejected: MaxRejected,
+    /// The most rows that are written.
+    pub limit: Option<u64>,
+    /// The counts that are shown.
+    pub meter: &'a Meter,
+}
+
 impl<'a> Commit<'a> {
     /// Begins with nothing committed.
     pub fn new(
-        (sources, mapping): (&'a [Source], &'a Mapping),
-        (deduplication, max_rejected): (Deduplication, MaxRejected),
-        limit: Option<u64>,
-        (spool, run_directory): (Spool, &Path),
-        meter: &'a Meter,
+        settings: CommitSettings<'a>,
+        spool: Spool,
+        run_directory: &Path,
     ) -> Result<Self, CommitError> {
+        let CommitSettings {
+            sources,
+            mapping,
+            deduplication,
+            max_rejected,
+            limit,
+            meter,
+        } = settings;
         let parts_directory = run_directory.join("parts");
         let shared = SharedRules::new(deduplication.shared, mapping);
         let keys = Keys::new(deduplication, shared.is_some(), &parts_directory)?;
+        let headers = mapping.columns.iter().map(|column| column.target.header());
+        let counts = Counts {
+            blank_cells: headers.map(|header| (header.to_owned(), 0)).collect(),
+            ..Counts::default()
+        };
         Ok(Self {
             sources,
             mapping,
@@ -158,7 +186,7 @@ impl<'a> Commit<'a> {
             keys: Some(keys),
             spool,
             rejects: RejectsFiles::new(run_directory, mapping),
-            counts: Counts::default(),
+            counts,
             parts_directory,
             remaining: limit.unwrap_or(u64::MAX),
             is_room_made: false,
@@ -201,6 +229,7 @@ impl<'a> Commit<'a> {
         self.origins.note(&batch, self.batch_begins);
         self.counts.rows_read += batch.rows_read();
         self.counts.rows_blank += batch.rows_blank();
+        self.count_blank_cells(&batch);
         self.meter.rows_read.set(self.counts.rows_read);
         self.meter.source_bytes_read.set(batch.consumed_bytes);
         // Taken out, so that what is kept can be written meanwhile.
@@ -215,6 +244,15 @@ impl<'a> Commit<'a> {
         self.spares().give_rows(batch.rows);
         self.spares().give_identifiers(batch.other_identifiers);
         Ok(self.remaining > 0)
+    }
+
+    fn count_blank_cells(&mut self, batch: &Batch) {
+        for (column, cells) in self.mapping.columns.iter().zip(&batch.blank_cells) {
+            let counted = self.counts.blank_cells.get_mut(column.target.header());
+            if let Some(counted) = counted {
+                *counted += u64::from(*cells);
+            }
+        }
     }
 
     /// Makes room for the keys of all rows, once it is known how many these are: by the sources' own word, or by how many
@@ -416,10 +454,13 @@ impl<'a> Commit<'a> {
         let source = u64::from(batch.source.0) << 48;
         let place =
             |index: usize| source | (batch.first_record + u64::from(batch.rows[index].record));
-        let mut found: Option<(u64, u64)> = None;
+        let mut found: Option<Repeat> = None;
         let mut written = Ok(());
         places.note(&batch.rows, place, |index, earlier| match earlier {
-            Some(earlier) => found = Some(first_of(found, (earlier, place(index)))),
+            Some(earlier) => {
+                let later = place(index);
+                found = Some(Repeat { earlier, later }.or_before(found));
+            }
             None if written.is_ok() => {
                 let key = batch.rows[index].key;
                 written = spill(spilled, &self.parts_directory, key, place(index));
@@ -436,16 +477,17 @@ impl<'a> Commit<'a> {
     /// An error if there is a row with the key of another: the first such row of the audience.
     fn no_repeat(
         &self,
-        mut found: Option<(u64, u64)>,
+        mut found: Option<Repeat>,
         spilled: &mut Option<SpilledKeys>,
     ) -> Result<(), CommitError> {
         if let Some(spilled) = spilled {
-            spilled
-                .each_repeat(|earlier, later| found = Some(first_of(found, (earlier, later))))?;
+            spilled.each_repeat(|earlier, later| {
+                found = Some(Repeat { earlier, later }.or_before(found));
+            })?;
         }
         match found {
             None => Ok(()),
-            Some((earlier, later)) => Err(self.duplicate(earlier, later)),
+            Some(Repeat { earlier, later }) => Err(self.duplicate(earlier, later)),
         }
     }
 
@@ -623,9 +665,20 @@ impl<'a> Commit<'a> {
     }
 }
 
-/// The pair whose later row comes first in the audience.
-fn first_of(known: Option<(u64, u64)>, found: (u64, u64)) -> (u64, u64) {
-    known.filter(|known| known.1 <= found.1).unwrap_or(found)
+/// Two rows with one key, by their places in the audience.
+#[derive(Clone, Copy)]
+struct Repeat {
+    earlier: u64,
+    later: u64,
+}
+
+impl Repeat {
+    /// Of this one and the `known` one, that whose later row comes first.
+    fn or_before(self, known: Option<Self>) -> Self {
+        known
+            .filter(|known| known.later <= self.later)
+            .unwrap_or(self)
+    }
 }
 
 /// Asked while rows are read.

@@ -13,6 +13,8 @@ mod qualifiers;
 mod sample;
 mod spellings;
 
+use std::collections::{HashMap, HashSet};
+
 use crate::pipeline::column_type::ColumnType;
 use crate::pipeline::settings::{ColumnSettings, PrimaryKey, Unlisted};
 use crate::profile::column::{LIST_ID, ProfileColumn};
@@ -194,11 +196,9 @@ impl Mapping {
     /// The identifiers that are mapped, in the order of a row's cells.
     pub fn identifier_kinds(&self) -> Vec<PrimaryKey> {
         let columns = self.columns.iter().take(self.identifiers());
-        let kind = |column: &MappedColumn| {
-            let mut kinds = PrimaryKey::BEST_FIRST.into_iter();
-            kinds.find(|kind| kind.column() == column.target)
-        };
-        columns.filter_map(kind).collect()
+        columns
+            .filter_map(|column| PrimaryKey::of(&column.target))
+            .collect()
     }
 
     /// How many of the columns, all at the beginning, are identifiers.
@@ -261,25 +261,27 @@ fn add_unlisted(
     columns: &mut Vec<MappedColumn>,
     warnings: &mut Vec<String>,
 ) -> Result<(), MappingError> {
+    let bases: HashSet<&str> = settings
+        .listed
+        .keys()
+        .filter_map(|source| Some(numbered(source)?.0))
+        .collect();
+    let mut added: HashSet<String> = HashSet::new();
     for source in sources {
         for (name, address) in source.header.iter().zip(source.addresses()) {
-            let is_known = |name: &String| {
-                settings.lists(name) || columns.iter().any(|column| column.source == *name)
-            };
+            let is_known = |name: &String| settings.lists(name) || added.contains(name);
             if is_known(name) || is_known(&address) || name.starts_with('_') || name.is_empty() {
                 continue;
             }
             // Of several columns with one name those that are left are addressed, once one of them is.
-            let is_numbered = |(source, _): &(String, Vec<String>)| {
-                numbered(source).is_some_and(|(base, _)| base == name)
-            };
-            let own = if settings.listed.iter().any(is_numbered) {
+            let own = if bases.contains(name.as_str()) {
                 &address
             } else {
                 name
             };
             let mut column = mapped(name, name, settings, warnings)?;
             column.source.clone_from(own);
+            added.insert(own.clone());
             columns.push(column);
         }
     }
@@ -287,11 +289,9 @@ fn add_unlisted(
 }
 
 fn refuse_duplicates(columns: &[MappedColumn]) -> Result<(), MappingError> {
-    for (index, column) in columns.iter().enumerate() {
-        if let Some(first) = columns[..index]
-            .iter()
-            .find(|other| other.target == column.target)
-        {
+    let mut firsts: HashMap<&ProfileColumn, &MappedColumn> = HashMap::new();
+    for column in columns {
+        if let Some(first) = firsts.insert(&column.target, column) {
             return Err(MappingError::DuplicateHeader {
                 header: column.target.header().to_owned(),
                 first: first.source.clone(),
@@ -304,25 +304,25 @@ fn refuse_duplicates(columns: &[MappedColumn]) -> Result<(), MappingError> {
 
 /// A header's own columns (not those of a rejects file), each with how many of its name stand before it.
 fn own_columns(header: &[String]) -> impl Iterator<Item = (&String, usize)> {
-    let own = header.iter().enumerate();
-    own.filter(|(_, name)| !RESERVED_HEADERS.contains(&name.as_str()))
-        .map(|(index, name)| {
-            (
-                name,
-                header[..index]
-                    .iter()
-                    .filter(|other| *other == name)
-                    .count(),
-            )
+    let mut seen: HashMap<&String, usize> = HashMap::new();
+    let own = header.iter();
+    own.filter(|name| !RESERVED_HEADERS.contains(&name.as_str()))
+        .map(move |name| {
+            let count = seen.entry(name).or_default();
+            *count += 1;
+            (name, *count - 1)
         })
 }
 
 /// Every column that some source has; a name as often as the source that has it most often.
 fn rejects_header(sources: &[Source]) -> Vec<String> {
     let mut header: Vec<String> = Vec::new();
+    let mut known: HashMap<&String, usize> = HashMap::new();
     for source in sources {
         for (name, before) in own_columns(&source.header) {
-            if header.iter().filter(|known| *known == name).count() <= before {
+            let count = known.entry(name).or_default();
+            if *count <= before {
+                *count += 1;
                 header.push(name.clone());
             }
         }
@@ -358,14 +358,7 @@ fn plan(
         )?,
     };
     let reject_cells = own_columns(rejects_header)
-        .map(|(name, before)| {
-            let places = source
-                .header
-                .iter()
-                .enumerate()
-                .filter(|(_, own)| *own == name);
-            places.map(|(index, _)| index).nth(before)
-        })
+        .map(|(name, before)| source.places(name).get(before).copied())
         .collect();
     Ok(SourcePlan {
         runs: runs(source, columns, &cells),
@@ -406,7 +399,12 @@ fn find(
     warnings: &mut Vec<String>,
 ) -> Result<Option<usize>, MappingError> {
     match source.addressed(column) {
-        Addressed::One(index) => Ok(Some(index)),
+        Addressed::One(index) => {
+            if index >= source.found_columns {
+                warnings.push(absent(source, column));
+            }
+            Ok(Some(index))
+        }
         Addressed::FirstOf(index, count) => {
             warnings.push(format!(
                 "{}: {count} columns are named `{column}` and have the same values in the first rows; the first is sent",
@@ -422,10 +420,7 @@ fn find(
         }),
         Addressed::Nothing if optional => {
             if may_lack_columns(source) {
-                warnings.push(format!(
-                    "{}: none of its first rows has `{column}`; it stays empty there",
-                    source.name
-                ));
+                warnings.push(absent(source, column));
             }
             Ok(None)
         }
@@ -435,6 +430,13 @@ fn find(
             suggestion: Some(suggestion(column, &source.header)),
         }),
     }
+}
+
+fn absent(source: &Source, column: &str) -> String {
+    format!(
+        "{}: none of its first rows has `{column}`; check the name",
+        source.name
+    )
 }
 
 /// The columns that the source has: the nearest name, or all of them where none is near.

@@ -40,6 +40,7 @@ use crate::state::row_note::{RowNote, TRAILING_RECORDS};
 /// The state of a worker from block to block: the rules and its buffers.
 pub struct Normalizer<'a> {
     mapping: &'a Mapping,
+    identifier_kinds: Vec<PrimaryKey>,
     rules: Rules,
     regions: country::RegionCache,
     reader: RecordReader,
@@ -58,6 +59,8 @@ struct Buffers {
     non_ascii_email: Option<(usize, usize)>,
     /// A cell of a rejected row as `rejects.csv` has it, or the value of a typed cell.
     escaped: Vec<u8>,
+    /// The columns of the blank cells in the rows of the batch, in the order of the rows.
+    blank_columns: Vec<u32>,
     /// A row of a `rejects.csv` that is given back.
     given_back: GivenBackRow,
 }
@@ -67,6 +70,7 @@ impl<'a> Normalizer<'a> {
     pub fn new(mapping: &'a Mapping, rules: Rules) -> Self {
         Self {
             mapping,
+            identifier_kinds: mapping.identifier_kinds(),
             reader: RecordReader::default().with_day_time(rules.day_time),
             rules,
             regions: country::RegionCache::default(),
@@ -93,13 +97,17 @@ impl<'a> Normalizer<'a> {
             mapping: self.mapping,
             rules: &self.rules,
             plan,
-            identifiers: self.mapping.identifiers(),
+            identifier_kinds: &self.identifier_kinds,
             regions: &mut self.regions,
             buffers: &mut self.buffers,
             batch: &mut batch,
             trailing_from: block.records.saturating_sub(TRAILING_RECORDS),
         };
         self.reader.visit(source, block, &mut visit)?;
+        batch.blank_cells.resize(self.mapping.columns.len(), 0);
+        for column in self.buffers.blank_columns.drain(..) {
+            batch.blank_cells[column as usize] += 1;
+        }
         Ok(batch)
     }
 }
@@ -109,7 +117,8 @@ struct Visit<'a> {
     mapping: &'a Mapping,
     rules: &'a Rules,
     plan: &'a SourcePlan,
-    identifiers: usize,
+    /// The identifiers of a row, in the order of its cells.
+    identifier_kinds: &'a [PrimaryKey],
     regions: &'a mut country::RegionCache,
     buffers: &'a mut Buffers,
     batch: &'a mut Batch,
@@ -160,11 +169,13 @@ impl<'a> Visit<'a> {
             self.batch.repair_bytes.len(),
             self.batch.nulls.len(),
         );
+        let blank_columns = self.buffers.blank_columns.len();
         if let Err(refusal) = self.write_row(row, marks.0) {
             self.batch.row_bytes.truncate(marks.0);
             self.batch.repairs.truncate(marks.1);
             self.batch.repair_bytes.truncate(marks.2);
             self.batch.nulls.truncate(marks.3);
+            self.buffers.blank_columns.truncate(blank_columns);
             self.refuse(row, refusal);
         }
     }
@@ -234,7 +245,7 @@ impl<'a> Visit<'a> {
         let mut identifier_bytes = 0;
         let mut index = 0;
         while let Some(column) = mapping.columns.get(index) {
-            if index == self.identifiers {
+            if index == self.identifier_kinds.len() {
                 identifier_bytes = self.end_identifiers(start, faults_from)?;
             }
             if index > 0 {
@@ -247,7 +258,7 @@ impl<'a> Visit<'a> {
                 _ => self.texts(row, index),
             }?;
         }
-        if mapping.columns.len() == self.identifiers {
+        if mapping.columns.len() == self.identifier_kinds.len() {
             identifier_bytes = self.end_identifiers(start, faults_from)?;
         }
         for constant in &mapping.constants {
@@ -295,7 +306,7 @@ impl<'a> Visit<'a> {
         let [email, phone, _] = &self.buffers.identifiers;
         let external_id_only = email.is_empty() && phone.is_empty();
         let key_kind = self.key_kind();
-        if self.identifiers > 1 {
+        if self.identifier_kinds.len() > 1 {
             self.note_other_identifiers(key_kind);
         }
         self.batch.rows.push(Row {
@@ -345,6 +356,11 @@ impl<'a> Visit<'a> {
             self.settle_non_ascii_email(column, end);
         }
         self.check_identified(faults_from)?;
+        for (index, kind) in self.identifier_kinds.iter().enumerate() {
+            if self.buffers.identifiers[*kind as usize].is_empty() {
+                self.buffers.blank_columns.push(to_u32(index));
+            }
+        }
         Ok(self.batch.row_bytes.len() - start)
     }
 
@@ -521,24 +537,46 @@ impl<'a> Visit<'a> {
         if run == 0
             && let Some(kind) = &self.mapping.columns[index].kind
         {
-            return self.typed(row, index, kind).map(|()| 1);
+            let begin = self.batch.row_bytes.len();
+            self.typed(row, index, kind)?;
+            self.note_if_blank(index, begin);
+            return Ok(1);
         }
         if run > 1
             && let Some(first) = self.plan.cells[index]
         {
             let nulls = &self.rules.nulls;
-            let is_plain = |text: &[u8]| nulls.is_plain(text);
-            let as_it_is = |at: &usize| row.bare_cell(*at).is_some_and(is_plain);
-            let together = (first..first + run).take_while(as_it_is).count();
+            let blank_columns = &mut self.buffers.blank_columns;
+            let blank_before = blank_columns.len();
+            let mut together = 0;
+            while together < run
+                && let Some(text) = row.bare_cell(first + together)
+                && nulls.is_plain(text)
+            {
+                if text.is_empty() {
+                    blank_columns.push(to_u32(index + together));
+                }
+                together += 1;
+            }
             if together > 1
                 && let Some(text) = row.bare_cells(first..first + together)
             {
                 self.batch.row_bytes.extend_from_slice(text);
                 return Ok(together);
             }
+            blank_columns.truncate(blank_before);
         }
+        let begin = self.batch.row_bytes.len();
         self.text(row, index)?;
+        self.note_if_blank(index, begin);
         Ok(1)
+    }
+
+    /// Counts the cell of column `index`, which begins at `begin` in the text of the rows, if nothing was written.
+    fn note_if_blank(&mut self, index: usize, begin: usize) {
+        if self.batch.row_bytes.len() == begin {
+            self.buffers.blank_columns.push(to_u32(index));
+        }
     }
 
     fn text(&mut self, row: &impl Record, index: usize) -> Result<(), Refusal> {
@@ -733,9 +771,11 @@ fn to_u32(count: usize) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::csv::{BLANK, WrittenCells};
     use crate::base::environment::Environment;
     use crate::job::Job;
     use crate::job::file::JobFile;
+    use crate::pipeline::batch::row_range;
     use crate::source::audience::Audience;
 
     /// The rows and the codes of rejections that `csv` becomes under `job`.
@@ -753,6 +793,14 @@ mod tests {
         for block in audience.into_blocks() {
             let batch = normalizer.batch(&sources, &block.unwrap()).unwrap();
             rows.extend_from_slice(&batch.row_bytes);
+            let mut blank_cells = vec![0; mapping.columns.len()];
+            for index in 0..batch.rows.len() {
+                let row = &batch.row_bytes[row_range(&batch.rows, index)];
+                for (cell, blank) in WrittenCells::new(row).zip(&mut blank_cells) {
+                    *blank += u32::from(cell.is_empty() || cell == BLANK);
+                }
+            }
+            assert_eq!(batch.blank_cells, blank_cells);
             codes.extend(
                 batch
                     .rejections

@@ -1,7 +1,9 @@
 //! Settings of the pipeline: how values are checked, which of several rows is kept, and where a part ends.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
+use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use super::column_type::ColumnType;
@@ -121,6 +123,17 @@ impl PrimaryKey {
         }
     }
 
+    /// The key of this column, if it is an identifier.
+    pub fn of(column: &ProfileColumn) -> Option<Self> {
+        Self::of_header(column.header()).filter(|_| column.is_identifier())
+    }
+
+    /// The key of the column with this header, if it is an identifier.
+    pub fn of_header(header: &str) -> Option<Self> {
+        let mut keys = Self::BEST_FIRST.into_iter();
+        keys.find(|key| key.column().header() == header)
+    }
+
     /// The code of such an identifier that an earlier row of another key has.
     pub const fn shared_code(self) -> RepairCode {
         match self {
@@ -172,9 +185,9 @@ pub struct PartLimits {
 #[derive(Debug, Clone)]
 pub struct ColumnSettings {
     /// Source column and Klaviyo headers, in the job's order.
-    pub listed: Vec<(String, Vec<String>)>,
+    pub listed: IndexMap<String, Vec<String>>,
     /// Source column and the type of its cells, for columns that have one.
-    pub types: Vec<(String, ColumnType)>,
+    pub types: HashMap<String, ColumnType>,
     /// The rule for columns that are not named.
     pub unlisted: Unlisted,
     /// Source column with each row's country.
@@ -196,17 +209,25 @@ impl ColumnSettings {
             |address: &str| address == name || numbered(address).is_some_and(|it| it.0 == name);
         self.unlisted == Unlisted::Keep
             || self.country.as_deref().is_some_and(is_meant)
-            || self.listed.iter().any(|(source, _)| is_meant(source))
+            || self.listed.keys().any(|source| is_meant(source))
+    }
+
+    /// The source columns that the job names and that hold no identifier: records may lack them.
+    pub fn attributes(&self) -> impl Iterator<Item = &str> + Clone {
+        let is_identifier = |header: &String| PrimaryKey::of_header(header).is_some();
+        let listed = self.listed.iter();
+        let attributes = listed.filter(move |(_, headers)| !headers.iter().any(is_identifier));
+        let names = attributes.map(|(source, _)| source);
+        names.chain(&self.country).map(String::as_str)
     }
 
     /// The type of the cells of a listed column.
     pub fn kind(&self, source: &str) -> Option<&ColumnType> {
-        let mut types = self.types.iter();
-        types.find(|(name, _)| name == source).map(|(_, kind)| kind)
+        self.types.get(source)
     }
 
     /// Whether the job names the source column `name`.
     pub fn lists(&self, name: &str) -> bool {
-        self.listed.iter().any(|(source, _)| source == name)
+        self.listed.contains_key(name)
     }
 }

@@ -408,10 +408,10 @@ mod tests {
         (parts, release)
     }
 
-    fn spool_rows(limits: (u64, u64), rows: &[&str]) -> (tempfile::TempDir, Vec<Part>) {
+    fn spool_rows(max_bytes: u64, max_rows: u64, rows: &[&str]) -> (tempfile::TempDir, Vec<Part>) {
         let directory = tempfile::tempdir().unwrap();
         let (parts, release) = collected();
-        let mut spool = Spool::start(layout(directory.path(), limits.0, limits.1), release);
+        let mut spool = Spool::start(layout(directory.path(), max_bytes, max_rows), release);
         for row in rows {
             if !spool.fits(row.len()) {
                 spool.close_part().unwrap();
@@ -426,7 +426,7 @@ mod tests {
 
     #[test]
     fn parts_end_by_rows_and_by_bytes_and_each_has_the_header() {
-        let (_directory, parts) = spool_rows((1_000, 2), &["\"a\",x\n", "\"b\",y\n", "\"c\",z\n"]);
+        let (_directory, parts) = spool_rows(1_000, 2, &["\"a\",x\n", "\"b\",y\n", "\"c\",z\n"]);
         assert_eq!(
             parts.iter().map(|part| part.rows).collect::<Vec<_>>(),
             [2, 1]
@@ -440,12 +440,12 @@ mod tests {
             "Email\n\"a\"\n\"b\"\n"
         );
         // 11 bytes of header and 6 a row: two rows are 23 bytes.
-        let (_directory, parts) = spool_rows((22, 100), &["\"a\",x\n", "\"b\",y\n"]);
+        let (_directory, parts) = spool_rows(22, 100, &["\"a\",x\n", "\"b\",y\n"]);
         assert_eq!(
             parts.iter().map(|part| part.bytes).collect::<Vec<_>>(),
             [17, 17]
         );
-        let (_directory, parts) = spool_rows((23, 100), &["\"a\",x\n", "\"b\",y\n"]);
+        let (_directory, parts) = spool_rows(23, 100, &["\"a\",x\n", "\"b\",y\n"]);
         assert_eq!(parts.len(), 1);
     }
 
@@ -526,7 +526,7 @@ mod tests {
     fn the_digest_is_that_of_the_file_and_files_are_private() {
         use sha2::{Digest, Sha256};
         use std::os::unix::fs::PermissionsExt;
-        let (_directory, parts) = spool_rows((1_000, 10), &["\"a\",x\n"]);
+        let (_directory, parts) = spool_rows(1_000, 10, &["\"a\",x\n"]);
         let bytes = std::fs::read(&parts[0].path).unwrap();
         assert_eq!(
             parts[0].sha256,

@@ -52,7 +52,7 @@ pub(super) fn approve(
         return Err(nothing(&run_id));
     }
     let manifest = ManifestFile::reopen(directory.manifest(), last);
-    let removed = remove(job, (&directory, &run_id), options, surroundings);
+    let removed = remove(job, &directory, &run_id, options, surroundings);
     note_list(&manifest, &directory)?;
     let (removed, list_id, planned_by) =
         removed.map_err(|error| interrupted(error, surroundings))?;
@@ -94,7 +94,8 @@ pub(super) fn approve(
 /// Takes them off the list. How many, which list that is, and by which rule it was planned.
 fn remove(
     job: &Job,
-    (directory, run_id): (&RunDirectory, &str),
+    directory: &RunDirectory,
+    run_id: &str,
     options: RunOptions,
     surroundings: &Surroundings,
 ) -> Result<(u64, String, Mirror), Error> {
@@ -114,8 +115,7 @@ fn remove(
     let (Some(list_id), Some(planned_by)) = (list_id, ledger.planned_by()) else {
         return Err(nothing(run_id));
     };
-    let approved = (Guard::Approved, run_id);
-    let removed = list::remove_planned(desk, &list_id, approved, &mut ledger)?;
+    let removed = list::remove_planned(desk, &list_id, Guard::Approved, run_id, &mut ledger)?;
     Ok((removed, list_id, planned_by))
 }
 
@@ -163,5 +163,6 @@ fn conclude(
         server: Some(destination_name(job)),
         error,
         next: None,
+        stages: Vec::new(),
     })
 }

@@ -101,6 +101,8 @@ pub(crate) struct Attempted<'a> {
     pub(crate) state: &'a StateArgs,
     pub(crate) shard: Option<Shard>,
     pub(crate) limit: Option<u64>,
+    /// Whether it contacts no server.
+    pub(crate) is_dry: bool,
 }
 
 /// Makes sure that `state` belongs to the job `owner`, and remembers that it does.

@@ -54,7 +54,8 @@ pub(super) fn begin(
     job: &Job,
     audience: &Audience,
     options: RunOptions,
-    (state, shard): (&JobDirectory, Option<ShardRecord>),
+    state: &JobDirectory,
+    shard: Option<ShardRecord>,
 ) -> Result<Begun, Error> {
     let identity = identity(job, audience, options, shard)?;
     if options.dry_run {
@@ -241,6 +242,7 @@ pub(super) fn new_run(
         shard,
         undone: None,
         delta: None,
+        drift: None,
         applies: None,
     };
     let prefix = prefix(&manifest);

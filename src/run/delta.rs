@@ -16,8 +16,8 @@ use crate::run::error::Error;
 use crate::state::directory::JobDirectory;
 use crate::state::manifest::{DeltaRecord, RunManifest};
 use crate::state::snapshot::{Context, HashKey, SnapshotHead};
-pub(super) use base::base_run;
 use base::{base, context, full_is_due, head, list_of, other_night};
+pub(super) use base::{base_run, full_send_at};
 use guards::verdict;
 pub(super) use guards::{check_list, guard};
 pub(super) use people::{
@@ -37,7 +37,7 @@ pub(crate) fn comparison(job: &Job, mapping: &Mapping) -> Option<Comparison> {
         destination,
         ..context(settings, None)
     };
-    let before = base(&state, &job.name, (&key, &context), job.dedupe_memory).ok()?;
+    let before = base(&state, &job.name, &key, &context, job.dedupe_memory).ok()?;
     Comparison::new(hasher(job, key, mapping), before)
 }
 
@@ -65,7 +65,7 @@ pub(super) fn prepare(
     let shard = manifest.shard.as_ref();
     // The rest is for the keys of this run.
     let most_bytes = job.dedupe_memory / 2;
-    let found = base(state, &job.name, (&key, &context), most_bytes);
+    let found = base(state, &job.name, &key, &context, most_bytes);
     let found = found.and_then(|base| match other_night(state, base.head(), shard) {
         None => Ok(base),
         Some(because) => Err(because),

@@ -131,6 +131,14 @@ pub enum Error {
         /// The guard, and the numbers.
         verdict: String,
     },
+    /// The counts of the run are too far from those of the last runs.
+    #[error("{verdict}; nothing was sent")]
+    Drifted {
+        /// The run.
+        run_id: String,
+        /// The counts, and the medians.
+        verdict: String,
+    },
     /// The list is not the one that the last run put people on, and only changed rows were sent.
     #[error(
         "the list is another one than when the rows of run {run_id} were compared; only changed rows were sent, and nobody was added to the list"
@@ -148,7 +156,7 @@ pub enum Error {
         because: String,
     },
     /// There is nothing to approve of.
-    #[error("run {run_id} has no changes that wait for approval: {because}; nothing was sent")]
+    #[error("run {run_id} has nothing that waits for approval: {because}; nothing was sent")]
     NothingToApprove {
         /// The run.
         run_id: String,
@@ -224,7 +232,7 @@ impl Error {
             Self::Interrupted { signal: 2 } => ExitCode::Interrupted,
             Self::Interrupted { .. } => ExitCode::Terminated,
             Self::Strict { .. } => ExitCode::RowsRejected,
-            Self::Guarded { .. } => ExitCode::Guard,
+            Self::Guarded { .. } | Self::Drifted { .. } => ExitCode::Guard,
             Self::PlanOutOfDate { .. } => ExitCode::Audience,
             Self::NothingToApprove { .. } | Self::NoPage { .. } => ExitCode::Usage,
             Self::OtherList { .. } => ExitCode::Klaviyo,

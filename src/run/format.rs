@@ -52,67 +52,131 @@ struct Work {
     workers: usize,
 }
 
-/// Formats the whole of `audience` through `commit`. Also gives what was counted when it fails.
-pub(super) fn format(
-    audience: Audience,
-    (mapping, rules): (&Mapping, Rules),
-    commit: Commit<'_>,
-    (meter, interrupt): (&Meter, &Interrupt),
-) -> (Counts, Result<Finished, FormatError>) {
-    let work = Work {
-        sources: audience.shared_sources(),
-        blocks: audience.into_blocks(),
-        workers: std::thread::available_parallelism().map_or(2, usize::from),
-    };
-    format_blocks(work, (mapping, rules), commit, (meter, interrupt))
+/// The rules by which rows are formatted, who is shown how far it is, and who ends it early.
+pub(super) struct Formatting<'a> {
+    /// The columns.
+    pub(super) mapping: &'a Mapping,
+    /// The rules of the job for cells and rows.
+    pub(super) rules: Rules,
+    /// The counts that are shown.
+    pub(super) meter: &'a Meter,
+    /// The signals.
+    pub(super) interrupt: &'a Interrupt,
 }
 
-fn format_blocks(
-    work: Work,
-    (mapping, rules): (&Mapping, Rules),
-    mut commit: Commit<'_>,
-    (meter, interrupt): (&Meter, &Interrupt),
-) -> (Counts, Result<Finished, FormatError>) {
-    let result = run_threads(work, (mapping, rules), &mut commit, (meter, interrupt));
-    let counted = commit.counts().clone();
-    match result {
-        Ok(()) => match commit.finish() {
-            Ok((counts, finished)) => {
-                show(meter, &counts);
-                (counts, Ok(finished))
+impl Formatting<'_> {
+    /// Formats the whole of `audience` through `commit`. Also gives what was counted when it fails.
+    pub(super) fn format(
+        &self,
+        audience: Audience,
+        commit: Commit<'_>,
+    ) -> (Counts, Result<Finished, FormatError>) {
+        let work = Work {
+            sources: audience.shared_sources(),
+            blocks: audience.into_blocks(),
+            workers: std::thread::available_parallelism().map_or(2, usize::from),
+        };
+        self.format_blocks(work, commit)
+    }
+
+    fn format_blocks(
+        &self,
+        work: Work,
+        mut commit: Commit<'_>,
+    ) -> (Counts, Result<Finished, FormatError>) {
+        let result = self.run_threads(work, &mut commit);
+        let counted = commit.counts().clone();
+        match result {
+            Ok(()) => match commit.finish() {
+                Ok((counts, finished)) => {
+                    show(self.meter, &counts);
+                    (counts, Ok(finished))
+                }
+                Err(error) => (counted, Err(error.into())),
+            },
+            Err(error) => (counted, Err(error)),
+        }
+    }
+
+    fn run_threads(&self, audience: Work, commit: &mut Commit<'_>) -> Result<(), FormatError> {
+        let Work {
+            sources,
+            blocks: blocks_of_audience,
+            workers,
+        } = audience;
+        let (to_workers, blocks) = bounded::<Numbered<Block>>(workers * 2);
+        let (to_committer, batches) = bounded::<Numbered<Batch>>(workers * 2);
+        let recycler = blocks_of_audience.recycler();
+        let spares = commit.spares().clone();
+        std::thread::scope(|scope| {
+            scope.spawn(move || read(blocks_of_audience, &to_workers, self.interrupt));
+            for _ in 0..workers {
+                let (blocks, to_committer) = (blocks.clone(), to_committer.clone());
+                let mut worker = BlockWorker {
+                    normalizer: Normalizer::new(self.mapping, self.rules.clone())
+                        .with_spares(spares.clone()),
+                    sources: &sources,
+                    recycler: recycler.clone(),
+                };
+                scope.spawn(move || worker.work(&blocks, &to_committer));
             }
-            Err(error) => (counted, Err(error.into())),
-        },
-        Err(error) => (counted, Err(error)),
+            drop((blocks, to_committer));
+            self.commit_in_order(batches, commit)
+        })
+    }
+
+    fn commit_in_order(
+        &self,
+        batches: Receiver<Numbered<Batch>>,
+        commit: &mut Commit<'_>,
+    ) -> Result<(), FormatError> {
+        let mut early = BTreeMap::new();
+        let mut next = 0;
+        for numbered in batches {
+            early.insert(numbered.sequence, numbered.result);
+            while let Some(result) = early.remove(&next) {
+                if self.interrupt.is_raised() {
+                    return Err(FormatError::Interrupted);
+                }
+                let goes_on = commit.batch(result?)?;
+                show(self.meter, commit.counts());
+                if !goes_on {
+                    return Ok(());
+                }
+                next += 1;
+            }
+        }
+        if self.interrupt.is_raised() {
+            return Err(FormatError::Interrupted);
+        }
+        if early.is_empty() {
+            Ok(())
+        } else {
+            Err(FormatError::Lost)
+        }
     }
 }
 
-fn run_threads(
-    audience: Work,
-    (mapping, rules): (&Mapping, Rules),
-    commit: &mut Commit<'_>,
-    (meter, interrupt): (&Meter, &Interrupt),
-) -> Result<(), FormatError> {
-    let Work {
-        sources,
-        blocks: blocks_of_audience,
-        workers,
-    } = audience;
-    let (to_workers, blocks) = bounded::<Numbered<Block>>(workers * 2);
-    let (to_committer, batches) = bounded::<Numbered<Batch>>(workers * 2);
-    let recycler = blocks_of_audience.recycler();
-    let spares = commit.spares().clone();
-    std::thread::scope(|scope| {
-        scope.spawn(move || read(blocks_of_audience, &to_workers, interrupt));
-        for _ in 0..workers {
-            let (blocks, to_committer) = (blocks.clone(), to_committer.clone());
-            let (recycler, sources) = (recycler.clone(), &sources);
-            let normalizer = Normalizer::new(mapping, rules.clone()).with_spares(spares.clone());
-            scope.spawn(move || work(&blocks, &to_committer, normalizer, (sources, &recycler)));
+/// One thread that turns blocks into batches.
+struct BlockWorker<'a> {
+    normalizer: Normalizer<'a>,
+    sources: &'a [Source],
+    recycler: Recycler,
+}
+
+impl BlockWorker<'_> {
+    fn work(&mut self, blocks: &Receiver<Numbered<Block>>, to_committer: &Sender<Numbered<Batch>>) {
+        for Numbered { sequence, result } in blocks {
+            let result = result.and_then(|block| {
+                let batch = self.normalizer.batch(self.sources, &block);
+                self.recycler.give(block);
+                batch
+            });
+            if to_committer.send(Numbered { sequence, result }).is_err() {
+                return;
+            }
         }
-        drop((blocks, to_committer));
-        commit_in_order(batches, commit, (meter, interrupt))
-    })
+    }
 }
 
 /// Ends when the audience does, when a signal comes, or when nobody takes blocks any more.
@@ -124,59 +188,10 @@ fn read(blocks: Blocks, to_workers: &Sender<Numbered<Block>>, interrupt: &Interr
     }
 }
 
-fn work(
-    blocks: &Receiver<Numbered<Block>>,
-    to_committer: &Sender<Numbered<Batch>>,
-    mut normalizer: Normalizer<'_>,
-    (sources, recycler): (&[Source], &Recycler),
-) {
-    for Numbered { sequence, result } in blocks {
-        let result = result.and_then(|block| {
-            let batch = normalizer.batch(sources, &block);
-            recycler.give(block);
-            batch
-        });
-        if to_committer.send(Numbered { sequence, result }).is_err() {
-            return;
-        }
-    }
-}
-
 /// Shows the counts so far to the progress display.
 pub(super) fn show(meter: &Meter, counts: &Counts) {
     meter.rows_read.set(counts.rows_read);
     meter.rows_written.set(counts.rows_written);
     meter.rows_rejected.set(counts.rows_rejected);
     meter.duplicates.set(counts.duplicates);
-}
-
-fn commit_in_order(
-    batches: Receiver<Numbered<Batch>>,
-    commit: &mut Commit<'_>,
-    (meter, interrupt): (&Meter, &Interrupt),
-) -> Result<(), FormatError> {
-    let mut early = BTreeMap::new();
-    let mut next = 0;
-    for numbered in batches {
-        early.insert(numbered.sequence, numbered.result);
-        while let Some(result) = early.remove(&next) {
-            if interrupt.is_raised() {
-                return Err(FormatError::Interrupted);
-            }
-            let goes_on = commit.batch(result?)?;
-            show(meter, commit.counts());
-            if !goes_on {
-                return Ok(());
-            }
-            next += 1;
-        }
-    }
-    if interrupt.is_raised() {
-        return Err(FormatError::Interrupted);
-    }
-    if early.is_empty() {
-        Ok(())
-    } else {
-        Err(FormatError::Lost)
-    }
 }

@@ -12,7 +12,8 @@ use super::begin::{self, Begun};
 use super::list::{self, After};
 use super::shard::{last_of_group, refuse_api};
 use super::stages::{Outcome, count_warnings, empty, strict};
-use super::{Ended, Finished, RunOptions, conclude, delta};
+use super::watch::{self, Extent, Told};
+use super::{Ended, Failed, Finished, RunOptions, StageClock, conclude, delta};
 use crate::base::meter::Meter;
 use crate::cli::ListArgs;
 use crate::cli::progress::Progress;
@@ -62,19 +63,28 @@ pub fn gather(
     args: &ListArgs,
     options: RunOptions,
     surroundings: &Surroundings,
-) -> Result<Gathered, Error> {
+) -> Result<Gathered, Box<Failed>> {
     let attempted = Attempted {
         command: "list",
         job: &args.job,
         state: &args.state,
         shard: None,
         limit: None,
+        is_dry: false,
     };
-    attempt::recorded(
+    watch::watched(
         &attempted,
-        &surroundings.environment,
-        Gathered::ending,
-        || gather_shards(args, options, surroundings),
+        Extent::Whole,
+        surroundings,
+        |gathered| match gathered {
+            Gathered::Finished(finished) => Told::Run(finished),
+            Gathered::Before { .. } => Told::Nothing,
+        },
+        || {
+            let act = || gather_shards(args, options, surroundings);
+            let environment = &surroundings.environment;
+            attempt::recorded(&attempted, environment, Gathered::ending, act)
+        },
     )
 }
 
@@ -101,7 +111,7 @@ fn gather_shards(
     let shards = shards?;
     let looked = list::look_first(&job, options, surroundings)?;
     let begun = begin::begin_for_all(&job, record(&shards, &args.run_group), &state)?;
-    take_over(&job, &begun, (&shards, &args.run_group), &state)?;
+    take_over(&job, &begun, &shards, &args.run_group, &state)?;
     let meter = Arc::new(Meter::default());
     meter.set_formatted();
     let console = &surroundings.console;
@@ -122,7 +132,7 @@ fn gather_shards(
         surroundings,
         forms: StoredIdentifiers::new(job.rules.default_region),
     };
-    let since = Instant::now();
+    let clock_of_list = StageClock::start();
     let done = match empty(&job, &counts) {
         Some(error) => Err(error),
         None => after.run(&mut warnings),
@@ -131,7 +141,9 @@ fn gather_shards(
         error: done.err().or_else(|| strict(&job, &counts)),
         ..Outcome::default()
     };
-    outcome.seconds.list = since.elapsed().as_secs_f64();
+    let on_list = clock_of_list.stop("list");
+    outcome.seconds.list = on_list.seconds;
+    outcome.stages.push(on_list);
     drop(progress);
     let ended = Ended {
         outcome,
@@ -139,7 +151,7 @@ fn gather_shards(
         clock,
     };
     let manifest = Arc::clone(&begun.manifest);
-    let finished = conclude(&job, &state, begun, ended, (options, surroundings));
+    let finished = conclude(&job, &state, begun, ended, options, surroundings);
     if finished.report.status == RunStatus::Done {
         forget(&job, &state, manifest.snapshot().shard.as_ref());
     }
@@ -270,7 +282,8 @@ fn done_before(
 fn take_over(
     job: &Job,
     begun: &Begun,
-    (shards, run_group): (&[ShardRun], &RunGroup),
+    shards: &[ShardRun],
+    run_group: &RunGroup,
     state: &JobDirectory,
 ) -> Result<(), Error> {
     if begun.manifest.snapshot().formatted {

@@ -15,7 +15,7 @@ use crate::job::file::{Attach, Deliver, Mirror};
 use crate::job::{Delivery, Job, ListChoice, ListSettings};
 use crate::klaviyo::Klaviyo;
 use crate::klaviyo::list::rows::RowFile;
-use crate::klaviyo::list::{self, AudienceRows, Desk, Ledger, TrackedFile};
+use crate::klaviyo::list::{self, AudienceRows, Desk, Ledger, MirrorRules, TrackedFile};
 use crate::pipeline::normalize::identity::StoredIdentifiers;
 use crate::run::error::Error;
 use crate::run::report::count;
@@ -101,7 +101,7 @@ impl After<'_> {
                 .as_ref()
                 .filter(|(list, _)| list.attach == Attach::ImportJob);
             let on_list = by_job.map(|(_, id)| id.as_str());
-            list::import(self.desk(klaviyo), (&files, rows), on_list, &mut ledger)?;
+            list::import(self.desk(klaviyo), &files, rows, on_list, &mut ledger)?;
             self.note_delivered()?;
         }
         sentinel::send(self)?;
@@ -112,7 +112,7 @@ impl After<'_> {
         let desk = self.desk(klaviyo);
         match list.attach {
             Attach::ImportJob => {
-                list::import(desk, (&files, rows), Some(list_id), &mut ledger)?;
+                list::import(desk, &files, rows, Some(list_id), &mut ledger)?;
                 ledger.note_attached()?;
             }
             Attach::Members => {
@@ -121,12 +121,12 @@ impl After<'_> {
                     Deliver::Api => list.wait.min(IMPORTED),
                     Deliver::Sftp => list.wait,
                 };
-                list::attach_members(desk, (&files, rows), (list_id, wait), &mut ledger)?;
+                list::attach_members(desk, &files, rows, list_id, wait, &mut ledger)?;
             }
             Attach::Column => {}
         }
         if list.mirror != Mirror::Off {
-            self.mirror(desk, (list, list_id), manifest, &mut ledger, warnings)?;
+            self.mirror(desk, list, list_id, manifest, &mut ledger, warnings)?;
         }
         Ok(())
     }
@@ -134,7 +134,8 @@ impl After<'_> {
     fn mirror(
         &self,
         desk: Desk<'_>,
-        (list, list_id): (&ListSettings, &str),
+        list: &ListSettings,
+        list_id: &str,
         manifest: &RunManifest,
         ledger: &mut Ledger,
         warnings: &mut Vec<String>,
@@ -151,8 +152,12 @@ impl After<'_> {
             cut: self.options.limit.map(|_| "--limit"),
         };
         let tracked = TrackedFile::of(self.state.path(), list_id);
-        let rules = (list.mirror, list.max_removals, manifest.run_id.as_str());
-        let mirrored = list::mirror(desk, list_id, &audience, rules, (&tracked, ledger));
+        let rules = MirrorRules {
+            mode: list.mirror,
+            limits: list.max_removals,
+            run_id: &manifest.run_id,
+        };
+        let mirrored = list::mirror(desk, list_id, &audience, rules, &tracked, ledger);
         warnings.extend(unreadable_warning(ledger.unreadable()));
         warnings.extend(mirrored?.err());
         Ok(())

@@ -12,8 +12,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::run::error::Error;
+use crate::run::watch::record::NoticeRecord;
 use crate::state::codes::{RejectionReason, RepairCode};
 use crate::state::directory::RunDirectory;
+use crate::state::drift::DriftRecord;
 use crate::state::lock::seconds;
 use crate::state::manifest::{ListRecord, RunManifest, RunStatus};
 use crate::state::part::{PartNumber, Verification};
@@ -76,6 +78,9 @@ pub struct RunReport {
     /// Identifiers of rows that an earlier row of another key has, by code: the lines of `conflicts.csv`.
     #[serde(default)]
     pub shared_identifiers: BTreeMap<RepairCode, u64>,
+    /// Blank cells by the header of their column, in the rows that were not rejected by themselves, duplicates included.
+    #[serde(default)]
+    pub blank_cells: BTreeMap<String, u64>,
     /// Rows whose key another row has.
     pub duplicates: u64,
     /// Bytes in parts.
@@ -88,10 +93,16 @@ pub struct RunReport {
     pub sentinel: Option<SentinelReport>,
     /// Which shard of which run group; `null` of a run of its own.
     pub shard: Option<ShardReport>,
+    /// How the counts compare with those of the last runs; `null` where they are not compared.
+    #[serde(default)]
+    pub drift: Option<DriftRecord>,
     /// Remote files of broken attempts that could not be removed.
     pub leftovers: Vec<String>,
     /// Warnings for a person.
     pub warnings: Vec<String>,
+    /// Who was told how it ended, and how that went.
+    #[serde(default)]
+    pub notices: Vec<NoticeRecord>,
     /// How long it took.
     pub seconds: Seconds,
 }
@@ -198,6 +209,7 @@ impl RunReport {
             rejections: counts.rejections,
             repairs: counts.repairs,
             shared_identifiers: counts.shared_identifiers,
+            blank_cells: counts.blank_cells,
             duplicates: counts.duplicates,
             bytes: manifest.parts.iter().map(|part| part.bytes).sum(),
             parts: parts(manifest),
@@ -211,8 +223,10 @@ impl RunReport {
                 run_group: shard.run_group.clone(),
                 files: shard.files.clone(),
             }),
+            drift: manifest.drift.clone(),
             leftovers: manifest.leftovers(),
             warnings: circumstances.warnings,
+            notices: Vec::new(),
             seconds: circumstances.seconds,
         }
     }
@@ -224,15 +238,27 @@ impl RunReport {
             _ => RunStatus::Failed,
         };
         Self {
-            run_id: String::new(),
-            job: job.to_owned(),
             status,
             exit_code: error.exit_code().number(),
             error: Some(error.chain()),
+            started_at: seconds(started_at),
+            ..Self::of_test(job)
+        }
+    }
+
+    /// The report of a run that has not been, for a test of those who read reports.
+    pub fn of_test(job: &str) -> Self {
+        let now = seconds(Timestamp::now());
+        Self {
+            run_id: String::new(),
+            job: job.to_owned(),
+            status: RunStatus::DryRun,
+            exit_code: 0,
+            error: None,
             limit: None,
             formatted: false,
-            started_at: seconds(started_at),
-            finished_at: seconds(Timestamp::now()),
+            started_at: now,
+            finished_at: now,
             rows_read: 0,
             rows_blank: 0,
             rows_written: 0,
@@ -243,6 +269,7 @@ impl RunReport {
             rows_rejected: 0,
             rejections: BTreeMap::new(),
             repairs: BTreeMap::new(),
+            blank_cells: BTreeMap::new(),
             duplicates: 0,
             shared_identifiers: BTreeMap::new(),
             bytes: 0,
@@ -250,8 +277,10 @@ impl RunReport {
             list: None,
             sentinel: None,
             shard: None,
+            drift: None,
             leftovers: Vec::new(),
             warnings: Vec::new(),
+            notices: Vec::new(),
             seconds: Seconds::default(),
         }
     }

@@ -294,6 +294,7 @@ mod tests {
             shard: None,
             undone: None,
             delta: None,
+            drift: None,
             applies: None,
         }
     }

@@ -18,7 +18,8 @@ use crate::state::shard::{RunGroup, Shard, ShardError, ShardRecord};
 /// Runs the shard of `job`. The `before` statements are not its own: they would be run once for each shard.
 pub(super) fn run(
     job: Job,
-    (shard, run_group): (Shard, RunGroup),
+    shard: Shard,
+    run_group: RunGroup,
     options: RunOptions,
     surroundings: &Surroundings,
 ) -> Result<Finished, Error> {
@@ -49,17 +50,22 @@ pub(super) fn run(
             return Ok(done_before(&job, &state, &done, surroundings));
         }
     }
-    // Whether there is anybody at all is seen where all shards are looked at.
-    let job = Job {
-        on_empty: OnEmpty::Skip,
-        ..job
-    };
+    let job = as_shard(job);
     let place = Place {
         state,
         lock: Some(lock),
         shard: Some(record),
     };
     execute_at(&job, audience, place, options, surroundings)
+}
+
+/// The job as one of its shards runs it.
+pub(super) fn as_shard(job: Job) -> Job {
+    Job {
+        // Whether there is anybody at all is seen where all shards are looked at.
+        on_empty: OnEmpty::Skip,
+        ..job
+    }
 }
 
 /// Refuses a job that delivers by the API.
@@ -151,6 +157,7 @@ fn done_before(
         server: Some(destination_name(job)),
         error,
         next: next(job, done, surroundings),
+        stages: Vec::new(),
     }
 }
 

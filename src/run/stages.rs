@@ -1,20 +1,22 @@
 //! The stages of one run, wired: formatting on one side, delivering on the other, and what both came to.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
 use super::begin::{self, Begun};
-use super::format::{self, FormatError};
-use super::{RunOptions, deliver, delta, left};
+use super::drift::{self, DriftGuard};
+use super::format::{self, FormatError, Formatting};
+use super::{RunOptions, StageClock, StageTime, deliver, delta, left};
 use crate::base::csv::push_cell;
 use crate::base::meter::Meter;
 use crate::base::retry::Trouble;
 use crate::delivery::upload::{Route, Task, UploadError, remove_local};
 use crate::job::file::{Deliver, OnEmpty};
 use crate::job::{Delivery, Job};
-use crate::pipeline::commit::{Commit, CommitError, Deduplication, GUARD_AFTER_ROWS};
+use crate::pipeline::commit::{
+    Commit, CommitError, CommitSettings, Deduplication, GUARD_AFTER_ROWS,
+};
 use crate::pipeline::delta::Delta;
 use crate::pipeline::mapping::Mapping;
 use crate::pipeline::spool::{Release, Spool, SpoolError, SpoolLayout};
@@ -38,6 +40,8 @@ pub(super) struct Stages<'a> {
     trouble: Trouble,
     surroundings: &'a Surroundings,
     options: RunOptions,
+    /// `None` where the run is not compared with the last ones.
+    guard: Option<DriftGuard<'a>>,
 }
 
 /// An audience to format.
@@ -54,6 +58,7 @@ pub(super) struct Outcome {
     pub(super) error: Option<Error>,
     pub(super) warnings: Vec<String>,
     pub(super) seconds: Seconds,
+    pub(super) stages: Vec<StageTime>,
 }
 
 impl Outcome {
@@ -75,11 +80,17 @@ impl<'a> Stages<'a> {
     /// The stages of the run `begun`.
     pub(super) fn new(
         job: &'a Job,
-        (begun, state, meter): (&'a Begun, &'a JobDirectory, &Arc<Meter>),
+        begun: &'a Begun,
+        state: &'a JobDirectory,
+        meter: &Arc<Meter>,
         surroundings: &'a Surroundings,
         options: RunOptions,
     ) -> Self {
+        let run_id = begun.manifest.snapshot().run_id;
+        let is_whole = options.limit.is_none();
+        let guard = DriftGuard::new(job, state, Some(&run_id)).filter(|_| is_whole);
         Self {
+            guard,
             job,
             begun,
             state,
@@ -102,7 +113,7 @@ impl<'a> Stages<'a> {
 
     /// Sends what is left of a run whose rows are in closed parts.
     pub(super) fn run_rest(&self, delivery: Option<&Delivery>) -> Outcome {
-        let may_send = self.may_send();
+        let may_send = self.note_drift().and_then(|()| self.may_send());
         if may_send.is_err() {
             let outcome = self.outcome(self.formatted_before(), None);
             return outcome.stopped_by(may_send);
@@ -135,7 +146,20 @@ impl<'a> Stages<'a> {
 
     /// Whether nothing is sent before the whole audience was seen.
     fn waits_for_the_end(&self, input: &Input<'_>) -> bool {
-        self.job.may_fail_at_its_end() || input.delta.as_ref().is_some_and(Delta::has_before)
+        self.job.may_fail_at_its_end()
+            || input.delta.as_ref().is_some_and(Delta::has_before)
+            || self.guard.as_ref().is_some_and(DriftGuard::stops)
+    }
+
+    /// Compares the counts with those of the last runs, once all rows were read.
+    fn note_drift(&self) -> Result<(), Error> {
+        let manifest = self.manifest.snapshot();
+        let record = drift::record(self.guard.as_ref(), &manifest);
+        // A run that formats has noted it with its counts.
+        if record != manifest.drift {
+            self.manifest.update(|manifest| manifest.drift = record)?;
+        }
+        Ok(())
     }
 
     /// The spool is complete: only what is missing is sent.
@@ -167,7 +191,7 @@ impl<'a> Stages<'a> {
         Formatted {
             counts,
             result: Ok(None),
-            seconds: 0.0,
+            stage: None,
         }
     }
 
@@ -208,17 +232,28 @@ impl<'a> Stages<'a> {
         self.may_send()
     }
 
-    /// Asks the guards on what has changed, and notes what is about to be sent.
+    /// Asks the guards on what has changed and drifted, and notes what is about to be sent.
     fn may_send(&self) -> Result<(), Error> {
         if self.options.dry_run {
             return Ok(());
         }
-        delta::guard(self.job, &self.manifest.snapshot())?;
+        let manifest = self.manifest.snapshot();
+        delta::guard(self.job, &manifest)?;
+        drift::check(self.job, &manifest)?;
         Ok(delta::unsettle(self.state, &self.begun.directory)?)
     }
 
+    /// The rules for rows with one key. Of the memory for them the comparison with the last run takes so many bytes.
+    fn deduplication(&self, of_delta: u64) -> Deduplication {
+        Deduplication {
+            duplicates: self.job.duplicates,
+            shared: self.job.shared_identifiers,
+            memory_bytes: self.job.dedupe_memory.saturating_sub(of_delta),
+        }
+    }
+
     fn format(&self, input: Input<'_>, queue: Option<Sender<Task>>) -> Formatted {
-        let begun = Instant::now();
+        let clock = StageClock::start();
         let are_sent = queue.is_some() && !self.waits_for_the_end(&input);
         let Input {
             audience,
@@ -242,25 +277,23 @@ impl<'a> Stages<'a> {
         let spool = Spool::start(layout, self.release(queue.clone(), false));
         let sources = audience.shared_sources();
         let of_delta = delta.as_ref().map_or(0, Delta::memory_bytes);
-        let deduplication = Deduplication {
-            duplicates: self.job.duplicates,
-            shared: self.job.shared_identifiers,
-            memory_bytes: self.job.dedupe_memory.saturating_sub(of_delta),
+        let settings = CommitSettings {
+            sources: &sources,
+            mapping,
+            deduplication: self.deduplication(of_delta),
+            max_rejected: self.job.max_rejected,
+            limit: self.options.limit,
+            meter: &self.meter,
         };
-        let commit = Commit::new(
-            (&sources, mapping),
-            (deduplication, self.job.max_rejected),
-            self.options.limit,
-            (spool, self.begun.directory.path()),
-            &self.meter,
-        );
+        let formatting = Formatting {
+            mapping,
+            rules: self.job.rules.clone(),
+            meter: &self.meter,
+            interrupt: &self.surroundings.interrupt,
+        };
+        let commit = Commit::new(settings, spool, self.begun.directory.path());
         let (mut counts, result) = match commit {
-            Ok(commit) => format::format(
-                audience,
-                (mapping, self.job.rules.clone()),
-                commit.compared_by(delta),
-                (&self.meter, &self.surroundings.interrupt),
-            ),
+            Ok(commit) => formatting.format(audience, commit.compared_by(delta)),
             Err(error) => (Counts::default(), Err(error.into())),
         };
         let result = result.and_then(|finished| {
@@ -283,6 +316,7 @@ impl<'a> Stages<'a> {
         let noted = self.manifest.update(|manifest| {
             manifest.counts = Some(counts.clone());
             manifest.formatted = whole;
+            manifest.drift = drift::record(self.guard.as_ref(), manifest);
         });
         let state_error = |error| CommitError::from(error).into();
         let result = result.and_then(|snapshot_failure| {
@@ -297,7 +331,7 @@ impl<'a> Stages<'a> {
         Formatted {
             counts,
             result,
-            seconds: begun.elapsed().as_secs_f64(),
+            stage: Some(clock.stop("format")),
         }
     }
 
@@ -346,7 +380,7 @@ impl<'a> Stages<'a> {
     }
 
     fn deliver(&self, delivery: &Delivery, queue: Receiver<Task>) -> Sent {
-        let begun = Instant::now();
+        let clock = StageClock::start();
         self.surroundings
             .interrupt
             .set_stop_timeout(delivery.stop_timeout);
@@ -361,7 +395,7 @@ impl<'a> Stages<'a> {
         let result = deliver::deliver(route, queue, &self.begun.leftovers, delivery.sessions);
         Sent {
             result,
-            seconds: begun.elapsed().as_secs_f64(),
+            stage: clock.stop("upload"),
         }
     }
 
@@ -370,10 +404,15 @@ impl<'a> Stages<'a> {
         let counts = &formatted.counts;
         let mut outcome = Outcome {
             seconds: Seconds {
-                format: formatted.seconds,
-                upload: sent.as_ref().map_or(0.0, |sent| sent.seconds),
+                format: formatted.stage.map_or(0.0, |stage| stage.seconds),
+                upload: sent.as_ref().map_or(0.0, |sent| sent.stage.seconds),
                 ..Seconds::default()
             },
+            stages: formatted
+                .stage
+                .into_iter()
+                .chain(sent.as_ref().map(|sent| sent.stage))
+                .collect(),
             warnings: count_warnings(counts),
             error: None,
         };
@@ -488,13 +527,14 @@ struct Formatted {
     counts: Counts,
     /// A note, where the next snapshot could not be written.
     result: Result<Option<String>, FormatError>,
-    seconds: f64,
+    /// `None` where an earlier process formatted.
+    stage: Option<StageTime>,
 }
 
 /// The outcome of delivery.
 struct Sent {
     result: Result<deliver::Delivered, UploadError>,
-    seconds: f64,
+    stage: StageTime,
 }
 
 impl Sent {

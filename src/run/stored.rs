@@ -1,4 +1,4 @@
-//! Runs whose rows are in closed parts already: `--approve-changes` and `--apply`. They read no audience.
+//! Runs whose rows are in closed parts already: `--approve-changes`, `--approve-drift` and `--apply`. They read no audience.
 
 use std::path::Path;
 use std::time::Instant;
@@ -7,6 +7,7 @@ use super::begin::{self, Begun, identity};
 use super::{
     Finished, Ready, RunOptions, deliver, delta, destination, gather, list, resume, surroundings,
 };
+use crate::cli::RunArgs;
 use crate::cli::command_line::CommandLine;
 use crate::delivery::upload::Task;
 use crate::job::Job;
@@ -16,19 +17,71 @@ use crate::source::audience::Audience;
 use crate::state::directory::{JobDirectory, RunDirectory};
 use crate::state::lock::JobLock;
 use crate::state::manifest::{PartState, RunManifest, RunStatus, read_manifest};
+use crate::state::shard::Shard;
 
-/// Sends the changes that the run `run_id` has found, and that a guard has stopped. It has to be the job's last one.
-pub(super) fn approve_changes(
-    job: &Job,
-    run_id: &str,
+/// The run whose finding a person approves of, and what that is.
+#[derive(Clone, Copy)]
+pub(super) enum Approval<'a> {
+    /// The number of changes.
+    Changes(&'a str),
+    /// The drift of its counts.
+    Drift(&'a str),
+}
+
+impl<'a> Approval<'a> {
+    /// The approval that the command line gives, if it does.
+    pub(super) fn of(args: &'a RunArgs) -> Option<Self> {
+        let changes = args.approve_changes.as_deref().map(Self::Changes);
+        changes.or_else(|| args.approve_drift.as_deref().map(Self::Drift))
+    }
+
+    fn run_id(self) -> &'a str {
+        match self {
+            Self::Changes(run_id) | Self::Drift(run_id) => run_id,
+        }
+    }
+
+    /// The reason for which the run has not found it, if it has not.
+    fn is_missing_in(self, run: &RunManifest) -> Option<&'static str> {
+        match self {
+            Self::Changes(_) if run.delta.is_none() || !run.formatted => {
+                Some("it did not come so far as to compare its rows")
+            }
+            Self::Drift(_) if run.drift.as_ref().is_none_or(|it| it.found.is_empty()) => {
+                Some("no drift was found in it")
+            }
+            _ => None,
+        }
+    }
+
+    fn note_in(self, manifest: &mut RunManifest) {
+        match self {
+            Self::Changes(_) => approve_changes(manifest),
+            Self::Drift(_) => approve_drift(manifest),
+        }
+    }
+}
+
+/// Sends what a run has formatted, and a guard has stopped. It has to be the last one of the job, or of its shard.
+pub(super) fn approve(
+    job: Job,
+    approval: Approval<'_>,
+    shard: Option<Shard>,
     options: RunOptions,
     surroundings: &Surroundings,
 ) -> Result<Finished, Error> {
+    let run_id = approval.run_id();
     let nothing = |because| Error::NothingToApprove {
         run_id: run_id.to_owned(),
         because,
     };
-    deliver_stored(job, options, surroundings, |state| {
+    let whole = job.state()?;
+    let (state, job) = match shard {
+        None => (whole, job),
+        Some(shard) => (whole.shard(shard), super::shard::as_shard(job)),
+    };
+    let (job, is_shard) = (&job, shard.is_some());
+    deliver_stored(job, &state, is_shard, options, surroundings, |state| {
         let last = resume::last_run(state)?.ok_or_else(|| nothing("the job has no run"))?;
         if last.run_id != run_id {
             return Err(nothing("it is not the last run of the job"));
@@ -36,21 +89,29 @@ pub(super) fn approve_changes(
         if !last.status.is_unfinished() {
             return Err(nothing("it is done"));
         }
-        if last.delta.is_none() || !last.formatted {
-            return Err(nothing("it did not come so far as to compare its rows"));
+        if let Some(because) = approval.is_missing_in(&last) {
+            return Err(nothing(because));
         }
         if last.job_fingerprint != job.fingerprint {
             return Err(nothing("the job file has changed since"));
         }
         let begun = go_on(job, last, state)?;
-        begun.manifest.update(approve)?;
+        begun
+            .manifest
+            .update(|manifest| approval.note_in(manifest))?;
         Ok(begun)
     })
 }
 
-fn approve(manifest: &mut RunManifest) {
+fn approve_changes(manifest: &mut RunManifest) {
     if let Some(record) = &mut manifest.delta {
         record.approved = true;
+    }
+}
+
+fn approve_drift(manifest: &mut RunManifest) {
+    if let Some(record) = &mut manifest.drift {
+        record.approved = !record.found.is_empty();
     }
 }
 
@@ -61,7 +122,8 @@ pub(super) fn apply(
     options: RunOptions,
     surroundings: &Surroundings,
 ) -> Result<Finished, Error> {
-    deliver_stored(job, options, surroundings, |state| {
+    let state = job.state()?;
+    deliver_stored(job, &state, false, options, surroundings, |state| {
         let directory = state.run(run_id);
         if !directory.manifest().exists() {
             return Err(out_of_date(run_id, "the job has no such run"));
@@ -189,11 +251,13 @@ fn take_over(
         manifest.formatted = true;
         manifest.counts.clone_from(&plan.counts);
         manifest.delta.clone_from(&plan.delta);
+        manifest.drift.clone_from(&plan.drift);
         manifest.parts.clone_from(&plan.parts);
         for part in &mut manifest.parts {
             part.state = PartState::Written;
         }
-        approve(manifest);
+        approve_changes(manifest);
+        approve_drift(manifest);
     })?;
     begun.rest = Some(rest(&begun.directory, &begun.manifest.snapshot())?);
     Ok(begun)
@@ -213,9 +277,11 @@ fn go_on(job: &Job, last: RunManifest, state: &JobDirectory) -> Result<Begun, Er
     begin::go_on(job, last, Some(rest), state)
 }
 
-/// Delivers the parts of the run that `choose` gives, under the lock of the job.
+/// Delivers the parts of the run that `choose` gives, under the lock of the job or of its shard.
 fn deliver_stored(
     job: &Job,
+    state: &JobDirectory,
+    is_shard: bool,
     options: RunOptions,
     surroundings: &Surroundings,
     choose: impl FnOnce(&JobDirectory) -> Result<Begun, Error>,
@@ -226,16 +292,19 @@ fn deliver_stored(
         surroundings::unlock(&mut delivery.sftp, surroundings)?;
         deliver::meet(&delivery.sftp, &surroundings.interrupt)?;
     }
-    let looked = list::look_first(job, options, surroundings)?;
-    let state = job.state()?;
+    let looked = if is_shard {
+        list::Looked::default()
+    } else {
+        list::look_first(job, options, surroundings)?
+    };
     state.create()?;
     let _lock = JobLock::take(state.path())?;
-    let begun = choose(&state)?;
+    let begun = choose(state)?;
     let mut warnings = begun.warnings.clone();
     warnings.extend(looked.notes);
     let ready = Ready {
         job,
-        state: &state,
+        state,
         delivery: delivery.as_ref(),
         options,
         surroundings,

@@ -9,7 +9,7 @@ use crate::cli::terminal;
 use crate::delivery::sftp::{KeyFacts, SftpSettings, Way};
 use crate::job::Job;
 use crate::run::error::Error;
-use crate::source::audience::{Audience, AudienceError, Source};
+use crate::source::audience::{Audience, AudienceError, DOS_ADVICE, Source};
 use crate::source::query::{self, Access, QueryError};
 
 /// The surroundings of a command: given by `main`, or by a test.
@@ -57,7 +57,7 @@ pub(crate) fn open_audience_with(
     );
     match (audience, surroundings.interrupt.signal()) {
         (Err(_), Some(signal)) => Err(Error::Interrupted { signal }),
-        (audience, _) => Ok(audience?),
+        (audience, _) => Ok(audience?.expecting(&job.columns.attributes())),
     }
 }
 
@@ -126,7 +126,12 @@ pub(crate) fn unlock(
 /// Warnings about the reading of the sources.
 pub(crate) fn source_warnings(sources: &[Source]) -> impl Iterator<Item = String> {
     sources.iter().filter_map(|source| {
-        let likely = source.encoding_hint?;
+        let Some(likely) = source.encoding_hint?.label() else {
+            return Some(format!(
+                "{}: many bytes are not UTF-8; it is likely text in a code page of DOS, which is not read: {DOS_ADVICE}",
+                source.name
+            ));
+        };
         Some(format!(
             "{}: many bytes are not UTF-8; it is likely {likely}{}: write encoding = \"{likely}\" under [audience], or --encoding {likely}",
             source.name,

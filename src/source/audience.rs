@@ -53,6 +53,7 @@ pub use crate::state::fingerprint::SourceFingerprint;
 pub use blocks::{Block, BlockLimits, Blocks, Recycler};
 pub use dialect::Escape;
 pub use doubles::{Addressed, numbered};
+pub use encodings::{DOS_ADVICE, LikelyEncoding};
 pub use error::{AudienceError, Dialect, LikelyDelimiter, Unreadable};
 pub use foreign::Foreign;
 pub use format::SourceFormat;
@@ -136,6 +137,8 @@ pub struct Source {
     /// The names of its columns, trimmed; of NDJSON the keys of the first mebibyte in the order they were first seen.
     /// Empty only for NDJSON without a record.
     pub header: Vec<String>,
+    /// How many of them the beginning of the file has. Of NDJSON the job may name others, which follow.
+    pub found_columns: usize,
     /// Names of several columns that hold the same cells in the first records.
     equal_doubles: Vec<String>,
     /// True for a `rejects.csv` of ours that is given back: it is read as it was written, whatever the job says.
@@ -145,7 +148,7 @@ pub struct Source {
     /// The form of each column's cells; empty where all are texts.
     forms: Vec<CellForm>,
     /// An encoding that fits better, when the first mebibyte has many bytes that are not UTF-8; something to warn about.
-    pub encoding_hint: Option<&'static str>,
+    pub encoding_hint: Option<LikelyEncoding>,
     /// How letters that are not ASCII read in that encoding, or in the encoding that it is read in: fragments of two
     /// characters.
     pub encoding_samples: Vec<String>,
@@ -159,8 +162,8 @@ pub struct Source {
     is_empty: bool,
     /// Keys of NDJSON that are no column, because they come later than the header was read.
     late_keys: LateKeys,
-    /// Column by name, for NDJSON.
-    columns: HashMap<String, usize>,
+    /// The columns that have each name, in the order of the header.
+    places: HashMap<String, Vec<usize>>,
     /// Of a Parquet file, the columns of the header by their place in the file; all of them if `None`.
     projection: Option<Vec<usize>>,
 }
@@ -250,15 +253,20 @@ impl Audience {
     /// The same audience without the columns that are not `wanted`, where the source can leave them unread: its header
     /// has only the others then.
     #[must_use]
-    pub fn only(self, wanted: impl Fn(&str) -> bool) -> Self {
-        let mut sources = self.sources.to_vec();
-        for source in &mut sources {
+    pub fn only(mut self, wanted: impl Fn(&str) -> bool) -> Self {
+        for source in Arc::make_mut(&mut self.sources) {
             source.leave_unread(&wanted);
         }
-        Self {
-            sources: sources.into(),
-            origins: self.origins,
+        self
+    }
+
+    /// The same audience in which NDJSON has these columns too, though its first mebibyte has no such keys: later records may.
+    #[must_use]
+    pub fn expecting<'a>(mut self, columns: &(impl Iterator<Item = &'a str> + Clone)) -> Self {
+        for source in Arc::make_mut(&mut self.sources) {
+            source.expect(columns.clone());
         }
+        self
     }
 
     /// Finds the files (the matches of a glob sorted by name), and reads each header. `stdin` is used when a file is `-`.
@@ -410,7 +418,8 @@ impl Source {
             encoding: encoding_rs::UTF_8,
             escape: None,
             skipped: 0,
-            columns: header.iter().cloned().zip(0..).collect(),
+            places: doubles::places_by_name(&header),
+            found_columns: header.len(),
             header,
             equal_doubles: Vec::new(),
             is_rejects: false,
@@ -427,6 +436,26 @@ impl Source {
         }
     }
 
+    /// Takes these names for those of the columns that the beginning of the file has.
+    fn set_header(&mut self, header: Vec<String>) {
+        self.places = doubles::places_by_name(&header);
+        self.found_columns = header.len();
+        self.header = header;
+    }
+
+    fn expect<'a>(&mut self, columns: impl Iterator<Item = &'a str>) {
+        if self.format != SourceFormat::Ndjson || self.is_empty {
+            return;
+        }
+        for column in columns {
+            if !self.places.contains_key(column) {
+                self.places
+                    .insert(column.to_owned(), vec![self.header.len()]);
+                self.header.push(column.to_owned());
+            }
+        }
+    }
+
     fn leave_unread(&mut self, wanted: impl Fn(&str) -> bool) {
         if self.format != SourceFormat::Parquet {
             return;
@@ -434,11 +463,8 @@ impl Source {
         let kept: Vec<usize> = (0..self.header.len())
             .filter(|&column| wanted(&self.header[column]))
             .collect();
-        self.header = kept
-            .iter()
-            .map(|&column| self.header[column].clone())
-            .collect();
-        self.columns = self.header.iter().cloned().zip(0..).collect();
+        let names = kept.iter().map(|&column| self.header[column].clone());
+        self.set_header(names.collect());
         self.projection = Some(kept);
     }
 }

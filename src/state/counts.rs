@@ -46,6 +46,9 @@ pub struct Counts {
     /// Identifiers of later rows that an earlier row of another key has, by code: the lines of `conflicts.csv`.
     #[serde(default)]
     pub shared_identifiers: BTreeMap<RepairCode, u64>,
+    /// Blank cells by the header of their column, in the rows that the rules let through, duplicates included.
+    #[serde(default)]
+    pub blank_cells: BTreeMap<String, u64>,
     /// Written rows that have neither e-mail nor phone number.
     pub external_id_only: u64,
     /// Remarks on rows, for the report's warnings.
@@ -67,6 +70,14 @@ impl Counts {
     /// Rows of the audience that stand the rules: those that are written, and those that Klaviyo has already.
     pub fn rows_good(&self) -> u64 {
         self.rows_written + self.rows_unchanged
+    }
+
+    /// The rows whose blank cells are counted: those that were not rejected by themselves.
+    pub fn rows_with_cells(&self) -> u64 {
+        // An identifier that another row has is found when the cells are counted already.
+        let shared = self.rejections.get(&RejectionReason::SharedIdentifier);
+        let by_themselves = self.rows_rejected - shared.copied().unwrap_or(0);
+        self.rows_read.saturating_sub(by_themselves)
     }
 
     /// Rows that were sent before and are another now, and rows that are sent again for another reason.
@@ -95,6 +106,9 @@ impl Counts {
         }
         for (code, cells) in &other.repairs {
             *self.repairs.entry(*code).or_default() += cells;
+        }
+        for (header, cells) in &other.blank_cells {
+            *self.blank_cells.entry(header.clone()).or_default() += cells;
         }
         self.notes.merge(&other.notes);
         for (code, cells) in &other.shared_identifiers {

@@ -100,6 +100,16 @@ impl JobDirectory {
         self.path.join("last-attempt.json")
     }
 
+    /// The report of the last attempt that had no run.
+    pub fn attempt_report(&self) -> PathBuf {
+        self.path.join("attempt-report.json")
+    }
+
+    /// The memory of how attempts ended.
+    pub fn outcome(&self) -> PathBuf {
+        self.path.join("outcome.json")
+    }
+
     /// The record of the job that the folder belongs to.
     pub fn owner(&self) -> PathBuf {
         self.path.join("job.json")

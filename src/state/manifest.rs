@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::state::counts::Counts;
+use crate::state::drift::DriftRecord;
 use crate::state::fingerprint::SourceFingerprint;
 use crate::state::part::{Part, PartNumber, Verification};
 use crate::state::shard::ShardRecord;
@@ -69,6 +70,18 @@ pub enum RunStatus {
 }
 
 impl RunStatus {
+    /// The word of reports.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Interrupted => "interrupted",
+            Self::DryRun => "dry-run",
+            Self::Superseded => "superseded",
+        }
+    }
+
     /// True of a run that was meant to deliver and has more to do: a later one may go on with it.
     pub const fn is_unfinished(self) -> bool {
         matches!(self, Self::Running | Self::Failed | Self::Interrupted)
@@ -316,6 +329,9 @@ pub struct RunManifest {
     /// The comparison with the last run, where only changed rows are sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delta: Option<DeltaRecord>,
+    /// How its counts compare with those of the last runs, where they are compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<DriftRecord>,
     /// The dry run whose parts it delivers, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub applies: Option<String>,
@@ -493,6 +509,7 @@ mod tests {
             shard: None,
             undone: None,
             delta: None,
+            drift: None,
             applies: None,
         }
     }

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use encoding_rs::{Encoding, UTF_8, WINDOWS_1252};
 use klaviyo_export::source::audience::{
-    Audience, AudienceError, AudienceFiles, BlockLimits, RecordReader, SourceFormat,
+    Audience, AudienceError, AudienceFiles, BlockLimits, LikelyEncoding, RecordReader, SourceFormat,
 };
 use klaviyo_export::source::record::{Cell, Record, RecordFault, RecordVisitor};
 use proptest::prelude::*;
@@ -255,7 +255,10 @@ fn what_is_not_valid_in_the_encoding_is_rejected() {
     );
     let hint =
         |bytes: &[u8]| open(bytes, &files(&[], Path::new(""))).unwrap().sources()[0].encoding_hint;
-    assert_eq!(hint(b"a\n\xe9\n\xe8\n\xe0\n"), Some("windows-1252"));
+    assert_eq!(
+        hint(b"a\n\xe9\n\xe8\n\xe0\n"),
+        Some(LikelyEncoding::Readable("windows-1252"))
+    );
     assert_eq!(hint(NAMES.as_bytes()), None);
 }
 

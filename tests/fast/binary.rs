@@ -8,7 +8,7 @@
 
 use std::process::Command;
 
-/// What may be loaded at run time: the C library's own files, and the compiler's run-time library.
+/// Files that may be loaded at run time: the C library's own files, and the compiler's run-time library.
 const LIBC: [&str; 7] = [
     "linux-vdso",
     "libc",

@@ -82,7 +82,7 @@ fn empty_the_server(scene: &Scene) {
     }
 }
 
-/// What a run left that was killed between its last change of state and its exit: all is there, the report too.
+/// The files of a run that was killed between its last change of state and its exit: all is there, the report too.
 fn assert_done(scene: &Scene, run: &RunManifest) {
     let outcome = scene.outcome_of_done(run).expect("a run that is done");
     assert!(run.parts.iter().all(PartRecord::is_delivered));

@@ -40,7 +40,7 @@ fn body(which: &str, memory: &str) -> String {
     )
 }
 
-/// What must not depend on the memory.
+/// The results that must not depend on the memory.
 fn outcome(report: &Value) -> Vec<Value> {
     let keys = [
         "rows_read",

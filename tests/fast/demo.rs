@@ -1,4 +1,4 @@
-//! What a newcomer types first: `demo`, and `sandbox` with a job that is pointed at it.
+//! The first commands of a newcomer: `demo`, and `sandbox` with a job that is pointed at it.
 #![cfg(feature = "sandbox")]
 #![allow(clippy::unwrap_used, reason = "the helpers of tests may panic as well")]
 
@@ -53,7 +53,7 @@ fn sandbox(workspace: &Workspace) -> (Child, Vec<String>) {
     (sandbox, lines)
 }
 
-/// What it said by the time that it was told to end.
+/// The output up to the time when it was told to end.
 fn end(sandbox: Child) -> Outcome {
     let pid = rustix::process::Pid::from_child(&sandbox);
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();

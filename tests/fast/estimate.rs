@@ -18,7 +18,7 @@ const JOB: &str =
     "[audience]\nfiles = [\"a.csv\"]\n[columns]\nemail = \"Email\"\ntier = \"Tier\"\n";
 const EXACT: &str = "[list]\nname = \"VIP\"\nmirror = \"exact\"\n";
 
-/// So many rows, some of which are refused or have the key of another.
+/// A number of rows, some of which are refused or have the key of another.
 fn audience(rows: usize) -> String {
     let row = |number: usize| match number % 100 {
         7 => "nobody,gold\n".to_owned(),
@@ -41,7 +41,7 @@ fn estimated(workspace: &Workspace, arguments: &[&str]) -> Value {
     workspace.run(&arguments).exits(0).report()
 }
 
-/// What a job needs to reach the API of `server`, with a short patience.
+/// The section that a job needs to reach the API of `server`, with a short patience.
 fn reaching(server: &Server) -> String {
     format!(
         "{EXACT}[retry]\nfirst = \"50ms\"\ngive-up-after = \"200ms\"\n{}",

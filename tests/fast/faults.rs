@@ -24,7 +24,7 @@ fn attempts(report: &RunReport) -> Vec<u32> {
     report.parts.iter().map(|part| part.attempts).collect()
 }
 
-/// What was said of every part, in order.
+/// The messages about each part, in order.
 fn words(report: &RunReport) -> Vec<&'static str> {
     report
         .parts

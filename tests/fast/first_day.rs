@@ -16,7 +16,7 @@ fn types(workspace: &Workspace, line: &str) -> Outcome {
     workspace.run(&words)
 }
 
-/// What `line` sends, in a part.
+/// The part that `line` sends.
 fn sent(workspace: &Workspace, arguments: &[&str], job: &str) -> String {
     workspace.run(arguments).exits(0);
     workspace.parts(job).pop().unwrap()

@@ -156,8 +156,103 @@ fn values_under_keys_that_come_late_are_told() {
     let job = workspace.job("night", body, None);
     let done = workspace.run(&["run", &job, "--dry-run"]).exits(0);
     let told = words(&(done.stdout + &done.stderr));
-    let warning = "a.ndjson: 3 values not read: the first mebibyte has no key `plan`;";
+    let warning = "a.ndjson: 3 values not read, the first in record 30,001: the first mebibyte has no key `plan`; name the key under [columns],";
     assert!(told.contains(warning), "{told}");
+}
+
+#[test]
+fn a_mapped_key_that_comes_late_is_read() {
+    let mut text = "{\"email\":\"zoe@example.com\"}\n".repeat(40_000);
+    text += "{\"email\":\"ana@example.com\",\"plan\":\"gold\",\"land\":\"CH\",\"tel\":\"044 668 18 00\"}\n";
+    text = text.replacen('{', "{\"tel\":null,", 1);
+    let workspace = Workspace::with(&[("a.ndjson", &text)]);
+    let body = "[audience]\nfiles = [\"a.ndjson\"]\n[columns]\nemail = \"Email\"\ntel = \"PhoneNumber\"\nplan = \"Plan\"\n\
+        [normalize]\ncountry-column = \"land\"\n";
+    let job = workspace.job("night", body, None);
+    let done = workspace.run(&["run", &job, "--dry-run"]).exits(0);
+    let told = words(&(done.stdout + &done.stderr));
+    for column in ["plan", "land"] {
+        let warning = format!("a.ndjson: none of its first rows has `{column}`; check the name");
+        assert!(told.contains(&warning), "{told}");
+    }
+    assert!(!told.contains("not read"), "{told}");
+    let part = &workspace.parts("night")[0];
+    assert_eq!(
+        part,
+        "Email,PhoneNumber,Plan\n\"zoe@example.com\",\"\",\n\"ana@example.com\",\"+41446681800\",gold\n"
+    );
+}
+
+/// A file with so many columns, of which the last has a value.
+fn wide(columns: usize) -> Workspace {
+    let mut text = "Email".to_owned();
+    for column in 1..columns {
+        write!(text, ",c{column}").unwrap();
+    }
+    writeln!(text, "\nana@example.com{}last", ",".repeat(columns - 1)).unwrap();
+    Workspace::with(&[("a.csv", &text)])
+}
+
+#[test]
+fn two_of_a_hundred_thousand_columns_are_sent() {
+    let workspace = wide(100_000);
+    let body = "[audience]\nfiles = [\"a.csv\"]\n[columns]\nEmail = \"Email\"\nc99999 = \"Last\"\n";
+    let job = workspace.job("night", body, None);
+    workspace.run(&["run", &job, "--dry-run"]).exits(0);
+    let parts = workspace.parts("night");
+    assert_eq!(parts, ["Email,Last\n\"ana@example.com\",last\n"]);
+}
+
+#[test]
+#[ignore = "half a minute: tests/run --all"]
+fn a_hundred_thousand_columns_are_guessed_mapped_and_shown() {
+    let workspace = wide(100_000);
+    let shown = workspace.run(&["preview", "a.csv"]).exits(0);
+    assert!(shown.stdout.contains("c99999"));
+    let init = ["init", "a.csv", "--keep-unlisted", "-o", "job.toml"];
+    workspace.run(&init).exits(0);
+    let rejected = workspace.run(&["run", "job.toml", "--dry-run"]).exits(12);
+    assert!(
+        rejected.stdout.contains("profile-too-large 1"),
+        "{}",
+        rejected.stdout
+    );
+}
+
+#[test]
+fn text_in_a_code_page_of_dos_is_told_with_the_way_to_convert_it() {
+    let cells: [&[u8]; 6] = [
+        b"M\x81ller",
+        b"Sch\x84fer",
+        b"Ren\x82e",
+        b"Mu\xa4oz",
+        b"Gro\xe1mann",
+        b"C\xa2rdoba",
+    ];
+    let mut csv = b"email,name\n".to_vec();
+    for (place, cell) in cells.iter().enumerate() {
+        csv.extend_from_slice(format!("p{place}@example.com,").as_bytes());
+        csv.extend_from_slice(cell);
+        csv.push(b'\n');
+    }
+    let workspace = Workspace::new();
+    workspace.write("a.csv", &csv);
+    let message = "a.csv: many bytes are not UTF-8; it is likely text in a code page of DOS, which is not read: convert it, for \
+        example with iconv -f CP850 -t UTF-8";
+    let shown = workspace.run(&["preview", "a.csv"]).exits(0);
+    let told = words(&(shown.stdout + &shown.stderr));
+    assert!(told.contains(message), "{told}");
+    assert!(!told.contains("--encoding"), "{told}");
+    let draft = workspace.run(&["init", "a.csv"]).exits(0);
+    assert!(words(&draft.stderr).contains(message), "{}", draft.stderr);
+    assert!(!draft.stdout.contains("\nencoding ="), "{}", draft.stdout);
+    let mut header = b"email,Stra\xe1e,Gr\x94\xe1e,L\x84nge,T\x81r\n".to_vec();
+    header.extend_from_slice(b"a@example.com,b,c,d,e\n");
+    let error = error_of("b.csv", &header);
+    assert!(
+        error.starts_with("b.csv: is text in a code page of DOS, which"),
+        "{error}"
+    );
 }
 
 #[test]

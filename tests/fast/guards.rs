@@ -1,4 +1,4 @@
-//! What stops a run although it could go on, and what is no reason to: too many rejections in an audience of any size,
+//! Guards: what stops a run although it could go on, and what is no reason to: too many rejections in an audience of any size,
 //! and blank records, which are no rows.
 #![cfg(feature = "sandbox")]
 #![allow(

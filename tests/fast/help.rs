@@ -1,4 +1,4 @@
-//! What `--help` says, page by page, and what a mistyped command line is told. A changed page is a changed snapshot:
+//! The pages of `--help`, and the answers to a mistyped command line. A changed page is a changed snapshot:
 //! `INSTA_UPDATE=always cargo test --test help` writes the new ones, for a look at the difference.
 #![cfg(feature = "sandbox")]
 #![allow(clippy::unwrap_used, reason = "the helpers of tests may panic as well")]

@@ -18,7 +18,7 @@ use workspace::{Outcome, Workspace};
 
 const KEY: &str = "pk_only_for_klaviyo";
 
-/// What a server shows, and who vouches for it.
+/// The certificate that a server shows, and who vouches for it.
 struct Certificate {
     own: X509,
     key: PKey<Private>,
@@ -318,4 +318,57 @@ fn network_errors_name_the_proxy_and_never_its_password() {
     assert!(!outcome.stderr.contains("proxy."), "{}", outcome.stderr);
     let outcome = run_at(&workspace, &format!("https://{ELSEWHERE}"), &[]).exits(16);
     assert!(outcome.hint().contains("HTTPS_PROXY"), "{}", outcome.stderr);
+}
+
+#[test]
+fn notices_go_the_way_of_the_api() {
+    let workspace = Workspace::new();
+    let certificate = certificate_for(ELSEWHERE);
+    workspace.write("trusted.pem", certificate.authority.to_pem().unwrap());
+    let trusted = workspace.path("trusted.pem").display().to_string();
+    let answer = "HTTP/1.1 204 No Content\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+    let (port, asked) = serve(&certificate, answer.to_owned());
+    let (proxy_port, asked_of_proxy) = proxy(Some(port));
+    let address = format!("http://127.0.0.1:{proxy_port}");
+    let beat = format!("https://{ELSEWHERE}/hunter2");
+    let run = |klaviyo: &str, variables: &[(&str, &str)]| {
+        // The audience is missing: the run fails, and its heartbeat says so.
+        let job = format!(
+            "name = \"vip\"\n[audience]\nfiles = [\"none.csv\"]\n[columns]\nemail = \"Email\"\n[notify]\nheartbeat-url-env = \"BEAT\"\n[klaviyo]\n{klaviyo}"
+        );
+        workspace.write("vip.toml", job);
+        let variables = [&[("BEAT", &*beat)], variables].concat();
+        let outcome = workspace.run_with_env(&["run", "vip.toml", "--json"], &variables);
+        outcome.exits(12)
+    };
+    let keys = format!("proxy = \"{address}\"\nca-file = \"trusted.pem\"\n");
+    for (klaviyo, variables) in [
+        (&*keys, &[("HTTPS_PROXY", "http://127.0.0.1:1")][..]),
+        (
+            "",
+            &[("HTTPS_PROXY", &*address), ("SSL_CERT_FILE", &trusted)],
+        ),
+    ] {
+        let outcome = run(klaviyo, variables);
+        for tail in ["start", "fail"] {
+            let connect = asked_of_proxy.recv().unwrap();
+            assert!(connect.starts_with("CONNECT 192.0.2.1:443 "), "{connect}");
+            let request = asked.recv().unwrap();
+            assert!(
+                request.starts_with(&format!("GET /hunter2/{tail} ")),
+                "{request}"
+            );
+        }
+        let notices = outcome.report()["notices"].clone();
+        assert_eq!(notices[1]["status"], 204, "{notices:#}");
+    }
+    let untrusted = run("", &[("HTTPS_PROXY", &address)]);
+    let told = untrusted.report()["notices"].to_string();
+    assert!(told.contains("its certificate is not trusted"), "{told}");
+    for secret in ["hunter2", ELSEWHERE] {
+        assert!(
+            !told.contains(secret) && !untrusted.stderr.contains(secret),
+            "{told}"
+        );
+    }
 }

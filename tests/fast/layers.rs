@@ -28,7 +28,7 @@ fn floor(group: &str) -> usize {
 }
 
 /// Every Rust file below `folder`.
-fn sources(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn sources(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path());
@@ -45,7 +45,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// The folder `name` of the repository.
-fn folder(name: &str) -> PathBuf {
+pub(crate) fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 

@@ -14,7 +14,7 @@ use workspace::{Outcome, Server, Workspace};
 const JOB: &str = "[audience]\nfiles = [\"a.csv\"]\n[columns]\nemail = \"Email\"\n[retry]\nfirst = \"1ms\"\nmax = \"5ms\"\ngive-up-after = \"100ms\"\n";
 const AUDIENCE: &str = "email\nzoe@example.com\nyan@example.com\n";
 
-/// What was asked and what was answered on stderr, log lines aside.
+/// Questions and answers on stderr, without log lines.
 #[derive(Default)]
 struct Told(String);
 

@@ -99,7 +99,7 @@ fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
     }
 }
 
-/// What must hold whatever the audience was; tells whether it was read to its end.
+/// Checks what must hold whatever the audience was; tells whether it was read to its end.
 fn check(folder: &Path, finished: &Finished, seed: u64) -> bool {
     let report = &finished.report;
     let parts: Vec<String> = report

@@ -425,7 +425,7 @@ fn a_failed_run_tells_its_error_everywhere() {
     );
 }
 
-/// What the packaged unit has: a variable that the person who reads its log has not.
+/// A variable of the packaged unit, which the person who reads its log does not have.
 #[test]
 fn the_printed_command_names_the_state_directory_of_the_variable() {
     let (workspace, server) = started();
@@ -882,7 +882,7 @@ fn a_host_that_has_no_address_ends_soon_and_says_what_to_check() {
     assert!(server.received().len() >= 4);
 }
 
-/// What a guard stored is approved although an earlier run has a start in the future.
+/// The rows that a guard stored are approved although an earlier run has a start in the future.
 #[test]
 fn removals_are_approved_after_a_run_under_a_clock_that_was_ahead() {
     let stage = Stage::new();

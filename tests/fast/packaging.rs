@@ -1,4 +1,4 @@
-//! What is packed is there, goes where it belongs, and can be read by what reads it.
+//! Packages: what is packed is there, goes where it belongs, and can be read by what reads it.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests may panic as well")]
 
 use std::collections::BTreeMap;

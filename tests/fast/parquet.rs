@@ -560,7 +560,7 @@ fn write_plain<T: parquet::data_type::DataType>(path: &Path, column: &str, value
     writer.close().unwrap();
 }
 
-/// What leaves of the second column of the file, and the report.
+/// The cells that leave of the second column of the file, and the report.
 fn column_of(workspace: &Workspace, name: &str) -> (Vec<String>, serde_json::Value) {
     let body = format!(
         "[audience]\nfiles = [\"a.parquet\"]\n[columns]\nemail = \"Email\"\n{name} = \"X\"\n"

@@ -6,7 +6,7 @@ use crate::support::workspace;
 use klaviyo_export_sandbox::{Fault, Faults};
 use workspace::{LIMIT, Outcome, Server, Workspace, join};
 
-/// What stands in the cells of the audiences below, in the forms in which it is read and written.
+/// The values of the cells of the audiences below, in the forms in which it is read and written.
 const VALUES: [&str; 16] = [
     "zoe.quux",
     "ZOE.QUUX",

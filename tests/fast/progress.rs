@@ -1,4 +1,4 @@
-//! What stderr says while a run is under way: progress as JSON, log lines as text and as JSON, and whose word wins.
+//! The text on stderr while a run is under way: progress as JSON, log lines as text and as JSON, and whose word wins.
 #![cfg(feature = "sandbox")]
 #![allow(clippy::unwrap_used, reason = "the helpers of tests may panic as well")]
 

@@ -1,6 +1,10 @@
 //! The report: its JSON keeps the schema that is in the crate, however the run ended, and its text reads well.
 #![cfg(feature = "sandbox")]
-#![allow(clippy::unwrap_used, reason = "the helpers of tests may panic as well")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::format_collect,
+    reason = "the helpers of tests may panic as well; audiences are made of text"
+)]
 
 use crate::support::workspace;
 use std::collections::BTreeSet;
@@ -153,6 +157,30 @@ fn a_report_of_an_audience_that_broke_keeps_the_schema() {
         .exits(12);
     assert_valid(&outcome.report());
     outcome.reports(&[("status", json!("failed"))]);
+}
+
+#[test]
+fn a_report_of_a_run_that_has_drifted_keeps_the_schema() {
+    let row = |n: usize| format!("n{n}@example.com,,Ana\n");
+    let many: String = (0..60).map(row).collect();
+    let workspace = Workspace::with(&[("a.csv", &format!("email,phone,name\n{many}"))]);
+    let server = workspace.server();
+    let body = format!("{}[guard]\n", JOB.replace("max-rows = 2", "max-rows = 200"));
+    let job = workspace.job("vip", &body, Some(&server));
+    for _ in 0..3 {
+        workspace.run(&["run", &job]).exits(0);
+    }
+    let usual = workspace.run(&["run", &job, "--json"]).exits(0).report();
+    assert_valid(&usual);
+    assert_eq!(usual["drift"]["runs"], 4 - 1, "{usual:#}");
+    workspace.write(
+        "a.csv",
+        many.replace(",,Ana", ",,")
+            .replacen("n0", "email,phone,name\nn0", 1),
+    );
+    let drifted = workspace.run(&["run", &job, "--json"]).exits(17).report();
+    assert_valid(&drifted);
+    assert_eq!(drifted["drift"]["found"][0]["column"], "FirstName");
 }
 
 #[test]

@@ -191,7 +191,7 @@ fn a_key_that_no_first_row_of_ndjson_has_is_noted_and_an_identifier_must_be_ther
         .exits(0)
         .reports(&[(
             "warnings",
-            json!(["a.ndjson: none of its first rows has `name`; it stays empty there"]),
+            json!(["a.ndjson: none of its first rows has `name`; check the name"]),
         )]);
     workspace.write("a.ndjson", "{\"mail\":\"zoe@example.com\"}\n");
     let outcome = workspace.run(&["run", &job, "--dry-run"]).exits(12);

@@ -22,7 +22,7 @@ use klaviyo_export_sandbox::Faults;
 use scene::Scene;
 use weather::Link;
 
-/// So many rows of a kilobyte, delivered over a link of so many bytes a second.
+/// A delivery of rows of a kilobyte over a link of limited bytes a second.
 fn over_link(rows: usize, options: &JobOptions, rate: Option<u64>) -> (Scene, Link) {
     let scene = Scene::new(rows, options, Faults::none());
     let link = Link::start(scene.sandbox.address(), rate);

@@ -54,7 +54,7 @@ fn part(workspace: &Workspace) -> String {
     parts.remove(0)
 }
 
-/// What customers have spent: CSV, JSON and Parquet joined.
+/// The money that customers have spent: CSV, JSON and Parquet joined.
 fn spending(since: &str) -> String {
     format!(
         "SELECT c.email, c.first_name, count(DISTINCT i.id) AS orders, sum(l.price * l.quantity) AS spent,
@@ -751,7 +751,7 @@ fn a_run_executes_one_statement_that_writes_and_says_so() {
     }
 }
 
-/// What the text does not show, the engine refuses where it can.
+/// The engine refuses what the text does not show, where it can.
 #[test]
 fn database_files_are_opened_for_reading_alone_by_dry_commands() {
     let workspace = Workspace::new();

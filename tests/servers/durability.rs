@@ -1,4 +1,4 @@
-//! What is on disk before what: watched by `strace`, and killed by it at chosen system calls. And disks that fail.
+//! The order in which things reach the disk: watched by `strace`, and killed by it at chosen system calls. And disks that fail.
 //!
 //! Needs Debian's `strace`; a test that finds it missing fails and says so.
 #![cfg(feature = "sandbox")]

@@ -13,6 +13,7 @@ mod support {
     pub(crate) mod cut_proxy;
     pub(crate) mod delivery;
     pub(crate) mod engines;
+    pub(crate) mod listener;
     pub(crate) mod postgres;
     pub(crate) mod proxy;
     pub(crate) mod scene;
@@ -34,6 +35,7 @@ mod cloud;
 #[cfg(feature = "sandbox")]
 mod durability;
 mod export;
+mod metrics;
 mod phones;
 #[cfg(feature = "sandbox")]
 mod postgres;

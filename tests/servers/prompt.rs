@@ -18,7 +18,7 @@ use workspace::Workspace;
 const PASSPHRASE: &str = "correct horse";
 const PROMPT: &str = "Passphrase of ";
 
-/// What was on the screen, and what the terminal was like.
+/// The text on the screen, and the state of the terminal.
 #[derive(Debug, Deserialize)]
 struct Screen {
     code: i32,

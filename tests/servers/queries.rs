@@ -1,4 +1,4 @@
-//! What every command makes of a query, and of statements that come before: with DuckDB, which `tests/engines` fetches.
+//! Every command with a query, and with statements that come before: by DuckDB, which `tests/engines` fetches.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests may panic as well")]
 
 use crate::support::engines;

@@ -23,7 +23,7 @@ pub struct Client {
     pub key: String,
 }
 
-/// What came back.
+/// The answer.
 #[derive(Debug)]
 pub struct Reply {
     pub status: u16,

@@ -299,7 +299,7 @@ impl Outcome {
     }
 }
 
-/// What a file of this name on the server is called, at the end of a remote path.
+/// The end of the remote path of a file of this name.
 pub fn base_name(remote_path: &str) -> String {
     Path::new(remote_path)
         .file_name()
@@ -356,7 +356,7 @@ pub fn records<'a>(files: impl Iterator<Item = &'a Vec<u8>>) -> Vec<Vec<String>>
     records
 }
 
-/// What `audience.csv` of [`Workspace::audience`] must become.
+/// The part that `audience.csv` of [`Workspace::audience`] must become.
 pub fn audience_records(workspace: &Workspace) -> Vec<Vec<String>> {
     let bytes = fs::read(workspace.path("audience.csv")).unwrap();
     let mut records = records(std::iter::once(&bytes));
@@ -409,7 +409,7 @@ pub fn seeds(usual: u64) -> u64 {
     (usual * asked).div_ceil(10)
 }
 
-/// What comes out of a pipe, line by line.
+/// The lines that come out of a pipe.
 struct Pipe {
     text: Arc<Mutex<String>>,
     thread: JoinHandle<()>,

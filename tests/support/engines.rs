@@ -1,4 +1,4 @@
-//! The engines that `tests/engines` fetched: drivers, DuckDB, a Python that has Spark.
+//! The engines that `tests/engines` fetched: drivers, DuckDB, a Python that has Spark, and one that has parsers of monitoring.
 
 #![allow(
     dead_code,
@@ -51,6 +51,11 @@ pub(crate) fn packages() -> PathBuf {
 /// The Python that has them.
 pub(crate) fn python() -> PathBuf {
     existing(folder().join("venv/bin/python"))
+}
+
+/// The Python that has the parsers of monitoring.
+pub(crate) fn monitoring_python() -> PathBuf {
+    existing(folder().join("monitoring/bin/python"))
 }
 
 fn existing(path: PathBuf) -> PathBuf {

@@ -62,7 +62,7 @@ pub struct Stage {
     speed: u32,
 }
 
-/// What a job says beside where things are.
+/// The text of a job, without the places of files and servers.
 #[derive(Debug, Clone)]
 pub struct JobText {
     /// Lines above the sections.
@@ -409,7 +409,7 @@ fn profiles(body: &Value) -> &[Value] {
         .map_or(&[], Vec::as_slice)
 }
 
-/// What the program may ask of the API, and nothing else: no consent, no merging, no deleting.
+/// The calls of the API that the program may make, and no others: no consent, no merging, no deleting.
 const ALLOWED: [&str; 12] = [
     "get_accounts",
     "get_lists",
@@ -425,7 +425,7 @@ const ALLOWED: [&str; 12] = [
     "get_errors_for_bulk_import_profiles_job",
 ];
 
-/// What is wrong with a call.
+/// The fault of a call.
 fn look(exchange: &Exchange<'_>, body: &Value, items: usize, complaints: &mut Vec<String>) {
     let what = format!("{} {}", exchange.method, exchange.target);
     let mut must = |holds: bool, rule: &str| {

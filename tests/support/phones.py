@@ -2,9 +2,11 @@
 """Compares phone numbers with Google's library, in its Python port `phonenumbers` of the same metadata release.
 
 usage: tests/support/phones.py PROGRAM [--count 100000] [--seed 1]
+       tests/support/phones.py PROGRAM --examples
 
 By a Python that has phonenumbers 9.0.42, as the one of tests/engines. Makes numbers of every region out of the library's
-examples, in many ways of writing and with typing errors, formats them with PROGRAM, and names each one that differs.
+examples, in many ways of writing and with typing errors, formats them with PROGRAM, and names each one that differs. With
+--examples it takes the examples alone, of every region and type: as E.164, international, national, as a URI and with 00.
 
 PROGRAM departs from the library on purpose, and so does `expected`: a number without + that begins with its country's own
 calling code is read so; 00 and 011 are tried as + where the region's own rules give nothing valid. Cells that PROGRAM reads in
@@ -76,6 +78,16 @@ def examples():
             yield region, written
 
 
+def five_spellings():
+    """Each example of each region, as the region's own people and others write it."""
+    for region in sorted(reference.SUPPORTED_REGIONS):
+        numbers = [reference.example_number_for_type(region, kind) for kind in PhoneNumberType.values()]
+        for number in filter(None, numbers):
+            for form in (0, 1, 2, 3):
+                yield reference.format_number(number, form), region
+            yield "00" + reference.format_number(number, 0)[1:], region
+
+
 def mistyped(draw, number):
     for _ in range(draw.choice([0, 0, 0, 1, 1, 2])):
         at = draw.randrange(len(number) + 1)
@@ -142,8 +154,9 @@ def main():
     options.add_argument("program", type=Path)
     options.add_argument("--count", type=int, default=100_000)
     options.add_argument("--seed", type=int, default=1)
+    options.add_argument("--examples", action="store_true")
     options = options.parse_args()
-    rows = list(numbers(options.count, options.seed))
+    rows = list(five_spellings() if options.examples else numbers(options.count, options.seed))
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         (folder / "job.toml").write_text(JOB)

@@ -257,7 +257,7 @@ fn binaries() -> PathBuf {
         .expect("PostgreSQL is missing: apt-get install postgresql")
 }
 
-/// Who runs the server, if the tests run as root.
+/// The user who runs the server, if the tests run as root.
 fn owner() -> Option<(u32, u32)> {
     if !rustix::process::geteuid().is_root() {
         return None;

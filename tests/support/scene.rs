@@ -33,7 +33,7 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// So many rows of [`ROW`] bytes, delivered as `options` say.
+    /// A delivery of a number of rows of [`ROW`] bytes, by `options`.
     pub fn new(rows: usize, options: &JobOptions, faults: Faults) -> Self {
         let root = tempfile::tempdir().unwrap();
         let sandbox = Sandbox::start(SandboxSettings {
@@ -80,7 +80,7 @@ impl Scene {
         path.exists().then(|| read_manifest(&path).unwrap())
     }
 
-    /// What a run would have said that was done, but killed before it could exit.
+    /// The report of a run that was done, but killed before it could exit.
     pub fn outcome_of_done(&self, run: &RunManifest) -> Option<Outcome> {
         (run.status == RunStatus::Done).then(|| Outcome {
             code: Some(0),

@@ -25,7 +25,7 @@ const SSHD: &str = "/usr/sbin/sshd";
 /// The SFTP server as a program of its own, for scripts that wrap it.
 pub const SFTP_SERVER: &str = "/usr/lib/openssh/sftp-server";
 
-/// What the server should be like.
+/// The settings of a server.
 pub struct SshdBuilder {
     config: String,
     subsystem: String,

@@ -12,7 +12,7 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-/// What one read takes at most: small, so that connections share the link fairly.
+/// The most that one read takes: small, so that connections share the link fairly.
 const CHUNK: usize = 8 * 1024;
 
 /// A link that exists until it is dropped.

@@ -267,12 +267,12 @@ impl Server {
         ]
     }
 
-    /// What arrived, in the order of the names.
+    /// The files that arrived, in the order of their names.
     pub(crate) fn received(&self) -> Vec<String> {
         csv_files(self.0.profiles())
     }
 
-    /// What happened on the server, as words.
+    /// The events on the server, as words.
     pub(crate) fn events(&self) -> String {
         format!("{:?}", self.0.journal())
     }

@@ -56,6 +56,10 @@ pub(super) enum Name {
     List,
     /// The key may import profiles and change the list.
     Write,
+    /// Those who are told how runs end.
+    Notify,
+    /// The file of metrics.
+    Metrics,
 }
 
 impl Name {
@@ -101,6 +105,8 @@ impl Name {
             Self::ReadProfiles => "read-profiles",
             Self::List => "list",
             Self::Write => "write",
+            Self::Notify => "notify",
+            Self::Metrics => "metrics",
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::pipeline::delta::Comparison;
 use crate::pipeline::mapping::Mapping;
 use crate::profile::attributes::attributes;
 use crate::profile::column::ProfileColumn;
+use crate::run::drift::{LookTally, Measures};
 
 /// Profiles as JSON are measured on so many rows: on more of them their mean is the same, and that takes its time.
 const JSON_ROWS: u64 = 20_000;
@@ -28,6 +29,8 @@ pub struct Size {
     pub parts: u64,
     /// Rows that are not as the last run sent them, and all that they were counted among; `None` where nothing is compared.
     pub changed: Option<(u64, u64)>,
+    /// The counts that are compared with those of the last runs; their rows are those that the whole audience is reckoned to have.
+    pub(crate) measures: Measures,
     /// A profile in an import job, on average.
     pub profile_bytes: f64,
     /// The same with identifiers alone.
@@ -52,6 +55,7 @@ pub struct Sample<'a> {
     compared: Option<Comparison>,
     unchanged: u64,
     rows_read: u64,
+    tally: LookTally,
     /// Blank records among those that were looked at.
     rows_blank: u64,
     rows: u64,
@@ -77,6 +81,7 @@ impl<'a> Sample<'a> {
             compared: None,
             unchanged: 0,
             rows_read: 0,
+            tally: LookTally::new(mapping),
             rows_blank: 0,
             rows: 0,
             bytes: 0,
@@ -110,6 +115,7 @@ impl<'a> Sample<'a> {
     pub fn batch(&mut self, batch: &Batch) {
         self.rows_read += batch.rows_read();
         self.rows_blank += batch.rows_blank();
+        self.tally.add(batch);
         self.consumed_bytes = batch.consumed_bytes;
         let mut dropped = vec![false; batch.rows.len()];
         self.keys
@@ -167,7 +173,13 @@ impl<'a> Sample<'a> {
     /// The size of the whole audience, of which `total` is known. `is_whole`: all was looked at.
     pub fn finish(self, total: Option<Total>, is_whole: bool) -> Size {
         let mean = |bytes: usize| bytes as f64 / self.json_rows.max(1) as f64;
+        let rows_rejected = self.rows_read - self.tally.rows_with_cells;
         let mut size = Size {
+            measures: Measures {
+                rows: is_whole.then_some(self.rows_read as f64),
+                rejected: is_whole.then_some(rows_rejected as f64),
+                ..self.tally.measures(self.mapping)
+            },
             rows_read: self.rows_read,
             is_exact: is_whole,
             rows: self.rows,
@@ -186,6 +198,7 @@ impl<'a> Sample<'a> {
                 // An engine and a Parquet file count blank records as rows.
                 Total::Rows(rows) => rows as f64 / (self.rows_read + self.rows_blank).max(1) as f64,
             };
+            size.measures.rows = Some(self.rows_read as f64 * times.max(1.0));
             size.rows = scaled(self.rows, times);
             size.bytes = scaled(self.bytes, times);
             let of_limits = size.bytes.div_ceil(self.limits.max_bytes);

@@ -297,9 +297,11 @@ fn mirror(size: &Size, list: ListPlan) -> MirrorTime {
 )]
 mod tests {
     use super::*;
+    use crate::run::drift::Measures;
 
     fn size(rows: u64, row_bytes: u64) -> Size {
         Size {
+            measures: Measures::default(),
             rows_read: rows,
             is_exact: true,
             rows,

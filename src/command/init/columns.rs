@@ -1,5 +1,7 @@
 //! The fate of each column in the job file that `init` makes: sent under a header, or left out for a reason.
 
+use std::collections::HashSet;
+
 use indexmap::IndexMap;
 
 use super::draft::{DraftColumn, Fate, property_name};
@@ -44,8 +46,9 @@ pub(super) fn decide(
         .filter_map(|map| Some(map.split_once('=')?.0))
         .collect();
     let mut columns: Vec<DraftColumn> = Vec::new();
+    let mut seen: HashSet<&String> = HashSet::new();
     for ((name, own), guess) in header.iter().zip(&source.header).zip(&guesses.fates) {
-        if columns.iter().any(|column| column.source == *name) {
+        if !seen.insert(name) {
             continue;
         }
         let fate = match (
@@ -87,7 +90,7 @@ pub(super) fn decide(
     }
     // What a flag names and the file has not is kept, so that it is refused with the right name.
     for (source, headers) in &mapped {
-        if !header.contains(source) {
+        if !seen.contains(source) {
             let fate = Fate::Sent(headers.names().to_vec());
             columns.push(DraftColumn {
                 source: source.clone(),
@@ -123,10 +126,9 @@ pub(super) fn ambiguous_identifier(
     mapped: &IndexMap<String, Headers>,
     source: &Source,
 ) -> Option<MappingError> {
-    let keys = PrimaryKey::BEST_FIRST.map(PrimaryKey::column);
     mapped.iter().find_map(|(column, headers)| {
         let mut names = headers.names().iter();
-        let header = names.find(|name| keys.iter().any(|key| key.header() == *name))?;
+        let header = names.find(|name| PrimaryKey::of_header(name).is_some())?;
         match source.addressed(column) {
             Addressed::Several(count) => Some(MappingError::AmbiguousColumn {
                 file: source.name.clone(),

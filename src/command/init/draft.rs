@@ -92,7 +92,8 @@ fn write_draft(
     write_sftp(out, &job.sftp)?;
     out.write_str(DELTA)?;
     out.write_str(LIST)?;
-    out.write_str(REPORT)
+    out.write_str(REPORT)?;
+    out.write_str(WATCH)
 }
 
 fn write_columns(out: &mut String, columns: &[DraftColumn], is_query: bool) -> std::fmt::Result {
@@ -226,6 +227,18 @@ const DELTA: &str = "
 # To send only rows that are new or changed since the last run:
 # [delta]
 # send = \"changed\"
+";
+
+/// How to watch it.
+const WATCH: &str = "
+# To stop a night whose counts are not like those of the last ones, before anything is sent:
+# [guard]
+# max-drift = { rows = \"30%\", rejected = \"3x\", blank = \"3x\" }
+
+# To be told when a run fails or does not come, with URLs in the variables HEARTBEAT_URL and WEBHOOK_URL:
+# [notify]
+# heartbeat-url-env = \"HEARTBEAT_URL\"
+# webhook-url-env = \"WEBHOOK_URL\"
 ";
 
 /// How to go on with a list.

@@ -16,7 +16,7 @@ use crate::state::codes::RejectionReason;
 
 /// Whether a column is a later one of several with one name and the same values.
 fn is_same_as_first(source: &Source, address: &str) -> bool {
-    !source.header.iter().any(|name| name == address)
+    source.places(address).is_empty()
         && numbered(address)
             .is_some_and(|(name, _)| matches!(source.addressed(name), Addressed::FirstOf(..)))
 }
@@ -131,6 +131,7 @@ impl Advice<'_> {
     /// The columns that are not sent, each once, with the reason.
     pub(super) fn left_out(&self) -> Vec<LeftOut> {
         let mut left_out: Vec<LeftOut> = Vec::new();
+        let mut known: HashSet<String> = HashSet::new();
         for source in self.sources {
             let addresses = source.addresses();
             let guesses = if addresses == self.guesses.header {
@@ -143,8 +144,7 @@ impl Advice<'_> {
                 .filter_map(|column| source.addressed(&column.source).place())
                 .collect();
             for (place, (address, guess)) in addresses.iter().zip(guesses).enumerate() {
-                if !sent.contains(&place) && !left_out.iter().any(|known| known.source == *address)
-                {
+                if !sent.contains(&place) && known.insert(address.clone()) {
                     left_out.push(LeftOut {
                         source: address.clone(),
                         reason: self.reason(source, address, guess),
@@ -181,7 +181,7 @@ impl Advice<'_> {
     pub(super) fn next(&self, line: &CommandLine) -> Option<CommandLine> {
         let is_of_files = self.by_flag.is_some();
         let mut sources = self.sources.iter();
-        let encoding = sources.find_map(|source| source.encoding_hint);
+        let encoding = sources.find_map(|source| source.encoding_hint?.label());
         let map = self.address_column.map(|column| format!("{column}=Email"));
         let mended: Vec<[&str; 2]> = [
             ("--encoding", encoding),

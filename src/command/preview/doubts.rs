@@ -81,7 +81,8 @@ impl Doubts {
     /// Looks at the value that is sent in column `index`.
     pub(super) fn look(
         &mut self,
-        (index, target): (usize, &ProfileColumn),
+        index: usize,
+        target: &ProfileColumn,
         value: &str,
         place: impl FnOnce() -> Place,
     ) {

@@ -22,6 +22,7 @@ use crate::pipeline::delta::Comparison;
 use crate::pipeline::mapping::Mapping;
 use crate::pipeline::settings::PrimaryKey;
 use crate::profile::column::ColumnKind;
+use crate::run::drift::{LookTally, Measures};
 use crate::run::report::{count, grouped};
 use crate::source::audience::{Source, SourceFormat};
 use crate::state::codes::{RejectionReason, RepairCode};
@@ -58,6 +59,7 @@ pub struct Look<'a> {
     blanks: Finding,
     rows_rejected: u64,
     external_id_only: u64,
+    tally: LookTally,
     rejections: BTreeMap<RejectionReason, Finding>,
     repairs: RepairTally,
     notes: RowNotes,
@@ -110,6 +112,7 @@ impl<'a> Look<'a> {
             blanks: Finding::default(),
             rows_rejected: 0,
             external_id_only: 0,
+            tally: LookTally::new(mapping),
             rejections: BTreeMap::new(),
             repairs: RepairTally::default(),
             notes: RowNotes::default(),
@@ -149,6 +152,7 @@ impl<'a> Look<'a> {
             self.blanks.note(place);
         }
         self.note_faults(&batch);
+        self.tally.add(&batch);
         self.last_source = self.place(&batch, 0).source;
         batch.add_notes(&mut self.notes, &self.last_source);
         self.rows(&batch);
@@ -231,6 +235,15 @@ impl<'a> Look<'a> {
         self.rejections
             .get(&reason)
             .map_or(0, |finding| finding.count)
+    }
+
+    /// The counts that are compared with those of the last runs: of rows only if all were looked at.
+    pub(super) fn measures(&self, whole: bool) -> Measures {
+        Measures {
+            rows: whole.then_some(self.rows_read as f64),
+            rejected: whole.then_some(self.rows_rejected as f64),
+            ..self.tally.measures(self.mapping)
+        }
     }
 
     /// How many phone numbers without `+` cannot be read.
@@ -341,7 +354,7 @@ impl<'a> Look<'a> {
         let columns = self.mapping.columns.iter().zip(&mut self.columns);
         for (index, ((column, tally), value)) in columns.zip(cells).enumerate() {
             let place = || place(&self.sources, number(batch, record));
-            self.doubts.look((index, &column.target), value, place);
+            self.doubts.look(index, &column.target, value, place);
             if column.target.kind() != ColumnKind::Property || value.is_empty() {
                 continue;
             }

@@ -29,6 +29,9 @@ pub enum SshError {
     /// The first line is not that of an SSH server.
     #[error("it is no SSH server; its first line is {0:?}")]
     NoSsh(Box<str>),
+    /// An SSH server refuses the connection before its own first line: it has too many.
+    #[error("it takes no more connections at the moment: {0:?}")]
+    Busy(Box<str>),
     /// The server does not do what was asked for.
     #[error("it does not offer {0}")]
     NotOffered(&'static str),
@@ -52,7 +55,20 @@ pub struct AlgorithmLists {
     pub ours: String,
 }
 
+/// The words of OpenSSH's server that drops a connection before it greets (sshd.c, `drop_connection`): for `MaxStartups`, and
+/// for `PerSourceMaxStartups` and `PerSourcePenalties`.
+const BUSY: [&str; 2] = ["Exceeded MaxStartups", "Not allowed at this time"];
+
 impl SshError {
+    /// The error of a server whose first line is not that of SSH.
+    pub(super) fn of_first_line(line: Box<str>) -> Self {
+        if BUSY.contains(&line.trim()) {
+            Self::Busy(line)
+        } else {
+            Self::NoSsh(line)
+        }
+    }
+
     /// Whether the server will give the same answer again: it does not do what is asked of it.
     pub(super) fn is_final(&self) -> bool {
         matches!(
@@ -81,6 +97,9 @@ impl SshError {
             }
             Self::NotOffered(_) => {
                 "the server has no SFTP for this user (OpenSSH: Subsystem sftp); ask the provider".into()
+            }
+            Self::Busy(_) => {
+                "the server limits connections (OpenSSH: MaxStartups, PerSourcePenalties): lower sessions in [sftp], or ask the provider".into()
             }
             Self::NoSsh(_) => {
                 "another kind of server answers on this port: check host and port, and the way to it".into()
@@ -145,6 +164,26 @@ impl From<&russh::Error> for SshError {
                 }),
             },
             other => Self::Other(printable(&other.to_string()).into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_has_too_many_connections_is_asked_again() {
+        for (line, is_final) in [
+            ("Exceeded MaxStartups", false),
+            ("Exceeded MaxStartups\r\n", false),
+            ("Not allowed at this time", false),
+            ("HTTP/1.1 400 Bad Request", true),
+            ("220 files.example.com FTP server ready", true),
+            ("", true),
+        ] {
+            let error = SshError::of_first_line(line.into());
+            assert_eq!(error.is_final(), is_final, "{line:?}");
         }
     }
 }

@@ -110,13 +110,15 @@ impl Wire {
             Ok(Err(error)) => {
                 let error = self.in_its_words(error.into());
                 Ok(Err(match self.heard.foreign_line() {
-                    Some(line) if !matches!(error, SshError::Program(_)) => SshError::NoSsh(line),
+                    Some(line) if !matches!(error, SshError::Program(_)) => {
+                        SshError::of_first_line(line)
+                    }
                     _ => error,
                 }))
             }
             // Another protocol waits for us to speak as it does.
             Err(Fault::TimedOut(_)) if let Some(line) = self.heard.foreign_line() => {
-                Ok(Err(SshError::NoSsh(line)))
+                Ok(Err(SshError::of_first_line(line)))
             }
             Err(fault) => Err(fault.into_error(&self, "greet the SSH server".into())),
         }

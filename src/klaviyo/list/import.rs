@@ -27,20 +27,22 @@ const PATIENCE: Duration = Duration::from_hours(6);
 /// refuses stand in `attach-rejects.csv`. `rows` is how many there are.
 pub fn import(
     desk: Desk<'_>,
-    (files, rows): (&[RowFile], u64),
+    files: &[RowFile],
+    rows: u64,
     list_id: Option<&str>,
     ledger: &mut Ledger,
 ) -> Result<(), ListError> {
     if ledger.is_attached() {
         return Ok(());
     }
-    submit(desk, (files, rows), list_id, ledger)?;
+    submit(desk, files, rows, list_id, ledger)?;
     wait(desk, ledger)
 }
 
 fn submit(
     desk: Desk<'_>,
-    (files, rows_in): (&[RowFile], u64),
+    files: &[RowFile],
+    rows_in: u64,
     list_id: Option<&str>,
     ledger: &mut Ledger,
 ) -> Result<(), ListError> {

@@ -136,7 +136,8 @@ impl Ledger {
     /// Notes that all of the audience was put on the list but for those who have no profile.
     pub(super) fn attached<'a>(
         &mut self,
-        (attached, unresolved): (u64, u64),
+        attached: u64,
+        unresolved: u64,
         rejects: impl IntoIterator<Item = Reject<'a>>,
     ) -> Result<(), StateError> {
         self.rejects.write(rejects)?;
@@ -152,7 +153,7 @@ impl Ledger {
         if self.is_attached() {
             return Ok(());
         }
-        self.attached((self.outcome().attached, 0), [])
+        self.attached(self.outcome().attached, 0, [])
     }
 
     /// Rows in accepted jobs.

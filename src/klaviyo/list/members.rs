@@ -31,15 +31,17 @@ struct Unresolved {
 /// in `attach-rejects.csv`. `rows` is how many there are.
 pub fn attach_members(
     desk: Desk<'_>,
-    (files, rows): (&[RowFile], u64),
-    (list_id, wait): (&str, Duration),
+    files: &[RowFile],
+    rows: u64,
+    list_id: &str,
+    wait: Duration,
     ledger: &mut Ledger,
 ) -> Result<(), ListError> {
     if ledger.is_attached() {
         return Ok(());
     }
     let until = Instant::now() + wait;
-    wait_for_sample(desk, (files, rows), (until, wait))?;
+    wait_for_sample(desk, files, rows, until, wait)?;
     desk.meter.list.begin(ListStep::Adding, rows);
     let mut unresolved = add_all(desk, files, list_id, ledger)?;
     let mut look = LOOK;
@@ -57,14 +59,16 @@ pub fn attach_members(
         row: it.row,
     });
     let missing = unresolved.len() as u64;
-    Ok(ledger.attached((rows.saturating_sub(missing), missing), rejects)?)
+    Ok(ledger.attached(rows.saturating_sub(missing), missing, rejects)?)
 }
 
 /// Waits until every profile of a sample over all rows exists.
 fn wait_for_sample(
     desk: Desk<'_>,
-    (files, rows): (&[RowFile], u64),
-    (until, wait): (Instant, Duration),
+    files: &[RowFile],
+    rows: u64,
+    until: Instant,
+    wait: Duration,
 ) -> Result<(), ListError> {
     let paths: Vec<_> = files.iter().map(|file| file.path.clone()).collect();
     let step = (rows / SAMPLE).max(1);

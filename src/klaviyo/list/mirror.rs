@@ -38,13 +38,29 @@ pub struct AudienceRows<'a> {
 const MEMBERS: &str = "members.csv";
 const CANDIDATES: &str = "candidates.csv";
 
+/// The rules by which a list is made equal to the audience.
+#[derive(Debug, Clone, Copy)]
+pub struct MirrorRules<'a> {
+    /// The people who may be removed: all, or those whom the job has put on the list.
+    pub mode: Mirror,
+    /// The removals from which on a person must approve.
+    pub limits: MaxRemovals,
+    /// The run, for the command that approves.
+    pub run_id: &'a str,
+}
+
 /// Makes the list equal to the audience. How many were removed, or why nobody was looked at.
 pub fn mirror(
     desk: Desk<'_>,
     list_id: &str,
     audience: &AudienceRows<'_>,
-    (mode, limits, run_id): (Mirror, MaxRemovals, &str),
-    (tracked, ledger): (&TrackedFile, &mut Ledger),
+    MirrorRules {
+        mode,
+        limits,
+        run_id,
+    }: MirrorRules<'_>,
+    tracked: &TrackedFile,
+    ledger: &mut Ledger,
 ) -> Result<Result<u64, String>, ListError> {
     if let Some(removed) = ledger.mirrored() {
         if mode == Mirror::Tracked {
@@ -83,7 +99,7 @@ pub fn mirror(
         }
         return Ok(Err(because));
     }
-    let removed = removal::remove_planned(desk, list_id, (Guard::Limit(limits), run_id), ledger);
+    let removed = removal::remove_planned(desk, list_id, Guard::Limit(limits), run_id, ledger);
     if mode == Mirror::Tracked {
         match &removed {
             Ok(_) => tracked.replace(audience.paths)?,
@@ -182,7 +198,8 @@ fn plan_exact(
             desk,
             ledger.directory(),
             members.paths(),
-            (&present, &kept.ids),
+            &present,
+            &kept.ids,
         )?,
         // Those whom this run has put there are not to be removed: they would make the share look smaller.
         of: ledger.members_before().unwrap_or(read),
@@ -255,7 +272,8 @@ fn plan_tracked(
             desk,
             ledger.directory(),
             candidates.paths(),
-            (&present_now, &kept.ids),
+            &present_now,
+            &kept.ids,
         )?,
         // Not those whom this run has put there.
         of: match rows_in(&tracked.settled())? {
@@ -308,7 +326,8 @@ fn write_plan(
     desk: Desk<'_>,
     directory: &Path,
     members: &[PathBuf],
-    (present, kept): (&Flags, &HashSet<String>),
+    present: &Flags,
+    kept: &HashSet<String>,
 ) -> Result<Stored, StateError> {
     let mut file = PersonFile::create(&directory.join(PLANNED))?;
     let (mut planned, mut unreadable) = (HashSet::new(), HashSet::new());

@@ -57,7 +57,8 @@ pub(super) fn reaches(count: u64, of: u64, limits: MaxRemovals) -> bool {
 pub fn remove_planned(
     desk: Desk<'_>,
     list_id: &str,
-    (guard, run_id): (Guard, &str),
+    guard: Guard,
+    run_id: &str,
     ledger: &mut Ledger,
 ) -> Result<u64, ListError> {
     if let Some(removed) = ledger.mirrored() {

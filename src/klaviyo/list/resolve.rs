@@ -27,13 +27,13 @@ pub(super) fn resolve(desk: Desk<'_>, people: &[Person]) -> Result<Resolved, Lis
     let mut members: HashMap<String, Member> = HashMap::new();
     let mut missing: BTreeSet<usize> = (0..people.len()).collect();
     for identifier in Identifier::BEST_FIRST {
-        let asked = asked_for(desk.forms, identifier, (people, &missing));
+        let asked = asked_for(desk.forms, identifier, people, &missing);
         let mut values: Vec<&str> = asked.keys().map(String::as_str).collect();
         values.sort_unstable();
         // Whether a profile has one of the values, and shows another one.
         let mut strangers = false;
         for found in look_up(desk, identifier, &values)? {
-            match places_of(desk.forms, identifier, (&asked, &found)) {
+            match places_of(desk.forms, identifier, &asked, &found) {
                 Some(places) => missing.retain(|place| !places.contains(place)),
                 None => strangers = true,
             }
@@ -46,7 +46,7 @@ pub(super) fn resolve(desk: Desk<'_>, people: &[Person]) -> Result<Resolved, Lis
         let unseen: Vec<&str> = values.into_iter().filter(is_missing).collect();
         for found in stored_otherwise(desk, identifier, &unseen)? {
             // Somebody who is not meant may have the other form: only who reads as the same is.
-            if let Some(places) = places_of(desk.forms, identifier, (&asked, &found)) {
+            if let Some(places) = places_of(desk.forms, identifier, &asked, &found) {
                 missing.retain(|place| !places.contains(place));
                 members.insert(found.id.clone(), found);
             }
@@ -71,7 +71,8 @@ pub(super) fn resolve(desk: Desk<'_>, people: &[Person]) -> Result<Resolved, Lis
 fn asked_for(
     forms: &dyn IdentifierForms,
     identifier: Identifier,
-    (people, missing): (&[Person], &BTreeSet<usize>),
+    people: &[Person],
+    missing: &BTreeSet<usize>,
 ) -> HashMap<String, Vec<usize>> {
     let mut asked: HashMap<String, Vec<usize>> = HashMap::new();
     for place in missing {
@@ -86,7 +87,8 @@ fn asked_for(
 fn places_of<'a>(
     forms: &dyn IdentifierForms,
     identifier: Identifier,
-    (asked, found): (&'a HashMap<String, Vec<usize>>, &Member),
+    asked: &'a HashMap<String, Vec<usize>>,
+    found: &Member,
 ) -> Option<&'a Vec<usize>> {
     asked.get(&*compared(forms, identifier, found)?)
 }

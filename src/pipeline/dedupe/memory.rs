@@ -11,7 +11,7 @@ use zerocopy::FromBytes;
 /// The size from which on memory is mapped by itself: that of a huge page on x86-64 and on ARM with pages of 4 KB.
 const HUGE_PAGE_BYTES: usize = 1 << 21;
 
-/// So many words of memory.
+/// A number of words of memory.
 pub(super) enum Words {
     Heap(Vec<u32>),
     Mapped(MmapMut),

@@ -25,7 +25,8 @@ pub(super) fn context(settings: &DeltaSettings, list_id: Option<&str>) -> Contex
 pub(super) fn base(
     state: &JobDirectory,
     job: &str,
-    (key, context): (&HashKey, &Context),
+    key: &HashKey,
+    context: &Context,
     most_bytes: u64,
 ) -> Result<Before, String> {
     let path = state.snapshot();
@@ -136,4 +137,9 @@ pub(super) fn head(state: &JobDirectory) -> Option<SnapshotHead> {
 /// The run whose snapshot the job has; none where it has none of use.
 pub(in crate::run) fn base_run(state: &JobDirectory) -> Option<String> {
     head(state).map(|head| head.run_id)
+}
+
+/// When a run began last that sent every row, of a job that sends changed ones only.
+pub(in crate::run) fn full_send_at(state: &JobDirectory) -> Option<Timestamp> {
+    head(state).map(|head| head.full_at)
 }

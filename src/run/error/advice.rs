@@ -48,6 +48,10 @@ impl Error {
                 "look at the source: is it complete, and is it the right one? If the changes are right, send them; or set max-changed and max-shrink in [delta]"
                     .to_owned(),
             ),
+            Self::Drifted { .. } => Some(
+                "look at the source: is it complete, and is it the right one? If the counts are right, send what was formatted; or set max-drift in [guard]"
+                    .to_owned(),
+            ),
             Self::OtherList { .. } => Some(
                 "start over, and send every row, so that everybody is added to the list".to_owned(),
             ),
@@ -116,9 +120,10 @@ impl Error {
                 Some(run.with_value("--shard", &first.to_string()))
             }
             Self::Guarded { run_id, .. } if line.is("run") => {
-                let plain = line.clone().without("--fresh").without("--full");
-                let plain = plain.without("--json").without_value("--approve-changes");
-                Some(plain.with_value("--approve-changes", run_id))
+                Some(approval(line).with_value("--approve-changes", run_id))
+            }
+            Self::Drifted { run_id, .. } if line.is("run") => {
+                Some(approval(line).with_value("--approve-drift", run_id))
             }
             Self::OtherList { .. } if line.is("run") => {
                 let plain = line.clone().without("--fresh").without("--full");
@@ -180,6 +185,16 @@ impl Error {
         };
         Some(hint.to_owned())
     }
+}
+
+/// The command without what does not go with an approval.
+fn approval(line: &CommandLine) -> CommandLine {
+    let plain = ["--fresh", "--full", "--json"]
+        .into_iter()
+        .fold(line.clone(), CommandLine::without);
+    ["--approve-changes", "--approve-drift", "--apply"]
+        .into_iter()
+        .fold(plain, CommandLine::without_value)
 }
 
 /// Where to look when most rejected rows have this reason.

@@ -16,7 +16,7 @@ use super::*;
 use crate::base::environment::Environment;
 use crate::job::file::JobFile;
 use crate::job::{Job, PartLimits};
-use crate::pipeline::commit::Deduplication;
+use crate::pipeline::commit::{CommitSettings, Deduplication};
 use crate::pipeline::settings::{Duplicates, MaxRejected, PrimaryKey, SharedIdentifiers};
 use crate::pipeline::spool::{Spool, SpoolLayout};
 use crate::source::audience::BlockLimits;
@@ -85,13 +85,15 @@ fn made(case: &Case, files: &[String]) -> Made {
         rows: u64::MAX,
     };
     let meter = Meter::default();
-    let commit = Commit::new(
-        (&sources, &mapping),
-        (deduplication, max_rejected),
-        case.limit,
-        (spool, folder.path()),
-        &meter,
-    );
+    let settings = CommitSettings {
+        sources: &sources,
+        mapping: &mapping,
+        deduplication,
+        max_rejected,
+        limit: case.limit,
+        meter: &meter,
+    };
+    let commit = Commit::new(settings, spool, folder.path());
     let work = Work {
         sources: Arc::clone(&sources),
         blocks: audience.into_blocks_with(BlockLimits {
@@ -100,9 +102,13 @@ fn made(case: &Case, files: &[String]) -> Made {
         }),
         workers: case.workers,
     };
-    let watch = (&meter, &Interrupt::default());
-    let (counts, result) =
-        format_blocks(work, (&mapping, job.rules.clone()), commit.unwrap(), watch);
+    let formatting = Formatting {
+        mapping: &mapping,
+        rules: job.rules.clone(),
+        meter: &meter,
+        interrupt: &Interrupt::default(),
+    };
+    let (counts, result) = formatting.format_blocks(work, commit.unwrap());
     result.unwrap();
     assert!(counts.add_up(), "{counts:?}");
     let mut made = of_counts(&counts);
@@ -169,18 +175,19 @@ fn without_values(line: &str) -> String {
 /// A few rows that share all, in blocks of a few rows.
 fn small() -> impl Strategy<Value = Case> {
     let blocks = prop_oneof![Just(1 << 20), 20_usize..400];
-    cases((0..60, 1..12), blocks)
+    cases(0..60, 1..12, blocks)
 }
 
 /// Thousands of rows, of which the index holds a part: the least memory is for 3,700 identifiers. In one block, it is used up
 /// within a batch.
 fn large() -> impl Strategy<Value = Case> {
     let blocks = prop_oneof![Just(1 << 20), 4_000_usize..60_000];
-    cases((2_500..6_000, 50..9_000), blocks)
+    cases(2_500..6_000, 50..9_000, blocks)
 }
 
 fn cases(
-    (rows, people): (Range<usize>, Range<usize>),
+    rows: Range<usize>,
+    people: Range<usize>,
     block_bytes: impl Strategy<Value = usize>,
 ) -> impl Strategy<Value = Case> {
     let columns = subsequence(PrimaryKey::BEST_FIRST.to_vec(), 1..=3).prop_shuffle();

@@ -86,6 +86,9 @@ impl RunReport {
         for warning in &self.warnings {
             writeln!(out, "  note       {}", printable(warning))?;
         }
+        for notice in &self.notices {
+            writeln!(out, "  notified   {}", printable(&notice.words()))?;
+        }
         let by_sftp = self.parts.iter().any(|part| part.remote_path.is_some());
         if by_sftp && self.status == RunStatus::Done && self.delivered() > 0 {
             out.push_str(DELIVERED_MEANS);

@@ -4,7 +4,7 @@
 //! only where all of them hold the same cells in the first records: a table that two tables were joined to. Where they
 //! differ, nobody but a person can choose.
 
-use indexmap::IndexMap;
+use std::collections::HashMap;
 
 use super::Source;
 
@@ -44,37 +44,34 @@ pub fn numbered(address: &str) -> Option<(&str, usize)> {
 impl Source {
     /// The column that `address` means: a name, or a name and a number as in `Vorname#2`. A column that is named so wins.
     pub fn addressed(&self, address: &str) -> Addressed {
-        let mut places = self.places(address);
-        match (places.next(), places.count()) {
-            (Some(place), 0) => Addressed::One(place),
-            (Some(place), more) if self.is_rejects || self.has_equal(address) => {
-                Addressed::FirstOf(place, more + 1)
+        match *self.places(address) {
+            [place] => Addressed::One(place),
+            [first, ..] if self.is_rejects || self.has_equal(address) => {
+                Addressed::FirstOf(first, self.places(address).len())
             }
-            (Some(_), more) => Addressed::Several(more + 1),
-            (None, _) => numbered(address)
-                .and_then(|(name, number)| self.places(name).nth(number - 1))
-                .map_or(Addressed::Nothing, Addressed::One),
+            [_, ..] => Addressed::Several(self.places(address).len()),
+            [] => numbered(address)
+                .and_then(|(name, number)| self.places(name).get(number - 1))
+                .map_or(Addressed::Nothing, |place| Addressed::One(*place)),
         }
     }
 
     /// For each column the shortest text that addresses it and no other.
     pub fn addresses(&self) -> Vec<String> {
         let mut addresses = self.header.clone();
-        for (name, places) in places_by_name(&self.header) {
+        for (name, places) in self.places.iter().filter(|(_, places)| places.len() > 1) {
             let is_first_named = self.is_rejects || self.has_equal(name);
-            let numbered = (1..).zip(&places).skip(usize::from(is_first_named));
-            for (number, place) in numbered.filter(|_| places.len() > 1) {
+            let numbered = (1..).zip(places).skip(usize::from(is_first_named));
+            for (number, place) in numbered {
                 addresses[*place] = format!("{name}#{number}");
             }
         }
         addresses
     }
 
-    fn places<'a>(&'a self, name: &'a str) -> impl Iterator<Item = usize> + 'a {
-        let header = self.header.iter().enumerate();
-        header
-            .filter(move |(_, own)| *own == name)
-            .map(|(place, _)| place)
+    /// The places in the header of all columns of this name.
+    pub fn places(&self, name: &str) -> &[usize] {
+        self.places.get(name).map_or(&[], Vec::as_slice)
     }
 
     fn has_equal(&self, name: &str) -> bool {
@@ -94,25 +91,23 @@ pub(super) fn equal(header: &[String], text: &[u8], is_all: bool, delimiter: u8)
     let cell = |record: &csv::ByteRecord, place: usize| {
         record.get(place).unwrap_or_default().trim_ascii().to_vec()
     };
-    doubles
-        .into_iter()
-        .filter(|(_, places)| {
-            let are_equal = records.iter().all(|record| {
-                let first = cell(record, places[0]);
-                places.iter().all(|place| cell(record, *place) == first)
-            });
-            let is_filled = |record: &csv::ByteRecord| !cell(record, places[0]).is_empty();
-            are_equal && (records.is_empty() || records.iter().any(is_filled))
-        })
-        .map(|(name, _)| name.to_owned())
-        .collect()
+    let are_same = |places: &[usize]| {
+        let are_equal = records.iter().all(|record| {
+            let first = cell(record, places[0]);
+            places.iter().all(|place| cell(record, *place) == first)
+        });
+        let is_filled = |record: &csv::ByteRecord| !cell(record, places[0]).is_empty();
+        are_equal && (records.is_empty() || records.iter().any(is_filled))
+    };
+    let same = doubles.into_iter().filter(|(_, places)| are_same(places));
+    same.map(|(name, _)| name).collect()
 }
 
 /// The columns that have each name, in the order of the header.
-fn places_by_name(header: &[String]) -> IndexMap<&str, Vec<usize>> {
-    let mut places: IndexMap<&str, Vec<usize>> = IndexMap::new();
+pub(super) fn places_by_name(header: &[String]) -> HashMap<String, Vec<usize>> {
+    let mut places: HashMap<String, Vec<usize>> = HashMap::with_capacity(header.len());
     for (place, name) in header.iter().enumerate() {
-        places.entry(name).or_default().push(place);
+        places.entry(name.clone()).or_default().push(place);
     }
     places
 }

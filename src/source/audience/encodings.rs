@@ -5,6 +5,29 @@ use std::collections::HashSet;
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{Encoding, GB18030, GBK, MACINTOSH};
 
+/// An encoding that a file seems to have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LikelyEncoding {
+    /// One that is read, by its name for the key `encoding`.
+    Readable(&'static str),
+    /// A code page of DOS, which is not read. Its letters do not tell which page it is.
+    Dos,
+}
+
+impl LikelyEncoding {
+    /// The name for the key `encoding`, of an encoding that is read.
+    pub const fn label(self) -> Option<&'static str> {
+        match self {
+            Self::Readable(label) => Some(label),
+            Self::Dos => None,
+        }
+    }
+}
+
+/// The remedy for text in a code page of DOS. It was CP850 in Western Europe, CP437 in the United States and CP852 in
+/// Central Europe.
+pub const DOS_ADVICE: &str = "convert it, for example with iconv -f CP850 -t UTF-8 (CP437 in the United States, CP852 in Central Europe)";
+
 /// Invalid sequences below this number are slips of single records, not another encoding.
 const FEW: usize = 3;
 
@@ -23,17 +46,17 @@ const IDEOGRAPHS: char = '\u{2e80}';
 const SAMPLES: usize = 2;
 
 /// The encoding that the beginning of a file looks like, when it hardly is UTF-8.
-pub(super) fn likely(bytes: &[u8]) -> Option<&'static str> {
+pub(super) fn likely(bytes: &[u8]) -> Option<LikelyEncoding> {
     let nuls = memchr::memchr_iter(0, bytes).count();
     if nuls > bytes.len() / 8 {
         let odd = memchr::memchr_iter(0, bytes)
             .filter(|at| at % 2 == 1)
             .count();
-        return Some(if odd * 2 > nuls {
+        return Some(LikelyEncoding::Readable(if odd * 2 > nuls {
             "utf-16le"
         } else {
             "utf-16be"
-        });
+        }));
     }
     let (mut invalid, mut valid) = (0, 0);
     for chunk in bytes.utf8_chunks() {
@@ -44,38 +67,64 @@ pub(super) fn likely(bytes: &[u8]) -> Option<&'static str> {
 }
 
 /// The encoding that bytes which are not UTF-8 look most like.
-pub(super) fn detected(bytes: &[u8]) -> &'static str {
+pub(super) fn detected(bytes: &[u8]) -> LikelyEncoding {
     let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);
     detector.feed(bytes, true);
     let guess = detector.guess(None, Utf8Detection::Deny);
-    let encoding = if guess == GBK {
+    if guess == GBK {
         // The newer standard has all characters of the older one.
-        GB18030
-    } else if guess.is_single_byte() && !CENTRAL.contains(&guess.name()) && is_mac_roman(bytes) {
-        MACINTOSH
+        return LikelyEncoding::Readable(GB18030.name());
+    }
+    let letters = OldLetters::count(bytes);
+    if !guess.is_single_byte() {
+        LikelyEncoding::Readable(guess.name())
+    } else if letters.dos > letters.mac.max(letters.windows) {
+        LikelyEncoding::Dos
+    } else if !CENTRAL.contains(&guess.name()) && letters.mac > letters.windows {
+        LikelyEncoding::Readable(MACINTOSH.name())
     } else {
-        guess
-    };
-    encoding.name()
+        LikelyEncoding::Readable(guess.name())
+    }
 }
 
-/// True where the bytes inside of words are letters of Mac OS Roman, and hardly one is a letter of windows-1252.
-fn is_mac_roman(bytes: &[u8]) -> bool {
-    let (mut mac, mut windows) = (0, 0);
-    for window in bytes.windows(2) {
-        let [before, byte] = window else {
-            continue;
-        };
-        if !before.is_ascii_alphabetic() {
-            continue;
+/// How many bytes inside of words are frequent letters of an encoding, in languages of Western Europe.
+#[derive(Debug, Default)]
+struct OldLetters {
+    /// Of Mac OS Roman.
+    mac: usize,
+    /// Of the code pages 437 and 850, which have the same.
+    dos: usize,
+    /// Of windows-1252.
+    windows: usize,
+}
+
+impl OldLetters {
+    fn count(bytes: &[u8]) -> Self {
+        let mut letters = Self::default();
+        for window in bytes.windows(3) {
+            // One between letters: a sign such as an ellipsis stands at the end of a word.
+            let [before, byte, after] = window else {
+                continue;
+            };
+            if !before.is_ascii_alphabetic() || !after.is_ascii_alphabetic() {
+                continue;
+            }
+            match byte {
+                // Ç or á, and è or ä.
+                0x87 | 0x8a => {
+                    letters.mac += 1;
+                    letters.dos += 1;
+                }
+                0x8d..=0x8f | 0x96 | 0x97 | 0x9a | 0x9f => letters.mac += 1,
+                0x81..=0x85 | 0x88 | 0x89 | 0x8b | 0x8c | 0x93 | 0x94 | 0xa0..=0xa4 | 0xe1 => {
+                    letters.dos += 1;
+                }
+                0xc0..=0xff => letters.windows += 1,
+                _ => {}
+            }
         }
-        match byte {
-            0x87 | 0x8a | 0x8d..=0x8f | 0x96 | 0x97 | 0x9a | 0x9f => mac += 1,
-            0xc0..=0xff => windows += 1,
-            _ => {}
-        }
+        letters
     }
-    mac > windows
 }
 
 /// How letters that are not ASCII read in `encoding`, of two words: each letter with one neighbour at most, and none where
@@ -131,12 +180,17 @@ mod tests {
         let utf16 = |to: fn(u16) -> [u8; 2]| -> Vec<u8> {
             "email,name\nx,y\n".encode_utf16().flat_map(to).collect()
         };
-        assert_eq!(likely(&utf16(u16::to_le_bytes)), Some("utf-16le"));
-        assert_eq!(likely(&utf16(u16::to_be_bytes)), Some("utf-16be"));
+        let label = |bytes: &[u8]| likely(bytes).and_then(LikelyEncoding::label);
+        assert_eq!(label(&utf16(u16::to_le_bytes)), Some("utf-16le"));
+        assert_eq!(label(&utf16(u16::to_be_bytes)), Some("utf-16be"));
         assert_eq!(
-            likely(b"Ren\xe9e\nJ\xfcrgen\nZo\xeb\n"),
+            label(b"Ren\xe9e\nJ\xfcrgen\nZo\xeb\n"),
             Some("windows-1252")
         );
+        let dos = b"M\x81ller\nSch\x84fer\nRen\x82e\nMu\xa4oz\nGro\xe1mann\nC\xa2rdoba\n";
+        assert_eq!(likely(dos), Some(LikelyEncoding::Dos));
+        let signs = b"one\x85 two\x85 O\x92Brien, the end \x96 or not\n";
+        assert_eq!(label(signs), Some("windows-1252"));
         assert_eq!(likely("Renée\nJürgen\nZoë\n".as_bytes()), None);
         assert_eq!(likely(b"one slip \xe9 only"), None);
         assert_eq!(likely(b""), None);

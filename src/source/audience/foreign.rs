@@ -4,6 +4,8 @@ use std::fmt;
 
 use memchr::memmem;
 
+use super::encodings::DOS_ADVICE;
+
 /// A kind of file that is recognised and not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Foreign {
@@ -141,6 +143,12 @@ fn of_shape(bytes: &[u8]) -> Option<Foreign> {
         _ => None,
     }
 }
+
+/// Text in a code page of DOS, which the letters of a header show.
+pub(super) const DOS: Foreign = Foreign {
+    what: "text in a code page of DOS",
+    advice: DOS_ADVICE,
+};
 
 const UTF_32: Foreign = Foreign {
     what: "text in UTF-32",

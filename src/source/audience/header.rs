@@ -6,6 +6,7 @@ use std::io::{Cursor, Read};
 use encoding_rs::{Encoding, UTF_8};
 
 use super::dialect::{self, Escape, Rules};
+use super::encodings::LikelyEncoding;
 use super::error::{AudienceError, Dialect, LikelyDelimiter, Unreadable};
 use super::foreign::Foreign;
 use super::format::{self, SourceFormat};
@@ -48,6 +49,7 @@ pub(super) fn inspect(
         skipped: 0,
         encoding: marked.unwrap_or(files.encoding),
         header: Vec::new(),
+        found_columns: 0,
         equal_doubles: Vec::new(),
         is_rejects: false,
         is_quoted_right: false,
@@ -59,7 +61,7 @@ pub(super) fn inspect(
         rows: None,
         size_bytes: origin.size_bytes(),
         preamble: Vec::new(),
-        columns: HashMap::new(),
+        places: HashMap::new(),
         projection: None,
     };
     if let Some(delimiter) = delimiter_of_rejects(&peek, marked, &source.name)? {
@@ -78,7 +80,7 @@ pub(super) fn inspect(
             return Err(unreadable(source.name, foreign));
         }
         source.is_empty = text.is_all && text.bytes.trim_ascii().is_empty();
-        source.header = json::keys_of_lines(&text.bytes, text.is_all);
+        source.set_header(json::keys_of_lines(&text.bytes, text.is_all));
         Ok(())
     } else {
         read_rewritten(&text, files, &mut source)
@@ -93,17 +95,16 @@ pub(super) fn inspect(
     if source.encoding == UTF_8 {
         source.encoding_hint = encodings::likely(&text.bytes);
     }
-    source.encoding_samples = match source.encoding_hint.map(str::as_bytes) {
-        Some(hint) => samples_in(&text.bytes, hint),
+    source.encoding_samples = match source.encoding_hint {
+        Some(hint) => samples_in(&text.bytes, hint.label()),
         None if source.encoding != UTF_8 => encodings::samples(&text.bytes, UTF_8),
         None => Vec::new(),
     };
-    source.columns = source.header.iter().cloned().zip(0..).collect();
     Ok(source)
 }
 
-fn samples_in(bytes: &[u8], label: &[u8]) -> Vec<String> {
-    let encoding = Encoding::for_label(label);
+fn samples_in(bytes: &[u8], label: Option<&str>) -> Vec<String> {
+    let encoding = label.and_then(|label| Encoding::for_label(label.as_bytes()));
     encoding.map_or_else(Vec::new, |encoding| encodings::samples(bytes, encoding))
 }
 
@@ -202,7 +203,7 @@ impl Source {
 
     /// The column of this name, the last of several.
     pub(super) fn column(&self, name: &str) -> Option<usize> {
-        self.columns.get(name).copied()
+        self.places.get(name)?.last().copied()
     }
 
     /// Names a failed read of the record after `record - 1` others: an error of the system has a number of the
@@ -242,12 +243,16 @@ fn read_header(
     };
     let bytes = &below[..end];
     if !utf8::is_clean(bytes) {
-        let dialect = dialect_of_bad_header(&text.bytes, files, source);
-        let label = dialect.encoding.unwrap_or_default().as_bytes();
+        let likely = encodings::likely(&text.bytes);
+        let likely = likely.unwrap_or_else(|| encodings::detected(&text.bytes));
+        let Some(label) = likely.label() else {
+            return Err(unreadable(name(), foreign::DOS));
+        };
+        let dialect = dialect_of_bad_header(&text.bytes, label, files, source);
         return Err(AudienceError::HeaderEncoding {
             name: name(),
             encoding: source.encoding.name(),
-            samples: encodings::told(&samples_in(&text.bytes, label)),
+            samples: encodings::told(&samples_in(&text.bytes, Some(label))),
             dialect,
         });
     }
@@ -266,7 +271,9 @@ fn read_header(
             likely,
             dialect: Dialect {
                 delimiter: Some(likely),
-                encoding: encodings::likely(&text.bytes).filter(|_| source.encoding == UTF_8),
+                encoding: encodings::likely(&text.bytes)
+                    .filter(|_| source.encoding == UTF_8)
+                    .and_then(LikelyEncoding::label),
                 ..Dialect::default()
             },
         });
@@ -277,7 +284,7 @@ fn read_header(
             cell: cell + 1,
         });
     }
-    source.header = header;
+    source.set_header(header);
     source.preamble = text.bytes[..source.skipped + end].to_vec();
     Ok(())
 }
@@ -304,8 +311,12 @@ fn refuse_json(text: &Text, source: &Source) -> Result<(), AudienceError> {
 }
 
 /// The encoding that a header which is not valid seems to be in, and the delimiter if that is another one too.
-fn dialect_of_bad_header(text: &[u8], files: &AudienceFiles, source: &Source) -> Dialect {
-    let encoding = encodings::likely(text).unwrap_or_else(|| encodings::detected(text));
+fn dialect_of_bad_header(
+    text: &[u8],
+    encoding: &'static str,
+    files: &AudienceFiles,
+    source: &Source,
+) -> Dialect {
     let decoded = Encoding::for_label(encoding.as_bytes()).map(|encoding| encoding.decode(text).0);
     let header = decoded
         .as_deref()

@@ -1,50 +1,46 @@
 //! Keys of NDJSON that the first mebibyte does not have: their values have no column, and are counted so that a run tells.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::base::text::count;
+use crate::base::text::{count, grouped};
 
 /// Names that are told.
 const NAMES: usize = 5;
 
 /// The late keys that were seen, shared by all workers.
 #[derive(Debug, Clone, Default)]
-pub(super) struct LateKeys(Arc<Seen>);
+pub(super) struct LateKeys(Arc<Mutex<Seen>>);
 
 #[derive(Debug, Default)]
 struct Seen {
-    values: AtomicU64,
-    names: Mutex<Vec<String>>,
+    values: u64,
+    /// The first record that has one.
+    first: Option<u64>,
+    names: Vec<String>,
 }
 
 impl LateKeys {
-    /// Counts a value under this key.
+    /// Counts a value under this key, in the record of this number.
     #[cold]
-    pub(super) fn note(&self, key: &str) {
-        self.0.values.fetch_add(1, Ordering::Relaxed);
-        let mut names = self.0.names.lock().unwrap_or_else(PoisonError::into_inner);
-        if names.len() < NAMES && !names.iter().any(|name| name == key) {
-            names.push(key.to_owned());
+    pub(super) fn note(&self, key: &str, record: u64) {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.values += 1;
+        seen.first = Some(seen.first.map_or(record, |first| first.min(record)));
+        if seen.names.len() < NAMES && !seen.names.iter().any(|name| name == key) {
+            seen.names.push(key.to_owned());
         }
     }
 
     /// The warning about the file of this name, if there is something to warn about.
     pub(super) fn warning(&self, file: &str) -> Option<String> {
-        let values = self.0.values.load(Ordering::Relaxed);
-        if values == 0 {
-            return None;
-        }
-        let mut names = self
-            .0
-            .names
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = seen.first?;
+        let mut names = seen.names.clone();
         names.sort();
         Some(format!(
-            "{file}: {} not read: the first mebibyte has no key `{}`; give the first record all keys, with null where there is no value",
-            count(values, "value"),
+            "{file}: {} not read, the first in record {}: the first mebibyte has no key `{}`; name the key under [columns], or give the first record all keys, with null where there is no value",
+            count(seen.values, "value"),
+            grouped(first),
             names.join("`, `")
         ))
     }

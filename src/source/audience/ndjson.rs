@@ -167,8 +167,13 @@ mod disguise {
     }
 }
 
-/// Visits the records of a block and tells how many there were.
-pub(super) fn visit(source: &Source, bytes: &[u8], visitor: &mut impl RecordVisitor) -> u64 {
+/// Visits the records of a block, which begins with the record of this number, and tells how many there were.
+pub(super) fn visit(
+    source: &Source,
+    bytes: &[u8],
+    first_record: u64,
+    visitor: &mut impl RecordVisitor,
+) -> u64 {
     let mut visited = 0;
     let mut values = vec![None; source.header.len()];
     let whole = simdutf8::basic::from_utf8(bytes)
@@ -180,10 +185,14 @@ pub(super) fn visit(source: &Source, bytes: &[u8], visitor: &mut impl RecordVisi
         let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
         let line = &rest[..end];
         if !scan::is_blank_line(line) {
+            let place = Place {
+                source,
+                record: first_record + visited,
+            };
             visited += 1;
             match whole.and_then(|text| text.get(offset..offset + end)) {
-                Some(line) => visit_line(source, line, &mut values, visitor),
-                None => visit_doubtful_line(source, line, visitor),
+                Some(line) => visit_line(place, line, &mut values, visitor),
+                None => visit_doubtful_line(place, line, visitor),
             }
         }
         let next = rest.len().min(end + 1);
@@ -208,14 +217,22 @@ pub(super) fn visit_too_long(
     1
 }
 
+/// Where a line stands.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    source: &'a Source,
+    /// The number of its record.
+    record: u64,
+}
+
 fn visit_line<'b>(
-    source: &Source,
+    place: Place<'_>,
     line: &'b str,
     values: &mut [Option<&'b str>],
     visitor: &mut impl RecordVisitor,
 ) {
-    let no_object = || Line::of(source, line.as_bytes());
-    if !read_values(source, line, values) {
+    let no_object = || Line::of(place.source, line.as_bytes());
+    if !read_values(place, line, values) {
         visitor.fault(RecordFault::NotAnObject, &no_object());
         return;
     }
@@ -227,11 +244,12 @@ fn visit_line<'b>(
 }
 
 /// Visits a line of a block in which some line is not valid.
-fn visit_doubtful_line(source: &Source, line: &[u8], visitor: &mut impl RecordVisitor) {
+fn visit_doubtful_line(place: Place<'_>, line: &[u8], visitor: &mut impl RecordVisitor) {
+    let source = place.source;
     let mut values = vec![None; source.header.len()];
     let Some(fault) = utf8::fault_of(line) else {
         let text = String::from_utf8_lossy(line);
-        visit_line(source, &text, &mut values, visitor);
+        visit_line(place, &text, &mut values, visitor);
         return;
     };
     let mut marked = Vec::new();
@@ -241,7 +259,7 @@ fn visit_doubtful_line(source: &Source, line: &[u8], visitor: &mut impl RecordVi
         RecordFault::Nul => Cow::Borrowed(std::str::from_utf8(line).unwrap_or_default()),
         _ => Cow::Owned(disguise::disguised(&marked)),
     };
-    if read_values(source, &text, &mut values) {
+    if read_values(place, &text, &mut values) {
         visitor.fault(
             fault,
             &Doubtful(Object {
@@ -255,7 +273,11 @@ fn visit_doubtful_line(source: &Source, line: &[u8], visitor: &mut impl RecordVi
 }
 
 /// The raw value of each column, the last where a key comes twice. False when the line is no object.
-fn read_values<'b>(source: &Source, line: &'b str, values: &mut [Option<&'b str>]) -> bool {
+fn read_values<'b>(
+    Place { source, record }: Place<'_>,
+    line: &'b str,
+    values: &mut [Option<&'b str>],
+) -> bool {
     values.fill(None);
     // Most lines have the same keys in the same order.
     let mut expected = 0;
@@ -269,7 +291,7 @@ fn read_values<'b>(source: &Source, line: &'b str, values: &mut [Option<&'b str>
             values[column] = Some(value);
             expected = column + 1;
         } else if value != "null" {
-            source.late_keys.note(key);
+            source.late_keys.note(key, record);
         }
     })
 }

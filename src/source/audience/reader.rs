@@ -54,7 +54,9 @@ impl RecordReader {
                 (SourceFormat::Ndjson, BlockKind::TooLong { whole_bytes }) => {
                     ndjson::visit_too_long(source, bytes, *whole_bytes, visitor)
                 }
-                (SourceFormat::Ndjson, _) => ndjson::visit(source, bytes, visitor),
+                (SourceFormat::Ndjson, _) => {
+                    ndjson::visit(source, bytes, block.first_record, visitor)
+                }
                 (_, BlockKind::Plain { has_breaks }) => {
                     csv::visit_plain(source, bytes, *has_breaks, visitor)
                 }

@@ -495,7 +495,7 @@ fn an_estimate_tells_how_much_has_changed() {
     );
 }
 
-/// Who left is told from the identifiers of the last run that is done, which is not among the runs that `keep-runs` keeps.
+/// The people who left are told from the identifiers of the last run that is done, which is not among the runs that `keep-runs` keeps.
 #[test]
 fn failed_runs_do_not_remove_the_run_that_is_compared_with() {
     let job = Job::with(

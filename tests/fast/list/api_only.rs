@@ -17,7 +17,7 @@ bob@example.com,,,Bob,,,,,,,,,,,,,,,\"a, \"\"b\"\"\",,,,
 ,,k-9,Kim,,,,,,,,,,,,,,,,7,,,false
 ";
 
-/// What the account has of everybody, by whatever identifies them.
+/// The identifiers of everybody in the account.
 fn everybody(stage: &Stage) -> BTreeMap<String, Value> {
     let profiles = stage.api().profiles().into_iter();
     let names = ["email", "phone_number", "external_id"];

@@ -1,4 +1,4 @@
-//! What keeps a mirror from taking off a list whom it should not, and the way past it.
+//! Guards that keep a mirror from taking the wrong people off a list, and the way past them.
 
 use super::stage::{FILE, JobText, Stage, people};
 

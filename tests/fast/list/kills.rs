@@ -16,7 +16,7 @@ use super::workspace::Outcome;
 const ROWS: usize = 1_500;
 const OTHERS: usize = 2_500;
 
-/// What was noted last when a kill came.
+/// The last note when a kill came.
 fn moment(stage: &Stage) -> String {
     let runs = stage.workspace.path("state").join(JOB).join("runs");
     let last = std::fs::read_dir(runs).into_iter().flatten().flatten();

@@ -1,4 +1,4 @@
-//! What `check` and `estimate` ask: it changes nothing, and keeps to the contract as everything else does.
+//! The calls of `check` and `estimate`: they change nothing, and keep to the contract as everything else does.
 
 use super::stage::{FILE, JobText, Stage, people};
 

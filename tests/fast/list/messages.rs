@@ -1,4 +1,4 @@
-//! What the program says when Klaviyo, a person or the network is in the way.
+//! Messages of the program when Klaviyo, a person or the network is in the way.
 
 use std::net::TcpListener;
 

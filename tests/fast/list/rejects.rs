@@ -1,4 +1,4 @@
-//! Whom Klaviyo refuses: they stand in `attach-rejects.csv`, and all others go on.
+//! People whom Klaviyo refuses: they stand in `attach-rejects.csv`, and all others go on.
 
 use std::fmt::Write as _;
 

@@ -9,7 +9,7 @@ use super::stage::{JobText, Stage, quick};
 
 const ALL_MAY_GO: &str = "max-removals = { percent = 100, members = 1000000 }";
 
-/// What becomes of a member.
+/// The fate of a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
     Stays,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use klaviyo_export::job::file::{JobFile, ListSection};
+use klaviyo_export::job::file::{GuardSection, JobFile, ListSection};
 use serde_json::Value;
 
 use super::{blocks, page, rows, section};
@@ -32,6 +32,7 @@ fn parse_job(fragment: &str) -> JobFile {
 fn known_keys() -> BTreeMap<(String, String), Value> {
     let job = JobFile {
         list: Some(ListSection::default()),
+        guard: Some(GuardSection::default()),
         ..JobFile::default()
     };
     let Value::Object(top) = serde_json::to_value(job).unwrap() else {
@@ -68,6 +69,9 @@ fn keys_and_defaults_are_those_of_a_job_file() {
         "list",
         "klaviyo",
         "report",
+        "notify",
+        "metrics",
+        "guard",
         "state",
     ] {
         let heading = match name {

@@ -1,4 +1,4 @@
-//! What lands in `/profiles` by SFTP becomes profiles and members.
+//! Files that land in `/profiles` by SFTP become profiles and members.
 
 use std::io::Write as _;
 use std::net::TcpStream;

@@ -92,7 +92,7 @@ impl Night {
         self.execute(&["list", FILE, "--run-group", GROUP, "--json"])
     }
 
-    /// What the server has: each address once, or the test fails.
+    /// The addresses on the server: each once, or the test fails.
     #[track_caller]
     pub(crate) fn assert_received(&self, expected: &[String]) {
         let received = self.server.received();

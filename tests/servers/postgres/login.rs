@@ -1,4 +1,4 @@
-//! Who is let in, and how the program finds its way there.
+//! Logins: who is let in, and how the program finds its way there.
 
 use std::os::unix::fs::PermissionsExt as _;
 

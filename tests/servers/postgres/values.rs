@@ -1,4 +1,4 @@
-//! What the server's types become.
+//! The text that each type of the server becomes.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! Who is let in: every kind of key file, passphrases, agents; and what is said about those who are not.
+//! Logins: every kind of key file, passphrases, agents; and what is said about those who are not.
 
 use std::ffi::OsStr;
 use std::fs;

@@ -1,4 +1,4 @@
-//! What arrives is what was sent, and what the server says about it.
+//! Transfers: what arrives is what was sent, and what the server says about it.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -64,7 +64,7 @@ fn a_large_file_arrives_whole_with_the_default_window_and_the_smallest() {
     }
 }
 
-/// What is read back is compared block by block: it would fill the memory.
+/// Compares what is read back block by block: it would fill the memory.
 #[test]
 #[ignore = "a minute, and 4.3 GB of disk: tests/run --all"]
 fn a_file_beyond_four_gibibytes_arrives_whole() {

@@ -10,8 +10,9 @@ fn fails_in_time(two: &TwoHops, words: &str, case: &str) -> String {
     let begun = Instant::now();
     let told = two.check(14).stdout;
     assert!(told.contains(words), "{case}: {told}");
+    // Sooner than what hangs would end by itself, on a busy machine too.
     assert!(
-        begun.elapsed() < Duration::from_secs(15),
+        begun.elapsed() < Duration::from_secs(45),
         "{case}: {:?}",
         begun.elapsed()
     );

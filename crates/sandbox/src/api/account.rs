@@ -5,7 +5,7 @@
 //! voice (facts B5), so the sandbox takes the answer that does least. Nothing of this outlives the process.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::ops::Bound;
+use std::ops::RangeBounds;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -70,7 +70,7 @@ impl List {
     /// The members within `bounds`, in the order of joining.
     pub(super) fn members(
         &self,
-        bounds: (Bound<u64>, Bound<u64>),
+        bounds: impl RangeBounds<u64>,
     ) -> impl DoubleEndedIterator<Item = (u64, Membership)> {
         self.members
             .range(bounds)
@@ -317,10 +317,7 @@ mod tests {
         }
         list.remove(3);
         list.add(3);
-        let order: Vec<_> = list
-            .members((Bound::Unbounded, Bound::Unbounded))
-            .map(|(_, member)| member.profile)
-            .collect();
+        let order: Vec<_> = list.members(..).map(|(_, member)| member.profile).collect();
         assert_eq!((order, list.len()), (vec![5, 4, 3], 3));
     }
 }

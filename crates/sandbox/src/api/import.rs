@@ -77,14 +77,10 @@ fn import_row(
         }
         if header == LIST_ID {
             list = Some(cell);
-        } else if let Some(path) = attribute(header) {
-            set(&mut attributes, path, Value::String(cell));
+        } else if let Some((name, inner)) = attribute(header) {
+            set(&mut attributes, name, inner, Value::String(cell));
         } else {
-            set(
-                &mut attributes,
-                ("properties", Some(header)),
-                inferred(cell),
-            );
+            set(&mut attributes, "properties", Some(header), inferred(cell));
         }
     }
     if check_identifiers(&attributes, "").is_err() {
@@ -134,7 +130,7 @@ fn attribute(header: &str) -> Option<(&'static str, Option<&'static str>)> {
     Some((name, *inner))
 }
 
-fn set(attributes: &mut Map<String, Value>, (name, inner): (&str, Option<&str>), value: Value) {
+fn set(attributes: &mut Map<String, Value>, name: &str, inner: Option<&str>, value: Value) {
     let Some(inner) = inner else {
         attributes.insert(name.to_owned(), value);
         return;

@@ -1,6 +1,5 @@
 //! The API as whoever started the sandbox sees it: where it is, what it was asked, and what the account has.
 
-use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -218,7 +217,7 @@ impl Api {
         let Some(list) = account.list(list_id) else {
             return Vec::new();
         };
-        let members = list.members((Bound::Unbounded, Bound::Unbounded));
+        let members = list.members(..);
         members
             .filter_map(|(_, member)| account.profiles.get(member.profile).cloned())
             .collect()

@@ -416,7 +416,7 @@ impl Column {
                 return foreign::push_zoned_clock(out, values.value(index));
             }
             Self::Other(values, day_time) if values.is_valid(index) => {
-                return value::push_other(out, (values, index), *day_time);
+                return value::push_other(out, values, index, *day_time);
             }
             _ => {}
         }

@@ -97,11 +97,12 @@ pub(super) fn push_uuid(out: &mut Vec<u8>, bytes: &[u8]) {
 /// Appends a value of any type: a list as a JSON array, others as Arrow displays them.
 pub(super) fn push_other(
     out: &mut Vec<u8>,
-    (values, index): (&ArrayRef, usize),
+    values: &ArrayRef,
+    index: usize,
     day_time: DayTime,
 ) -> Written {
     match values.data_type() {
-        data_type if is_list(data_type) => push_list(out, (values, index), day_time),
+        data_type if is_list(data_type) => push_list(out, values, index, day_time),
         data_type => match (push_displayed(out, values, index), is_nested(data_type)) {
             (true, true) => Written::Nested,
             (true, false) => Written::Text,
@@ -209,7 +210,7 @@ fn item_field(list: &DataType, items: &ArrayRef) -> FieldRef {
     }
 }
 
-fn push_list(out: &mut Vec<u8>, (values, index): (&ArrayRef, usize), day_time: DayTime) -> Written {
+fn push_list(out: &mut Vec<u8>, values: &ArrayRef, index: usize, day_time: DayTime) -> Written {
     let Some(items) = list_at(values, index) else {
         return Written::Text;
     };

@@ -1,0 +1,344 @@
+//! Those who are told how a run ended: each has a thread, which reads its URL while the run is under way and waits for the end.
+//! So none of them waits for another, and a slow password manager delays nothing.
+
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use super::call::{Address, Called, Caller, Content};
+use super::record::{NoticeEvent, NoticeKind, NoticeOutcome, NoticeRecord};
+use crate::base::environment::Environment;
+use crate::base::interrupt::Interrupt;
+use crate::base::secret::SecretSource;
+
+/// The time for the ping of a begin, which nobody waits for.
+const START: Duration = Duration::from_secs(8);
+/// The time for all notices at the end together.
+const END: Duration = Duration::from_secs(9);
+/// The time for them after a signal.
+const AFTER_SIGNAL: Duration = Duration::from_secs(2);
+/// The time for a program that is killed, and for its thread.
+const KILLED: Duration = Duration::from_millis(300);
+/// How often a signal is looked for, and a program that may have ended.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// What is told at the end.
+#[derive(Clone)]
+pub(super) struct Order {
+    pub(super) event: NoticeEvent,
+    /// The body of a webhook, or of a collector's calls in their order.
+    pub(super) bodies: Vec<Vec<u8>>,
+    /// The argument of a program.
+    pub(super) report: Option<PathBuf>,
+}
+
+/// An order with its deadline.
+struct Due {
+    order: Order,
+    deadline: Instant,
+}
+
+/// One of those who are told.
+struct Channel {
+    kind: NoticeKind,
+    orders: Sender<Due>,
+}
+
+/// All who are told.
+pub(super) struct Channels {
+    all: Vec<Channel>,
+    told: Receiver<NoticeRecord>,
+    tell: Sender<NoticeRecord>,
+    is_over: Arc<AtomicBool>,
+    /// Whether a begin was told of that has no record yet.
+    starts: usize,
+}
+
+impl Default for Channels {
+    fn default() -> Self {
+        let (tell, told) = unbounded();
+        Self {
+            all: Vec::new(),
+            told,
+            tell,
+            is_over: Arc::default(),
+            starts: 0,
+        }
+    }
+}
+
+/// Where a URL is, and how it is called.
+#[derive(Clone)]
+pub(super) struct Remote {
+    pub(super) source: SecretSource,
+    pub(super) environment: Environment,
+    pub(super) caller: Caller,
+}
+
+impl Remote {
+    /// The URL; the error says what is wrong with it, without showing it.
+    pub(super) fn address(&self) -> Result<Address, String> {
+        let secret = self.source.read(&self.environment);
+        let secret = secret.map_err(|error| format!("no URL: {error}"))?;
+        Address::parse(&secret).map_err(str::to_owned)
+    }
+}
+
+impl Channels {
+    /// Adds a channel whose thread does `work`.
+    fn add(
+        &mut self,
+        kind: NoticeKind,
+        work: impl FnOnce(&Receiver<Due>, &Sender<NoticeRecord>) + Send + 'static,
+    ) {
+        let (orders, due) = bounded(1);
+        let tell = self.tell.clone();
+        std::thread::spawn(move || work(&due, &tell));
+        self.all.push(Channel { kind, orders });
+    }
+
+    /// Adds a heartbeat. `starts`: it is told now that the run begins.
+    pub(super) fn add_heartbeat(&mut self, remote: Remote, starts: bool) {
+        self.starts += usize::from(starts);
+        self.add(NoticeKind::Heartbeat, move |due, tell| {
+            let address = remote.address();
+            let ping = |event: NoticeEvent, deadline: Instant| {
+                timed(NoticeKind::Heartbeat, event, || match &address {
+                    Err(problem) => Called::not_sent(problem.clone()),
+                    Ok(address) => match event {
+                        NoticeEvent::Start => remote.caller.get(&address.below("start"), deadline),
+                        NoticeEvent::Failure => remote.caller.get(&address.below("fail"), deadline),
+                        _ => remote.caller.get(address, deadline),
+                    },
+                })
+            };
+            if starts {
+                let _ = tell.send(ping(NoticeEvent::Start, Instant::now() + START));
+            }
+            if let Ok(Due { order, deadline }) = due.recv() {
+                let _ = tell.send(ping(order.event, deadline));
+            }
+        });
+    }
+
+    /// Adds a webhook.
+    pub(super) fn add_webhook(&mut self, remote: Remote) {
+        self.add(NoticeKind::Webhook, move |due, tell| {
+            let address = remote.address();
+            let Ok(Due { order, deadline }) = due.recv() else {
+                return;
+            };
+            let _ = tell.send(timed(NoticeKind::Webhook, order.event, || match &address {
+                Err(problem) => Called::not_sent(problem.clone()),
+                Ok(address) => {
+                    let content = Content {
+                        json: order.bodies.first().map(Vec::as_slice),
+                        headers: &[],
+                    };
+                    remote.caller.call(address, &content, deadline)
+                }
+            }));
+        });
+    }
+
+    /// Adds a program.
+    pub(super) fn add_command(&mut self, command: Vec<String>) {
+        let is_over = Arc::clone(&self.is_over);
+        self.add(NoticeKind::Command, move |due, tell| {
+            if let Ok(Due { order, deadline }) = due.recv() {
+                let _ = tell.send(run(&command, &order, deadline, &is_over));
+            }
+        });
+    }
+
+    /// Adds a collector of OpenTelemetry, at the addresses of the bodies.
+    #[cfg(feature = "otlp")]
+    pub(super) fn add_collector(
+        &mut self,
+        caller: Caller,
+        addresses: Vec<Address>,
+        headers: Result<Vec<(String, String)>, &'static str>,
+    ) {
+        self.add(NoticeKind::Otlp, move |due, tell| {
+            let Ok(Due { order, deadline }) = due.recv() else {
+                return;
+            };
+            let send = || {
+                let headers = match &headers {
+                    Ok(headers) => headers,
+                    Err(problem) => return Called::not_sent(*problem),
+                };
+                let mut last = Called::not_sent("there is nothing to send");
+                for (address, body) in addresses.iter().zip(&order.bodies) {
+                    let content = Content {
+                        json: Some(body),
+                        headers,
+                    };
+                    last = caller.call(address, &content, deadline);
+                    if last.outcome != NoticeOutcome::Delivered {
+                        break;
+                    }
+                }
+                last
+            };
+            let _ = tell.send(timed(NoticeKind::Otlp, order.event, send));
+        });
+    }
+
+    /// Tells the end to those for whom `order` has one, and waits until all have been told; at most for [`END`], and after a
+    /// signal for [`AFTER_SIGNAL`].
+    pub(super) fn end(
+        self,
+        order: impl Fn(NoticeKind) -> Option<Order>,
+        interrupt: &Interrupt,
+    ) -> Vec<NoticeRecord> {
+        let Self {
+            all,
+            told,
+            tell,
+            is_over,
+            starts,
+        } = self;
+        drop(tell);
+        let begun = Instant::now();
+        let deadline = begun + END;
+        let mut pending: Vec<(NoticeKind, NoticeEvent)> =
+            vec![(NoticeKind::Heartbeat, NoticeEvent::Start); starts];
+        for Channel { kind, orders } in all {
+            // Dropped with its sender, a thread that has nothing to tell ends.
+            if let Some(order) = order(kind) {
+                pending.push((kind, order.event));
+                let _ = orders.send(Due { order, deadline });
+            }
+        }
+        let mut records = Vec::new();
+        let mut signal_at = None;
+        while !pending.is_empty() {
+            match told.recv_timeout(LOOK) {
+                Ok(record) => {
+                    pending.retain(|it| *it != (record.kind, record.event));
+                    records.push(record);
+                }
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            let now = Instant::now();
+            if interrupt.is_raised() {
+                signal_at.get_or_insert(now);
+            }
+            let is_late = signal_at.is_some_and(|at: Instant| now >= at + AFTER_SIGNAL);
+            let must_stop = interrupt.for_tidying_up().must_stop_now();
+            if now >= deadline || is_late || must_stop {
+                break;
+            }
+        }
+        is_over.store(true, Ordering::Release);
+        // A program is killed by its thread.
+        let is_command = |(kind, _): &(NoticeKind, NoticeEvent)| *kind == NoticeKind::Command;
+        if pending.iter().any(is_command)
+            && let Ok(record) = told.recv_timeout(KILLED)
+        {
+            pending.retain(|it| *it != (record.kind, record.event));
+            records.push(record);
+        }
+        let given_up = pending.into_iter().map(|(kind, event)| {
+            let milliseconds = milliseconds_since(begun);
+            record(kind, event, Called::timed_out(), milliseconds)
+        });
+        records.extend(given_up);
+        records.sort_by_key(|record| (record.kind, record.event != NoticeEvent::Start));
+        records
+    }
+}
+
+/// The record of what `call` does.
+fn timed(kind: NoticeKind, event: NoticeEvent, call: impl FnOnce() -> Called) -> NoticeRecord {
+    let begun = Instant::now();
+    let called = call();
+    record(kind, event, called, milliseconds_since(begun))
+}
+
+fn milliseconds_since(begun: Instant) -> u64 {
+    u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+fn record(kind: NoticeKind, event: NoticeEvent, called: Called, milliseconds: u64) -> NoticeRecord {
+    NoticeRecord {
+        kind,
+        event,
+        outcome: called.outcome,
+        status: called.status.map(i32::from),
+        milliseconds,
+        problem: called.problem,
+    }
+}
+
+/// Runs the program, without a shell, with the report as its last argument.
+fn run(command: &[String], order: &Order, deadline: Instant, is_over: &AtomicBool) -> NoticeRecord {
+    let begun = Instant::now();
+    let done = |outcome, status, problem: Option<String>| NoticeRecord {
+        kind: NoticeKind::Command,
+        event: order.event,
+        outcome,
+        status,
+        milliseconds: milliseconds_since(begun),
+        problem,
+    };
+    let Some(report) = &order.report else {
+        let problem = "the report could not be written".to_owned();
+        return done(NoticeOutcome::NotSent, None, Some(problem));
+    };
+    let program = command.first().cloned().unwrap_or_default();
+    let started = Command::new(&program)
+        .args(&command[command.len().min(1)..])
+        .arg(report)
+        .env("KLAVIYO_EXPORT_NOTICE", order.event.word())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn();
+    let mut child = match started {
+        Ok(child) => child,
+        Err(error) => {
+            let problem = format!("{program} cannot be run: {error}");
+            return done(NoticeOutcome::Failed, None, Some(problem));
+        }
+    };
+    match wait(&mut child, deadline, is_over) {
+        Some(status) if status.success() => done(NoticeOutcome::Delivered, Some(0), None),
+        Some(status) => {
+            let problem = format!("{program} ended with {status}");
+            done(NoticeOutcome::Failed, status.code(), Some(problem))
+        }
+        None => {
+            let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
+            let _ = child.wait();
+            let problem = format!("{program} did not end in time, and was killed");
+            done(NoticeOutcome::TimedOut, None, Some(problem))
+        }
+    }
+}
+
+/// The exit status, if the program ends in time.
+fn wait(
+    child: &mut Child,
+    deadline: Instant,
+    is_over: &AtomicBool,
+) -> Option<std::process::ExitStatus> {
+    loop {
+        if let Some(status) = child.try_wait().ok()? {
+            return Some(status);
+        }
+        if Instant::now() >= deadline || is_over.load(Ordering::Acquire) {
+            return None;
+        }
+        let _ = crossbeam_channel::after(LOOK).recv();
+    }
+}
