@@ -180,7 +180,7 @@ pub struct Job {
     pub delta: Option<DeltaSettings>,
     /// How far a run may be from the last ones; `None` where it is not compared with them.
     pub guard: Option<GuardSection>,
-    /// Who is told how a run ended, and where its numbers go.
+    /// The ways to tell how a run ended, and the places of its numbers.
     pub watch: WatchSettings,
     /// Where a part ends.
     pub limits: PartLimits,

@@ -11,6 +11,8 @@ use super::place::{JobState, state_of};
 use crate::cli::RunsArgs;
 use crate::cli::console::printable;
 use crate::cli::table::{self, Side, aligned};
+use crate::job::Job;
+use crate::run::drift::{DriftGuard, GuardBands};
 use crate::run::error::Error;
 use crate::run::error::service::Service;
 use crate::run::history::{self, RunLine};
@@ -45,7 +47,15 @@ pub fn runs(args: &RunsArgs, surroundings: &Surroundings) -> Result<String, Erro
             Some(shard) => format!("{name}, shard {shard}"),
             None => name,
         };
-        return write_page(file, &name, lines);
+        let job = origin.file().and_then(|file| {
+            // Runs are shown whatever is wrong with the job file.
+            Job::load_without_server(file, &surroundings.environment).ok()
+        });
+        let guard = job
+            .as_ref()
+            .and_then(|job| DriftGuard::new(job, &state, None));
+        let bands = guard.as_ref().map(DriftGuard::bands).unwrap_or_default();
+        return write_page(file, &name, lines, &bands);
     }
     let mut text = table(&lines, surroundings.console.columns());
     if let Some(note) = belongs_to_another {
@@ -55,13 +65,19 @@ pub fn runs(args: &RunsArgs, surroundings: &Surroundings) -> Result<String, Erro
 }
 
 /// Writes the page of the newest of these runs. The words that say so.
-fn write_page(file: &Path, name: &str, mut lines: Vec<RunLine>) -> Result<String, Error> {
+fn write_page(
+    file: &Path,
+    name: &str,
+    mut lines: Vec<RunLine>,
+    bands: &GuardBands,
+) -> Result<String, Error> {
     let of = lines.len();
     lines.truncate(SHOWN_RUNS);
     lines.reverse();
     let page = RunsPage {
         name,
         runs: &lines,
+        bands,
         of,
     };
     replace(file, page.to_html().as_bytes()).map_err(|source| StateError::Storage {

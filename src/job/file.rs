@@ -59,7 +59,7 @@ pub struct JobFile {
     /// How a run is shown afterwards.
     #[serde(default)]
     pub report: ReportSection,
-    /// Who is told how a run ended.
+    /// The ways to tell how a run ended.
     #[serde(default)]
     pub notify: NotifySection,
     /// Where the numbers of a run go.

@@ -3,6 +3,7 @@
 //! A run that a person has approved of is a second measure: what is like it, and like the runs since, is no drift. A legitimate
 //! change of level is approved of once, and not in each of the nights until the median has followed.
 
+mod band;
 mod measures;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,6 +15,7 @@ use crate::state::directory::JobDirectory;
 use crate::state::drift::{Drift, DriftCount, DriftLimit, DriftRecord};
 use crate::state::manifest::{RunManifest, RunStatus, read_manifest};
 
+pub(crate) use band::GuardBands;
 pub(crate) use measures::{LookTally, Measures};
 
 /// Fewer rows or cells more or less are never drift, whatever the limit.
@@ -296,7 +298,7 @@ mod tests {
     use super::*;
     use crate::state::counts::Counts;
 
-    fn run(rows: u64, rejected: u64, blank: &[(&str, u64)]) -> EarlierRun {
+    pub(super) fn run(rows: u64, rejected: u64, blank: &[(&str, u64)]) -> EarlierRun {
         let blank_cells: BTreeMap<String, u64> = blank
             .iter()
             .map(|(header, cells)| ((*header).to_owned(), *cells))

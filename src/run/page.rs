@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use super::drift::DriftGuard;
 use super::surroundings::Surroundings;
 use super::{destination_name, next};
 use crate::cli::command_line::CommandLine;
@@ -9,6 +10,7 @@ use crate::job::Job;
 use crate::run::error::Error;
 use crate::run::history::{self, RunLine};
 use crate::run::report::RunReport;
+use crate::run::report::examples::Examples;
 use crate::run::report::page::{RunPage, SHOWN_RUNS};
 use crate::state::directory::{JobDirectory, RunDirectory};
 use crate::state::manifest::{RunManifest, replace_file};
@@ -35,6 +37,7 @@ impl Page<'_> {
         }
         let next = next::next(error, left, &self.surroundings.command_line);
         let server = destination_name(self.job);
+        let guard = DriftGuard::new(self.job, self.state, Some(&manifest.run_id));
         let page = RunPage {
             report,
             manifest,
@@ -42,6 +45,8 @@ impl Page<'_> {
             hint: error.and_then(Error::hint),
             next: next.map(|next| next.to_string()),
             runs: self.runs(manifest, report),
+            bands: guard.as_ref().map(DriftGuard::bands).unwrap_or_default(),
+            examples: Examples::read(self.directory.path()),
         };
         // A fault in a drawing must not cost the report of a run that has delivered.
         let because = match catch_unwind(AssertUnwindSafe(|| page.to_html())) {

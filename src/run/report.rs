@@ -3,6 +3,7 @@
 //! Built from the manifest, so that it says what was durable. Field names are fixed (design, "Report"). No personal
 //! data, no secret.
 
+pub(crate) mod examples;
 pub mod page;
 pub(crate) mod text;
 
@@ -100,7 +101,7 @@ pub struct RunReport {
     pub leftovers: Vec<String>,
     /// Warnings for a person.
     pub warnings: Vec<String>,
-    /// Who was told how it ended, and how that went.
+    /// The notices of how it ended, and how they went.
     #[serde(default)]
     pub notices: Vec<NoticeRecord>,
     /// How long it took.

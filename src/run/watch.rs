@@ -145,7 +145,7 @@ impl<'a> Watch<'a> {
         let path = finished.directory.report();
         let report = &mut finished.report;
         let Watched { notices, warning } =
-            self.end((report, &finished.stages), next, Some(path.clone()));
+            self.end(report, &finished.stages, next, Some(path.clone()));
         report.notices = notices;
         report.warnings.extend(warning.clone());
         if !report.notices.is_empty() || warning.is_some() {
@@ -175,7 +175,7 @@ impl<'a> Watch<'a> {
         let is_told = self.settings.notifies();
         let state = self.state.clone().filter(|_| is_told);
         let path = write(&failed.report, state.as_ref());
-        let Watched { notices, warning } = self.end((&failed.report, &[]), next, path);
+        let Watched { notices, warning } = self.end(&failed.report, &[], next, path);
         failed.report.notices = notices;
         failed.report.warnings.extend(warning);
         write(&failed.report, state.as_ref());
@@ -197,7 +197,8 @@ impl<'a> Watch<'a> {
     /// Writes the numbers of `report`, tells its end to all that are to be told, and remembers what they have heard.
     fn end(
         self,
-        (report, stages): (&RunReport, &[StageTime]),
+        report: &RunReport,
+        stages: &[StageTime],
         next: Option<String>,
         path: Option<PathBuf>,
     ) -> Watched {
@@ -224,7 +225,7 @@ impl<'a> Watch<'a> {
             report_path: path.and_then(|path| std::path::absolute(path).ok()),
         };
         let order = |kind: NoticeKind| {
-            let event = event(&settings, &outcome, (kind, code), extent)?;
+            let event = event(&settings, &outcome, kind, code, extent)?;
             let notice = || Notice::new(event, report, besides.clone());
             let bodies = match kind {
                 NoticeKind::Webhook => vec![notice().body(settings.format)],
@@ -262,7 +263,7 @@ impl<'a> Watch<'a> {
     }
 }
 
-/// What became of the notices, and of the numbers.
+/// The fate of the notices, and of the numbers.
 struct Watched {
     notices: Vec<NoticeRecord>,
     warning: Option<String>,
@@ -327,7 +328,7 @@ fn remote(settings: &WatchSettings, source: &SecretSource, environment: &Environ
     }
 }
 
-/// Who calls, by the way to the API.
+/// The caller, which goes the way to the API.
 fn caller(settings: &WatchSettings) -> Caller {
     Caller {
         network: settings.network.clone(),
@@ -335,7 +336,7 @@ fn caller(settings: &WatchSettings) -> Caller {
     }
 }
 
-/// What is wrong with the URLs, without calling them.
+/// The faults of the URLs, which are not called.
 pub(crate) fn problems(settings: &WatchSettings, environment: &Environment) -> Vec<String> {
     let urls = [
         (NoticeKind::Heartbeat, &settings.heartbeat),
@@ -386,7 +387,8 @@ pub(crate) fn probe(settings: &WatchSettings, surroundings: &Surroundings) -> Ve
 fn event(
     settings: &WatchSettings,
     outcome: &OutcomeRecord,
-    (kind, code): (NoticeKind, u8),
+    kind: NoticeKind,
+    code: u8,
     extent: Extent,
 ) -> Option<NoticeEvent> {
     if kind == NoticeKind::Otlp {
@@ -423,7 +425,7 @@ fn log(records: &[NoticeRecord]) {
     }
 }
 
-/// What cannot be written keeps no run from its end.
+/// Logs a failure to write, which keeps no run from its end.
 fn warn_of(written: Result<Option<()>, StateError>) {
     if let Err(error) = written {
         tracing::warn!("{}", Error::from(error).chain());

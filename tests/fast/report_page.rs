@@ -180,12 +180,26 @@ fn the_page_says_what_the_report_says() {
             .iter()
             .any(|words| words == "Exit code 0: done.")
     );
-    for (caption, field) in [("rows rejected", "rejections"), ("blanked", "repairs")] {
+    let mut examples = BTreeSet::new();
+    for (caption, field) in [
+        ("rows rejected", "rejections"),
+        ("blanked", "repairs"),
+        ("cleaned", "repairs"),
+    ] {
         for line in page.table(caption) {
-            let code = line[0].split(' ').next_back().unwrap();
+            let (words, records) = line[0].split_once(" such as a.csv record ").unwrap();
+            let code = words.split(' ').next_back().unwrap();
             assert_eq!(report[field][code], number(&line[1]), "{line:?}");
+            examples.insert(format!("{code} {records}"));
         }
     }
+    let expected = [
+        "invalid-phone 2",
+        "line-break 2",
+        "no-identifier 4",
+        "ragged-row 6",
+    ];
+    assert_eq!(examples, expected.map(str::to_owned).into());
     let parts = report["parts"].as_array().unwrap();
     let lines = page.table(&format!("{} parts", parts.len()));
     assert_eq!(lines.len(), parts.len());
@@ -419,6 +433,67 @@ fn the_page_of_runs_shows_thirty() {
         "{}",
         outcome.stdout
     );
+}
+
+#[test]
+fn the_first_records_of_a_reason_are_named_by_their_source() {
+    let rows = |count: usize| format!("email,name\n{}", ",Zoe\n".repeat(count));
+    let good = "email,name\nzoe@example.com,Zoe\n";
+    let workspace = Workspace::with(&[("a.csv", &rows(1)), ("b.csv", &rows(5)), ("c.csv", good)]);
+    let server = workspace.server();
+    let body = JOB
+        .replace("\"a.csv\"", "\"a.csv\", \"b.csv\", \"c.csv\"")
+        .replace("phone = \"PhoneNumber\"\n", "");
+    let job = workspace.job("vip", &body, Some(&server));
+    workspace.run(&["run", &job]).exits(0);
+    let (page, _) = page_of(&workspace, "vip");
+    let rejected = page.table("rows rejected");
+    assert!(
+        rejected[0][0].ends_with("such as a.csv record 1, b.csv record 1, 2"),
+        "{rejected:?}"
+    );
+}
+
+#[test]
+fn the_range_of_the_guard_is_behind_the_runs() {
+    let workspace = Workspace::with(&[("a.csv", AUDIENCE)]);
+    let server = workspace.server();
+    let body = format!("{JOB}[guard]\nmax-drift = {{ rejected = \"off\" }}\n");
+    let job = workspace.job("vip", &body, Some(&server));
+    let bands = |page: &Page| -> Vec<usize> {
+        let drawings = page.all(".multiples svg");
+        let bands = drawings
+            .into_iter()
+            .map(|drawing| select(drawing, ".band").len());
+        bands.collect()
+    };
+    workspace.run(&["run", &job]).exits(0);
+    workspace.run(&["run", &job]).exits(0);
+    assert_eq!(bands(&page_of(&workspace, "vip").0), [0; 4]);
+    workspace.run(&["run", &job]).exits(0);
+    workspace.run(&["run", &job]).exits(0);
+    let (page, _) = page_of(&workspace, "vip");
+    assert_eq!(bands(&page), [1, 0, 0, 0], "{}", page.text);
+    assert!(
+        page.text.contains("median 6, guard 0 to 16"),
+        "{}",
+        page.text
+    );
+    assert!(page.text.contains("The guard takes from 0 to 16."));
+    for name in [&*job, "vip"] {
+        workspace
+            .run(&["runs", name, "--html", "runs.html"])
+            .exits(0);
+        let page = Page::read(std::fs::read_to_string(workspace.path("runs.html")).unwrap());
+        assert_eq!(bands(&page), [1, 0, 0, 0], "{name}");
+    }
+    // A job file that is wrong keeps no runs from being shown.
+    std::fs::write(workspace.path(&job), "name = \"vip\"\n").unwrap();
+    workspace
+        .run(&["runs", "vip", "--html", "runs.html"])
+        .exits(0);
+    let page = Page::read(std::fs::read_to_string(workspace.path("runs.html")).unwrap());
+    assert_eq!(bands(&page), [0; 4]);
 }
 
 fn in_vain(server: &Server) {

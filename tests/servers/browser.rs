@@ -11,7 +11,7 @@ use workspace::Workspace;
 
 const JOB: &str = "[audience]\nfiles = [\"a.csv\"]\n[columns]\nemail = \"Email\"\nphone = \"PhoneNumber\"\n[normalize]\nmax-rejected = { percent = 90, rows = 1000 }\n[parts]\nmax-rows = 2\n[retry]\nfirst = \"1ms\"\ngive-up-after = \"200ms\"\n";
 
-/// What a person would meet who opens the page. Screenshots are left in `$KLAVIYO_EXPORT_SCREENSHOTS`, if that names a folder.
+/// The faults that a person would meet who opens the page. Screenshots are left in `$KLAVIYO_EXPORT_SCREENSHOTS`, if that names a folder.
 fn open(page: &Path, name: &str) -> Value {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/browser.mjs");
     let mut command = Command::new("node");

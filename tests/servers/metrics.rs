@@ -1,4 +1,4 @@
-//! What the program leaves for monitoring is read by others' parsers: Prometheus' own in Python, and the Protocol Buffers of
+//! The files and requests for monitoring are read by others' parsers: Prometheus' own in Python, and the Protocol Buffers of
 //! OpenTelemetry. `tests/engines` fetches both.
 #![cfg(feature = "sandbox")]
 #![allow(clippy::unwrap_used, reason = "the helpers of tests may panic as well")]
@@ -12,7 +12,7 @@ use crate::support::workspace::Workspace;
 
 const BODY: &str = "[audience]\nfiles = [\"a.csv\"]\n[columns]\nmail = \"Email\"\n[list]\nname = \"VIP\"\ncreate = true\n[delta]\nsend = \"changed\"\n[guard]\n";
 
-/// What the script says of a file.
+/// The script's words on a file.
 fn read(kind: &str, file: &Path) -> String {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/watched.py");
     let output = Command::new(engines::monitoring_python())

@@ -23,7 +23,7 @@ pub(crate) fn duckdb() -> PathBuf {
     existing(folder().join("duckdb/libduckdb.so"))
 }
 
-/// What opens pages in a browser: playwright-core and axe-core.
+/// The packages that open pages in a browser: playwright-core and axe-core.
 pub(crate) fn browser() -> PathBuf {
     existing(folder().join("browser"))
 }

@@ -14,12 +14,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-/// What the server does with each request.
+/// The server's answer to each request.
 #[derive(Debug, Clone)]
 pub(crate) enum Answers {
     /// Answers with this status.
     Status(u16),
-    /// So many times with the first status, then with the second.
+    /// This often with the first status, then with the second.
     First(usize, u16, u16),
     /// Reads the request, and never answers.
     Never,
@@ -86,7 +86,7 @@ impl Listener {
         format!("http://{}{path}", self.address)
     }
 
-    /// What it was sent so far.
+    /// The requests so far.
     pub(crate) fn received(&self) -> Vec<Received> {
         self.received.lock().unwrap().clone()
     }

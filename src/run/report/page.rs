@@ -20,6 +20,8 @@ mod words;
 use maud::{Markup, html};
 
 use super::RunReport;
+use super::examples::Examples;
+use crate::run::drift::GuardBands;
 use crate::run::history::RunLine;
 use crate::state::manifest::RunManifest;
 pub(crate) use runs::RunsPage;
@@ -41,6 +43,10 @@ pub(crate) struct RunPage<'a> {
     pub(crate) next: Option<String>,
     /// The newest runs of the job with this one, the oldest first.
     pub(crate) runs: Vec<RunLine>,
+    /// The counts that are no drift.
+    pub(crate) bands: GuardBands,
+    /// The first records of each reason.
+    pub(crate) examples: Examples,
 }
 
 impl RunPage<'_> {
@@ -56,12 +62,12 @@ impl RunPage<'_> {
             main {
                 (outcome::notes(self.report))
                 (funnel::section(self.report, self.manifest))
-                (codes::section(self.report))
+                (codes::section(self.report, &self.examples))
                 (lists::section(self.report))
                 (stages::section(self.report, &self.runs))
                 (pace::section(self.manifest))
                 (parts::section(self.manifest))
-                (multiples::section(&self.runs, &self.report.run_id))
+                (multiples::section(&self.runs, &self.report.run_id, &self.bands))
             }
             footer { (document::footer(&self.manifest.program)) }
         }
@@ -119,6 +125,8 @@ mod tests {
             hint: None,
             next: None,
             runs: runs.collect(),
+            bands: GuardBands::default(),
+            examples: Examples::default(),
         };
         page.to_html()
     }

@@ -75,7 +75,7 @@ impl Address {
     }
 }
 
-/// What became of a call.
+/// The fate of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Called {
     pub(super) outcome: NoticeOutcome,
@@ -126,7 +126,7 @@ pub(super) struct Caller {
     pub(super) loopback_only: bool,
 }
 
-/// What a call sends.
+/// The content of a call.
 pub(super) struct Content<'a> {
     /// JSON to post; nothing is asked for without one.
     pub(super) json: Option<&'a [u8]>,
@@ -216,7 +216,7 @@ fn of_status(status: u16) -> Called {
     }
 }
 
-/// What is wrong, in words that show neither the URL nor the host.
+/// The fault in words that show neither the URL nor the host.
 fn problem(error: &std::io::Error) -> &'static str {
     if is_unresolved(error) {
         "the name of its host has no address"

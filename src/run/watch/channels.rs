@@ -1,5 +1,5 @@
 //! Those who are told how a run ended: each has a thread, which reads its URL while the run is under way and waits for the end.
-//! So none of them waits for another, and a slow password manager delays nothing.
+//! Therefore none of them waits for another, and a slow password manager delays nothing.
 
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
@@ -28,7 +28,7 @@ const KILLED: Duration = Duration::from_millis(300);
 /// How often a signal is looked for, and a program that may have ended.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// What is told at the end.
+/// The message that is told at the end.
 #[derive(Clone)]
 pub(super) struct Order {
     pub(super) event: NoticeEvent,

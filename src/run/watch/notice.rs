@@ -17,10 +17,10 @@ pub const SCHEMA: &str = include_str!("notice/schema.json");
 
 /// The version of the form.
 const NOTICE_VERSION: u32 = 1;
-/// So many characters of a text are sent to Slack, whose limit is 3,000.
+/// The most characters of a text that are sent to Slack, whose limit is 3,000.
 const SLACK_TEXT: usize = 2_000;
 
-/// What a notice tells. Field names do not change. Neither a value of a row nor a secret is in it.
+/// The content of a notice. Field names do not change. Neither a value of a row nor a secret is in it.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Notice {
     version: u32,
@@ -58,7 +58,7 @@ pub(super) struct Notice {
     report: Option<PathBuf>,
 }
 
-/// What a notice tells besides the report.
+/// The content of a notice that is not in the report.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Besides {
     pub(super) shard: Option<String>,

@@ -119,7 +119,7 @@ fn of_attempt(report: &RunReport, times: Times) -> Vec<Number> {
     numbers
 }
 
-/// What became of the rows.
+/// The fates of the rows.
 fn of_rows(report: &RunReport) -> Vec<Number> {
     let fates = [
         ("read", Some(report.rows_read)),
@@ -168,7 +168,7 @@ fn of_rows(report: &RunReport) -> Vec<Number> {
     numbers
 }
 
-/// What was sent.
+/// The numbers of parts and of the list.
 fn of_delivery(report: &RunReport) -> Vec<Number> {
     let attempts: u64 = report
         .parts

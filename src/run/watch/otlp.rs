@@ -52,7 +52,7 @@ pub(super) fn headers(
         .ok_or("OTEL_EXPORTER_OTLP_HEADERS must look like name=value,name=value")
 }
 
-/// What is sent: the trace, then the numbers.
+/// The requests: the trace, then the numbers.
 pub(super) fn bodies(
     report: &RunReport,
     numbers: &[Number],
@@ -77,7 +77,7 @@ pub(super) fn bodies(
     ]
 }
 
-/// Who sends.
+/// The sender.
 fn resource(report: &RunReport, shard: Option<&str>) -> Value {
     let mut attributes = vec![
         text("service.name", "klaviyo-export"),

@@ -14,7 +14,7 @@ use super::numbers::{Label, Number, NumberUnit};
 use crate::state::manifest::StateError;
 use crate::state::shard::Shard;
 
-/// Who may read the file: the node exporter is another user.
+/// The permissions of the file: the node exporter is another user.
 const MODE: u32 = 0o644;
 
 /// The file of a run, or of a shard: `vip.prom`, `vip-03of16.prom`.

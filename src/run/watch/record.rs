@@ -75,7 +75,7 @@ pub enum NoticeOutcome {
 /// One notice. Field names do not change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NoticeRecord {
-    /// Who was told.
+    /// The one who was told.
     pub kind: NoticeKind,
     /// What.
     pub event: NoticeEvent,
@@ -85,7 +85,7 @@ pub struct NoticeRecord {
     pub status: Option<i32>,
     /// How long it took.
     pub milliseconds: u64,
-    /// What was wrong; `null` where nothing was.
+    /// The fault; `null` where there was none.
     pub problem: Option<String>,
 }
 

@@ -17,7 +17,7 @@ pub struct Bars {
     pub id: String,
     /// Its title, for those who cannot see it.
     pub title: String,
-    /// What is to be seen, in a sentence.
+    /// The drawing in a sentence.
     pub description: String,
     /// The bars.
     pub bars: Vec<Bar>,

@@ -3,7 +3,9 @@
 use maud::{Markup, html};
 
 use super::super::RunReport;
+use super::super::examples::{Examples, Places};
 use super::bars::lying;
+use super::document::shown;
 use super::words;
 use crate::base::text::{count, grouped};
 
@@ -19,13 +21,41 @@ struct Table<'a> {
     caption: String,
     unit: &'static str,
     class: &'static str,
-    file: &'a str,
+    file: InFile<'a>,
     lines: Vec<Line>,
 }
 
+/// The file of the run that names each row or cell of a table.
+#[derive(Clone, Copy)]
+struct InFile<'a> {
+    name: &'a str,
+    /// The first places of each code in it.
+    places: &'a Places,
+}
+
+impl InFile<'_> {
+    /// The first records of a code: `such as customers.csv record 7, 12, 15`. Records of one source stand together.
+    fn examples(self, code: &str) -> Option<String> {
+        let places = self.places.get(code)?;
+        let mut words = "such as ".to_owned();
+        let mut last: Option<&str> = None;
+        for (source, record) in places {
+            let begin = if last.is_some() { ", " } else { "" };
+            words.push_str(begin);
+            if last != Some(source) {
+                words.push_str(source);
+                words.push_str(" record ");
+            }
+            words.push_str(&grouped(*record));
+            last = Some(source);
+        }
+        Some(words)
+    }
+}
+
 /// The section about rejections and repairs.
-pub(super) fn section(report: &RunReport) -> Markup {
-    let tables: Vec<Table<'_>> = tables(report)
+pub(super) fn section(report: &RunReport, examples: &Examples) -> Markup {
+    let tables: Vec<Table<'_>> = tables(report, examples)
         .into_iter()
         .filter(|table| !table.lines.is_empty())
         .collect();
@@ -43,7 +73,7 @@ pub(super) fn section(report: &RunReport) -> Markup {
     }
 }
 
-fn tables(report: &RunReport) -> [Table<'_>; 4] {
+fn tables<'a>(report: &RunReport, examples: &'a Examples) -> [Table<'a>; 4] {
     let rejections = report.rejections.iter().map(|(reason, number)| Line {
         code: reason.code(),
         words: words::rejection(*reason),
@@ -63,33 +93,33 @@ fn tables(report: &RunReport) -> [Table<'_>; 4] {
         words: words::repair(*code),
         number: *number,
     });
+    let in_repairs = InFile {
+        name: "repairs.csv",
+        places: &examples.repairs,
+    };
+    let in_rejects = InFile {
+        name: "rejects.csv",
+        places: &examples.rejects,
+    };
+    let in_conflicts = InFile {
+        name: "conflicts.csv",
+        places: &examples.conflicts,
+    };
     [
-        Table::new(
-            "row",
-            "rejected",
-            "fill rejected",
-            "rejects.csv",
-            rejections,
-        ),
-        Table::new(
-            "cell",
-            "blanked",
-            "fill blanked",
-            "repairs.csv",
-            repairs(true),
-        ),
+        Table::new("row", "rejected", "fill rejected", in_rejects, rejections),
+        Table::new("cell", "blanked", "fill blanked", in_repairs, repairs(true)),
         Table::new(
             "cell",
             "cleaned",
             "fill cleaned",
-            "repairs.csv",
+            in_repairs,
             repairs(false),
         ),
         Table::new(
             "cell",
             "shared with an earlier row",
             "fill duplicate",
-            "conflicts.csv",
+            in_conflicts,
             shared,
         ),
     ]
@@ -100,7 +130,7 @@ impl<'a> Table<'a> {
         unit: &'static str,
         fate: &str,
         class: &'static str,
-        file: &'a str,
+        file: InFile<'a>,
         lines: impl Iterator<Item = Line>,
     ) -> Self {
         let mut lines: Vec<Line> = lines.collect();
@@ -134,6 +164,9 @@ impl<'a> Table<'a> {
                             tr {
                                 th scope="row" {
                                     (line.words) " " code { (line.code) }
+                                    @if let Some(examples) = self.file.examples(line.code) {
+                                        " " br; small { (shown(&examples)) }
+                                    }
                                     (lying(0.0, line.number as f64 / most as f64, self.class))
                                 }
                                 td.number { (grouped(line.number)) }
@@ -141,7 +174,7 @@ impl<'a> Table<'a> {
                         }
                     }
                 }
-                p.note { code { (self.file) } " in the folder of the run names each by its record." }
+                p.note { code { (self.file.name) } " in the folder of the run names each by its record." }
             }
         }
     }

@@ -1,10 +1,13 @@
 //! The last runs of the job as small drawings next to each other, and as a table.
 
+use std::ops::Range;
+
 use maud::{Markup, html};
 
 use super::bars::{Band, Bar, Bars, Look};
 use super::document::{scrolled, shown, time, took};
 use crate::base::text::{count, grouped};
+use crate::run::drift::GuardBands;
 use crate::run::history::{RunLine, median};
 
 /// One of the small drawings.
@@ -23,12 +26,12 @@ struct SmallMultiple<'a> {
 }
 
 /// The section about the last runs, the oldest first; `own` is the run that the page is about.
-pub(super) fn section(runs: &[RunLine], own: &str) -> Markup {
+pub(super) fn section(runs: &[RunLine], own: &str, bands: &GuardBands) -> Markup {
     html! {
         section aria-labelledby="runs" {
             h2 id="runs" { (heading(runs)) }
             @if runs.len() > 1 {
-                (drawings(runs, Some(own)))
+                (drawings(runs, Some(own), bands))
                 details {
                     summary { "The runs as a table" }
                     (table(runs, Some(own)))
@@ -47,8 +50,8 @@ fn heading(runs: &[RunLine]) -> String {
     }
 }
 
-/// The drawings of these runs, the oldest first.
-pub(super) fn drawings(runs: &[RunLine], own: Option<&str>) -> Markup {
+/// The drawings of these runs, the oldest first, with the `bands` of the guard behind them.
+pub(super) fn drawings(runs: &[RunLine], own: Option<&str>, bands: &GuardBands) -> Markup {
     let multiple = |id, name, number, words| SmallMultiple {
         id,
         name,
@@ -62,8 +65,14 @@ pub(super) fn drawings(runs: &[RunLine], own: Option<&str>) -> Markup {
     let rejected = |run: &RunLine| run.rows_rejected.map(|rows| rows as f64);
     let seconds = |run: &RunLine| run.seconds.map(|seconds| seconds.total);
     let multiples = [
-        multiple("rows-read", "Rows read", rows, whole),
-        multiple("rows-rejected", "Rows rejected", rejected, whole),
+        SmallMultiple {
+            band: band(bands.rows.as_ref()),
+            ..multiple("rows-read", "Rows read", rows, whole)
+        },
+        SmallMultiple {
+            band: band(bands.rejected.as_ref()),
+            ..multiple("rows-rejected", "Rows rejected", rejected, whole)
+        },
         multiple("duration", "Duration", seconds, took),
     ];
     let first = runs.first().and_then(|run| run.started_at);
@@ -81,9 +90,25 @@ pub(super) fn drawings(runs: &[RunLine], own: Option<&str>) -> Markup {
         p.legend {
             @if own.is_some() { span.key.own {} "this run " }
             span.key.plain {} "a run of the whole audience " span.key.trial {} "a trial or dry run "
-            @if runs.iter().any(|run| !run.is_good()) { span.key.bad {} "did not end well" }
+            @if runs.iter().any(|run| !run.is_good()) { span.key.bad {} "did not end well " }
+            @if *bands != GuardBands::default() { span.key.band {} "no drift for the guard" }
         }
     }
+}
+
+/// The range of a guard, as it is drawn.
+fn band(range: Option<&Range<f64>>) -> Option<Band> {
+    let Range { start, end } = range?.clone();
+    let words = format!(
+        "The guard takes from {} to {}.",
+        whole(start.ceil()),
+        whole(end.floor())
+    );
+    Some(Band {
+        low: start,
+        high: end,
+        words,
+    })
 }
 
 #[expect(
@@ -121,6 +146,10 @@ impl SmallMultiple<'_> {
         let last = last.map_or_else(|| "not known".to_owned(), self.words);
         let usual = median(self.usual());
         let usual = usual.map_or_else(|| "not known".to_owned(), self.words);
+        let guarded = self.band.as_ref().map(|band| {
+            let (low, high) = (band.low.ceil(), band.high.floor());
+            format!("{} to {}", (self.words)(low), (self.words)(high))
+        });
         let bars = Bars {
             id: self.id.to_owned(),
             title: format!("{} of {}", self.name, count(self.runs.len() as u64, "run")),
@@ -133,7 +162,10 @@ impl SmallMultiple<'_> {
         };
         html! {
             figure {
-                figcaption { (self.name) strong { (last) } span.quiet { "median " (usual) } }
+                figcaption {
+                    (self.name) strong { (last) }
+                    span.quiet { "median " (usual) @if let Some(range) = guarded { ", guard " (range) } }
+                }
                 (bars.draw())
             }
         }

@@ -13,7 +13,7 @@ use crate::state::manifest::RunStatus;
 const DELIVERED_MEANS: &str = "Delivered means that the server has accepted the files, not that Klaviyo has imported them. Klaviyo \
      imports them in its own time and e-mails the result.";
 
-/// So many notes are listed, and so many incomplete files.
+/// The most notes that are listed, and the most incomplete files.
 const NOTES: usize = 50;
 
 /// The head of the page.

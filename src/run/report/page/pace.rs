@@ -1,5 +1,7 @@
 //! How many rows a second were formatted, and how many megabytes a second were delivered, over the time of the run.
 
+use std::ops::Range;
+
 use maud::{Markup, html};
 
 use super::bars::{Bar, Bars, Look};
@@ -49,12 +51,12 @@ pub(super) fn section(manifest: &RunManifest) -> Markup {
     }
 }
 
-/// Adds `amount` to the slices of the span, to each as much of it a second as falls into it.
-fn spread(timeline: &Timeline, slices: &mut [f64], span: (f64, f64), amount: f64) {
+/// Adds `amount` to the slices of the span, to each as much of it a second as falls into it. A span is in shares of the run.
+fn spread(timeline: &Timeline, slices: &mut [f64], span: Range<f64>, amount: f64) {
     let count = slices.len() as f64;
     let slice_seconds = timeline.seconds() / count;
-    let from = span.0.min(1.0 - INSTANT);
-    let to = span.1.max(from + INSTANT);
+    let from = span.start.min(1.0 - INSTANT);
+    let to = span.end.max(from + INSTANT);
     for (index, slice) in slices.iter_mut().enumerate() {
         let (begin, end) = (index as f64 / count, (index + 1) as f64 / count);
         let overlap = (to.min(end) - from.max(begin)).max(0.0);
@@ -69,7 +71,7 @@ fn formatted(timeline: &Timeline, manifest: &RunManifest) -> Pace {
     for part in &manifest.parts {
         if let Some(to) = part.written_at.and_then(|at| timeline.place(at)) {
             let from = std::mem::replace(&mut from, to).min(to);
-            spread(timeline, &mut slices, (from, to), part.rows as f64);
+            spread(timeline, &mut slices, from..to, part.rows as f64);
         }
     }
     Pace {
@@ -164,9 +166,9 @@ mod tests {
             end: start + SignedDuration::from_secs(10),
         };
         let mut slices = vec![0.0; 5];
-        spread(&timeline, &mut slices, (0.0, 0.4), 100.0);
-        spread(&timeline, &mut slices, (0.9, 0.9), 4.0);
-        spread(&timeline, &mut slices, (1.0, 1.0), 4.0);
+        spread(&timeline, &mut slices, 0.0..0.4, 100.0);
+        spread(&timeline, &mut slices, 0.9..0.9, 4.0);
+        spread(&timeline, &mut slices, 1.0..1.0, 4.0);
         let rounded: Vec<f64> = slices.iter().map(|slice| slice.round()).collect();
         assert_eq!(rounded, [25.0, 25.0, 0.0, 0.0, 4.0]);
     }

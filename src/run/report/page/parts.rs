@@ -1,5 +1,7 @@
 //! The parts of a run: a line of time for each or for groups of them, and a table. Both stay small however many parts there are.
 
+use std::ops::Range;
+
 use jiff::Timestamp;
 use maud::{Markup, html};
 
@@ -9,11 +11,11 @@ use crate::base::text::{count, grouped, megabytes};
 use crate::state::manifest::{AttemptState, PartRecord, RunManifest};
 use crate::state::part::Verification;
 
-/// So many lines of time are drawn; more parts share one.
+/// The most lines of time that are drawn; more parts share one.
 const LANES: usize = 24;
 /// The table of so many parts is open.
 const OPEN: usize = 12;
-/// So many parts are listed one by one.
+/// The most parts that are listed one by one.
 const LISTED: usize = 100;
 
 /// The section about parts.
@@ -39,7 +41,7 @@ pub(super) fn section(manifest: &RunManifest) -> Markup {
     }
 }
 
-/// What the server has of a part.
+/// The state of a part on the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
     /// It has it, after one attempt.
@@ -167,11 +169,11 @@ fn speed(part: &PartRecord) -> String {
 struct Lane {
     label: String,
     /// From the first file that was written to the first attempt.
-    waiting: Option<(f64, f64)>,
+    waiting: Option<Range<f64>>,
     /// The attempts that the server closed.
-    sending: Vec<(f64, f64)>,
+    sending: Vec<Range<f64>>,
     /// The attempts that broke.
-    broken: Vec<(f64, f64)>,
+    broken: Vec<Range<f64>>,
 }
 
 /// The times of parts as a drawing.
@@ -222,7 +224,7 @@ fn lane(parts: &[PartRecord], timeline: &Timeline) -> Lane {
     } else {
         format!("parts {first} to {last}")
     };
-    let span = |is_wanted: &dyn Fn(AttemptState) -> bool| -> Vec<(f64, f64)> {
+    let span = |is_wanted: &dyn Fn(AttemptState) -> bool| -> Vec<Range<f64>> {
         let attempts = parts.iter().flat_map(|part| &part.attempts);
         let spans = attempts
             .filter(|attempt| is_wanted(attempt.state))
@@ -235,10 +237,10 @@ fn lane(parts: &[PartRecord], timeline: &Timeline) -> Lane {
         .iter()
         .filter_map(|part| timeline.place(part.written_at?));
     let written = written.fold(f64::INFINITY, f64::min);
-    let begun = sending.iter().chain(&broken).map(|(from, _)| *from);
+    let begun = sending.iter().chain(&broken).map(|span| span.start);
     let begun = begun.fold(f64::INFINITY, f64::min);
     let waiting =
-        (written.is_finite() && begun.is_finite() && begun > written).then_some((written, begun));
+        (written.is_finite() && begun.is_finite() && begun > written).then_some(written..begun);
     Lane {
         label,
         waiting,
@@ -248,15 +250,15 @@ fn lane(parts: &[PartRecord], timeline: &Timeline) -> Lane {
 }
 
 /// Spans that touch, joined: of many parts at most fifty are left.
-fn joined(mut spans: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
+fn joined(mut spans: Vec<Range<f64>>) -> Vec<Range<f64>> {
     /// Gaps that nobody would see.
     const GAP: f64 = 0.02;
-    spans.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let mut joined: Vec<(f64, f64)> = Vec::new();
-    for (from, to) in spans {
+    spans.sort_by(|a, b| a.start.total_cmp(&b.start));
+    let mut joined: Vec<Range<f64>> = Vec::new();
+    for span in spans {
         match joined.last_mut() {
-            Some(last) if from <= last.1 + GAP => last.1 = last.1.max(to),
-            _ => joined.push((from, to)),
+            Some(last) if span.start <= last.end + GAP => last.end = last.end.max(span.end),
+            _ => joined.push(span),
         }
     }
     joined
@@ -265,9 +267,9 @@ fn joined(mut spans: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
 impl Lane {
     fn draw(&self, index: usize) -> Markup {
         let top = index as f64 * 10.0 + 1.5;
-        let rect = |(from, to): (f64, f64), class: &str| {
-            let from = from * 1000.0;
-            let width = (to * 1000.0 - from).max(2.0);
+        let rect = |span: &Range<f64>, class: &str| {
+            let from = span.start * 1000.0;
+            let width = (span.end * 1000.0 - from).max(2.0);
             html! {
                 rect class=(class) x=(coordinate(from.min(998.0))) y=(coordinate(top)) width=(coordinate(width)) height="7" {}
             }
@@ -275,9 +277,9 @@ impl Lane {
         html! {
             g {
                 title { (self.label) }
-                @if let Some(waiting) = self.waiting { (rect(waiting, "waiting")) }
-                @for span in &self.sending { (rect(*span, "sending")) }
-                @for span in &self.broken { (rect(*span, "broken")) }
+                @if let Some(waiting) = &self.waiting { (rect(waiting, "waiting")) }
+                @for span in &self.sending { (rect(span, "sending")) }
+                @for span in &self.broken { (rect(span, "broken")) }
             }
         }
     }

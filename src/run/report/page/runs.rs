@@ -5,6 +5,7 @@ use maud::{Markup, html};
 use super::{document, multiples};
 use crate::base::text::{count, grouped};
 use crate::cli::console::printable;
+use crate::run::drift::GuardBands;
 use crate::run::history::RunLine;
 use crate::run::resume::PROGRAM;
 
@@ -14,6 +15,8 @@ pub(crate) struct RunsPage<'a> {
     pub(crate) name: &'a str,
     /// The runs, the oldest first.
     pub(crate) runs: &'a [RunLine],
+    /// The counts that are no drift.
+    pub(crate) bands: &'a GuardBands,
     /// How many runs the job has.
     pub(crate) of: usize,
 }
@@ -34,7 +37,7 @@ impl RunsPage<'_> {
             main {
                 section aria-labelledby="runs" {
                     h2 id="runs" { "Over time" }
-                    (multiples::drawings(self.runs, None))
+                    (multiples::drawings(self.runs, None, self.bands))
                 }
                 section aria-labelledby="table" {
                     h2 id="table" { "Run by run" }

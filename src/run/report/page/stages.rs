@@ -12,7 +12,7 @@ use crate::run::history::{RunLine, median};
 const RUNS: usize = 5;
 /// Formatting that is shorter tells nothing of the next one.
 const TELLING_SECONDS: f64 = 0.5;
-/// So few rows tell nothing either.
+/// Fewer rows tell nothing either.
 const TELLING_ROWS: u64 = 1_000;
 
 /// One stage.

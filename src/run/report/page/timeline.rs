@@ -1,5 +1,7 @@
 //! The time in which the parts of a run were written and sent.
 
+use std::ops::Range;
+
 use jiff::Timestamp;
 
 use crate::state::manifest::{PartRecord, RunManifest};
@@ -36,9 +38,9 @@ impl Timeline {
         &self,
         from: Option<Timestamp>,
         to: Option<Timestamp>,
-    ) -> Option<(f64, f64)> {
+    ) -> Option<Range<f64>> {
         let (from, to) = (self.place(from?)?, self.place(to?)?);
-        Some((from, to.max(from)))
+        Some(from..to.max(from))
     }
 }
 
@@ -65,7 +67,7 @@ mod tests {
         assert_eq!(timeline.span(Some(after(5)), None), None);
         assert_eq!(
             timeline.span(Some(after(5)), Some(after(2))),
-            Some((0.5, 0.5))
+            Some(0.5..0.5)
         );
     }
 }
