@@ -377,6 +377,9 @@ impl Ready<'_> {
         warnings.extend(drift::note(job, &manifest));
         warnings.extend(outcome.warnings.iter().cloned());
         let klaviyo = list::client(job, surroundings);
+        if let Some(klaviyo) = &klaviyo {
+            klaviyo.shown_in(&meter);
+        }
         let after = list::After {
             job,
             begun: &begun,

@@ -1,8 +1,12 @@
 //! The counters that the stages advance and that a progress display reads.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use super::retry::Trouble;
 
 /// How far a run is; shared by all its threads.
 #[derive(Debug, Default)]
@@ -27,15 +31,46 @@ pub struct Meter {
     pub bytes_acknowledged: Counter,
     /// Delivered parts.
     pub parts_delivered: Counter,
+    /// Failures of the delivery that were tried again.
+    pub retries: Counter,
+    /// The trouble of the delivery.
+    pub trouble: Trouble,
     /// The list stage.
     pub list: ListMeter,
     formatted: AtomicBool,
+    held: AtomicBool,
+    full: AtomicBool,
 }
 
 impl Meter {
+    /// Notes whether no further part is written until one is delivered.
+    pub fn set_full(&self, full: bool) {
+        self.full.store(full, Ordering::Relaxed);
+    }
+
+    /// Whether no further part is written until one is delivered.
+    pub fn is_full(&self) -> bool {
+        self.full.load(Ordering::Relaxed)
+    }
+
+    /// Notes whether parts wait until all rows are counted, because a guard may stop the run.
+    pub fn set_held(&self, held: bool) {
+        self.held.store(held, Ordering::Relaxed);
+    }
+
+    /// Whether parts wait until all rows are counted.
+    pub fn is_held(&self) -> bool {
+        self.held.load(Ordering::Relaxed)
+    }
+
     /// Notes that the last part is closed.
     pub fn set_formatted(&self) {
         self.formatted.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether every part is delivered, and there will be no more.
+    pub fn is_delivered(&self) -> bool {
+        self.is_formatted() && self.parts_delivered.now() >= self.parts_closed.now()
     }
 
     /// Whether the last part is closed.
@@ -103,6 +138,43 @@ pub struct ListMeter {
     pub total: Counter,
     /// Those that are done.
     pub done: Counter,
+    /// The waits of the client that the stage uses.
+    pub api: OnceLock<Arc<ApiWaits>>,
+}
+
+/// The waits for Klaviyo's API, which its client notes.
+#[derive(Debug, Default)]
+pub struct ApiWaits {
+    /// Calls that fail, and are made again.
+    pub trouble: Trouble,
+    limited_until: Mutex<Option<Timestamp>>,
+}
+
+impl ApiWaits {
+    /// A shorter wait for a limit is nothing to tell.
+    const SHORTEST: Duration = Duration::from_secs(2);
+
+    /// No call is made for so long, because of a rate limit.
+    pub fn note_limit(&self, wait: Duration) {
+        let until = Timestamp::now().saturating_add(wait);
+        if let Ok(until) = until
+            && wait >= Self::SHORTEST
+        {
+            let mut known = self.lock();
+            *known = Some(known.map_or(until, |known| known.max(until)));
+        }
+    }
+
+    /// Until when a rate limit lets no call through; `None` where none holds one back.
+    pub fn limited_until(&self) -> Option<Timestamp> {
+        self.lock().filter(|until| *until > Timestamp::now())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Timestamp>> {
+        self.limited_until
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl ListMeter {

@@ -12,6 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use jiff::Timestamp;
 
 /// How long to try again.
 #[derive(Debug, Clone, Copy)]
@@ -31,15 +32,32 @@ pub const UNKNOWN_NAME: Duration = Duration::from_secs(30);
 /// How long the run has been in trouble; shared by its sessions.
 #[derive(Debug, Default)]
 pub struct Trouble {
-    since: Mutex<Option<Instant>>,
+    now: Mutex<Option<TroubleNow>>,
     abandoned: AtomicBool,
+}
+
+/// The trouble of the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TroubleNow {
+    /// When the first try failed.
+    pub since: Instant,
+    /// The next try; `None` before the first wait.
+    pub next_try: Option<NextTry>,
+}
+
+/// A try that is waited for, or under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NextTry {
+    /// Its number: 2 after the first failure.
+    pub number: u32,
+    /// When it begins.
+    pub at: Timestamp,
 }
 
 impl Trouble {
     /// A byte was acknowledged, or there is nothing to send: there is no trouble.
     pub fn end(&self) {
-        let mut since = self.since.lock().unwrap_or_else(PoisonError::into_inner);
-        *since = None;
+        *self.lock() = None;
     }
 
     /// The run has failed elsewhere: what fails from now on is not tried again.
@@ -54,8 +72,29 @@ impl Trouble {
 
     /// Something failed. How long it has been so.
     pub fn note(&self) -> Duration {
-        let mut since = self.since.lock().unwrap_or_else(PoisonError::into_inner);
-        since.get_or_insert_with(Instant::now).elapsed()
+        let mut now = self.lock();
+        let trouble = now.get_or_insert_with(|| TroubleNow {
+            since: Instant::now(),
+            next_try: None,
+        });
+        trouble.since.elapsed()
+    }
+
+    /// The try `number` comes after `wait`. Says nothing where another session has ended the trouble meanwhile.
+    pub fn will_try(&self, number: u32, wait: Duration) {
+        if let Some(trouble) = self.lock().as_mut() {
+            let at = Timestamp::now().saturating_add(wait);
+            trouble.next_try = at.ok().map(|at| NextTry { number, at });
+        }
+    }
+
+    /// The trouble of the moment, if there is one.
+    pub fn now(&self) -> Option<TroubleNow> {
+        *self.lock()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<TroubleNow>> {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -126,6 +165,7 @@ impl Drop for Lane<'_> {
 pub struct Backoff {
     policy: RetryPolicy,
     waits: ExponentialBackoff,
+    tries: u32,
 }
 
 impl Backoff {
@@ -134,12 +174,19 @@ impl Backoff {
         Self {
             policy,
             waits: waits(policy),
+            tries: 1,
         }
+    }
+
+    /// The number of the try that comes after the last wait: 2 after the first one.
+    pub fn tries(&self) -> u32 {
+        self.tries
     }
 
     /// Begins with the shortest wait again: something worked.
     pub fn reset(&mut self) {
         self.waits = waits(self.policy);
+        self.tries = 1;
     }
 }
 
@@ -148,6 +195,7 @@ impl Iterator for Backoff {
 
     /// How long to wait now; never `None`.
     fn next(&mut self) -> Option<Duration> {
+        self.tries = self.tries.saturating_add(1);
         Some(
             self.waits
                 .next()
@@ -182,7 +230,9 @@ mod tests {
         assert!(waits[0] >= Duration::from_secs(1) && waits[0] <= Duration::from_secs(2));
         assert!(waits.iter().all(|wait| *wait <= Duration::from_secs(30)));
         assert!(waits[20] > Duration::from_secs(15));
+        assert_eq!(backoff.tries(), 41);
         backoff.reset();
+        assert_eq!(backoff.tries(), 1);
         assert!(backoff.next().unwrap() <= Duration::from_secs(2));
     }
 
@@ -212,7 +262,11 @@ mod tests {
         assert!(trouble.note() < Duration::from_secs(1));
         let first = trouble.note();
         assert!(trouble.note() >= first);
+        trouble.will_try(2, Duration::from_mins(1));
+        let next = trouble.now().unwrap().next_try.unwrap();
+        assert!(next.number == 2 && next.at > Timestamp::now());
         trouble.end();
-        assert!(trouble.since.lock().unwrap().is_none());
+        trouble.will_try(3, Duration::ZERO);
+        assert_eq!(trouble.now(), None, "it was over before");
     }
 }

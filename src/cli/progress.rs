@@ -5,6 +5,7 @@
 mod bar;
 mod json;
 mod lines;
+mod waits;
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -15,6 +16,7 @@ use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 use crate::base::meter::Meter;
 use crate::base::text::{count, grouped, megabytes};
 use crate::cli::console::Console;
+use waits::Wait;
 
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -56,7 +58,7 @@ impl Progress {
                 };
             }
             ProgressStyle::Bar => Box::new(bar::Bars::new(console.clone(), sends)),
-            ProgressStyle::Lines => Box::new(lines::Lines { sends }),
+            ProgressStyle::Lines => Box::new(lines::Lines::new(sends)),
             ProgressStyle::Json => Box::new(json::Objects::new(console.clone(), sends)),
         };
         let (stop, stopped) = bounded::<()>(0);
@@ -85,19 +87,52 @@ impl Drop for Progress {
     }
 }
 
-/// The line of the list stage: `12,000 of 250,000 profiles handed over in import jobs, about 3:10 left`.
-fn list_summary(meter: &Meter) -> Option<String> {
-    let (step, _) = meter.list.step()?;
+/// The JSON Schema of a line of `--progress json`, for whoever reads it by program.
+pub const SCHEMA: &str = include_str!("progress/schema.json");
+
+/// The line of the list stage: `12,000 of 250,000 profiles handed over in import jobs, about 3:10 left`; or the reason for which
+/// it waits. What does not fit into `columns` is left out, the time left last.
+fn list_summary(meter: &Meter, columns: usize) -> Option<String> {
+    let fits = |text: &String| text.len() <= columns;
+    let wait = Wait::of_list(meter);
+    let wait_words = |wait: Wait| {
+        Some(wait.words(false))
+            .filter(fits)
+            .unwrap_or(wait.words(true))
+    };
+    let Some((step, _)) = meter.list.step() else {
+        return wait.map(wait_words);
+    };
     let (done, total) = (meter.list.done.now(), meter.list.total.now());
     let of = if total >= done && total > 0 {
         format!(" of {}", count(total, "profile"))
     } else {
         " profiles".to_owned()
     };
-    let left = list_left(meter).map_or_else(String::new, |left| {
-        format!(", about {} left", bar::clock(left))
-    });
-    Some(format!("{}{of} {}{left}", grouped(done), step.words()))
+    let done = format!("{}{of}", grouped(done));
+    if let Some(wait) = wait {
+        let whole = format!("{done}; {}", wait.words(false));
+        return Some(whole).filter(fits).or(Some(wait_words(wait)));
+    }
+    let words = step.words();
+    let left = list_left(meter).map(bar::clock);
+    let Some(left) = left else {
+        let whole = format!("{done} {words}");
+        return Some(whole).filter(fits).or(Some(done));
+    };
+    let texts = [
+        format!("{done} {words}, about {left} left"),
+        format!("{done}, {left} left"),
+        format!(
+            "{} of {}, {left} left",
+            grouped(meter.list.done.now()),
+            grouped(total)
+        ),
+    ];
+    texts
+        .into_iter()
+        .find(fits)
+        .or(Some(format!("{left} left")))
 }
 
 /// The time left of what the list stage does now.
@@ -169,11 +204,13 @@ mod tests {
     #[test]
     fn the_list_stage_tells_what_it_does() {
         let meter = Meter::default();
-        assert_eq!(list_summary(&meter), None);
+        assert_eq!(list_summary(&meter, 120), None);
         meter.list.begin(ListStep::ReadingList, 1_000_000);
         meter.list.done.add(1_500);
-        let told = list_summary(&meter).unwrap();
+        let told = list_summary(&meter, 120).unwrap();
         assert_eq!(told, "1,500 of 1,000,000 profiles of the list read");
+        let narrow = list_summary(&meter, 33).unwrap();
+        assert_eq!(narrow, "1,500 of 1,000,000 profiles");
         let left = list_time_left(250, 1_000, Duration::from_secs(10));
         assert_eq!(left, Some(Duration::from_secs(30)));
     }

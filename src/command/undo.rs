@@ -86,6 +86,7 @@ fn put_back(
     }
     let klaviyo = Klaviyo::new(job.klaviyo, surroundings.interrupt.clone());
     let meter = Arc::new(Meter::default());
+    klaviyo.shown_in(&meter);
     let progress = Progress::start(
         options.progress,
         &surroundings.console,

@@ -1,5 +1,6 @@
 //! Calls: paced, tried again, and read.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -16,7 +17,8 @@ use super::transport::{Answer, agent, exchange, proxy_of};
 use super::{KlaviyoError, Operation};
 use crate::base::http::{is_unresolved, is_untrusted};
 use crate::base::interrupt::Interrupt;
-use crate::base::retry::{Backoff, Trouble, UNKNOWN_NAME};
+use crate::base::meter::{ApiWaits, Meter};
+use crate::base::retry::{Backoff, UNKNOWN_NAME};
 use crate::base::secret::Secret;
 use crate::klaviyo::settings::KlaviyoSettings;
 
@@ -39,7 +41,7 @@ pub struct Klaviyo {
     settings: KlaviyoSettings,
     agent: Agent,
     pace: Pace,
-    trouble: Trouble,
+    waits: Arc<ApiWaits>,
     /// Whether there was an answer, good or bad.
     reached: AtomicBool,
     /// Whether the trouble of the moment was told.
@@ -57,12 +59,18 @@ impl Klaviyo {
         Self {
             agent: agent(&settings),
             pace: Pace::new(settings.speed),
-            trouble: Trouble::default(),
+            waits: Arc::default(),
             reached: AtomicBool::new(false),
             told: AtomicBool::new(false),
             settings,
             interrupt,
         }
+    }
+
+    /// Shows the client's waits in `meter`.
+    pub fn shown_in(&self, meter: &Meter) {
+        // A meter belongs to one client.
+        let _ = meter.list.api.set(Arc::clone(&self.waits));
     }
 
     /// How the API is reached.
@@ -170,7 +178,7 @@ impl Klaviyo {
         error: KlaviyoError,
         backoff: &mut Backoff,
     ) -> Result<(), KlaviyoError> {
-        let lasted = self.trouble.note();
+        let lasted = self.waits.trouble.note();
         let was_reached = self.reached.load(Ordering::Relaxed);
         let limit = limit(self.settings.retry.give_up_after, &error, was_reached);
         let asked = match &error {
@@ -204,6 +212,11 @@ impl Klaviyo {
         let wait = asked.map_or(own, |asked| {
             self.pace.ours(asked).max(own.min(self.pace.ours(own)))
         });
+        if error.is_rate_limit() {
+            self.waits.note_limit(wait);
+        } else {
+            self.waits.trouble.will_try(backoff.tries(), wait);
+        }
         self.tell(&error, wait, limit.saturating_sub(lasted));
         if self.interrupt.sleep(wait) {
             Ok(())
@@ -218,10 +231,8 @@ impl Klaviyo {
         let cause =
             std::error::Error::source(error).map_or_else(String::new, |cause| format!(": {cause}"));
         let wait = wait.as_secs_f64();
-        let is_throttled =
-            matches!(error, KlaviyoError::Busy { problem, .. } if problem.status == 429);
-        let is_news = !self.reached.load(Ordering::Relaxed) || self.trouble.note() >= QUIET;
-        if !is_throttled && is_news && !self.told.swap(true, Ordering::Relaxed) {
+        let is_news = !self.reached.load(Ordering::Relaxed) || self.waits.trouble.note() >= QUIET;
+        if !error.is_rate_limit() && is_news && !self.told.swap(true, Ordering::Relaxed) {
             let until = Timestamp::now()
                 .saturating_add(left)
                 .unwrap_or(Timestamp::MAX);
@@ -237,14 +248,14 @@ impl Klaviyo {
     /// One call.
     pub(super) fn send_once(&self, request: &Request) -> Result<Answer, KlaviyoError> {
         let operation = request.operation;
-        if !self.pace.wait(operation, &self.interrupt) {
+        if !self.pace.wait(operation, &self.waits, &self.interrupt) {
             return Err(KlaviyoError::Interrupted);
         }
         let answer = self.exchange(request)?;
         self.reached.store(true, Ordering::Relaxed);
         tracing::trace!(?operation, status = answer.status, "answer");
         if (200..300).contains(&answer.status) {
-            self.trouble.end();
+            self.waits.trouble.end();
             self.told.store(false, Ordering::Relaxed);
             if let (Some(0), Some(reset)) = (
                 answer.number("ratelimit-remaining"),

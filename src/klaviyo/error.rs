@@ -6,6 +6,9 @@ use serde::Deserialize;
 
 use super::{Operation, REVISION};
 
+/// The status of a call that a rate limit refuses.
+const TOO_MANY_REQUESTS: u16 = 429;
+
 /// The server's error for a request, reduced to what cannot hold personal data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -183,6 +186,11 @@ impl KlaviyoError {
         )
     }
 
+    /// Whether a rate limit refused the call.
+    pub fn is_rate_limit(&self) -> bool {
+        matches!(self, Self::Busy { problem, .. } if problem.status == TOO_MANY_REQUESTS)
+    }
+
     /// Whether trying again was given up, or would take too long: the network's or the server's fault.
     pub fn is_of_the_moment(&self) -> bool {
         matches!(self, Self::GaveUp { .. } | Self::UsedUp { .. }) || self.is_transient()
@@ -314,7 +322,7 @@ impl Problem {
             401 => KlaviyoError::Key { problem },
             403 => KlaviyoError::Scope { operation, problem },
             404 => KlaviyoError::NotFound { operation, problem },
-            408 | 425 | 429 | 500..=599 => KlaviyoError::Busy {
+            408 | 425 | TOO_MANY_REQUESTS | 500..=599 => KlaviyoError::Busy {
                 operation,
                 problem,
                 retry_after,

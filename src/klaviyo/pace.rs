@@ -14,6 +14,7 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use super::Operation;
 use super::operation::Rate;
 use crate::base::interrupt::Interrupt;
+use crate::base::meter::ApiWaits;
 
 /// The gates of all operations.
 #[derive(Debug)]
@@ -75,14 +76,23 @@ impl Pace {
         }
     }
 
-    /// Waits for a call's turn. False when a signal came first.
-    pub(super) fn wait(&self, operation: Operation, interrupt: &Interrupt) -> bool {
+    /// Waits for a call's turn, and notes longer waits in `waits`. False when a signal came first.
+    pub(super) fn wait(
+        &self,
+        operation: Operation,
+        waits: &ApiWaits,
+        interrupt: &Interrupt,
+    ) -> bool {
         let Some(gate) = self.gates.get(&operation) else {
             return !interrupt.is_raised();
         };
-        self.pass(&gate.steady, interrupt) && self.pass(&gate.burst, interrupt) && {
+        let sleep = |time: Duration| {
+            waits.note_limit(time);
+            interrupt.sleep(time)
+        };
+        self.pass(&gate.steady, sleep) && self.pass(&gate.burst, sleep) && {
             while let Some(left) = gate.closed_for() {
-                if !interrupt.sleep(left) {
+                if !sleep(left) {
                     return false;
                 }
             }
@@ -90,9 +100,9 @@ impl Pace {
         }
     }
 
-    fn pass(&self, bucket: &DefaultDirectRateLimiter, interrupt: &Interrupt) -> bool {
+    fn pass(&self, bucket: &DefaultDirectRateLimiter, sleep: impl Fn(Duration) -> bool) -> bool {
         while let Err(not_yet) = bucket.check() {
-            if !interrupt.sleep(not_yet.wait_time_from(self.clock.now())) {
+            if !sleep(not_yet.wait_time_from(self.clock.now())) {
                 return false;
             }
         }
@@ -124,27 +134,29 @@ mod tests {
     #[test]
     fn a_closed_gate_opens_and_a_signal_ends_the_wait() {
         let pace = Pace::new(100);
-        let interrupt = Interrupt::new();
+        let (waits, interrupt) = (ApiWaits::default(), Interrupt::new());
         pace.close(Operation::GetList, Duration::from_secs(5));
         let begun = Instant::now();
-        assert!(pace.wait(Operation::GetList, &interrupt));
+        assert!(pace.wait(Operation::GetList, &waits, &interrupt));
         assert!(begun.elapsed() >= Duration::from_millis(50));
         pace.close(Operation::GetList, Duration::from_hours(100));
         assert!(
-            pace.wait(Operation::GetLists, &interrupt),
+            pace.wait(Operation::GetLists, &waits, &interrupt),
             "each operation has a gate of its own"
         );
+        assert_eq!(waits.limited_until(), None, "50 ms are nothing to tell");
         interrupt.raise(15);
-        assert!(!pace.wait(Operation::GetList, &interrupt));
+        assert!(!pace.wait(Operation::GetList, &waits, &interrupt));
+        assert!(waits.limited_until().is_some(), "an hour is");
     }
 
     #[test]
     fn no_more_calls_than_the_burst_in_a_second_and_the_steady_limit_at_once() {
         // A second of the server lasts 10 ms here: 16 calls of one that may be made once a second, 15 times a minute.
         let pace = Pace::new(100);
-        let interrupt = Interrupt::new();
+        let (waits, interrupt) = (ApiWaits::default(), Interrupt::new());
         let begun = Instant::now();
-        (0..15).for_each(|_| assert!(pace.wait(Operation::GetAccounts, &interrupt)));
+        (0..15).for_each(|_| assert!(pace.wait(Operation::GetAccounts, &waits, &interrupt)));
         assert!(begun.elapsed() >= Duration::from_millis(139));
     }
 }

@@ -102,6 +102,7 @@ fn remove(
     let klaviyo = Klaviyo::new(job.klaviyo.clone(), surroundings.interrupt.clone());
     list::check_account(&klaviyo)?;
     let meter = Arc::new(Meter::default());
+    klaviyo.shown_in(&meter);
     let console = &surroundings.console;
     let _progress = Progress::start(options.progress, console, Arc::clone(&meter), false);
     let desk = Desk {

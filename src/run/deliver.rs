@@ -289,6 +289,8 @@ impl Pool<'_> {
         }
         let left = limit.saturating_sub(lasted);
         let wait = backoff.next().unwrap_or(limit).min(left);
+        self.route.meter.retries.add(1);
+        self.route.trouble.will_try(backoff.tries(), wait);
         self.tell(&error, wait, left);
         self.pause(wait)
     }

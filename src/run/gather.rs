@@ -117,6 +117,9 @@ fn gather_shards(
     let console = &surroundings.console;
     let progress = Progress::start(options.progress, console, Arc::clone(&meter), false);
     let klaviyo = list::client(&job, surroundings);
+    if let Some(klaviyo) = &klaviyo {
+        klaviyo.shown_in(&meter);
+    }
     let counts = begun.manifest.snapshot().counts.unwrap_or_default();
     let mut warnings = begun.warnings.clone();
     warnings.extend(looked.notes);

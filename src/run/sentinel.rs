@@ -12,7 +12,6 @@ use super::deliver;
 use super::list::After;
 use crate::base::csv::push_between_quotes;
 use crate::base::meter::ListStep;
-use crate::base::retry::Trouble;
 use crate::delivery::upload::{Route, Task};
 use crate::job::SentinelSettings;
 use crate::klaviyo::list::ListError;
@@ -96,7 +95,7 @@ fn send_file(
         delivery,
         manifest: &after.begun.manifest,
         meter: after.meter,
-        trouble: &Trouble::default(),
+        trouble: &after.meter.trouble,
         interrupt: &after.surroundings.interrupt,
         keep_parts: false,
     };

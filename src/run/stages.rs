@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, unbounded};
 
 use super::begin::{self, Begun};
 use super::drift::{self, DriftGuard};
@@ -10,7 +10,6 @@ use super::format::{self, FormatError, Formatting};
 use super::{RunOptions, StageClock, StageTime, deliver, delta, left};
 use crate::base::csv::push_cell;
 use crate::base::meter::Meter;
-use crate::base::retry::Trouble;
 use crate::delivery::upload::{Route, Task, UploadError, remove_local};
 use crate::job::file::{Deliver, OnEmpty};
 use crate::job::{Delivery, Job};
@@ -37,7 +36,6 @@ pub(super) struct Stages<'a> {
     state: &'a JobDirectory,
     manifest: &'a Arc<ManifestFile>,
     meter: Arc<Meter>,
-    trouble: Trouble,
     surroundings: &'a Surroundings,
     options: RunOptions,
     /// `None` where the run is not compared with the last ones.
@@ -96,7 +94,6 @@ impl<'a> Stages<'a> {
             state,
             manifest: &begun.manifest,
             meter: Arc::clone(meter),
-            trouble: Trouble::default(),
             surroundings,
             options,
         }
@@ -216,7 +213,9 @@ impl<'a> Stages<'a> {
     /// Nothing is sent before the whole audience is known to be good.
     fn format_then_deliver(&self, input: Input<'_>, delivery: &Delivery) -> Outcome {
         let (release, queue) = unbounded();
+        self.meter.set_held(true);
         let formatted = self.format(input, Some(release));
+        self.meter.set_held(false);
         let may_send = self.may_send_all(&formatted);
         let is_sent = formatted.result.is_ok() && may_send.is_ok();
         let delivered = is_sent.then(|| self.deliver(delivery, queue));
@@ -311,7 +310,7 @@ impl<'a> Stages<'a> {
         if !whole {
             counts.end_early();
             // A server that is down is not waited for: the run has failed already.
-            self.trouble.abandon();
+            self.meter.trouble.abandon();
         }
         let noted = self.manifest.update(|manifest| {
             manifest.counts = Some(counts.clone());
@@ -366,7 +365,18 @@ impl<'a> Stages<'a> {
             meter.bytes_spooled.add(part.bytes);
             match (&queue, task) {
                 (None, _) => Ok(()),
-                (Some(queue), Some(task)) => queue.send(task).map_err(|_| SpoolError::Refused),
+                (Some(queue), Some(task)) => {
+                    let sent = match queue.try_send(task) {
+                        Err(TrySendError::Full(task)) => {
+                            meter.set_full(true);
+                            let sent = queue.send(task);
+                            meter.set_full(false);
+                            sent.is_ok()
+                        }
+                        sent => sent.is_ok(),
+                    };
+                    sent.then_some(()).ok_or(SpoolError::Refused)
+                }
                 (Some(_), None) => {
                     meter.parts_delivered.add(1);
                     meter.bytes_acknowledged.add(part.bytes);
@@ -388,7 +398,7 @@ impl<'a> Stages<'a> {
             delivery,
             manifest: self.manifest,
             meter: &self.meter,
-            trouble: &self.trouble,
+            trouble: &self.meter.trouble,
             interrupt: &self.surroundings.interrupt,
             keep_parts: self.job.keep_parts,
         };

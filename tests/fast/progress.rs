@@ -3,34 +3,33 @@
 #![allow(clippy::unwrap_used, reason = "the helpers of tests may panic as well")]
 
 use crate::support::workspace;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use klaviyo_export::cli::progress::SCHEMA;
 use klaviyo_export_sandbox::{Fault, Faults};
 use serde_json::Value;
 use workspace::{Server, Workspace};
 
-/// The fields of a line, which other programs read.
-const FIELDS: [&str; 19] = [
-    "bytes_acknowledged",
-    "bytes_formatted",
-    "bytes_per_second",
-    "duplicates",
-    "event",
-    "list_done",
-    "list_step",
-    "list_total",
-    "parts_delivered",
-    "parts_written",
-    "rows_read",
-    "rows_rejected",
-    "rows_written",
-    "seconds",
-    "seconds_left",
-    "source_bytes",
-    "source_bytes_read",
-    "stage",
-    "time",
-];
+/// Fails unless the line keeps the schema, and has no field that the schema does not name.
+#[track_caller]
+fn assert_valid(line: &Value) {
+    let schema: Value = serde_json::from_str(SCHEMA).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let errors: Vec<String> = validator
+        .iter_errors(line)
+        .map(|error| format!("{error} at {}", error.instance_path()))
+        .collect();
+    assert!(errors.is_empty(), "{}\n{line:#}", errors.join("\n"));
+    let names = |value: &Value| -> BTreeSet<String> {
+        value.as_object().unwrap().keys().cloned().collect()
+    };
+    assert_eq!(names(line), names(&schema["properties"]));
+    if line["wait"] != Value::Null {
+        let known = &schema["$defs"]["wait"]["properties"];
+        assert_eq!(names(&line["wait"]), names(known));
+    }
+}
 
 /// A job over 3,000 good rows, one twice and one bad, in parts of 1,000 rows.
 fn started(faults: Faults) -> (Workspace, Server) {
@@ -59,11 +58,7 @@ fn progress_is_a_line_of_json_with_the_fields_that_are_promised() {
     let outcome = outcome.exits(0);
     let lines = lines(&outcome.stderr);
     for line in &lines {
-        let fields: Vec<&String> = line.as_object().unwrap().keys().collect();
-        let mut sorted = fields.clone();
-        sorted.sort();
-        assert_eq!(sorted, FIELDS);
-        assert_eq!(line["event"], "progress");
+        assert_valid(line);
         let stage = line["stage"].as_str().unwrap();
         assert!(["formatting", "sending", "ended"].contains(&stage));
     }
@@ -108,6 +103,42 @@ fn progress_goes_on_once_a_second_while_the_server_stands_still() {
         .map(|line| line["seconds"].as_f64().unwrap())
         .collect();
     assert!(seconds.is_sorted(), "{seconds:?}");
+}
+
+#[test]
+fn a_delivery_that_is_tried_again_says_since_when_and_when_the_next_try_is() {
+    let (workspace, server) = started(Faults::none().always(Fault::RefuseConnection));
+    let body = "[audience]\nfiles = [\"a.csv\"]\n[columns]\nemail = \"Email\"\n[retry]\nfirst = \"700ms\"\nmax = \"800ms\"\ngive-up-after = \"3s\"\n";
+    let job = workspace.job("vip", body, Some(&server));
+    let outcome = workspace.run(&["run", &job, "--progress", "json", "--log-format", "json"]);
+    let outcome = outcome.exits(14);
+    let lines = lines(&outcome.stderr);
+    let progress = lines.iter().filter(|line| line["event"] == "progress");
+    let waits: Vec<&Value> = progress
+        .inspect(|line| assert_valid(line))
+        .map(|line| &line["wait"])
+        .filter(|wait| !wait.is_null())
+        .collect();
+    assert!(waits.len() >= 2, "{waits:?}");
+    let numbers = |field: &str| -> Vec<u64> {
+        let numbers = waits.iter().map(|wait| wait[field].as_u64().unwrap());
+        numbers.collect()
+    };
+    assert!(waits.iter().all(|wait| wait["reason"] == "link-down"));
+    let (tries, seconds) = (numbers("next_try"), numbers("seconds"));
+    assert!(tries[0] >= 2 && tries.is_sorted() && tries[0] < *tries.last().unwrap());
+    assert!(
+        seconds.is_sorted() && *seconds.last().unwrap() >= 1,
+        "{seconds:?}"
+    );
+    let last = lines
+        .iter()
+        .rfind(|line| line["event"] == "progress")
+        .unwrap();
+    assert!(
+        last["wait"].is_null()
+            && last["retries"].as_u64() >= tries.last().copied().map(|it| it - 1)
+    );
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
+use super::waits::{Silence, Wait};
 use super::{Display, list_summary, time_left};
 use crate::base::meter::Meter;
 use crate::base::text::{count, grouped, megabytes};
@@ -20,6 +21,9 @@ pub(super) struct Bars {
     columns: usize,
     last: Option<(Duration, u64)>,
     speed: f64,
+    silence: Silence,
+    /// Until then it is told that formatting waits for the delivery.
+    full_until: Duration,
 }
 
 impl Bars {
@@ -34,11 +38,13 @@ impl Bars {
             console,
             last: None,
             speed: 0.0,
+            silence: Silence::default(),
+            full_until: Duration::ZERO,
         }
     }
 
     fn draw_list(&mut self, meter: &Meter) {
-        let Some(told) = list_summary(meter) else {
+        let Some(told) = list_summary(meter, words_width(self.columns)) else {
             return;
         };
         let list = self
@@ -87,14 +93,24 @@ impl Display for Bars {
         self.format
             .set_length(meter.source_bytes.get().copied().unwrap_or(0));
         self.format.set_position(meter.source_bytes_read.now());
-        self.format
-            .set_message(format_words(meter, elapsed, self.columns));
+        if meter.is_full() {
+            self.full_until = elapsed + FULL;
+        }
+        self.format.set_message(if elapsed < self.full_until {
+            full_words(meter, self.columns)
+        } else {
+            format_words(meter, elapsed, self.columns)
+        });
         let sent = meter.bytes_acknowledged.now();
         let speed = self.speed(elapsed, sent);
+        let wait = Wait::of_sending(meter, self.silence.look(meter, elapsed));
         if let Some(bar) = &self.send {
             bar.set_length(expected_bytes(meter).max(1));
             bar.set_position(sent);
-            bar.set_message(send_words(meter, elapsed, speed, self.columns));
+            bar.set_message(match wait {
+                Some(wait) => wait_words(meter, wait, self.columns),
+                None => send_words(meter, elapsed, speed, self.columns),
+            });
         }
     }
 
@@ -106,8 +122,11 @@ impl Display for Bars {
     }
 }
 
+/// Waits in quick succession are told as one.
+const FULL: Duration = Duration::from_secs(1);
+
 /// Below this many columns only counts, rate and time left are told.
-const NARROW: usize = 60;
+pub(super) const NARROW: usize = 60;
 
 fn left(meter: &Meter, elapsed: Duration, sends: bool) -> String {
     match time_left(meter, elapsed, sends) {
@@ -116,14 +135,31 @@ fn left(meter: &Meter, elapsed: Duration, sends: bool) -> String {
     }
 }
 
-/// The words of the line about formatting.
-fn format_words(meter: &Meter, elapsed: Duration, columns: usize) -> String {
+/// The rows that were read.
+fn rows_words(meter: &Meter, columns: usize) -> String {
     let rows = meter.rows_read.now();
-    let told = if columns < NARROW {
+    if columns < NARROW {
         grouped(rows)
     } else {
         count(rows, "row")
+    }
+}
+
+/// The words of the line about formatting while as many parts wait as may wait.
+fn full_words(meter: &Meter, columns: usize) -> String {
+    let told = rows_words(meter, columns);
+    let wait = if columns < NARROW {
+        "waiting to send"
+    } else {
+        "waiting for parts to be sent"
     };
+    format!("{told}; {wait}")
+}
+
+/// The words of the line about formatting.
+fn format_words(meter: &Meter, elapsed: Duration, columns: usize) -> String {
+    let rows = meter.rows_read.now();
+    let told = rows_words(meter, columns);
     if meter.is_formatted() {
         return format!("{told}, done");
     }
@@ -139,6 +175,9 @@ fn send_words(meter: &Meter, elapsed: Duration, speed: f64, columns: usize) -> S
         return "the first part is being written".to_owned();
     }
     let sent = megabytes(meter.bytes_acknowledged.now());
+    if meter.is_delivered() {
+        return format!("{}, {sent}, done", count(closed, "part"));
+    }
     let left = left(meter, elapsed, true);
     if columns < NARROW {
         return format!("{sent}, {speed:.1} MB/s{left}");
@@ -147,7 +186,34 @@ fn send_words(meter: &Meter, elapsed: Duration, speed: f64, columns: usize) -> S
     let parts = count(closed, "part");
     // The number of all parts is known when the last one is closed.
     let so_far = if meter.is_formatted() { "" } else { " so far" };
-    format!("{delivered} of {parts}{so_far}, {sent}, {speed:.1} MB/s{left}")
+    let told = format!("{delivered} of {parts}{so_far}, {sent}, {speed:.1} MB/s");
+    let retries = match meter.retries.now() {
+        0 => String::new(),
+        1 => ", 1 retry".to_owned(),
+        retries => format!(", {} retries", grouped(retries)),
+    };
+    // They go before the time left does.
+    if told.len() + retries.len() + left.len() > words_width(columns) {
+        return told + &left;
+    }
+    told + &retries + &left
+}
+
+/// The words of the line about sending while nothing is sent.
+fn wait_words(meter: &Meter, wait: Wait, columns: usize) -> String {
+    if columns < NARROW {
+        return wait.words(true);
+    }
+    let delivered = meter.parts_delivered.now();
+    let parts = count(meter.parts_closed.now(), "part");
+    let told =
+        [false, true].map(|is_short| format!("{delivered} of {parts}; {}", wait.words(is_short)));
+    let [whole, short] = told;
+    if whole.len() <= words_width(columns) {
+        whole
+    } else {
+        short
+    }
 }
 
 /// One line at the foot of the terminal.
@@ -166,6 +232,14 @@ fn bar_width(columns: usize) -> usize {
         NARROW..80 => 8,
         80..100 => 16,
         _ => columns - WORDS - "format [] ".len(),
+    }
+}
+
+/// The columns that are left for words.
+fn words_width(columns: usize) -> usize {
+    match bar_width(columns) {
+        0 => columns.saturating_sub("format ".len()),
+        width => columns.saturating_sub(width + "format [] ".len()),
     }
 }
 
@@ -263,6 +337,41 @@ mod tests {
         let words = send_words(&meter, ten, 12.3, 120);
         assert_eq!(words, "2 of 8 parts so far, 100.0 MB, 12.3 MB/s, 1:10 left");
         assert!(words.len() <= WORDS);
+    }
+
+    #[test]
+    fn retries_are_told_where_there_is_room() {
+        let meter = Meter::default();
+        meter.parts_closed.add(8);
+        meter.bytes_spooled.add(800_000_000);
+        meter.retries.add(3);
+        let words = |columns| send_words(&meter, Duration::from_secs(10), 12.3, columns);
+        assert_eq!(
+            words(120),
+            "0 of 8 parts so far, 0 bytes, 12.3 MB/s, 3 retries"
+        );
+        assert_eq!(words(62), "0 of 8 parts so far, 0 bytes, 12.3 MB/s");
+        meter.set_formatted();
+        meter.parts_delivered.add(8);
+        meter.bytes_acknowledged.add(800_000_000);
+        assert_eq!(words(120), "8 parts, 800.0 MB, done");
+    }
+
+    #[test]
+    fn a_wait_is_told_in_the_words_that_fit() {
+        let meter = Meter::default();
+        meter.parts_closed.add(12);
+        assert_eq!(
+            wait_words(&meter, Wait::Guard, 100),
+            "0 of 12 parts; waiting: a guard counts all rows first"
+        );
+        assert_eq!(
+            wait_words(&meter, Wait::Guard, 60),
+            "0 of 12 parts; waiting for the guard"
+        );
+        assert_eq!(wait_words(&meter, Wait::Guard, 40), "waiting for the guard");
+        meter.rows_read.add(1_234_567);
+        assert!(full_words(&meter, 40).len() + "format ".len() <= 40);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::waits::{Silence, Wait};
 use super::{Display, list_left, time_left};
 use crate::base::meter::Meter;
 use crate::cli::console::Console;
@@ -17,6 +18,7 @@ pub(super) struct Objects {
     console: Console,
     sends: bool,
     last: Option<(Stage, Duration, u64)>,
+    silence: Silence,
 }
 
 /// The activity of a run.
@@ -55,6 +57,31 @@ struct Line {
     list_step: Option<&'static str>,
     list_done: u64,
     list_total: u64,
+    retries: u64,
+    wait: Option<LineWait>,
+}
+
+/// The reason for which the stage waits.
+#[derive(Debug, Serialize)]
+struct LineWait {
+    reason: &'static str,
+    /// How long it has lasted.
+    seconds: Option<u64>,
+    /// The number of the next try.
+    next_try: Option<u32>,
+    /// When it goes on.
+    until: Option<jiff::Timestamp>,
+}
+
+impl From<Wait> for LineWait {
+    fn from(wait: Wait) -> Self {
+        Self {
+            reason: wait.reason(),
+            seconds: wait.lasted().map(|lasted| lasted.as_secs()),
+            next_try: wait.next_try(),
+            until: wait.until(),
+        }
+    }
 }
 
 impl Objects {
@@ -63,6 +90,7 @@ impl Objects {
             console,
             sends,
             last: None,
+            silence: Silence::default(),
         }
     }
 
@@ -83,6 +111,8 @@ impl Objects {
         } else {
             meter.bytes_spooled.now()
         };
+        let silent = self.silence.look(meter, elapsed);
+        let wait = Wait::now(meter, self.sends, silent).filter(|_| stage != Stage::Ended);
         let line = Line {
             event: "progress",
             time: jiff::Timestamp::now(),
@@ -107,6 +137,8 @@ impl Objects {
             list_step: meter.list.step().map(|(step, _)| step.name()),
             list_done: meter.list.done.now(),
             list_total: meter.list.total.now(),
+            retries: meter.retries.now(),
+            wait: wait.map(LineWait::from),
         };
         self.last = Some((stage, elapsed, moved));
         // A struct of numbers is always JSON.

@@ -2,12 +2,23 @@
 
 use std::time::Duration;
 
+use super::waits::{Silence, Wait};
 use super::{Display, list_summary, summary, time_left};
 use crate::base::meter::Meter;
 
 /// Writes log lines.
 pub(super) struct Lines {
-    pub(super) sends: bool,
+    sends: bool,
+    silence: Silence,
+}
+
+impl Lines {
+    pub(super) fn new(sends: bool) -> Self {
+        Self {
+            sends,
+            silence: Silence::default(),
+        }
+    }
 }
 
 impl Display for Lines {
@@ -16,13 +27,16 @@ impl Display for Lines {
     }
 
     fn draw(&mut self, meter: &Meter, elapsed: Duration) {
-        if let Some(list) = list_summary(meter) {
+        if let Some(list) = list_summary(meter, usize::MAX) {
             tracing::info!(target: "progress", "{list}");
             return;
         }
-        let left = match time_left(meter, elapsed, self.sends) {
-            Some(left) => format!(", about {} s left", left.as_secs()),
-            None => String::new(),
+        let silent = self.silence.look(meter, elapsed);
+        let wait = Wait::now(meter, self.sends, silent);
+        let left = match (wait, time_left(meter, elapsed, self.sends)) {
+            (Some(wait), _) => format!("; {}", wait.words(false)),
+            (None, Some(left)) => format!(", about {} s left", left.as_secs()),
+            (None, None) => String::new(),
         };
         tracing::info!(target: "progress", "{}{left}", summary(meter, self.sends));
     }

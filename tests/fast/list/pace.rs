@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use klaviyo_export_sandbox::api::ApiSettings;
+use klaviyo_export_sandbox::api::{ApiFault, ApiFaults, ApiSettings};
+use serde_json::Value;
 
-use super::stage::{JobText, Stage, people};
+use super::stage::{FILE, JobText, Stage, people};
 
 /// A sandbox whose clock is a real one, and which imports no file meanwhile: that would be its own time.
 fn in_real_time(job_delay: Duration) -> Stage {
@@ -29,6 +30,32 @@ fn twenty_five_jobs_in_a_row_meet_no_limit() {
     let refused: Vec<_> = refused.map(|call| call.operation).collect();
     // Windows that begin between two calls may refuse one.
     assert!(refused.len() <= 2, "{refused:?}");
+}
+
+#[test]
+fn a_limit_that_holds_calls_back_is_told() {
+    let stage = in_real_time(Duration::ZERO);
+    stage.job(&JobText::list(""));
+    stage.audience(people(1..=10));
+    let limit = ApiFault::TooManyRequests {
+        retry_after_seconds: 3,
+    };
+    stage
+        .api()
+        .set_faults(ApiFaults::none().once(limit).only("bulk_import_profiles"));
+    let outcome = stage.execute(&["run", FILE, "--progress", "json", "-q"]);
+    let outcome = outcome.exits(0);
+    let waits: Vec<Value> = outcome
+        .stderr
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["wait"].take())
+        .filter(|wait| !wait.is_null())
+        .collect();
+    assert!(!waits.is_empty(), "{}", outcome.stderr);
+    for wait in waits {
+        assert_eq!(wait["reason"], "rate-limit");
+        assert!(wait["until"].is_string(), "{wait}");
+    }
 }
 
 /// 25 jobs at 10 a second, and what the last one takes.
