@@ -15,6 +15,7 @@ pub mod text;
 mod trust;
 mod variables;
 pub mod watch;
+mod written;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -45,16 +46,11 @@ pub use audience::{Before, audience_files, settings as audience_settings};
 pub use delta::DeltaSettings;
 pub use guard::GuardSection;
 pub use klaviyo::read_key as read_api_key;
+pub use variables::VariableFault;
 pub use watch::WatchSettings;
 
 /// The user name that `init` writes where it was told none; the same as no user name.
 pub const PLACEHOLDER: &str = "...";
-
-/// Names of files of rows end so; a job file's does not.
-const AUDIENCE_ENDINGS: [&str; 15] = [
-    "csv", "tsv", "tab", "txt", "ndjson", "jsonl", "json", "gz", "gzip", "zst", "zstd", "xlsx",
-    "xls", "ods", "parquet",
-];
 
 /// Errors of a job file.
 #[derive(Debug, thiserror::Error)]
@@ -124,13 +120,13 @@ pub enum JobError {
         /// The jobs that have state there.
         known: Vec<String>,
     },
-    /// A value with a variable, which is not filled in.
-    #[error("`{key}`: variables are not filled in, and {variable} would be used as it is written")]
-    NotExpanded {
+    /// A variable in a value that cannot be filled in.
+    #[error("`{key}`: {fault}")]
+    Variable {
         /// The key with its section.
         key: String,
-        /// The variable as it is written.
-        variable: String,
+        /// The fault, which shows no value.
+        fault: VariableFault,
     },
     /// A variable that the job names for a secret is not set.
     #[error("`{key}`: the environment variable {variable} is not set")]
@@ -226,14 +222,32 @@ pub struct JobPlace {
 impl JobPlace {
     /// Reads the job file at `path`.
     pub fn load(path: &Path, environment: &Environment) -> Result<Self, JobError> {
-        read(path, |file, base| {
-            check_name(&file.name)?;
-            let directory = file.state.directory.as_deref();
-            Ok(Self {
-                state_directory: environment.state_directory(directory, base),
-                owner: JobOwner::new(Some(path), server_name(&file)),
-                name: file.name,
-            })
+        written::read(path, environment, |file, base| {
+            Self::at(path, file, base, environment)
+        })
+    }
+
+    /// As [`JobPlace::load`], for those who watch the job: a variable may be missing where it says nothing of the state.
+    pub fn load_to_watch(path: &Path, environment: &Environment) -> Result<Self, JobError> {
+        let needed = |section: &str| section == "state";
+        written::read_sections(path, environment, needed, |file, base| {
+            Self::at(path, file, base, environment)
+        })
+    }
+
+    /// The place of the job of `file`, which is at `path`.
+    fn at(
+        path: &Path,
+        file: JobFile,
+        base: &Path,
+        environment: &Environment,
+    ) -> Result<Self, JobError> {
+        check_name(&file.name)?;
+        let directory = file.state.directory.as_deref();
+        Ok(Self {
+            state_directory: environment.state_directory(directory, base),
+            owner: JobOwner::new(Some(path), server_name(&file)),
+            name: file.name,
         })
     }
 
@@ -276,7 +290,9 @@ fn server_name(file: &JobFile) -> String {
 impl Job {
     /// Reads and validates the job file at `path`; relative paths in it count from its folder. Secrets are not read.
     pub fn load(path: &Path, environment: &Environment) -> Result<Self, JobError> {
-        read(path, |file, base| Self::at(path, file, base, environment))
+        written::read(path, environment, |file, base| {
+            Self::at(path, file, base, environment)
+        })
     }
 
     /// The job of `file`, which is at `path`.
@@ -298,7 +314,7 @@ impl Job {
 
     /// As [`Job::load`], with the secrets that a delivery needs.
     pub fn load_with_secrets(path: &Path, environment: &Environment) -> Result<Self, JobError> {
-        read(path, |file, base| {
+        written::read(path, environment, |file, base| {
             let mut job = Self::at(path, file, base, environment)?;
             job.read_secrets(environment)?;
             Ok(job)
@@ -310,7 +326,7 @@ impl Job {
         path: &Path,
         environment: &Environment,
     ) -> Result<Self, JobError> {
-        read(path, |file, base| {
+        written::read(path, environment, |file, base| {
             let mut job = Self::at(path, file, base, environment)?;
             job.read_server_secrets(environment)?;
             Ok(job)
@@ -319,7 +335,7 @@ impl Job {
 
     /// As [`Job::load`], for a look at the audience alone: what stands in `[sftp]` is not looked at, and no secret is needed.
     pub fn load_without_server(path: &Path, environment: &Environment) -> Result<Self, JobError> {
-        read(path, |mut file, base| {
+        written::read(path, environment, |mut file, base| {
             file.sftp.username = None;
             file.sftp.ssh_config = SshConfigChoice::Usual(false);
             Self::at(path, file, base, environment)
@@ -470,41 +486,6 @@ impl Job {
             delivery.sftp.accept_new_host_keys(accept);
         }
     }
-}
-
-/// Applies `make` to the job file at `path` and its folder; the error names the file.
-fn read<T>(
-    path: &Path,
-    make: impl FnOnce(JobFile, &Path) -> Result<T, JobError>,
-) -> Result<T, JobError> {
-    if is_audience(path) {
-        return Err(JobError::IsAudience {
-            path: path.to_owned(),
-        });
-    }
-    let text = std::fs::read_to_string(path).map_err(|source| JobError::Unreadable {
-        path: path.to_owned(),
-        source,
-    })?;
-    JobFile::parse(&text)
-        .and_then(|file| {
-            variables::refuse(&text)?;
-            trust::trust(&file, path)?;
-            make(file, path.parent().unwrap_or(Path::new("")))
-        })
-        .map_err(|source| JobError::InFile {
-            path: path.to_owned(),
-            source: Box::new(source),
-        })
-}
-
-/// Whether the name is that of a file of rows.
-fn is_audience(path: &Path) -> bool {
-    let ending = path
-        .extension()
-        .map(|ending| ending.to_string_lossy().to_ascii_lowercase());
-    path == Path::new("-")
-        || ending.is_some_and(|ending| AUDIENCE_ENDINGS.contains(&ending.as_str()))
 }
 
 fn value(key: &'static str, problem: impl Into<String>) -> JobError {

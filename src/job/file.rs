@@ -13,6 +13,7 @@ pub use super::delta::DeltaSection;
 pub use super::guard::GuardSection;
 use super::text::{ByteCount, Span};
 pub use super::watch::{MetricsSection, NotifySection};
+use super::written::WrittenJob;
 use crate::klaviyo::REVISION;
 pub use crate::klaviyo::settings::{Attach, Deliver, MaxRemovals, Mirror};
 use crate::pipeline::normalize::nulls::DEFAULT_NULL_WORDS;
@@ -425,83 +426,9 @@ impl Default for StateSection {
 }
 
 impl JobFile {
-    /// Reads a job file's text. The error has line, key and cause, and never a value.
+    /// Reads a job file's text, without filling in variables. The error has line, key and cause, and never a value.
     pub fn parse(text: &str) -> Result<Self, JobError> {
-        toml::from_str(text).map_err(|error| {
-            let line = error
-                .span()
-                .map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
-            let key = line.and_then(|line| key_of(text.lines().nth(line - 1)?));
-            let message = without_values(error.message());
-            JobError::Syntax {
-                line,
-                message: match key {
-                    Some(key) if !message.contains('`') => format!("`{key}`: {message}"),
-                    _ => message,
-                },
-            }
-        })
-    }
-}
-
-/// The key of a line `key = value`.
-fn key_of(line: &str) -> Option<&str> {
-    let key = line.split_once('=')?.0.trim();
-    let is_bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-    (!key.is_empty() && key.chars().all(is_bare)).then_some(key)
-}
-
-/// A TOML reader's message without the values that serde puts into it, and with the likely key where one was mistyped.
-fn without_values(message: &str) -> String {
-    let first_line = message.lines().next().unwrap_or_default();
-    if let Some(rest) = first_line.strip_prefix("unknown field `")
-        && let Some((key, known)) = rest.split_once('`')
-    {
-        let nearest =
-            known.split('`').skip(1).step_by(2).max_by(|a, b| {
-                strsim::jaro_winkler(key, a).total_cmp(&strsim::jaro_winkler(key, b))
-            });
-        return match nearest.filter(|nearest| strsim::jaro_winkler(key, nearest) > 0.8) {
-            Some(nearest) => format!("unknown key `{key}`; did you mean `{nearest}`?"),
-            None => format!(
-                "unknown key `{key}`; known here:{}",
-                known
-                    .trim_start_matches(", expected one of")
-                    .replace(", expected", "")
-            ),
-        };
-    }
-    if let Some(rest) = first_line.strip_prefix("missing field ") {
-        return format!("the key {rest} is missing");
-    }
-    match first_line.rsplit_once(", expected ") {
-        // Before it stands the value, or its type.
-        Some((found, expected))
-            if found.starts_with("invalid type: ")
-                || found.starts_with("invalid value: ")
-                || found.starts_with("unknown variant ") =>
-        {
-            format!(
-                "the value must be {}",
-                in_words(expected).replace('`', "\"")
-            )
-        }
-        _ => first_line.to_owned(),
-    }
-}
-
-/// The type that serde expects, in the words of a job file's author.
-fn in_words(expected: &str) -> &str {
-    match expected {
-        "u16" => "a whole number from 0 to 65535",
-        "u64" | "usize" => "a whole number, and not negative",
-        "f64" => "a number",
-        "a boolean" => "true or false",
-        "a string" => "a text in quotes",
-        "a sequence" => "a list in [ ]",
-        "a map" => "a table",
-        _ if expected.starts_with("struct ") => "a table",
-        expected => expected,
+        WrittenJob::parse(text)?.into_file()
     }
 }
 

@@ -100,7 +100,7 @@ pub(super) fn watched<T>(
 
 /// The name that the job file at `path` gives its job; blank where it cannot be read.
 fn name_in(path: &Path, environment: &Environment) -> String {
-    JobPlace::load(path, environment).map_or_else(|_| String::new(), |job| job.name)
+    JobPlace::load_to_watch(path, environment).map_or_else(|_| String::new(), |job| job.name)
 }
 
 impl<'a> Watch<'a> {
@@ -115,7 +115,7 @@ impl<'a> Watch<'a> {
         }
         let environment = &surroundings.environment;
         let settings = WatchSettings::load(attempted.job, environment).ok()?;
-        let place = JobPlace::load(attempted.job, environment).ok()?;
+        let place = JobPlace::load_to_watch(attempted.job, environment).ok()?;
         let state = place.state(attempted.state.state_dir.as_deref()).ok();
         let state = state.map(|state| match attempted.shard {
             Some(shard) => state.shard(shard),

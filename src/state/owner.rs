@@ -60,7 +60,9 @@ impl JobOwner {
             (None, _) => false,
             (Some(then), None) => then.exists(),
             (Some(then), Some(now)) if is_same_file(then, now) => false,
-            (Some(then), Some(_)) if then.exists() => !self.is_copy_of(known),
+            (Some(then), Some(_)) if then.exists() => {
+                known.server != self.server || !self.is_copy_of(known)
+            }
             (Some(_), Some(_)) => known.server != self.server,
         }
     }
@@ -113,6 +115,8 @@ mod tests {
             (job(Some("a.toml"), "s"), job(Some("a.toml"), "t"), false),
             (job(Some("a.toml"), "s"), job(Some("link.toml"), "s"), false),
             (job(Some("a.toml"), "s"), job(Some("same.toml"), "s"), false),
+            // The same text, of which variables make another job.
+            (job(Some("a.toml"), "s"), job(Some("same.toml"), "t"), true),
             (job(Some("a.toml"), "s"), job(Some("b.toml"), "s"), true),
             (job(Some("a.toml"), "s"), job(Some("b.toml"), "t"), true),
             // The file was moved; or it is out of sight and this is another one.

@@ -523,26 +523,3 @@ fn a_job_that_send_made_is_known_by_its_name_too() {
         "the command `send` again as it was typed; it continues an unfinished run"
     );
 }
-
-#[test]
-fn a_variable_in_a_job_file_is_told_as_not_filled_in() {
-    let workspace = Workspace::with(&[("a.csv", CRM)]);
-    workspace.write(
-        "vip.toml",
-        "name = \"vip\"\n[audience]\nfiles = [\"a.csv\"]\n[columns]\nemail = \"Email\"\n[sftp]\nhost = \"${SFTP_HOST}\"\n",
-    );
-    for command in ["run", "check", "preview", "status"] {
-        let refused = workspace
-            .run_with_env(&[command, "vip.toml"], &[("SFTP_HOST", "127.0.0.1")])
-            .exits(10);
-        assert_eq!(
-            refused.error(),
-            "job file vip.toml: `sftp.host`: variables are not filled in, and ${SFTP_HOST} would be used as it is written"
-        );
-        assert!(
-            refused.hint().starts_with("write the value itself"),
-            "{}",
-            refused.hint()
-        );
-    }
-}

@@ -81,4 +81,5 @@ mod shared_identifiers;
 mod status;
 mod storage;
 mod values;
+mod variables;
 mod weather;

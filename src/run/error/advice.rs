@@ -8,7 +8,7 @@ use crate::base::exit_code::ExitCode;
 use crate::cli::command_line::{CommandLine, quoted};
 use crate::delivery::sftp::SftpError;
 use crate::delivery::upload::UploadError;
-use crate::job::JobError;
+use crate::job::{JobError, VariableFault};
 use crate::klaviyo::list::ListError;
 use crate::pipeline::commit::CommitError;
 use crate::pipeline::mapping::MappingError;
@@ -232,12 +232,15 @@ fn of_job(error: &JobError) -> Option<String> {
         JobError::Unreadable { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
             Some("to make a job file: klaviyo-export init FILE -o NAME.toml".to_owned())
         }
-        JobError::InFile { source, .. } if matches!(**source, JobError::NotExpanded { .. }) => {
-            Some(
-                "write the value itself; or fill in the variables of a template before each run: envsubst < TEMPLATE > NAME.toml"
-                    .to_owned(),
-            )
+        JobError::InFile { source, .. } if matches!(**source, JobError::Variable { .. }) => {
+            of_job(source)
         }
+        JobError::Variable {
+            fault: VariableFault::Unset { name },
+            ..
+        } => Some(format!(
+            "set it where the program starts: export {name}=VALUE, or in the EnvironmentFile of a service; or write a default into the job file: ${{{name}:-VALUE}}"
+        )),
         JobError::UnknownName { known, .. } if known.is_empty() => {
             Some("a service keeps its runs elsewhere: name its folder with --state-dir".to_owned())
         }
