@@ -109,6 +109,25 @@ pub enum Command {
     Man(ManArgs),
 }
 
+/// A job file: of each command that takes one.
+#[derive(Debug, Args)]
+pub struct JobArgs {
+    /// The job file
+    #[arg(id = "job", value_name = "JOB.toml")]
+    pub path: PathBuf,
+    /// The keys that are given instead of those of the file
+    #[command(flatten)]
+    pub settings: SetArgs,
+}
+
+/// Keys of a job file that are given on the command line.
+#[derive(Debug, Default, Args)]
+pub struct SetArgs {
+    /// Use VALUE for KEY of the job file, such as sftp.host=example.com; for several keys, give it again
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = assignment)]
+    pub set: Vec<String>,
+}
+
 /// Where state lives: of each command that reads or writes it.
 #[derive(Debug, Args)]
 pub struct StateArgs {
@@ -156,8 +175,8 @@ pub struct CommonRunArgs {
 #[derive(Debug, Args)]
 pub struct RunArgs {
     /// The job file
-    #[arg(value_name = "JOB.toml")]
-    pub job: PathBuf,
+    #[command(flatten)]
+    pub job: JobArgs,
     /// Remove from the list exactly the members that RUN stored for approval; reads no audience
     #[arg(long, value_name = "RUN", conflicts_with_all = ["dry_run", "fresh", "limit"])]
     pub approve_removals: Option<String>,
@@ -193,8 +212,8 @@ pub struct RunArgs {
 #[derive(Debug, Args)]
 pub struct ListArgs {
     /// The job file
-    #[arg(value_name = "JOB.toml")]
-    pub job: PathBuf,
+    #[command(flatten)]
+    pub job: JobArgs,
     /// The run group of the shards
     #[arg(long, value_name = "GROUP")]
     pub run_group: RunGroup,
@@ -360,6 +379,9 @@ pub struct StatusArgs {
     /// The job file, or the name of a job that has run; without it, all jobs are listed
     #[arg(value_name = "JOB.toml|NAME")]
     pub job: Option<PathBuf>,
+    /// The keys that are given instead of those of the file
+    #[command(flatten)]
+    pub settings: SetArgs,
     /// Show the last run of this shard
     #[arg(long, value_name = "I/N", requires = "job")]
     pub shard: Option<Shard>,
@@ -380,6 +402,9 @@ pub struct PreviewArgs {
     /// A job file (its name ends in .toml), or files of rows as for `send`
     #[arg(value_name = "JOB.toml|FILE", required = true)]
     pub files: Vec<String>,
+    /// The keys that are given instead of those of the file
+    #[command(flatten)]
+    pub settings: SetArgs,
     /// Show the first N rows that would be sent; 0 for none
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(..=1000))]
     pub rows: u32,
@@ -432,8 +457,8 @@ impl std::fmt::Display for RowLimit {
 #[derive(Debug, Args)]
 pub struct EstimateArgs {
     /// The job file
-    #[arg(value_name = "JOB.toml")]
-    pub job: PathBuf,
+    #[command(flatten)]
+    pub job: JobArgs,
     /// Measure the first N rows of the audience (of 2 MB at least), or `all` of them
     #[arg(long, value_name = "N|all", default_value = "100000")]
     pub limit: RowLimit,
@@ -474,6 +499,9 @@ pub struct RunsArgs {
     /// The job file, or the name of a job that has run
     #[arg(value_name = "JOB.toml|NAME")]
     pub job: PathBuf,
+    /// The keys that are given instead of those of the file
+    #[command(flatten)]
+    pub settings: SetArgs,
     /// Show the runs of this shard
     #[arg(long, value_name = "I/N")]
     pub shard: Option<Shard>,
@@ -492,8 +520,8 @@ pub struct RunsArgs {
 #[derive(Debug, Args)]
 pub struct UndoArgs {
     /// The job file
-    #[arg(value_name = "JOB.toml")]
-    pub job: PathBuf,
+    #[command(flatten)]
+    pub job: JobArgs,
     /// The run's id, as `runs` shows it
     #[arg(value_name = "RUN")]
     pub run: String,
@@ -536,8 +564,8 @@ pub struct SandboxArgs {
 #[derive(Debug, Args)]
 pub struct CheckArgs {
     /// The job file
-    #[arg(value_name = "JOB.toml")]
-    pub job: PathBuf,
+    #[command(flatten)]
+    pub job: JobArgs,
     /// Also put an empty file into the remote folder, and remove it
     #[arg(long)]
     pub probe: bool,
@@ -566,6 +594,14 @@ pub struct ManArgs {
     /// Write klaviyo-export.1 and a page for each command into this folder
     #[arg(long, value_name = "DIR")]
     pub directory: Option<PathBuf>,
+}
+
+/// A key of the job file and its value.
+fn assignment(text: &str) -> Result<String, String> {
+    if text.contains('=') {
+        return Ok(text.to_owned());
+    }
+    Err("write it like KEY=VALUE, such as sftp.host=example.com".to_owned())
 }
 
 /// A number of rows, of which there must be one.
@@ -602,6 +638,7 @@ Examples:
   klaviyo-export run vip.toml --limit 10         send the first ten rows
   klaviyo-export run vip.toml                    the nightly run
   klaviyo-export run vip.toml --json | jq .parts
+  klaviyo-export run vip.toml --set name=vip-test --set list.name=Test
   klaviyo-export run vip.toml --shard 3/16 --run-group 2026-11-23   one process of 16
   klaviyo-export run vip.toml --approve-removals 20261123T020000Z-0123abcd";
 

@@ -3,6 +3,7 @@
 //! Built from a [`file::JobFile`] (of `run`, or made of the flags of `send`). Whatever can be refused without reading
 //! a row is refused here or by [`crate::pipeline::mapping::Mapping`]; afterwards nobody checks again.
 
+mod assignment;
 mod audience;
 mod columns;
 mod delivery;
@@ -48,6 +49,7 @@ pub use guard::GuardSection;
 pub use klaviyo::read_key as read_api_key;
 pub use variables::VariableFault;
 pub use watch::WatchSettings;
+pub use written::JobSource;
 
 /// The user name that `init` writes where it was told none; the same as no user name.
 pub const PLACEHOLDER: &str = "...";
@@ -119,6 +121,14 @@ pub enum JobError {
         directory: PathBuf,
         /// The jobs that have state there.
         known: Vec<String>,
+    },
+    /// A key that the command line gives.
+    #[error("--set {key}: {problem}")]
+    Set {
+        /// The key as it is typed.
+        key: String,
+        /// The fault, which shows no value.
+        problem: String,
     },
     /// A variable in a value that cannot be filled in.
     #[error("`{key}`: {fault}")]
@@ -220,18 +230,21 @@ pub struct JobPlace {
 }
 
 impl JobPlace {
-    /// Reads the job file at `path`.
-    pub fn load(path: &Path, environment: &Environment) -> Result<Self, JobError> {
-        written::read(path, environment, |file, base| {
-            Self::at(path, file, base, environment)
+    /// Reads the job file of `source`.
+    pub fn load(source: JobSource<'_>, environment: &Environment) -> Result<Self, JobError> {
+        written::read(source, environment, |file, base| {
+            Self::at(source.path, file, base, environment)
         })
     }
 
     /// As [`JobPlace::load`], for those who watch the job: a variable may be missing where it says nothing of the state.
-    pub fn load_to_watch(path: &Path, environment: &Environment) -> Result<Self, JobError> {
+    pub fn load_to_watch(
+        source: JobSource<'_>,
+        environment: &Environment,
+    ) -> Result<Self, JobError> {
         let needed = |section: &str| section == "state";
-        written::read_sections(path, environment, needed, |file, base| {
-            Self::at(path, file, base, environment)
+        written::read_sections(source, environment, needed, |file, base| {
+            Self::at(source.path, file, base, environment)
         })
     }
 
@@ -288,10 +301,10 @@ fn server_name(file: &JobFile) -> String {
 }
 
 impl Job {
-    /// Reads and validates the job file at `path`; relative paths in it count from its folder. Secrets are not read.
-    pub fn load(path: &Path, environment: &Environment) -> Result<Self, JobError> {
-        written::read(path, environment, |file, base| {
-            Self::at(path, file, base, environment)
+    /// Reads and validates the job file of `source`; relative paths in it count from its folder. Secrets are not read.
+    pub fn load(source: JobSource<'_>, environment: &Environment) -> Result<Self, JobError> {
+        written::read(source, environment, |file, base| {
+            Self::at(source.path, file, base, environment)
         })
     }
 
@@ -313,9 +326,12 @@ impl Job {
     }
 
     /// As [`Job::load`], with the secrets that a delivery needs.
-    pub fn load_with_secrets(path: &Path, environment: &Environment) -> Result<Self, JobError> {
-        written::read(path, environment, |file, base| {
-            let mut job = Self::at(path, file, base, environment)?;
+    pub fn load_with_secrets(
+        source: JobSource<'_>,
+        environment: &Environment,
+    ) -> Result<Self, JobError> {
+        written::read(source, environment, |file, base| {
+            let mut job = Self::at(source.path, file, base, environment)?;
             job.read_secrets(environment)?;
             Ok(job)
         })
@@ -323,22 +339,25 @@ impl Job {
 
     /// As [`Job::load_with_secrets`], without what only the API needs.
     pub fn load_with_server_secrets(
-        path: &Path,
+        source: JobSource<'_>,
         environment: &Environment,
     ) -> Result<Self, JobError> {
-        written::read(path, environment, |file, base| {
-            let mut job = Self::at(path, file, base, environment)?;
+        written::read(source, environment, |file, base| {
+            let mut job = Self::at(source.path, file, base, environment)?;
             job.read_server_secrets(environment)?;
             Ok(job)
         })
     }
 
     /// As [`Job::load`], for a look at the audience alone: what stands in `[sftp]` is not looked at, and no secret is needed.
-    pub fn load_without_server(path: &Path, environment: &Environment) -> Result<Self, JobError> {
-        written::read(path, environment, |mut file, base| {
+    pub fn load_without_server(
+        source: JobSource<'_>,
+        environment: &Environment,
+    ) -> Result<Self, JobError> {
+        written::read(source, environment, |mut file, base| {
             file.sftp.username = None;
             file.sftp.ssh_config = SshConfigChoice::Usual(false);
-            Self::at(path, file, base, environment)
+            Self::at(source.path, file, base, environment)
         })
     }
 

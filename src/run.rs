@@ -185,7 +185,7 @@ pub fn run(
 fn attempted(args: &RunArgs, limit: Option<u64>) -> Attempted<'_> {
     Attempted {
         command: "run",
-        job: &args.job,
+        job: (&args.job).into(),
         state: &args.common.state,
         shard: args.shard,
         limit,
@@ -200,11 +200,11 @@ fn run_job(
 ) -> Result<Finished, Error> {
     let environment = &surroundings.environment;
     let mut job = if options.dry_run {
-        Job::load(&args.job, environment)?
+        Job::load((&args.job).into(), environment)?
     } else if args.shard.is_some() {
-        Job::load_with_server_secrets(&args.job, environment)?
+        Job::load_with_server_secrets((&args.job).into(), environment)?
     } else {
-        Job::load_with_secrets(&args.job, environment)?
+        Job::load_with_secrets((&args.job).into(), environment)?
     };
     surroundings::apply(
         args.common.accept_new_host_key,
@@ -260,7 +260,7 @@ pub fn before_only(args: &RunArgs, surroundings: &Surroundings) -> Result<String
 }
 
 fn run_before(args: &RunArgs, surroundings: &Surroundings) -> Result<String, Error> {
-    let mut job = Job::load(&args.job, &surroundings.environment)?;
+    let mut job = Job::load((&args.job).into(), &surroundings.environment)?;
     surroundings::apply(false, &args.common.state, &mut job);
     let statements = before::alone(&job, surroundings)?;
     let statements = count(statements as u64, "before statement");

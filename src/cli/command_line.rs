@@ -11,6 +11,9 @@ use crate::base::environment::{Environment, STATE_VARIABLE};
 /// The flag that names the state directory.
 const STATE_FLAG: &str = "--state-dir";
 
+/// The flag that gives a key of the job file.
+const SET_FLAG: &str = "--set";
+
 /// The name that the program is called by, whatever its path.
 pub const PROGRAM: &str = "klaviyo-export";
 
@@ -58,13 +61,15 @@ impl CommandLine {
         }
     }
 
-    /// Another command for the job file `job`, with the same state directory.
+    /// Another command for the job file `job`, with the same state directory and the same keys.
     #[must_use]
     pub fn of_job(&self, command: &str, job: &Path, state_directory: Option<&Path>) -> Self {
         let line = Self {
             state_directory: self.state_directory.clone(),
             ..Self::new([command, &*job.to_string_lossy()])
         };
+        let settings = self.values_of(SET_FLAG);
+        let line = settings.fold(line, |line, value| line.with([SET_FLAG, value]));
         match state_directory {
             Some(directory) if self.has(STATE_FLAG) => {
                 line.with_value(STATE_FLAG, &directory.to_string_lossy())
@@ -100,6 +105,17 @@ impl CommandLine {
     /// Whether this flag was given.
     pub fn has(&self, flag: &str) -> bool {
         self.words.iter().any(|word| names(word, flag))
+    }
+
+    /// The values of a flag that may be given several times.
+    fn values_of<'a>(&'a self, flag: &'a str) -> impl Iterator<Item = &'a str> {
+        self.words
+            .iter()
+            .enumerate()
+            .filter_map(move |(place, word)| match word.strip_prefix(flag)? {
+                "" => self.words.get(place + 1).map(String::as_str),
+                rest => rest.strip_prefix('='),
+            })
     }
 
     /// With more words at its end.
@@ -258,6 +274,21 @@ mod tests {
         ] {
             assert_eq!(next.to_string(), text);
         }
+    }
+
+    #[test]
+    fn keys_of_the_job_file_are_said_again() {
+        let line = CommandLine::new([
+            "status",
+            "a.toml",
+            "--set",
+            "list.name=My list",
+            "--set=sftp.port=22",
+        ]);
+        assert_eq!(
+            line.of_job("run", Path::new("a.toml"), None).to_string(),
+            "klaviyo-export run a.toml --set 'list.name=My list' --set 'sftp.port=22'"
+        );
     }
 
     #[test]

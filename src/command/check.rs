@@ -26,13 +26,13 @@ const BY_API: &str = "deliver = \"api\": no file goes to a server";
 /// came; what a check found is in the result.
 pub fn check(args: &CheckArgs, surroundings: &Surroundings) -> Result<Findings, Error> {
     let environment = &surroundings.environment;
-    let mut job = Job::load(&args.job, environment)?;
+    let mut job = Job::load((&args.job).into(), environment)?;
     super::apply(args.accept_new_host_key, &args.state, &mut job);
     let mut findings = Findings::of(
         &job,
         surroundings
             .command_line
-            .of_job("check", &args.job, args.state.state_dir.as_deref()),
+            .of_job("check", &args.job.path, args.state.state_dir.as_deref()),
     );
     local::audience(&job, surroundings, &mut findings);
     local::state(&job, &mut findings);

@@ -36,7 +36,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The text (or JSON) that tells how long the job at `args.job` takes.
 pub fn estimate(args: &EstimateArgs, surroundings: &Surroundings) -> Result<String, Error> {
-    let mut job = Job::load_without_server(&args.job, &surroundings.environment)?;
+    let mut job = Job::load_without_server((&args.job).into(), &surroundings.environment)?;
     super::apply(false, &args.state, &mut job);
     let counted = count_rows(&job, args.limit, surroundings)?;
     let audience = super::open_audience(&job, surroundings)?;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::Surroundings;
 use crate::cli::StateArgs;
-use crate::job::{JobError, JobPlace, is_job_name};
+use crate::job::{JobError, JobPlace, JobSource, is_job_name};
 use crate::run::error::Error;
 use crate::state::directory::{JobDirectory, known_jobs};
 use crate::state::owner::JobOwner;
@@ -52,19 +52,32 @@ impl JobOrigin {
 
 /// The state of the job that `job` names, or of one of its shards.
 pub(super) fn state_of(
-    job: &Path,
+    job: JobSource<'_>,
     shard: Option<Shard>,
     state: &StateArgs,
     surroundings: &Surroundings,
 ) -> Result<JobState, Error> {
-    let mut found = match name_of(job) {
-        Some(name) => by_name(name, state, surroundings)?,
+    let mut found = match name_of(job.path) {
+        Some(name) => {
+            refuse_settings(job.set)?;
+            by_name(name, state, surroundings)?
+        }
         None => by_file(job, state, surroundings)?,
     };
     if let Some(shard) = shard {
         found.state = found.state.shard(shard);
     }
     Ok(found)
+}
+
+/// Refuses keys of a job file where none is named.
+pub(super) fn refuse_settings(set: &[String]) -> Result<(), Error> {
+    if set.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Usage(
+        "--set changes a job file: name the file, and not the job".to_owned(),
+    ))
 }
 
 /// The job's name, where the argument is one and no file.
@@ -74,8 +87,13 @@ fn name_of(job: &Path) -> Option<&str> {
     (!is_file).then_some(name)
 }
 
-fn by_file(path: &Path, state: &StateArgs, surroundings: &Surroundings) -> Result<JobState, Error> {
-    let job = JobPlace::load(path, &surroundings.environment)?;
+fn by_file(
+    job: JobSource<'_>,
+    state: &StateArgs,
+    surroundings: &Surroundings,
+) -> Result<JobState, Error> {
+    let path = job.path;
+    let job = JobPlace::load(job, &surroundings.environment)?;
     let state = job.state(state.state_dir.as_deref())?;
     let known = JobOwner::read(&state).filter(|known| job.owner.is_other_than(known));
     Ok(JobState {

@@ -19,7 +19,7 @@ use super::{Surroundings, flags};
 use crate::base::interrupt::Interrupt;
 use crate::cli::{AudienceArgs, PreviewArgs, RowLimit};
 use crate::command::preview::findings::{Circumstances, Look, LookOptions, Preview};
-use crate::job::{Job, audience_files};
+use crate::job::{Job, JobSource, audience_files};
 use crate::pipeline::mapping::Mapping;
 use crate::pipeline::mapping::guess::{Sample, address_column};
 use crate::pipeline::normalize::Normalizer;
@@ -72,7 +72,11 @@ fn of_job(path: &Path, args: &PreviewArgs, surroundings: &Surroundings) -> Resul
             path.display()
         )));
     }
-    let job = Job::load_without_server(path, &surroundings.environment)?;
+    let source = JobSource {
+        path,
+        set: &args.settings.set,
+    };
+    let job = Job::load_without_server(source, &surroundings.environment)?;
     let audience = super::open_audience(&job, surroundings)?;
     Ok(Subject {
         job,
@@ -87,6 +91,12 @@ fn of_files(
     args: &PreviewArgs,
     surroundings: &Surroundings,
 ) -> Result<Subject, Error> {
+    if !args.settings.set.is_empty() {
+        return Err(Error::Usage(
+            "--set changes a job file, and these are files of rows; use the flags for them, such as --map"
+                .to_owned(),
+        ));
+    }
     let mut file = flags::job_file(files, Some("preview"), &args.audience);
     let base = Path::new("");
     let opened = audience_files(&file, base).map_err(flags::of_flag)?;

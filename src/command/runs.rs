@@ -11,7 +11,7 @@ use super::place::{JobState, state_of};
 use crate::cli::RunsArgs;
 use crate::cli::console::printable;
 use crate::cli::table::{self, Side, aligned};
-use crate::job::Job;
+use crate::job::{Job, JobSource};
 use crate::run::drift::{DriftGuard, GuardBands};
 use crate::run::error::Error;
 use crate::run::error::service::Service;
@@ -22,12 +22,16 @@ use crate::state::manifest::{StateError, to_json};
 
 /// The text (or JSON) that tells of the runs of the job at `args.job`.
 pub fn runs(args: &RunsArgs, surroundings: &Surroundings) -> Result<String, Error> {
+    let source = JobSource {
+        path: &args.job,
+        set: &args.settings.set,
+    };
     let JobState {
         name,
         state,
         origin,
         belongs_to_another,
-    } = state_of(&args.job, args.shard, &args.state, surroundings)?;
+    } = state_of(source, args.shard, &args.state, surroundings)?;
     let lines = history::lines(&state)?;
     if args.json {
         return Ok(String::from_utf8_lossy(&to_json(&lines)).into_owned());
@@ -49,6 +53,10 @@ pub fn runs(args: &RunsArgs, surroundings: &Surroundings) -> Result<String, Erro
         };
         let job = origin.file().and_then(|file| {
             // Runs are shown whatever is wrong with the job file.
+            let file = JobSource {
+                path: file,
+                ..source
+            };
             Job::load_without_server(file, &surroundings.environment).ok()
         });
         let guard = job

@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::Surroundings;
-use super::place::{JobOrigin, JobState, state_of};
+use super::place::{JobOrigin, JobState, refuse_settings, state_of};
 use crate::base::exit_code::ExitCode;
 use crate::cli::StatusArgs;
 use crate::cli::command_line::{CommandLine, PROGRAM};
+use crate::job::JobSource;
 use crate::run::error::Error;
 use crate::run::report::{RunReport, count};
 use crate::run::{future_warning, is_in_future, resume};
@@ -50,9 +51,14 @@ struct LastRun {
 /// The text (or JSON) that tells of the last run of the job `args.job`; without one, of all jobs.
 pub fn status(args: &StatusArgs, surroundings: &Surroundings) -> Result<String, Error> {
     let Some(job) = &args.job else {
+        refuse_settings(&args.settings.set)?;
         return jobs::jobs(args, surroundings);
     };
-    let found = state_of(job, args.shard, &args.state, surroundings)?;
+    let source = JobSource {
+        path: job,
+        set: &args.settings.set,
+    };
+    let found = state_of(source, args.shard, &args.state, surroundings)?;
     let attempt = AttemptRecord::read(&found.state);
     let last = last_run(&found)?;
     if last.is_none() && attempt.is_none() {

@@ -30,7 +30,7 @@ pub fn undo(
 ) -> Result<String, Error> {
     let attempted = Attempted {
         command: "undo",
-        job: &args.job,
+        job: (&args.job).into(),
         state: &args.state,
         shard: None,
         limit: None,
@@ -65,7 +65,7 @@ fn put_back(
     options: RunOptions,
     surroundings: &Surroundings,
 ) -> Result<Undone, Error> {
-    let mut job = Job::load(&args.job, &surroundings.environment)?;
+    let mut job = Job::load((&args.job).into(), &surroundings.environment)?;
     super::apply(false, &args.state, &mut job);
     let state = job.state()?;
     let directory = state.run(&args.run);

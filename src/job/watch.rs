@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::file::JobFile;
 use super::secrets::{HEARTBEAT_URL, SecretKeys, WEBHOOK_URL, WrittenSource};
-use super::{JobError, check_name, klaviyo, value, written};
+use super::{JobError, JobSource, check_name, klaviyo, value, written};
 use crate::base::environment::Environment;
 use crate::base::http::Network;
 use crate::base::secret::SecretSource;
@@ -146,10 +146,10 @@ pub struct WatchSettings {
 }
 
 impl WatchSettings {
-    /// Reads the job file at `path`, of which nothing else has to be right.
-    pub fn load(path: &Path, environment: &Environment) -> Result<Self, JobError> {
+    /// Reads the job file of `source`, of which nothing else has to be right.
+    pub fn load(source: JobSource<'_>, environment: &Environment) -> Result<Self, JobError> {
         let needed = |section: &str| ["notify", "metrics"].contains(&section);
-        written::read_sections(path, environment, needed, |file, base| {
+        written::read_sections(source, environment, needed, |file, base| {
             check_name(&file.name)?;
             // What is wrong with the way to the API is told by the run itself.
             let network = klaviyo::network(&file, base, environment).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The job file before its values have types: TOML, in which variables are filled in.
+//! The job file before its values have types: TOML, in which keys are set by the command line and variables filled in.
 //!
 //! The text is parsed once. Values are filled in as values, so that none of them can add a key.
 
@@ -8,9 +8,11 @@ use serde::Deserialize as _;
 use toml::Spanned;
 use toml::de::{DeTable, Deserializer};
 
+use super::assignment::{self, Assignment};
 use super::file::JobFile;
 use super::{JobError, trust, variables};
 use crate::base::environment::Environment;
+use crate::cli::JobArgs;
 
 /// Names of files of rows end so; a job file's does not.
 const AUDIENCE_ENDINGS: [&str; 15] = [
@@ -18,22 +20,41 @@ const AUDIENCE_ENDINGS: [&str; 15] = [
     "xls", "ods", "parquet",
 ];
 
-/// Applies `make` to the job file at `path` and its folder; the error names the file.
+/// A job file, as a command names it.
+#[derive(Debug, Clone, Copy)]
+pub struct JobSource<'a> {
+    /// The file.
+    pub path: &'a Path,
+    /// Keys that are given in place of those of the file, each like `sftp.host=example.com`.
+    pub set: &'a [String],
+}
+
+impl<'a> From<&'a JobArgs> for JobSource<'a> {
+    fn from(args: &'a JobArgs) -> Self {
+        Self {
+            path: &args.path,
+            set: &args.settings.set,
+        }
+    }
+}
+
+/// Applies `make` to the job file of `source` and its folder; the error names the file.
 pub(super) fn read<T>(
-    path: &Path,
+    source: JobSource<'_>,
     environment: &Environment,
     make: impl FnOnce(JobFile, &Path) -> Result<T, JobError>,
 ) -> Result<T, JobError> {
-    read_sections(path, environment, |_| true, make)
+    read_sections(source, environment, |_| true, make)
 }
 
 /// As [`read`], where a variable may be missing in sections that are not `needed`: their values stay as they are written.
 pub(super) fn read_sections<T>(
-    path: &Path,
+    source: JobSource<'_>,
     environment: &Environment,
     needed: impl Fn(&str) -> bool,
     make: impl FnOnce(JobFile, &Path) -> Result<T, JobError>,
 ) -> Result<T, JobError> {
+    let JobSource { path, set } = source;
     if is_audience(path) {
         return Err(JobError::IsAudience {
             path: path.to_owned(),
@@ -44,15 +65,27 @@ pub(super) fn read_sections<T>(
         source,
     })?;
     let result = WrittenJob::parse(&text).and_then(|mut written| {
+        let given = written.set(set)?;
         written.fill(environment, needed)?;
         let file = written.into_file()?;
         trust::trust(&file, path)?;
         make(file, path.parent().unwrap_or(Path::new("")))
+            .map_err(|error| of_command_line(error, &given))
     });
     result.map_err(|source| JobError::InFile {
         path: path.to_owned(),
         source: Box::new(source),
     })
+}
+
+/// The error, which names `--set` where its key is one of the `given` ones.
+fn of_command_line(error: JobError, given: &[String]) -> JobError {
+    match error {
+        JobError::Value { key, problem } if given.iter().any(|given| given == key) => {
+            assignment::fault(key, problem)
+        }
+        error => error,
+    }
 }
 
 /// Whether the name is that of a file of rows.
@@ -68,13 +101,32 @@ fn is_audience(path: &Path) -> bool {
 pub(super) struct WrittenJob<'a> {
     text: &'a str,
     table: Spanned<DeTable<'a>>,
+    /// The keys that the command line gives, as they are typed.
+    set: Vec<&'a str>,
 }
 
 impl<'a> WrittenJob<'a> {
     /// Reads a job file's text.
     pub(super) fn parse(text: &'a str) -> Result<Self, JobError> {
-        let table = DeTable::parse(text).map_err(|error| fault(text, &error))?;
-        Ok(Self { text, table })
+        let table = DeTable::parse(text).map_err(|error| fault(text, &[], &error))?;
+        Ok(Self {
+            text,
+            table,
+            set: Vec::new(),
+        })
+    }
+
+    /// Puts the values that the command line gives in place of those of the file. The names of their keys.
+    pub(super) fn set(&mut self, assignments: &'a [String]) -> Result<Vec<String>, JobError> {
+        let assignments = assignments.iter().map(|text| {
+            let assignment = Assignment::parse(text)?;
+            // Behind the text: a place of its own for each.
+            let place = self.text.len() + 1 + self.set.len();
+            assignment.apply(self.table.get_mut(), &(place..place));
+            self.set.push(assignment.key);
+            Ok(assignment.dotted())
+        });
+        assignments.collect()
     }
 
     /// Fills in the variables of the values; a missing one is an error where its section is `needed`.
@@ -88,18 +140,21 @@ impl<'a> WrittenJob<'a> {
 
     /// The values with their types. The error has line, key and cause, and never a value.
     pub(super) fn into_file(self) -> Result<JobFile, JobError> {
-        let text = self.text;
-        JobFile::deserialize(Deserializer::from(self.table)).map_err(|error| fault(text, &error))
+        let Self { text, table, set } = self;
+        JobFile::deserialize(Deserializer::from(table)).map_err(|error| fault(text, &set, &error))
     }
 }
 
-/// The error of a TOML reader, with its line and key and without a value.
-fn fault(text: &str, error: &toml::de::Error) -> JobError {
-    let line = error
-        .span()
-        .map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
-    let key = line.and_then(|line| key_of(text.lines().nth(line - 1)?));
+/// The error of a TOML reader, with its line and key and without a value; or with the key that the command line has `set`.
+fn fault(text: &str, set: &[&str], error: &toml::de::Error) -> JobError {
     let message = without_values(error.message());
+    let start = error.span().map(|span| span.start);
+    let behind = start.and_then(|start| start.checked_sub(text.len() + 1));
+    if let Some(key) = behind.and_then(|place| set.get(place)) {
+        return assignment::fault(key, message);
+    }
+    let line = start.map(|start| text[..start.min(text.len())].matches('\n').count() + 1);
+    let key = line.and_then(|line| key_of(text.lines().nth(line - 1)?));
     JobError::Syntax {
         line,
         message: match key {

@@ -1,13 +1,11 @@
 //! An attempt to deliver, from its first moment to its exit code: what `status` and `runs` tell of one that had no run.
 
-use std::path::Path;
-
 use super::Finished;
 use super::error::Error;
 use crate::base::environment::Environment;
 use crate::base::exit_code::ExitCode;
 use crate::cli::StateArgs;
-use crate::job::JobPlace;
+use crate::job::{JobPlace, JobSource};
 use crate::state::attempt::AttemptRecord;
 use crate::state::directory::JobDirectory;
 use crate::state::owner::JobOwner;
@@ -80,7 +78,7 @@ impl Finished {
     }
 }
 
-/// Notes the attempt of the job file at `path` around `act`. Dry runs leave no record: they are no attempt to deliver.
+/// Notes the attempt of the job file of `attempt` around `act`. Dry runs leave no record: they are no attempt to deliver.
 pub(crate) fn recorded<T>(
     attempt: &Attempted<'_>,
     environment: &Environment,
@@ -97,7 +95,7 @@ pub(crate) fn recorded<T>(
 /// An attempt as it was typed.
 pub(crate) struct Attempted<'a> {
     pub(crate) command: &'static str,
-    pub(crate) job: &'a Path,
+    pub(crate) job: JobSource<'a>,
     pub(crate) state: &'a StateArgs,
     pub(crate) shard: Option<Shard>,
     pub(crate) limit: Option<u64>,

@@ -66,7 +66,7 @@ pub fn gather(
 ) -> Result<Gathered, Box<Failed>> {
     let attempted = Attempted {
         command: "list",
-        job: &args.job,
+        job: (&args.job).into(),
         state: &args.state,
         shard: None,
         limit: None,
@@ -163,7 +163,7 @@ fn gather_shards(
 
 fn load(args: &ListArgs, surroundings: &Surroundings) -> Result<Job, Error> {
     let environment = &surroundings.environment;
-    let mut job = Job::load(&args.job, environment)?;
+    let mut job = Job::load((&args.job).into(), environment)?;
     apply(false, &args.state, &mut job);
     if args.create_list {
         list::create_list(&mut job)?;

@@ -13,7 +13,7 @@ mod prometheus;
 pub mod record;
 
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use jiff::Timestamp;
 
@@ -22,7 +22,7 @@ use super::{Failed, Finished, StageTime, delta};
 use crate::base::environment::Environment;
 use crate::base::secret::SecretSource;
 use crate::job::watch::Change;
-use crate::job::{JobPlace, WatchSettings};
+use crate::job::{JobPlace, JobSource, WatchSettings};
 use crate::run::error::Error;
 use crate::run::report::RunReport;
 use crate::run::surroundings::Surroundings;
@@ -98,9 +98,9 @@ pub(super) fn watched<T>(
     }
 }
 
-/// The name that the job file at `path` gives its job; blank where it cannot be read.
-fn name_in(path: &Path, environment: &Environment) -> String {
-    JobPlace::load_to_watch(path, environment).map_or_else(|_| String::new(), |job| job.name)
+/// The name that the job file of `source` gives its job; blank where it cannot be read.
+fn name_in(source: JobSource<'_>, environment: &Environment) -> String {
+    JobPlace::load_to_watch(source, environment).map_or_else(|_| String::new(), |job| job.name)
 }
 
 impl<'a> Watch<'a> {

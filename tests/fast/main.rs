@@ -76,6 +76,7 @@ mod runs;
 mod sandbox;
 mod sandbox_api;
 mod send;
+mod settings;
 mod shards;
 mod shared_identifiers;
 mod status;

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "the helpers of tests may panic as well")]
 
 use klaviyo_export::base::environment::Environment;
-use klaviyo_export::job::Job;
+use klaviyo_export::job::{Job, JobSource};
 use serde_json::json;
 
 use crate::support::listener::{Answers, Listener};
@@ -55,6 +55,10 @@ fn a_variable_that_is_missing_is_told_with_its_key_by_every_command() {
             "{}",
             refused.hint()
         );
+        assert_eq!(
+            refused.next(),
+            format!("klaviyo-export {command} vip.toml --set 'sftp.host=VALUE'")
+        );
     }
 }
 
@@ -89,7 +93,12 @@ fn a_value_that_changes_makes_another_job_of_the_file_and_the_same_value_the_sam
     let load = |text: &str, day: &str| {
         workspace.write("vip.toml", format!("name = \"vip\"\n{text}"));
         let environment = Environment::from_pairs([("DAY", day), ("HOME", "/nobody")]);
-        Job::load(&workspace.path("vip.toml"), &environment).unwrap()
+        let path = workspace.path("vip.toml");
+        let source = JobSource {
+            path: &path,
+            set: &[],
+        };
+        Job::load(source, &environment).unwrap()
     };
     let send = "[delta]\nsend = \"changed\"\n[sftp]\nusername = \"a\"\nagent = true\n";
     let with_variable = format!("{JOB}{send}host = \"${{DAY}}.example.com\"\n");

@@ -18,6 +18,14 @@ use crate::state::manifest::StateError;
 use crate::state::owner::JobOwner;
 use crate::state::shard::ShardError;
 
+/// Keys of the job file that are lists of texts with variables.
+const LISTS: [&str; 4] = [
+    "audience.files",
+    "sftp.known-hosts",
+    "sftp.host-key",
+    "sftp.jump-host-key",
+];
+
 impl Error {
     /// Advice on the error, where the error itself has none.
     pub fn hint(&self) -> Option<String> {
@@ -88,9 +96,7 @@ impl Error {
                     line.with_value(&format!("--{key}"), value)
                 }))
             }
-            Self::Job(JobError::IsAudience { path }) => {
-                Some(CommandLine::new(["preview", &*path.to_string_lossy()]))
-            }
+            Self::Job(error) => next_of_job(error, line),
             Self::Mapping(MappingError::NoneGuessed { likely, .. }) => {
                 let column = likely.as_deref().unwrap_or("COLUMN");
                 Some(line.clone().with(["--map", &format!("{column}=Email")]))
@@ -147,9 +153,6 @@ impl Error {
                 job_file,
                 directory,
             } => Service::at(Path::new("/")).next(line, job, job_file, directory),
-            Self::Job(JobError::UnknownName {
-                name, directory, ..
-            }) => Service::at(Path::new("/")).state_of(line, name, directory),
             // The same command would fail in the same way.
             Self::Upload { source } if is_for_good(source) => None,
             _ => match self.exit_code() {
@@ -254,6 +257,33 @@ fn of_job(error: &JobError) -> Option<String> {
             Some("write it into [sftp] of the job file, then run the same command again".to_owned())
         }
         _ => None,
+    }
+}
+
+/// The command to type next after an error of a job file.
+fn next_of_job(error: &JobError, line: &CommandLine) -> Option<CommandLine> {
+    match error {
+        JobError::IsAudience { path } => {
+            Some(CommandLine::new(["preview", &*path.to_string_lossy()]))
+        }
+        JobError::UnknownName {
+            name, directory, ..
+        } => Service::at(Path::new("/")).state_of(line, name, directory),
+        JobError::InFile { source, .. } => next_of_job(source, line),
+        JobError::Variable {
+            key,
+            fault: VariableFault::Unset { .. },
+        } => Some(line.clone().with(["--set", &placeholder(key)])),
+        _ => None,
+    }
+}
+
+/// A key of the job file with a value to be filled in.
+fn placeholder(key: &str) -> String {
+    if LISTS.contains(&key) {
+        format!("{key}=[\"VALUE\"]")
+    } else {
+        format!("{key}=VALUE")
     }
 }
 
