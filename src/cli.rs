@@ -562,6 +562,7 @@ pub struct SandboxArgs {
 
 /// `check`.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct CheckArgs {
     /// The job file
     #[command(flatten)]
@@ -569,6 +570,9 @@ pub struct CheckArgs {
     /// Also put an empty file into the remote folder, and remove it
     #[arg(long)]
     pub probe: bool,
+    /// Check what needs no network: the job file, the first bytes of the audience, the mapping, the state folder, secrets, the key
+    #[arg(long, conflicts_with_all = ["probe", "accept_new_host_key"])]
+    pub offline: bool,
     /// Print what was found as JSON
     #[arg(long)]
     pub json: bool,
@@ -727,6 +731,7 @@ Examples:
 const CHECK_EXAMPLES: &str = "\
 Examples:
   klaviyo-export check vip.toml                  test every connection, write nothing
+  klaviyo-export check vip.toml --offline        without the network, such as before a commit
   klaviyo-export check vip.toml --probe          also put an empty file there, and remove it
   klaviyo-export check vip.toml --json | jq '.checks[] | select(.status == \"failed\")'";
 

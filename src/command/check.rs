@@ -7,6 +7,7 @@ mod findings;
 mod hint;
 mod local;
 mod notify;
+mod offline;
 mod room;
 mod server;
 
@@ -19,6 +20,9 @@ use crate::state::directory::new_run_id;
 use findings::Name;
 pub use findings::{Check, Findings, Status};
 
+/// The flag that leaves out the network.
+const OFFLINE_FLAG: &str = "--offline";
+
 /// The reason for which there is no server to look at.
 const BY_API: &str = "deliver = \"api\": no file goes to a server";
 
@@ -28,17 +32,36 @@ pub fn check(args: &CheckArgs, surroundings: &Surroundings) -> Result<Findings, 
     let environment = &surroundings.environment;
     let mut job = Job::load((&args.job).into(), environment)?;
     super::apply(args.accept_new_host_key, &args.state, &mut job);
-    let mut findings = Findings::of(
-        &job,
-        surroundings
-            .command_line
-            .of_job("check", &args.job.path, args.state.state_dir.as_deref()),
-    );
-    local::audience(&job, surroundings, &mut findings);
-    local::state(&job, &mut findings);
-    let secrets = job.read_server_secrets(environment).map_err(Error::from);
-    let can_log_in = local::secrets(&job, secrets, &mut findings);
-    let probe = args.probe.then(|| probe_name(&job)).transpose()?;
+    let state_directory = args.state.state_dir.as_deref();
+    let line = &surroundings.command_line;
+    let mut line = line.of_job("check", &args.job.path, state_directory);
+    if args.offline {
+        line = line.with([OFFLINE_FLAG]);
+    }
+    let mut findings = Findings::of(&job, line);
+    if args.offline {
+        offline::check(&mut job, surroundings, &mut findings);
+    } else {
+        online(args, &mut job, surroundings, &mut findings)?;
+    }
+    match surroundings.interrupt.signal() {
+        Some(signal) => Err(Error::Interrupted { signal }),
+        None => Ok(findings),
+    }
+}
+
+/// Makes all checks, one after the other.
+fn online(
+    args: &CheckArgs,
+    job: &mut Job,
+    surroundings: &Surroundings,
+    findings: &mut Findings,
+) -> Result<(), Error> {
+    local::audience(job, surroundings, findings);
+    local::state(job, findings);
+    let secrets = job.read_server_secrets(&surroundings.environment);
+    let can_log_in = local::secrets(job, secrets.map_err(Error::from), findings);
+    let probe = args.probe.then(|| probe_name(job)).transpose()?;
     if job.deliver == Deliver::Api {
         findings.skip(Name::Key, BY_API);
         for name in Name::OF_SERVER {
@@ -50,23 +73,25 @@ pub fn check(args: &CheckArgs, surroundings: &Surroundings) -> Result<Findings, 
             can_log_in,
             probe.as_deref(),
             surroundings,
-            &mut findings,
+            findings,
         );
     } else {
-        let missing = crate::run::no_server();
-        findings.note(Name::Key, Err(missing), |()| String::new().into());
-        for name in Name::OF_SERVER {
-            findings.skip(name, "there is no user name to log in with");
-        }
+        no_server(findings);
     }
     if job.needs_api() {
-        api::api(&mut job, surroundings, &mut findings);
+        api::api(job, surroundings, findings);
     }
-    notify::notify(&job, args.probe, surroundings, &mut findings);
-    notify::metrics(&job, &mut findings);
-    match surroundings.interrupt.signal() {
-        Some(signal) => Err(Error::Interrupted { signal }),
-        None => Ok(findings),
+    notify::notify(job, args.probe, surroundings, findings);
+    notify::metrics(job, findings);
+    Ok(())
+}
+
+/// Notes that the job names no server that it could log in to.
+fn no_server(findings: &mut Findings) {
+    let missing = crate::run::no_server();
+    findings.note(Name::Key, Err(missing), |()| String::new().into());
+    for name in Name::OF_SERVER {
+        findings.skip(name, "there is no user name to log in with");
     }
 }
 

@@ -115,6 +115,13 @@ impl AudienceSettings {
     }
 }
 
+impl AudienceFiles {
+    /// Whether any of them is in an object store.
+    pub fn has_objects(&self) -> bool {
+        self.files.iter().any(|file| files::is_object(file))
+    }
+}
+
 /// The place of a source in [`Audience::sources`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SourceId(pub u32);

@@ -59,6 +59,7 @@ mod names;
 mod newcomer;
 mod night;
 mod notify;
+mod offline;
 mod otlp;
 mod packaging;
 mod pages;

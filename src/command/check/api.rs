@@ -17,16 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// From the key to what it may do and the list that it is for.
 pub(super) fn api(job: &mut Job, surroundings: &Surroundings, findings: &mut Findings) {
-    let read = crate::job::read_api_key(&mut job.klaviyo, &surroundings.environment);
-    let read = findings.note(Name::ApiKey, read.map_err(Error::from), |()| {
-        match &job.klaviyo.key_source {
-            SecretSource::Variable(name) => format!("{name} is set"),
-            SecretSource::File(path) => format!("{}, which only you may read", path.display()),
-            command @ SecretSource::Command(_) => command.to_string(),
-        }
-        .into()
-    });
-    if read.is_none() {
+    if !key(job, surroundings, findings) {
         skip(findings, &Name::OF_API, "the API key must be set first");
         return;
     }
@@ -55,10 +46,24 @@ pub(super) fn api(job: &mut Job, surroundings: &Surroundings, findings: &mut Fin
     may(Name::Write, written, findings);
 }
 
+/// Whether the key is where the job says it is.
+pub(super) fn key(job: &mut Job, surroundings: &Surroundings, findings: &mut Findings) -> bool {
+    let read = crate::job::read_api_key(&mut job.klaviyo, &surroundings.environment);
+    let read = findings.note(Name::ApiKey, read.map_err(Error::from), |()| {
+        match &job.klaviyo.key_source {
+            SecretSource::Variable(name) => format!("{name} is set"),
+            SecretSource::File(path) => format!("{}, which only you may read", path.display()),
+            command @ SecretSource::Command(_) => command.to_string(),
+        }
+        .into()
+    });
+    read.is_some()
+}
+
 /// The reason for which lists and writing are not looked at.
 const NO_LIST: &str = "the job has no list and does not deliver by the API";
 
-fn skip(findings: &mut Findings, names: &[Name], because: &str) {
+pub(super) fn skip(findings: &mut Findings, names: &[Name], because: &str) {
     for name in names {
         findings.skip(*name, because);
     }

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
+use super::OFFLINE_FLAG;
 use super::hint::hint;
 use crate::base::exit_code::ExitCode;
 use crate::cli::command_line::CommandLine;
@@ -357,6 +358,16 @@ impl Findings {
             .filter(|(found, _)| *found > 0)
             .map(|(found, noun)| count(found, noun))
             .collect();
+        if check.has(OFFLINE_FLAG) {
+            let skipped = count(number(Status::Skipped), "check");
+            let found = std::iter::once("no check failed".to_owned()).chain(open);
+            let found = found.collect::<Vec<_>>().join("; ");
+            return writeln!(
+                out,
+                "\n{job}: {found}; {skipped} not made\nnext: {}",
+                check.clone().without(OFFLINE_FLAG)
+            );
+        }
         if open.is_empty() {
             writeln!(out, "\n{job}: all is well")?;
         } else {

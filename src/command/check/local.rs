@@ -17,7 +17,7 @@ use crate::run::attempt::refuse_other_job;
 use crate::run::error::Error;
 use crate::run::report::{count, megabytes};
 use crate::run::{future_warning, is_in_future, resume};
-use crate::source::audience::{Audience, AudienceSettings, SourceFormat};
+use crate::source::audience::{Audience, AudienceFiles, AudienceSettings, SourceFormat};
 use crate::source::query::{Connection, Query};
 use crate::state::lock;
 use crate::state::manifest::{RunManifest, StateError};
@@ -51,6 +51,11 @@ pub(super) fn audience(job: &Job, surroundings: &Surroundings, findings: &mut Fi
             return;
         }
     }
+    self::files(files, job, findings);
+}
+
+/// The files themselves, their headers, and the mapping of their columns.
+pub(super) fn files(files: &AudienceFiles, job: &Job, findings: &mut Findings) {
     if files.files.iter().any(|file| file == "-") {
         findings.skip(Name::Audience, "only a run reads standard input");
         findings.skip(Name::Columns, "only a run reads standard input");

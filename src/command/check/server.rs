@@ -83,7 +83,7 @@ pub(super) fn server(
 }
 
 /// Whether there is something to log in with.
-fn key(
+pub(super) fn key(
     sftp: &mut SftpSettings,
     can_log_in: bool,
     surroundings: &Surroundings,

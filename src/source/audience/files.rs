@@ -70,6 +70,11 @@ pub(super) fn resolve(files: &AudienceFiles) -> Result<Vec<Input>, AudienceError
     Ok(inputs)
 }
 
+/// Whether the address is one of an object in a store.
+pub(super) fn is_object(written: &str) -> bool {
+    OBJECTS.iter().any(|scheme| written.starts_with(scheme))
+}
+
 fn resolve_one(written: &str, base: &Path) -> Result<Vec<Input>, AudienceError> {
     if written == "-" {
         return Ok(vec![Input {
@@ -77,7 +82,7 @@ fn resolve_one(written: &str, base: &Path) -> Result<Vec<Input>, AudienceError> 
             place: Place::Stdin,
         }]);
     }
-    if OBJECTS.iter().any(|scheme| written.starts_with(scheme)) {
+    if is_object(written) {
         let objects = cloud::resolve(written)?.into_iter();
         let input = |object: Object| Input {
             name: object.name().to_owned(),
