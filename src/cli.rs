@@ -573,6 +573,9 @@ pub struct CheckArgs {
     /// Check what needs no network: the job file, the first bytes of the audience, the mapping, the state folder, secrets, the key
     #[arg(long, conflicts_with_all = ["probe", "accept_new_host_key"])]
     pub offline: bool,
+    /// Make no check; print the job as it is meant, with every default, and where each value comes from
+    #[arg(long, conflicts_with_all = ["probe", "accept_new_host_key", "offline", "json"])]
+    pub explain: bool,
     /// Print what was found as JSON
     #[arg(long)]
     pub json: bool,
@@ -732,6 +735,7 @@ const CHECK_EXAMPLES: &str = "\
 Examples:
   klaviyo-export check vip.toml                  test every connection, write nothing
   klaviyo-export check vip.toml --offline        without the network, such as before a commit
+  klaviyo-export check vip.toml --explain        every key, its value, and where it comes from
   klaviyo-export check vip.toml --probe          also put an empty file there, and remove it
   klaviyo-export check vip.toml --json | jq '.checks[] | select(.status == \"failed\")'";
 

@@ -15,6 +15,7 @@ pub mod runs;
 pub mod sandbox;
 pub mod send;
 pub mod status;
+mod toml_text;
 pub mod undo;
 
 pub(crate) use crate::run::surroundings::{

@@ -8,6 +8,7 @@ mod audience;
 mod columns;
 mod delivery;
 pub mod delta;
+pub mod explain;
 pub mod file;
 pub mod guard;
 mod klaviyo;

@@ -108,6 +108,10 @@ fn dispatch(command: Command, surroundings: &Surroundings) -> Result<u8, Error> 
             command::sandbox::sandbox(&args, surroundings)?;
             Ok(ExitCode::Done.number())
         }
+        Command::Check(args) if args.explain => {
+            console.result(&check::explain(&args, surroundings)?);
+            Ok(ExitCode::Done.number())
+        }
         Command::Check(args) => {
             let findings = check::check(&args, surroundings)?;
             if args.json {

@@ -3,6 +3,7 @@
 //! A check that does not depend on a failed one is done all the same, so that one call tells everything.
 
 mod api;
+mod explain;
 mod findings;
 mod hint;
 mod local;
@@ -17,6 +18,7 @@ use crate::job::Job;
 use crate::job::file::Deliver;
 use crate::run::error::Error;
 use crate::state::directory::new_run_id;
+pub use explain::explain;
 use findings::Name;
 pub use findings::{Check, Findings, Status};
 

@@ -428,7 +428,7 @@ impl Default for StateSection {
 impl JobFile {
     /// Reads a job file's text, without filling in variables. The error has line, key and cause, and never a value.
     pub fn parse(text: &str) -> Result<Self, JobError> {
-        WrittenJob::parse(text)?.into_file()
+        WrittenJob::parse(text)?.to_file()
     }
 }
 

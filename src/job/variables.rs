@@ -63,72 +63,110 @@ impl Rule {
     }
 }
 
-/// Fills in the variables of all values of the job file `table`. A fault is an error where its section is `needed`; elsewhere
+/// A key with variables that were filled in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct FilledKey {
+    /// The key with its section.
+    pub(super) key: String,
+    /// The names of the variables.
+    pub(super) names: Vec<String>,
+}
+
+/// Fills in the variables of all values of the job file `table`, and tells which. A fault is an error where its section is `needed`; elsewhere
 /// the value stays as it is written.
 pub(super) fn fill(
     table: &mut DeTable<'_>,
     environment: &Environment,
     needed: impl Fn(&str) -> bool,
-) -> Result<(), JobError> {
+) -> Result<Vec<FilledKey>, JobError> {
+    let mut keys = Vec::new();
     for (section, value) in table {
         let section = section.get_ref();
-        let filled = fill_value(value.get_mut(), section, Rule::of(section), environment);
-        match filled {
+        let mut filling = Filling {
+            environment,
+            keys: &mut keys,
+        };
+        match filling.fill_value(value.get_mut(), section, Rule::of(section)) {
             Err(error) if needed(section) => return Err(error),
             Err(_) | Ok(()) => {}
         }
     }
-    Ok(())
+    Ok(keys)
 }
 
-fn fill_value(
-    value: &mut DeValue<'_>,
-    key: &str,
-    rule: Rule,
-    environment: &Environment,
-) -> Result<(), JobError> {
-    match value {
-        _ if rule == Rule::Free => {}
-        DeValue::String(text) => {
-            let fault = match filled(text, environment) {
-                Ok(None) => return Ok(()),
-                Ok(Some(_)) | Err(_) if rule == Rule::Name => VariableFault::Name,
-                Ok(Some(filled)) => {
-                    *text = Cow::Owned(filled);
-                    return Ok(());
-                }
-                Err(fault) => fault,
-            };
-            let key = key.to_owned();
-            return Err(JobError::Variable { key, fault });
-        }
-        DeValue::Array(values) => {
-            for value in values.iter_mut() {
-                fill_value(value.get_mut(), key, rule, environment)?;
-            }
-        }
-        DeValue::Table(table) => {
-            for (name, value) in table {
-                let key = format!("{key}.{}", name.get_ref());
-                let rule = if rule == Rule::Filled {
-                    Rule::of(&key)
-                } else {
-                    rule
+/// The filling in of one section.
+struct Filling<'a> {
+    environment: &'a Environment,
+    keys: &'a mut Vec<FilledKey>,
+}
+
+impl Filling<'_> {
+    fn fill_value(
+        &mut self,
+        value: &mut DeValue<'_>,
+        key: &str,
+        rule: Rule,
+    ) -> Result<(), JobError> {
+        match value {
+            _ if rule == Rule::Free => {}
+            DeValue::String(text) => {
+                let fault = match filled(text, self.environment) {
+                    Ok(None) => return Ok(()),
+                    Ok(Some(_)) | Err(_) if rule == Rule::Name => VariableFault::Name,
+                    Ok(Some(filled)) => {
+                        *text = Cow::Owned(filled.text);
+                        if !filled.names.is_empty() {
+                            self.keys.push(FilledKey {
+                                key: key.to_owned(),
+                                names: filled.names,
+                            });
+                        }
+                        return Ok(());
+                    }
+                    Err(fault) => fault,
                 };
-                fill_value(value.get_mut(), &key, rule, environment)?;
+                let key = key.to_owned();
+                return Err(JobError::Variable { key, fault });
             }
+            DeValue::Array(values) => {
+                for value in values.iter_mut() {
+                    self.fill_value(value.get_mut(), key, rule)?;
+                }
+            }
+            DeValue::Table(table) => {
+                for (name, value) in table {
+                    let key = format!("{key}.{}", name.get_ref());
+                    let rule = if rule == Rule::Filled {
+                        Rule::of(&key)
+                    } else {
+                        rule
+                    };
+                    self.fill_value(value.get_mut(), &key, rule)?;
+                }
+            }
+            DeValue::Integer(_)
+            | DeValue::Float(_)
+            | DeValue::Boolean(_)
+            | DeValue::Datetime(_) => {}
         }
-        DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) => {}
+        Ok(())
     }
-    Ok(())
+}
+
+/// A text whose variables are filled in.
+struct FilledText {
+    text: String,
+    /// The names of the variables that are set.
+    names: Vec<String>,
 }
 
 /// The text with its variables filled in; `None` where it has none.
-fn filled(text: &str, environment: &Environment) -> Result<Option<String>, VariableFault> {
+fn filled(text: &str, environment: &Environment) -> Result<Option<FilledText>, VariableFault> {
     if !text.contains("${") {
         return Ok(None);
     }
     let mut filled = String::with_capacity(text.len());
+    let mut names = Vec::new();
     let mut rest = text;
     while let Some(start) = rest.find("${") {
         let (before, after) = (&rest[..start], &rest[start + 2..]);
@@ -138,15 +176,23 @@ fn filled(text: &str, environment: &Environment) -> Result<Option<String>, Varia
             continue;
         }
         let (inside, after) = after.split_once('}').ok_or(VariableFault::Form)?;
-        filled.extend([before, value_of(inside, environment)?]);
+        let (name, value) = value_of(inside, environment)?;
+        names.extend(name.map(str::to_owned));
+        filled.extend([before, value]);
         rest = after;
     }
     filled.push_str(rest);
-    Ok(Some(filled))
+    Ok(Some(FilledText {
+        text: filled,
+        names,
+    }))
 }
 
-/// The value of `NAME` or `NAME:-default`.
-fn value_of<'a>(inside: &'a str, environment: &'a Environment) -> Result<&'a str, VariableFault> {
+/// The value of `NAME` or `NAME:-default`, and the name of the variable where it is set.
+fn value_of<'a>(
+    inside: &'a str,
+    environment: &'a Environment,
+) -> Result<(Option<&'a str>, &'a str), VariableFault> {
     let (name, default) = match inside.split_once(":-") {
         Some((name, default)) => (name, Some(default)),
         None => (inside, None),
@@ -158,12 +204,13 @@ fn value_of<'a>(inside: &'a str, environment: &'a Environment) -> Result<&'a str
     if !is_name || default.is_some_and(|default| default.contains("${")) {
         return Err(VariableFault::Form);
     }
-    environment
-        .get(name)
-        .or(default)
-        .ok_or_else(|| VariableFault::Unset {
+    match (environment.get(name), default) {
+        (Some(value), _) => Ok((Some(name), value)),
+        (None, Some(default)) => Ok((None, default)),
+        (None, None) => Err(VariableFault::Unset {
             name: name.to_owned(),
-        })
+        }),
+    }
 }
 
 #[cfg(test)]

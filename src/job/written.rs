@@ -6,10 +6,12 @@ use std::path::Path;
 
 use serde::Deserialize as _;
 use toml::Spanned;
-use toml::de::{DeTable, Deserializer};
+use toml::de::{DeTable, DeValue, Deserializer};
 
 use super::assignment::{self, Assignment};
+use super::explain::KeyOrigin;
 use super::file::JobFile;
+use super::variables::FilledKey;
 use super::{JobError, trust, variables};
 use crate::base::environment::Environment;
 use crate::cli::JobArgs;
@@ -54,6 +56,18 @@ pub(super) fn read_sections<T>(
     needed: impl Fn(&str) -> bool,
     make: impl FnOnce(JobFile, &Path) -> Result<T, JobError>,
 ) -> Result<T, JobError> {
+    read_written(source, environment, needed, |_, file, base| {
+        make(file, base)
+    })
+}
+
+/// As [`read_sections`], where `make` is told how the values are written too.
+pub(super) fn read_written<T>(
+    source: JobSource<'_>,
+    environment: &Environment,
+    needed: impl Fn(&str) -> bool,
+    make: impl FnOnce(&WrittenJob<'_>, JobFile, &Path) -> Result<T, JobError>,
+) -> Result<T, JobError> {
     let JobSource { path, set } = source;
     if is_audience(path) {
         return Err(JobError::IsAudience {
@@ -67,10 +81,10 @@ pub(super) fn read_sections<T>(
     let result = WrittenJob::parse(&text).and_then(|mut written| {
         let given = written.set(set)?;
         written.fill(environment, needed)?;
-        let file = written.into_file()?;
+        let file = written.to_file()?;
         trust::trust(&file, path)?;
-        make(file, path.parent().unwrap_or(Path::new("")))
-            .map_err(|error| of_command_line(error, &given))
+        let base = path.parent().unwrap_or(Path::new(""));
+        make(&written, file, base).map_err(|error| of_command_line(error, &given))
     });
     result.map_err(|source| JobError::InFile {
         path: path.to_owned(),
@@ -103,6 +117,7 @@ pub(super) struct WrittenJob<'a> {
     table: Spanned<DeTable<'a>>,
     /// The keys that the command line gives, as they are typed.
     set: Vec<&'a str>,
+    filled: Vec<FilledKey>,
 }
 
 impl<'a> WrittenJob<'a> {
@@ -113,6 +128,7 @@ impl<'a> WrittenJob<'a> {
             text,
             table,
             set: Vec::new(),
+            filled: Vec::new(),
         })
     }
 
@@ -135,25 +151,66 @@ impl<'a> WrittenJob<'a> {
         environment: &Environment,
         needed: impl Fn(&str) -> bool,
     ) -> Result<(), JobError> {
-        variables::fill(self.table.get_mut(), environment, needed)
+        self.filled = variables::fill(self.table.get_mut(), environment, needed)?;
+        Ok(())
     }
 
     /// The values with their types. The error has line, key and cause, and never a value.
-    pub(super) fn into_file(self) -> Result<JobFile, JobError> {
-        let Self { text, table, set } = self;
-        JobFile::deserialize(Deserializer::from(table)).map_err(|error| fault(text, &set, &error))
+    pub(super) fn to_file(&self) -> Result<JobFile, JobError> {
+        JobFile::deserialize(Deserializer::from(self.table.clone()))
+            .map_err(|error| fault(self.text, &self.set, &error))
     }
+}
+
+impl WrittenJob<'_> {
+    /// The place that the value of the key `path` comes from.
+    pub(super) fn origin(&self, path: &[String]) -> KeyOrigin {
+        let mut table = self.table.get_ref();
+        let mut start = None;
+        for name in path {
+            let Some(value) = table.get(name.as_str()) else {
+                return KeyOrigin::Default;
+            };
+            start = Some(value.span().start);
+            match value.get_ref() {
+                DeValue::Table(inner) => table = inner,
+                _ => break,
+            }
+        }
+        let Some(start) = start else {
+            return KeyOrigin::Default;
+        };
+        let key = path.join(".");
+        if let Some(set) = set_at(self.text, &self.set, start) {
+            return KeyOrigin::Flag(format!("--set {set}"));
+        }
+        let filled = self.filled.iter().filter(|filled| filled.key == key);
+        let names: Vec<String> = filled.flat_map(|filled| filled.names.clone()).collect();
+        if names.is_empty() {
+            return KeyOrigin::Line(line_at(self.text, start));
+        }
+        KeyOrigin::Variables(names)
+    }
+}
+
+/// The key that the command line has `set`, where `start` is the place of one.
+fn set_at<'a>(text: &str, set: &[&'a str], start: usize) -> Option<&'a str> {
+    set.get(start.checked_sub(text.len() + 1)?).copied()
+}
+
+/// The line of a place, counted from 1.
+fn line_at(text: &str, start: usize) -> usize {
+    text[..start.min(text.len())].matches('\n').count() + 1
 }
 
 /// The error of a TOML reader, with its line and key and without a value; or with the key that the command line has `set`.
 fn fault(text: &str, set: &[&str], error: &toml::de::Error) -> JobError {
     let message = without_values(error.message());
     let start = error.span().map(|span| span.start);
-    let behind = start.and_then(|start| start.checked_sub(text.len() + 1));
-    if let Some(key) = behind.and_then(|place| set.get(place)) {
+    if let Some(key) = start.and_then(|start| set_at(text, set, start)) {
         return assignment::fault(key, message);
     }
-    let line = start.map(|start| text[..start.min(text.len())].matches('\n').count() + 1);
+    let line = start.map(|start| line_at(text, start));
     let key = line.and_then(|line| key_of(text.lines().nth(line - 1)?));
     JobError::Syntax {
         line,

@@ -20,6 +20,21 @@ const CRM: &str = "Customer ID,E-Mail,Mobile No,First Name,Land,Tier,SMS Opt-In,
     7,Zoe@Example.com,(650) 253-0000,Zoe,United States,gold,yes,\n\
     8,yan@example.com,,Yan,,silver,no,x@example.com\n";
 
+/// A name with a variable in it is a name: the job file that is written does not fill it in.
+#[test]
+fn a_file_name_that_looks_like_a_variable_is_kept() {
+    let workspace = Workspace::with(&[("a${HOME}.csv", "email\nzoe@example.com\n")]);
+    workspace
+        .run(&["init", "a${HOME}.csv", "--name", "vip", "-o", "vip.toml"])
+        .exits(0);
+    let outcome = workspace.run(&["preview", "vip.toml"]).exits(0);
+    assert!(
+        outcome.stdout.contains("a${HOME}.csv"),
+        "{}",
+        outcome.stdout
+    );
+}
+
 #[test]
 fn the_whole_file_is_as_it_was() {
     let workspace = Workspace::with(&[("crm.csv", CRM)]);

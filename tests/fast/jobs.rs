@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use workspace::Workspace;
 
-fn fixtures(folder: &str) -> Vec<PathBuf> {
+pub(crate) fn fixtures(folder: &str) -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("fixtures/jobs")
         .join(folder);

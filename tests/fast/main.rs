@@ -36,6 +36,7 @@ mod drift;
 mod email_corpora;
 mod estimate;
 mod exit_codes;
+mod explain;
 mod faults;
 mod first_day;
 mod foreign;

@@ -7,10 +7,9 @@ mod audience;
 
 use std::fmt::Write;
 
-use toml_writer::{TomlKeyBuilder, TomlStringBuilder, WriteTomlKey, WriteTomlValue};
-
 use crate::cli::command_line::quoted;
 use crate::cli::console::is_unprintable;
+use crate::command::toml_text::{filled_string, key, one_line, string};
 use crate::job::PLACEHOLDER;
 use crate::job::file::{Duplicates, JobFile, SftpSection, SharedIdentifiers, SshConfigChoice};
 use crate::pipeline::mapping::guess::Unmapped;
@@ -259,13 +258,13 @@ const REPORT: &str = "
 fn write_sftp(out: &mut String, sftp: &SftpSection) -> std::fmt::Result {
     let defaults = SftpSection::default();
     writeln!(out, "\n[sftp]")?;
-    writeln!(out, "host = {}", string(&sftp.host))?;
+    writeln!(out, "host = {}", filled_string(&sftp.host))?;
     if let Some(port) = sftp.port {
         writeln!(out, "port = {port}")?;
     }
-    writeln!(out, "directory = {}", string(&sftp.directory))?;
+    writeln!(out, "directory = {}", filled_string(&sftp.directory))?;
     match &sftp.username {
-        Some(username) => writeln!(out, "username = {}", string(username))?,
+        Some(username) => writeln!(out, "username = {}", filled_string(username))?,
         None if sftp.ssh_config != defaults.ssh_config => {}
         None => writeln!(
             out,
@@ -274,7 +273,7 @@ fn write_sftp(out: &mut String, sftp: &SftpSection) -> std::fmt::Result {
         )?,
     }
     match &sftp.private_key {
-        Some(path) => writeln!(out, "private-key = {}", string(path))?,
+        Some(path) => writeln!(out, "private-key = {}", filled_string(path))?,
         None if sftp.agent
             || sftp.password_env.is_some()
             || sftp.ssh_config != defaults.ssh_config => {}
@@ -292,13 +291,13 @@ fn write_sftp(out: &mut String, sftp: &SftpSection) -> std::fmt::Result {
         ("proxy-password-env", &sftp.proxy_password_env),
     ] {
         if let Some(variable) = variable {
-            writeln!(out, "{key} = {}", string(variable))?;
+            writeln!(out, "{key} = {}", filled_string(variable))?;
         }
     }
     match &sftp.ssh_config {
         SshConfigChoice::Usual(false) => {}
         SshConfigChoice::Usual(true) => writeln!(out, "ssh-config = true")?,
-        SshConfigChoice::File(path) => writeln!(out, "ssh-config = {}", string(path))?,
+        SshConfigChoice::File(path) => writeln!(out, "ssh-config = {}", filled_string(path))?,
     }
     if sftp.agent {
         writeln!(out, "agent = true")?;
@@ -356,76 +355,9 @@ fn headers_value(headers: &[String]) -> String {
     }
 }
 
-/// A key as TOML has it: bare where it may be.
-fn key(name: &str) -> String {
-    let builder = TomlKeyBuilder::new(name);
-    let key = builder.as_unquoted().unwrap_or_else(|| builder.as_basic());
-    let mut text = String::new();
-    // Writing to a String cannot fail.
-    let _ = key.write_toml_key(&mut text);
-    one_line(&text)
-}
-
-/// A text as TOML has it, on one line.
-fn string(text: &str) -> String {
-    let mut quoted = String::new();
-    // Writing to a String cannot fail.
-    let _ = TomlStringBuilder::new(text)
-        .as_basic()
-        .write_toml_value(&mut quoted);
-    one_line(&quoted)
-}
-
-/// Escapes what TOML would let stand and a terminal would not.
-fn one_line(quoted: &str) -> String {
-    let mut text = String::with_capacity(quoted.len());
-    for character in quoted.chars() {
-        if is_unprintable(character) {
-            // Writing to a String cannot fail.
-            let _ = write!(text, "\\u{:04X}", u32::from(character));
-        } else {
-            text.push(character);
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn keys_and_texts_stay_on_one_line_and_read_back() {
-        for name in [
-            "plain",
-            "two words",
-            "quo\"te",
-            "back\\slash",
-            "it's",
-            "Größe",
-            "line\nbreak",
-            "tab\t",
-            "",
-            "dot.ted",
-            "\u{1b}[31mred",
-            "\u{7f}\u{85}\u{202e}\u{2028}",
-            "#",
-            "=",
-            "a = \"b\"",
-            "'''",
-            "\"\"\"",
-            "日本",
-        ] {
-            let line = format!("{} = {}", key(name), string(name));
-            assert!(!line.contains(is_unprintable), "{line}");
-            let table: toml::Table = toml::from_str(&line).unwrap();
-            assert_eq!(
-                table.get(name).and_then(toml::Value::as_str),
-                Some(name),
-                "{line}"
-            );
-        }
-    }
 
     #[test]
     fn a_property_never_has_a_name_that_klaviyo_may_mean_otherwise() {

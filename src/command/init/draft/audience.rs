@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::{key, line, string};
+use super::line;
+use crate::command::toml_text::{filled_string, key, string};
 use crate::job::file::{AdbcSection, AudienceSection, JobFile};
 
 /// Writes the section; `found` are its keys that were told from the file itself.
@@ -12,7 +13,11 @@ pub(super) fn write(out: &mut String, job: &JobFile, found: &[&str]) -> std::fmt
     if audience.files.is_empty() {
         write_query(out, audience)?;
     } else {
-        let files: Vec<String> = audience.files.iter().map(|file| string(file)).collect();
+        let files: Vec<String> = audience
+            .files
+            .iter()
+            .map(|file| filled_string(file))
+            .collect();
         line(
             out,
             &format!("files = [{}]", files.join(", ")),
@@ -57,10 +62,10 @@ pub(super) fn write(out: &mut String, job: &JobFile, found: &[&str]) -> std::fmt
 
 fn write_query(out: &mut String, audience: &AudienceSection) -> std::fmt::Result {
     let pair = |key: &str, value: &Option<String>| {
-        value
-            .as_ref()
-            .map(|value| format!("{key} = {}", string(value)))
+        let value = value.as_ref()?;
+        Some(format!("{key} = {}", filled_string(value)))
     };
+    let query = audience.query.as_ref();
     let remarks = [
         (
             pair("postgres", &audience.postgres),
@@ -68,7 +73,7 @@ fn write_query(out: &mut String, audience: &AudienceSection) -> std::fmt::Result
         ),
         (pair("password-env", &audience.password_env), ""),
         (
-            pair("query", &audience.query),
+            query.map(|query| format!("query = {}", string(query))),
             "or query-file = \"audience.sql\"",
         ),
         (pair("query-file", &audience.query_file), ""),
@@ -85,12 +90,12 @@ fn write_adbc(out: &mut String, adbc: &AdbcSection) -> std::fmt::Result {
     writeln!(out, "\n[audience.adbc]")?;
     line(
         out,
-        &format!("driver = {}", string(&adbc.driver)),
+        &format!("driver = {}", filled_string(&adbc.driver)),
         "a name, or a library's absolute path",
     )?;
     for (name, value) in [("entrypoint", &adbc.entrypoint), ("uri", &adbc.uri)] {
         if let Some(value) = value {
-            writeln!(out, "{name} = {}", string(value))?;
+            writeln!(out, "{name} = {}", filled_string(value))?;
         }
     }
     let options = adbc
