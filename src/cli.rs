@@ -101,6 +101,9 @@ pub enum Command {
     /// Test every connection of a job, and show what to do about each failure
     #[command(after_help = CHECK_EXAMPLES)]
     Check(CheckArgs),
+    /// Print the JSON Schema of the job file, or of what the program writes
+    #[command(after_help = SCHEMA_EXAMPLES)]
+    Schema(SchemaArgs),
     /// Print a script that completes this program's commands and flags in a shell
     #[command(after_help = COMPLETIONS_EXAMPLES)]
     Completions(CompletionsArgs),
@@ -587,6 +590,27 @@ pub struct CheckArgs {
     pub state: StateArgs,
 }
 
+/// `schema`.
+#[derive(Debug, Args)]
+pub struct SchemaArgs {
+    /// The document that the schema describes
+    #[arg(value_name = "KIND", value_enum)]
+    pub kind: SchemaKind,
+}
+
+/// A document that has a schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum SchemaKind {
+    /// The job file, for editors
+    Job,
+    /// The report of `--json` and report.json
+    Report,
+    /// The notice that a webhook or a command is given
+    Notice,
+    /// An event of `--progress json`
+    Progress,
+}
+
 /// `completions`.
 #[derive(Debug, Args)]
 pub struct CompletionsArgs {
@@ -738,6 +762,14 @@ Examples:
   klaviyo-export check vip.toml --explain        every key, its value, and where it comes from
   klaviyo-export check vip.toml --probe          also put an empty file there, and remove it
   klaviyo-export check vip.toml --json | jq '.checks[] | select(.status == \"failed\")'";
+
+const SCHEMA_EXAMPLES: &str = "\
+Examples:
+  klaviyo-export schema job > klaviyo-export.schema.json   for editors
+  klaviyo-export schema report | jq .properties
+
+A job file that `init` writes names klaviyo-export.schema.json in its first line. Editors with Taplo
+(Even Better TOML) complete its keys, and mark what is wrong.";
 
 const COMPLETIONS_EXAMPLES: &str = "\
 Examples:

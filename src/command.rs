@@ -13,6 +13,7 @@ pub mod preview;
 pub mod runs;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
+pub mod schema;
 pub mod send;
 pub mod status;
 mod toml_text;

@@ -12,6 +12,7 @@ pub mod explain;
 pub mod file;
 pub mod guard;
 mod klaviyo;
+pub mod schema;
 mod secrets;
 pub mod text;
 mod trust;

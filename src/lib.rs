@@ -129,6 +129,10 @@ fn dispatch(command: Command, surroundings: &Surroundings) -> Result<u8, Error> 
             console.result(&String::from_utf8_lossy(&script));
             Ok(ExitCode::Done.number())
         }
+        Command::Schema(args) => {
+            console.result(&command::schema::schema(&args));
+            Ok(ExitCode::Done.number())
+        }
         Command::Man(args) => {
             console.result(&man::man(&args, surroundings)?);
             Ok(ExitCode::Done.number())

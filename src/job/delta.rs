@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -13,7 +14,7 @@ use crate::profile::column::ProfileColumn;
 use crate::state::part::hex;
 
 /// The rows that a run sends.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Send {
     /// Every row.
@@ -24,7 +25,7 @@ pub enum Send {
 }
 
 /// How many rows may be new or changed: either limit reached stops the run.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct MaxChanged {
     /// In percent of the rows that the audience has.
@@ -43,7 +44,7 @@ impl Default for MaxChanged {
 }
 
 /// How many rows fewer than last time there may be.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct MaxShrink {
     /// In percent of the rows that the last run had.
@@ -57,7 +58,7 @@ impl Default for MaxShrink {
 }
 
 /// `[delta]`.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct DeltaSection {
     /// The rows that a run sends.

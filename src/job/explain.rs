@@ -160,7 +160,8 @@ fn explained(written: &WrittenJob<'_>, path: Vec<String>, value: toml::Value) ->
     let is_secret =
         matches!(&origin, KeyOrigin::Variables(names) if names.iter().any(looks_secret));
     ExplainedKey {
-        secret: place_of_secret(&path),
+        // A program that nobody names gives no secret.
+        secret: place_of_secret(&path).filter(|_| value.as_array().is_none_or(|it| !it.is_empty())),
         value: (!is_secret).then_some(value),
         path,
         origin,

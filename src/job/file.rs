@@ -6,6 +6,7 @@
 mod sftp;
 
 use indexmap::IndexMap;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::JobError;
@@ -25,7 +26,7 @@ use crate::source::query::Parameter;
 pub use sftp::{SftpSection, SshConfigChoice};
 
 /// A whole job file. Every field's default is the one in the tables of docs/job-file.md.
-#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct JobFile {
     /// The job's name: a folder under the state directory and the beginning of each remote file name.
@@ -74,7 +75,7 @@ pub struct JobFile {
 }
 
 /// One header or several that a source column is written under, perhaps with the type of its cells.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(
     untagged,
     expecting = "the value must be a header, a list of headers, or { to = \"Header\", type = \"date:%d.%m.%Y\" }"
@@ -89,7 +90,7 @@ pub enum Headers {
 }
 
 /// Headers, and the type of the cells that are written under them.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TypedHeaders {
     /// One header or several.
@@ -100,7 +101,7 @@ pub struct TypedHeaders {
 }
 
 /// One name or several.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Names {
     /// One.
@@ -138,7 +139,7 @@ impl Headers {
 }
 
 /// `[audience]`.
-#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct AudienceSection {
     /// Paths, globs, or `-` for standard input.
@@ -186,7 +187,7 @@ pub struct AudienceSection {
 }
 
 /// `[audience.adbc]`.
-#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct AdbcSection {
     /// A shared library's absolute path, or a driver's name.
@@ -204,7 +205,7 @@ pub struct AdbcSection {
 }
 
 /// The meaning of an audience without a row to write.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnEmpty {
     /// An error of the audience.
@@ -215,7 +216,7 @@ pub enum OnEmpty {
 }
 
 /// The rule for an unfinished run whose sources have changed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnSourceChange {
     /// It is superseded by a new run.
@@ -226,7 +227,7 @@ pub enum OnSourceChange {
 }
 
 /// `[normalize]`.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct NormalizeSection {
     /// ISO 3166 alpha-2 region of phone numbers that do not begin with `+`.
@@ -276,7 +277,7 @@ impl Default for NormalizeSection {
 }
 
 /// `[parts]`.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct PartsSection {
     /// The largest part, header included.
@@ -301,7 +302,7 @@ impl Default for PartsSection {
 }
 
 /// `[retry]`.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct RetrySection {
     /// The first wait.
@@ -323,7 +324,7 @@ impl Default for RetrySection {
 }
 
 /// `[list]`.
-#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct ListSection {
     /// The list's name, exactly.
@@ -341,7 +342,7 @@ pub struct ListSection {
 }
 
 /// `[klaviyo]`.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct KlaviyoSection {
     /// Which way profiles go.
@@ -390,7 +391,7 @@ impl Default for KlaviyoSection {
 }
 
 /// `[report]`.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct ReportSection {
     /// Write `report.html` beside `report.json`.
@@ -404,7 +405,7 @@ impl Default for ReportSection {
 }
 
 /// `[state]`.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct StateSection {
     /// Where state lives.

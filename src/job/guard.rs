@@ -1,5 +1,6 @@
 //! `[guard]`: how far the counts of a run may be from those of the last runs.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::file::JobFile;
@@ -10,7 +11,7 @@ use crate::state::drift::DriftLimit;
 pub const LEAST_RUNS: usize = 3;
 
 /// The fate of a run that has drifted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum GuardAction {
     /// It stops before anything is sent.
@@ -21,7 +22,7 @@ pub enum GuardAction {
 }
 
 /// How far the counts of a run may be from the median of the last runs.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct MaxDrift {
     /// Rows read, more or fewer.
@@ -43,7 +44,7 @@ impl Default for MaxDrift {
 }
 
 /// `[guard]`.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct GuardSection {
     /// With how many of the last runs a run is compared.

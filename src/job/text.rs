@@ -3,6 +3,9 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A number of bytes, written like `"50MB"` (decimal: 1 MB = 1,000,000 bytes) or as a bare number.
@@ -65,5 +68,34 @@ impl<'de> Deserialize<'de> for Span {
 impl Serialize for Span {
     fn serialize<S: Serializer>(&self, output: S) -> Result<S::Ok, S::Error> {
         output.collect_str(&humantime::format_duration(self.0))
+    }
+}
+
+impl JsonSchema for ByteCount {
+    fn schema_name() -> Cow<'static, str> {
+        "Size".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A size, such as \"50MB\" (decimal), or a number of bytes.",
+            "anyOf": [
+                { "type": "integer", "minimum": 0 },
+                { "type": "string" },
+            ],
+        })
+    }
+}
+
+impl JsonSchema for Span {
+    fn schema_name() -> Cow<'static, str> {
+        "Duration".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A duration, such as \"60s\", \"10m\" or \"30d\".",
+            "type": "string",
+        })
     }
 }

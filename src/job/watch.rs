@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::file::JobFile;
@@ -12,7 +13,7 @@ use crate::base::http::Network;
 use crate::base::secret::SecretSource;
 
 /// The form of what a webhook is sent.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum WebhookFormat {
     /// The program's own JSON.
@@ -23,7 +24,7 @@ pub enum WebhookFormat {
 }
 
 /// A change that is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Change {
     /// A run failed, or fails in another way than the one before.
@@ -33,7 +34,7 @@ pub enum Change {
 }
 
 /// After which runs somebody is told.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(
     untagged,
     expecting = "the value must be \"always\", or a list of \"failure\" and \"recovery\""
@@ -46,7 +47,7 @@ pub enum NotifyOn {
 }
 
 /// The word for every run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Always {
     /// Every run.
@@ -69,7 +70,7 @@ impl NotifyOn {
 }
 
 /// `[notify]`.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct NotifySection {
     /// Environment variable with the URL of the heartbeat.
@@ -109,7 +110,7 @@ impl Default for NotifySection {
 }
 
 /// `[metrics]`.
-#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct MetricsSection {
     /// The text file for Prometheus.

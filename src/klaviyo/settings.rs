@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::base::http::Network;
@@ -9,7 +10,7 @@ use crate::base::retry::RetryPolicy;
 use crate::base::secret::{Secret, SecretSource};
 
 /// How profiles are put on a list.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Attach {
     /// By bulk import jobs that carry the identifiers and the list.
@@ -17,12 +18,12 @@ pub enum Attach {
     ImportJob,
     /// By profile ids, once the profiles exist.
     Members,
-    /// By a `List ID` column in every row; experimental: from one sample of Klaviyo Labs (facts A3).
+    /// By a `List ID` column in every row; experimental: from one sample of Klaviyo Labs.
     Column,
 }
 
 /// The rule by which members are removed from a list.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mirror {
     /// Nobody.
@@ -35,7 +36,7 @@ pub enum Mirror {
 }
 
 /// How many removals are too many: either limit reached removes nobody.
-#[derive(Debug, Clone, Copy, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct MaxRemovals {
     /// In percent of the list (`exact`), or of those whom this job put there (`tracked`).
@@ -54,7 +55,7 @@ impl Default for MaxRemovals {
 }
 
 /// Which way profiles go.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Deliver {
     /// As CSV files.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::column_type::ColumnType;
@@ -15,7 +16,7 @@ use crate::source::day_time::DayTime;
 use crate::state::codes::RepairCode;
 
 /// Which of several rows with one key is kept.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Duplicates {
     /// The first.
@@ -28,7 +29,7 @@ pub enum Duplicates {
 }
 
 /// Rule for an identifier that an earlier row of another key has. Klaviyo allows each on one profile only.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum SharedIdentifiers {
     /// It is blanked in the later row, and counted as a repair.
@@ -43,7 +44,7 @@ pub enum SharedIdentifiers {
 }
 
 /// The effect of an invalid identifier on its row.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnInvalid {
     /// The cell is blanked, and counted as a repair.
@@ -54,7 +55,7 @@ pub enum OnInvalid {
 }
 
 /// Rule for an e-mail address with letters beyond ASCII before the @. Klaviyo does not say whether it takes one.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum NonAsciiEmail {
     /// It is sent where it is the only identifier of its row, and blanked elsewhere.
@@ -67,7 +68,7 @@ pub enum NonAsciiEmail {
 }
 
 /// How many rejected rows are too many: either limit reached stops the run.
-#[derive(Debug, Clone, Copy, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct MaxRejected {
     /// In percent of the rows read.
@@ -86,7 +87,7 @@ impl Default for MaxRejected {
 }
 
 /// The rule for columns that `[columns]` does not name.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Unlisted {
     /// They are not sent.

@@ -12,6 +12,7 @@ use std::io::Read;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::base::environment::Environment;
@@ -42,7 +43,7 @@ pub struct Query {
 }
 
 /// A value of `parameters`, of the type it has in the job file.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(
     untagged,
     expecting = "a parameter must be a text, a number, true or false"

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::base::text::grouped;
@@ -81,6 +82,19 @@ impl<'de> Deserialize<'de> for DriftLimit {
         };
         let text = String::deserialize(input).map_err(|_| wrong())?;
         text.parse().map_err(|()| wrong())
+    }
+}
+
+impl JsonSchema for DriftLimit {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "DriftLimit".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "How far a count may be from the median: \"30%\", \"3x\" or \"off\".",
+            "type": "string",
+        })
     }
 }
 

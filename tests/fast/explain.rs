@@ -44,6 +44,7 @@ fn every_value_says_where_it_comes_from() {
             "password-env = \"SFTP_PASSWORD\"",
             "line 13; the secret is *** from this variable",
         ),
+        ("password-command = []", "default"),
         (
             "api-key-env = \"KLAVIYO_API_KEY\"",
             "default; the secret is *** from this variable",

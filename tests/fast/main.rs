@@ -77,6 +77,7 @@ mod run;
 mod runs;
 mod sandbox;
 mod sandbox_api;
+mod schema;
 mod send;
 mod settings;
 mod shards;

@@ -7,7 +7,7 @@
 )]
 
 mod examples;
-mod keys;
+pub(crate) mod keys;
 mod links;
 mod messages;
 mod units;
@@ -94,7 +94,7 @@ fn first_cells(text: &str) -> Vec<String> {
 }
 
 /// The fenced blocks in `language` of every page, each with the line before it.
-fn blocks(language: &str) -> Vec<(&'static str, String)> {
+pub(crate) fn blocks(language: &str) -> Vec<(&'static str, String)> {
     PAGES
         .values()
         .flat_map(|page| blocks_of(page, language))

@@ -34,6 +34,8 @@ mod check_sshd;
 mod cloud;
 #[cfg(feature = "sandbox")]
 mod durability;
+#[cfg(feature = "sandbox")]
+mod editors;
 mod export;
 mod metrics;
 mod phones;

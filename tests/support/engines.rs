@@ -28,6 +28,11 @@ pub(crate) fn browser() -> PathBuf {
     existing(folder().join("browser"))
 }
 
+/// Taplo, a program for node that editors use for TOML.
+pub(crate) fn taplo() -> PathBuf {
+    existing(folder().join("taplo/dist/cli.js"))
+}
+
 /// The driver of PyPI's `adbc-driver-NAME`.
 pub(crate) fn driver(name: &str) -> PathBuf {
     let module = format!("adbc_driver_{name}");

@@ -18,6 +18,9 @@ use crate::profile::column::ProfileColumn;
 /// Where a remark begins, if what it is about is shorter.
 const REMARK_COLUMN: usize = 36;
 
+/// The file with the schema of a job file, beside it.
+const SCHEMA_FILE: &str = "klaviyo-export.schema.json";
+
 /// A column of the file in the draft.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DraftColumn {
@@ -61,6 +64,12 @@ pub fn draft(job: &JobFile, columns: &[DraftColumn], found: &[&str], path: &str)
 /// The commands that take the file.
 fn write_usage(out: &mut String, path: &str) -> std::fmt::Result {
     let path = quoted(path);
+    // The first line of the file: there alone editors look for it.
+    writeln!(out, "#:schema ./{SCHEMA_FILE}")?;
+    writeln!(
+        out,
+        "# For editors:             klaviyo-export schema job > {SCHEMA_FILE}"
+    )?;
     writeln!(
         out,
         "# See what would be sent:  klaviyo-export preview {path}"

@@ -1,11 +1,12 @@
 //! `[sftp]` of a job file.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::job::text::{ByteCount, Span};
 
 /// `[sftp]`.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct SftpSection {
     /// Host name or address, or an alias of ssh_config.
@@ -110,7 +111,7 @@ impl Default for SftpSection {
 }
 
 /// Whether OpenSSH's configuration is asked for the host, and which file of it.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(
     untagged,
     expecting = "the value must be true, false or the path of an ssh_config file"

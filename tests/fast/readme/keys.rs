@@ -13,7 +13,8 @@ const REST_OF_A_JOB: [(&str, &str); 2] = [
     ("[columns]", "[columns]\nemail = \"Email\"\n"),
 ];
 
-fn parse_job(fragment: &str) -> JobFile {
+/// The fragment with what a job file needs.
+pub(crate) fn whole_job(fragment: &str) -> String {
     let mut text = fragment.to_owned();
     for (section, lines) in REST_OF_A_JOB {
         if !fragment.contains(section) {
@@ -25,6 +26,11 @@ fn parse_job(fragment: &str) -> JobFile {
     if !top.contains("name = ") {
         text.insert_str(0, "name = \"x\"\n");
     }
+    text
+}
+
+fn parse_job(fragment: &str) -> JobFile {
+    let text = whole_job(fragment);
     JobFile::parse(&text).unwrap_or_else(|error| panic!("{error}:\n{text}"))
 }
 
