@@ -76,6 +76,10 @@ fn escaped(text: &[u8]) -> Option<u8> {
 
 /// Whether a spreadsheet reads the cell as a formula, apostrophes at its start aside.
 fn is_formula(cell: &[u8]) -> bool {
+    // Of nearly every cell the first byte tells.
+    if cell.first().is_none_or(u8::is_ascii_alphanumeric) {
+        return false;
+    }
     let text = cell.utf8_chunks().next().map_or("", |text| text.valid());
     let sign = text
         .trim_start_matches('\'')
