@@ -91,7 +91,12 @@ mod tests {
     #[test]
     fn the_profiles_with_least_room_are_the_plan() {
         let sends = ("email_sends", "messages", json!(7), json!(8));
-        let hub = ("customer_hub_active_profiles", "profiles", json!(9), json!(9));
+        let hub = (
+            "customer_hub_active_profiles",
+            "profiles",
+            json!(9),
+            json!(9),
+        );
         let active = ("active_profiles", "profiles", json!(400.25), json!(500));
         let others = ("other_profiles", "profiles", json!(600), json!(650));
         let without = ("no_max", "profiles", json!(1), Value::Null);

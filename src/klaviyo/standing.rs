@@ -61,7 +61,8 @@ impl EmailMarketing {
     }
 
     fn is_suppressed(&self) -> bool {
-        !self.can_receive_email_marketing || self.suppression.as_ref().is_some_and(|it| !it.is_empty())
+        !self.can_receive_email_marketing
+            || self.suppression.as_ref().is_some_and(|it| !it.is_empty())
     }
 }
 

@@ -96,7 +96,10 @@ mod tests {
             "1,204 of 10,000 e-mail addresses: 900 unsubscribed, 304 suppressed"
         );
         let reckoned = NoEmail::reckoned(8_000, 900, 100, 1_000_000);
-        assert_eq!((reckoned.unsubscribed, reckoned.suppressed), (112_500, 12_500));
+        assert_eq!(
+            (reckoned.unsubscribed, reckoned.suppressed),
+            (112_500, 12_500)
+        );
         assert_eq!((reckoned.found, reckoned.is_estimate), (1_000, true));
         assert_eq!(
             reckoned.to_text(),
@@ -106,7 +109,10 @@ mod tests {
             only_sent: true,
             ..NoEmail::reckoned(1, 0, 0, 1)
         };
-        assert_eq!(none.to_text(), "none of 1 e-mail address in the rows that were sent");
+        assert_eq!(
+            none.to_text(),
+            "none of 1 e-mail address in the rows that were sent"
+        );
         assert_eq!(NoEmail::reckoned(0, 0, 0, 0).all(), 0);
     }
 }

@@ -30,10 +30,10 @@ mod view;
 
 use std::time::Duration;
 
+pub use billing::PlanUsage;
 pub use fault::{ApiFault, ApiFaults};
 pub use import::Imported;
 pub use observer::{Exchange, Observer};
-pub use billing::PlanUsage;
 pub use profile::Profile;
 pub use standing::EmailStanding;
 pub(super) use state::{Answer, ApiState};

@@ -81,14 +81,17 @@ fn plan(klaviyo: &Klaviyo, findings: &mut Findings) {
     let room = PlanRoom::of(found, rows.unwrap_or(0));
     let warning = match rows {
         Some(rows) => room.warning(&count(rows, "row")),
-        None if left == 0 => Some(
-            "no profile is left: each new one passes the plan, and Klaviyo may then charge for a larger one"
-                .to_owned(),
-        ),
+        None if left == 0 => {
+            Some("no profile is left: each new one passes the plan's number".to_owned())
+        }
         None => None,
     };
     findings.note(Name::Plan, Ok(()), |()| {
-        let told = format!("{}; {} are left", room.used_of(), grouped(left));
+        let estimate = match rows {
+            Some(_) => "",
+            None => "; estimate compares them with the audience",
+        };
+        let told = format!("{}; {} are left{estimate}", room.used_of(), grouped(left));
         Outcome::warned(told, warning.into_iter().collect())
     });
 }

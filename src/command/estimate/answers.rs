@@ -161,14 +161,21 @@ pub(crate) fn plan_unknown(error: &KlaviyoError) -> String {
 fn unasked(job: &Job, reads_list: bool, error: &Error) -> String {
     let wanted = [
         (reads_list, "how many members the list has"),
-        (job.calls_for_list(), "how many of the audience get no e-mail"),
+        (
+            job.calls_for_list(),
+            "how many of the audience get no e-mail",
+        ),
         (job.needs_api(), "how many profiles the plan has room for"),
     ];
     let wanted: Vec<&str> = wanted
         .into_iter()
         .filter_map(|(is_wanted, what)| is_wanted.then_some(what))
         .collect();
-    format!("Klaviyo did not tell {} ({})", wanted.join(", "), error.chain())
+    format!(
+        "Klaviyo did not tell {} ({})",
+        wanted.join(", "),
+        error.chain()
+    )
 }
 
 fn connect(job: &Job, surroundings: &Surroundings) -> Result<Klaviyo, Error> {

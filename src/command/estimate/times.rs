@@ -3,8 +3,8 @@
 
 use serde::Serialize;
 
-pub use super::sample::{Sample, Size, Total};
 use super::answers::PlanRoom;
+pub use super::sample::{Sample, Size, Total};
 use crate::job::PartLimits;
 use crate::job::file::{Attach, Deliver, Mirror};
 use crate::klaviyo::{MAX_BODY_BYTES, MAX_CHANGES, MAX_JOB_PROFILES, MAX_VALUES, Operation, Rate};

@@ -137,7 +137,10 @@ impl Request {
             attributes.insert(name.to_owned(), stamp(time).into());
         }
         attributes.insert("last_event_date".to_owned(), Value::Null);
-        if self.query.lists("additional-fields[profile]", "subscriptions") {
+        if self
+            .query
+            .lists("additional-fields[profile]", "subscriptions")
+        {
             let subscriptions = profile.email_standing.subscriptions(profile.created);
             attributes.insert("subscriptions".to_owned(), subscriptions);
         }
@@ -203,7 +206,12 @@ impl Request {
     }
 
     /// Keeps the attributes that `fields[kind]` names, if it names any. `also` are names that are good beside those.
-    pub(super) fn sparse(&self, kind: &str, attributes: Value, also: &[&str]) -> Result<Value, Refusal> {
+    pub(super) fn sparse(
+        &self,
+        kind: &str,
+        attributes: Value,
+        also: &[&str],
+    ) -> Result<Value, Refusal> {
         let parameter = format!("fields[{kind}]");
         let (Some(fields), Value::Object(mut attributes)) =
             (self.query.get(&parameter), attributes.clone())
