@@ -618,7 +618,7 @@ fn a_wrong_key_is_told_once() {
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
     change(&workspace, &own, &key);
     let findings = checked(&workspace, &[], 16);
-    assert_eq!(api_not_ok(&findings).len(), 5);
+    assert_eq!(api_not_ok(&findings).len(), 6);
     says(
         &findings,
         "account",
@@ -683,7 +683,7 @@ fn an_api_that_is_down_is_told_beside_a_server_that_is_up() {
     let faults = ApiFaults::none().always(ApiFault::Unavailable);
     server.0.api().set_faults(faults);
     let findings = checked(&workspace, &[], 16);
-    assert_eq!(api_not_ok(&findings).len(), 5);
+    assert_eq!(api_not_ok(&findings).len(), 6);
     says(&findings, "account", "detail", "status 503");
     says(&findings, "account", "hint", "curl -sSI http://127.0.0.1:");
     says(&findings, "write", "detail", "the API must answer first");
@@ -732,7 +732,8 @@ fn a_job_that_only_waits_for_its_sentinel_needs_to_read_profiles_alone() {
             "account skipped",
             "read-lists skipped",
             "list skipped",
-            "write skipped"
+            "write skipped",
+            "plan skipped"
         ]
     );
 }

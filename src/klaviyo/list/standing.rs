@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use super::rows::each_person;
 use crate::klaviyo::{EmailStanding, Klaviyo, KlaviyoError, in_calls};
 use crate::state::manifest::StateError;
@@ -15,11 +17,14 @@ const MAX_CALLS: usize = 100;
 /// All calls together take no longer.
 const LONGEST: Duration = Duration::from_mins(2);
 
-/// Addresses of an audience: all of the first ten thousand, then each second, fourth, eighth … one of all.
+/// Addresses of an audience: all of ten thousand, of more than these about one in two, in four, in eight …
+///
+/// The fingerprint of an address decides, and not its place: what comes back with each second row would be counted twice or
+/// not at all, and on another night the same addresses are looked up.
 #[derive(Default)]
 pub struct EmailSample {
     held: Vec<String>,
-    /// One in so many is held, as a power of two.
+    /// How often the addresses were halved.
     halvings: u32,
     seen: u64,
 }
@@ -48,13 +53,13 @@ impl EmailSample {
         if email.is_empty() {
             return;
         }
-        if self.held.len() == MAX_LOOKED_UP && self.is_wanted() {
-            self.halve();
-        }
-        if self.is_wanted() {
+        self.seen += 1;
+        if is_kept(email, self.halvings) {
             self.held.push(email.to_owned());
         }
-        self.seen += 1;
+        while self.held.len() > MAX_LOOKED_UP {
+            self.halve();
+        }
     }
 
     /// How many addresses there were.
@@ -62,17 +67,9 @@ impl EmailSample {
         self.seen
     }
 
-    fn is_wanted(&self) -> bool {
-        self.seen.trailing_zeros() >= self.halvings
-    }
-
     fn halve(&mut self) {
         self.halvings += 1;
-        let mut is_kept = false;
-        self.held.retain(|_| {
-            is_kept = !is_kept;
-            is_kept
-        });
+        self.held.retain(|email| is_kept(email, self.halvings));
     }
 
     /// Asks Klaviyo about them, and reckons for `of` addresses.
@@ -102,6 +99,11 @@ impl EmailSample {
     }
 }
 
+/// Whether an address is still among them after so many halvings.
+fn is_kept(email: &str, halvings: u32) -> bool {
+    xxh3_64(email.as_bytes()).trailing_zeros() >= halvings
+}
+
 fn calls_of(emails: &[String]) -> usize {
     let values: Vec<&str> = emails.iter().map(String::as_str).collect();
     in_calls(&values).len()
@@ -121,21 +123,37 @@ mod tests {
         sample
     }
 
-    fn numbers(sample: &EmailSample) -> Vec<u64> {
-        let number = |email: &String| email[1..email.find('@').unwrap()].parse().unwrap();
-        sample.held.iter().map(number).collect()
+    /// Of the addresses that are held, the share of each tenth of the audience, and of the even numbers.
+    fn shares(sample: &EmailSample, emails: u64) -> Vec<f64> {
+        let number =
+            |email: &String| -> u64 { email[1..email.find('@').unwrap()].parse().unwrap() };
+        let numbers: Vec<u64> = sample.held.iter().map(number).collect();
+        let share = |is_in: &dyn Fn(u64) -> bool| {
+            let found = numbers.iter().filter(|number| is_in(**number)).count();
+            found as f64 / numbers.len() as f64
+        };
+        let tenths = (0..10).map(|tenth| share(&|number| number * 10 / emails == tenth) * 10.0);
+        let even = share(&|number| number % 2 == 0) * 2.0;
+        tenths.chain([even]).collect()
     }
 
     #[test]
     fn a_small_audience_is_held_whole_and_a_large_one_evenly() {
         for emails in [0, 1, 9_999, 10_000] {
-            let all: Vec<u64> = (0..emails).collect();
-            assert_eq!(numbers(&sample(emails)), all, "{emails}");
+            assert_eq!(sample(emails).held.len() as u64, emails);
         }
-        for (emails, step) in [(10_001, 2), (20_000, 2), (20_001, 4), (1_000_003, 128)] {
-            let expected: Vec<u64> = (0..emails).step_by(step).collect();
-            assert!((MAX_LOOKED_UP / 2..=MAX_LOOKED_UP).contains(&expected.len()));
-            assert_eq!(numbers(&sample(emails)), expected, "{emails}");
+        for emails in [10_001, 20_000, 40_500, 1_000_003] {
+            let sample = sample(emails);
+            let held = sample.held.len();
+            assert!(
+                (4_500..=MAX_LOOKED_UP).contains(&held),
+                "{held} of {emails}"
+            );
+            let shares = shares(&sample, emails);
+            assert!(
+                shares.iter().all(|share| (share - 1.0).abs() < 0.2),
+                "{shares:?}"
+            );
         }
     }
 
@@ -150,8 +168,13 @@ mod tests {
         while calls_of(&sample.held) > MAX_CALLS {
             sample.halve();
         }
-        assert_eq!(sample.held.len(), 2_500);
+        let held = sample.held.len();
+        assert!((1_000..6_000).contains(&held), "{held}");
         let text = format!("{sample:?}");
-        assert_eq!(text, "2500 of 10000 addresses", "nobody is named");
+        assert_eq!(
+            text,
+            format!("{held} of 10000 addresses"),
+            "nobody is named"
+        );
     }
 }
