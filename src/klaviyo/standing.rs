@@ -41,7 +41,8 @@ struct EmailChannel {
 
 #[derive(Debug, Deserialize)]
 struct EmailMarketing {
-    can_receive_email_marketing: bool,
+    #[serde(rename = "can_receive_email_marketing")]
+    can_receive: bool,
     #[serde(default)]
     consent: String,
     #[serde(default)]
@@ -61,8 +62,7 @@ impl EmailMarketing {
     }
 
     fn is_suppressed(&self) -> bool {
-        !self.can_receive_email_marketing
-            || self.suppression.as_ref().is_some_and(|it| !it.is_empty())
+        !self.can_receive || self.suppression.as_ref().is_some_and(|it| !it.is_empty())
     }
 }
 

@@ -790,6 +790,15 @@ fn a_plan_that_is_not_told_fails_nothing() {
 
     let (workspace, server) = with_list(&SCOPES);
     server.0.api().add_list("VIP");
+    change(
+        &workspace,
+        "[klaviyo]\n",
+        "[klaviyo]\nrevision = \"2026-07-15\"\n",
+    );
+    let findings = checked(&workspace, &[], 0);
+    assert_eq!(api_not_ok(&findings), ["plan skipped"]);
+    says(&findings, "plan", "detail", "the revision of the API");
+    change(&workspace, "revision = \"2026-07-15\"\n", "");
     let down = ApiFaults::none().always(ApiFault::Unavailable);
     server.0.api().set_faults(down.only("list_billing_usage"));
     let findings = checked(&workspace, &[], 0);

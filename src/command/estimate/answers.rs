@@ -72,7 +72,7 @@ impl PlanRoom {
 pub(super) struct Answers {
     /// How many are on the list.
     pub(super) members: Option<u64>,
-    /// Who gets no e-mail.
+    /// Those who get no e-mail.
     pub(super) no_email: Option<NoEmail>,
     /// Whether the plan has room.
     pub(super) plan: Option<PlanRoom>,

@@ -116,6 +116,26 @@ fn ten_thousand_are_looked_up_all() {
 }
 
 #[test]
+fn every_way_of_adding_counts() {
+    for (attach, sftp, klaviyo) in [
+        ("import-job", true, ""),
+        ("members", true, "wait-for-import = \"20s\""),
+        ("import-job", false, "deliver = \"api\""),
+    ] {
+        let stage = stage_of(30);
+        stage.job(&JobText {
+            sftp,
+            ..JobText::list(&format!("attach = \"{attach}\"")).klaviyo(klaviyo)
+        });
+        let report = stage.run().exits(0).report();
+        let found = &report["list"]["no_email"];
+        let counts = ["unsubscribed", "suppressed"].map(|key| found[key].as_u64());
+        assert_eq!(counts, [Some(10), Some(2)], "{attach} {klaviyo}");
+        assert_eq!(looks(&stage).len(), 1);
+    }
+}
+
+#[test]
 fn trouble_is_given_up_soon_and_the_run_is_done() {
     for fault in [
         ApiFault::Unavailable,
@@ -141,12 +161,16 @@ fn trouble_is_given_up_soon_and_the_run_is_done() {
         let faults = ApiFaults::none().always(fault).only("get_profiles");
         stage.api().set_faults(faults);
         let begun = Instant::now();
-        let outcome = stage.run().exits(0);
+        let outcome = stage.execute(&["run", FILE, "--json", "-v"]).exits(0);
         assert!(begun.elapsed() < Duration::from_secs(30), "{fault:?}");
         assert_eq!(outcome.report()["list"]["attached"], 3);
         assert_eq!(outcome.report()["list"]["no_email"], Value::Null);
         assert_eq!(outcome.report()["warnings"], json!([]), "{fault:?}");
-        assert!(!outcome.stderr.contains("warn"), "{}", outcome.stderr);
+        let said = &outcome.stderr;
+        assert!(!said.to_lowercase().contains("warn"), "{said}");
+        let note = "how many of the audience get no e-mail is not known: ";
+        assert!(said.contains(note), "{said}");
+        assert!(!said.contains("@example.com"), "{said}");
         let page = stage.workspace.of_last_run(JOB, "report.html");
         assert!(page.contains("not known"), "{page}");
         stage.assert_members(people(1..=3));

@@ -1,4 +1,4 @@
-//! What the account has used of its plan.
+//! The usage of the account and its plan.
 
 use klaviyo_export_sandbox::api::{ApiSettings, PlanUsage};
 use serde_json::json;
@@ -39,6 +39,9 @@ fn a_plan_needs_its_scope_and_has_its_limits() {
         speed: 1,
         ..quick()
     });
+    let older = [("revision", "2026-07-15")];
+    let unknown = scene.send("GET", "/api/billing-usage", &older, None);
+    unknown.unwrap().has(404);
     let told = scene.get("/api/billing-usage").has(200);
     assert_eq!(told.header("RateLimit-Limit"), Some(150));
 }

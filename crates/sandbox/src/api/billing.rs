@@ -9,12 +9,12 @@ use super::filter::{self, Operator};
 use super::id::stamp;
 use super::refusal::Refusal;
 
-/// What a plan has of one usage type, and how much of it is used.
+/// A usage type of a plan, and how much of it is used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlanUsage {
     /// The usage type, such as `email_sends`. Klaviyo documents no list of them.
     pub id: String,
-    /// What is counted, such as `profiles` or `messages`.
+    /// The unit that is counted, such as `profiles` or `messages`.
     pub unit: String,
     /// How much is used.
     pub used: u64,

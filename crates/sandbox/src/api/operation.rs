@@ -23,6 +23,8 @@ pub(super) struct Operation {
     strict: Option<(&'static str, &'static [&'static str])>,
     /// The scope that the key needs.
     pub(super) scopes: &'static [&'static str],
+    /// The revision that has it first; none: all that are answered.
+    pub(super) since: Option<&'static str>,
     /// The query parameters.
     pub(super) parameters: &'static [&'static str],
     /// The function that carries it out.
@@ -74,6 +76,7 @@ const fn plain(
         path,
         rate,
         strict: None,
+        since: None,
         scopes,
         parameters,
         answer,
@@ -84,8 +87,11 @@ const fn plain(
 static OPERATIONS: [Operation; 24] = [
     plain("get_accounts", "GET", "/api/accounts", SLOW, &["accounts:read"], &["fields[account]"], accounts::all),
     plain("get_account", "GET", "/api/accounts/{id}", SLOW, &["accounts:read"], &["fields[account]"], accounts::one),
-    plain("list_billing_usage", "GET", "/api/billing-usage", BULK, &["usage:read"],
-        &["fields[billing-usage]", "filter"], billing::all),
+    Operation {
+        since: Some("2026-10-15"),
+        ..plain("list_billing_usage", "GET", "/api/billing-usage", BULK, &["usage:read"],
+            &["fields[billing-usage]", "filter"], billing::all)
+    },
     plain("get_lists", "GET", "/api/lists", FAST, &["lists:read"],
         &["fields[list]", "filter", "page[cursor]", "page[size]", "sort"], lists::all),
     plain("create_list", "POST", "/api/lists", CREATE_LIST, &["lists:write"], &["fields[list]"], lists::create),

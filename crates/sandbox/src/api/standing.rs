@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::id::stamp;
 
-/// What a profile has said of marketing by e-mail, or what has become of its address.
+/// Consent of a profile to marketing by e-mail, or the fate of its address.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum EmailStanding {
     /// It never said anything: it gets e-mail.
