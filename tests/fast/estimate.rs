@@ -486,7 +486,7 @@ fn an_api_that_is_down_is_asked_once() {
     assert!(
         note(
             &told,
-            "get no e-mail is not known (Klaviyo did not look up profiles: a limit is used up"
+            "get no e-mail, how many profiles the plan has room for (Klaviyo did not look up profiles: a limit is used up"
         ),
         "{told}"
     );

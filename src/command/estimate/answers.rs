@@ -116,13 +116,15 @@ pub(super) fn ask(
             Ok(found) => answers.no_email = Some(found),
             Err(error) => {
                 let is_down = error.is_of_the_moment();
-                let cause = Error::List(error.into()).chain();
+                let error = Error::List(error.into());
+                if is_down {
+                    notes.push(unasked(job, false, &error));
+                    return answers;
+                }
+                let cause = error.chain();
                 notes.push(format!(
                     "how many of the audience get no e-mail is not known ({cause})"
                 ));
-                if is_down {
-                    return answers;
-                }
             }
         }
     }
