@@ -66,6 +66,7 @@ pub(super) fn audience(job: &Job, surroundings: &Surroundings, findings: &mut Fi
         return;
     };
     findings.audience_bytes = room::unpacked_bytes(audience.sources());
+    findings.audience_rows = audience.total_rows();
     columns(job, &mut audience, findings);
 }
 
