@@ -8,6 +8,7 @@ pub mod drift;
 pub mod fingerprint;
 pub mod lock;
 pub mod manifest;
+pub mod no_email;
 pub mod outcome;
 pub mod owner;
 pub mod part;

@@ -19,6 +19,13 @@ pub fn grouped(number: u64) -> String {
     text
 }
 
+/// A number of which three digits are known.
+pub fn rounded(number: u64) -> u64 {
+    let digits = number.checked_ilog10().unwrap_or(0);
+    let unit = 10_u64.pow(digits.saturating_sub(2));
+    number.saturating_add(unit / 2) / unit * unit
+}
+
 /// Bytes as decimal megabytes, or as bytes where they are few.
 pub fn megabytes(bytes: u64) -> String {
     match bytes {
@@ -57,6 +64,10 @@ mod tests {
         assert_eq!(grouped(999), "999");
         assert_eq!(grouped(1_000), "1,000");
         assert_eq!(grouped(12_345_678), "12,345,678");
+        assert_eq!(
+            [0, 7, 999, 1_234, 1_235, 99_960].map(rounded),
+            [0, 7, 999, 1_230, 1_240, 100_000]
+        );
         assert_eq!(count(1, "row"), "1 row");
         assert_eq!(count(2_000, "row"), "2,000 rows");
         assert_eq!(megabytes(9_999), "9,999 bytes");

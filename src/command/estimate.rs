@@ -1,8 +1,7 @@
-//! `estimate`: how large the audience is, how long each way takes, and which to use. Writes nothing; asks Klaviyo for one
-//! number at most, the members of a list that has to be read.
+//! `estimate`: how large the audience is, how long each way takes, and which to use. Writes nothing; asks Klaviyo, where there
+//! is a key, for the members of a list that has to be read, for those who get no e-mail, and for the plan's number of profiles.
 
-use std::time::Duration;
-
+pub(crate) mod answers;
 mod sample;
 mod text;
 pub mod times;
@@ -10,11 +9,10 @@ pub mod times;
 use super::Surroundings;
 use crate::base::interrupt::Interrupt;
 use crate::cli::{EstimateArgs, RowLimit};
+use crate::command::estimate::answers::Answers;
 use crate::command::estimate::times::{Estimate, ListPlan, Plan, Sample, Size, Speed, Total};
-use crate::job::file::Mirror;
-use crate::job::{Job, ListSettings};
-use crate::klaviyo::Klaviyo;
-use crate::klaviyo::list::{self, ListError};
+use crate::job::Job;
+use crate::klaviyo::list::EmailSample;
 use crate::pipeline::mapping::Mapping;
 use crate::pipeline::normalize::Normalizer;
 use crate::run::delta::comparison;
@@ -22,7 +20,6 @@ use crate::run::drift;
 use crate::run::error::Error;
 use crate::run::header_line;
 use crate::run::history;
-use crate::run::list::known_list;
 use crate::run::report::RunReport;
 use crate::source::audience::{Audience, AudienceSettings};
 use crate::state::manifest::to_json;
@@ -31,8 +28,6 @@ use crate::state::manifest::to_json;
 const RUNS: usize = 5;
 /// The least number of bytes on disk that are read: of less, what a decompressor reads ahead (64 kB) would be a part to count with.
 const LEAST_BYTES: u64 = 2_000_000;
-/// Klaviyo is tried no longer than this: without its answer there is an estimate too.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The text (or JSON) that tells how long the job at `args.job` takes.
 pub fn estimate(args: &EstimateArgs, surroundings: &Surroundings) -> Result<String, Error> {
@@ -45,10 +40,11 @@ pub fn estimate(args: &EstimateArgs, surroundings: &Surroundings) -> Result<Stri
         RowLimit::Rows(rows) => rows,
         RowLimit::All => u64::MAX,
     };
-    let size = measure(&job, audience, limit, counted, &surroundings.interrupt)?;
+    let (size, emails) = measure(&job, audience, limit, counted, &surroundings.interrupt)?;
     let mut notes = notes(&size, is_stream);
     notes.extend(drift::note_of_look(&job, &size.measures));
-    let (speed, list) = (speed(&job)?, list_plan(&job, surroundings, &mut notes));
+    let speed = speed(&job)?;
+    let answers = answers::ask(&job, &size, emails, surroundings, &mut notes);
     if let Some(signal) = surroundings.interrupt.signal() {
         return Err(Error::Interrupted { signal });
     }
@@ -56,9 +52,13 @@ pub fn estimate(args: &EstimateArgs, surroundings: &Surroundings) -> Result<Stri
         deliver: job.deliver,
         limits: job.limits,
         speed,
-        list,
+        list: list_plan(&job, &answers),
     };
-    let estimate = Estimate::new(&job.name, &size, &plan, notes);
+    let estimate = Estimate {
+        no_email: answers.no_email,
+        plan: answers.plan,
+        ..Estimate::new(&job.name, &size, &plan, notes)
+    };
     if args.json {
         return Ok(String::from_utf8_lossy(&to_json(&estimate)).into_owned());
     }
@@ -88,11 +88,12 @@ fn measure(
     limit: u64,
     counted: Option<u64>,
     interrupt: &Interrupt,
-) -> Result<Size, Error> {
+) -> Result<(Size, EmailSample), Error> {
     let mapping = Mapping::new(&job.columns, audience.sources())?;
     let header_bytes = header_line(&mapping).len() as u64;
     let mut sample =
         Sample::new(&mapping, job.limits, header_bytes).compared_by(comparison(job, &mapping));
+    sample.keeps_emails(job.calls_for_list());
     let mut normalizer = Normalizer::new(&mapping, job.rules.clone());
     let sources = audience.shared_sources();
     let rows = counted.or_else(|| audience.total_rows()).map(Total::Rows);
@@ -153,42 +154,13 @@ fn speed(job: &Job) -> Result<Speed, Error> {
     Ok(Speed::of_runs(measured.collect()))
 }
 
-/// The plan for the list. A list that is to be read is counted by Klaviyo, if it answers.
-fn list_plan(job: &Job, surroundings: &Surroundings, notes: &mut Vec<String>) -> Option<ListPlan> {
+/// The plan for the list.
+fn list_plan(job: &Job, answers: &Answers) -> Option<ListPlan> {
     let list = job.list.as_ref()?;
-    let mut members = None;
-    if list.mirror == Mirror::Exact {
-        match count_members(job, list, surroundings) {
-            Ok(count) => members = count,
-            Err(error) => notes.push(format!(
-                "Klaviyo was not asked how many members the list has, or did not answer ({})",
-                error.chain()
-            )),
-        }
-    }
     Some(ListPlan {
         attach: list.attach,
         mirror: list.mirror,
-        members,
+        members: answers.members,
         most_removals: (list.max_removals.percent, list.max_removals.members),
     })
-}
-
-fn count_members(
-    job: &Job,
-    wanted: &ListSettings,
-    surroundings: &Surroundings,
-) -> Result<Option<u64>, Error> {
-    let mut settings = job.klaviyo.clone();
-    crate::job::read_api_key(&mut settings, &surroundings.environment)?;
-    settings.retry.give_up_after = settings.retry.give_up_after.min(PATIENCE);
-    let klaviyo = Klaviyo::new(settings, surroundings.interrupt.without_grace());
-    list::check_account(&klaviyo)?;
-    let found = list::find(&klaviyo, wanted, known_list(job)?.as_deref())?;
-    let count = |id: &str| klaviyo.profile_count(id).map_err(ListError::from);
-    match found {
-        Some(list) => Ok(count(&list.id)?),
-        // A run will make it.
-        None => Ok(Some(0)),
-    }
 }

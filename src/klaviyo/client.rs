@@ -40,7 +40,9 @@ const LOOK: Duration = Duration::from_millis(50);
 pub struct Klaviyo {
     settings: KlaviyoSettings,
     agent: Agent,
-    pace: Pace,
+    pace: Arc<Pace>,
+    /// A wait that the server asks for is not waited out if it is longer than this and than all trouble may last.
+    longest_wait: Duration,
     waits: Arc<ApiWaits>,
     /// Whether there was an answer, good or bad.
     reached: AtomicBool,
@@ -58,12 +60,28 @@ impl Klaviyo {
     pub fn new(settings: KlaviyoSettings, interrupt: Interrupt) -> Self {
         Self {
             agent: agent(&settings),
-            pace: Pace::new(settings.speed),
+            pace: Arc::new(Pace::new(settings.speed)),
+            longest_wait: Duration::from_mins(1),
             waits: Arc::default(),
             reached: AtomicBool::new(false),
             told: AtomicBool::new(false),
             settings,
             interrupt,
+        }
+    }
+
+    /// A client for what is good to know and no more: trouble is given up after `patience`, and so are longer waits that the
+    /// server asks for. It keeps the limits together with this one.
+    #[must_use]
+    pub fn hurried(&self, patience: Duration) -> Self {
+        let mut settings = self.settings.clone();
+        settings.retry.give_up_after = settings.retry.give_up_after.min(patience);
+        Self {
+            pace: Arc::clone(&self.pace),
+            longest_wait: patience,
+            // What is given up soon is nothing to warn of.
+            reached: AtomicBool::new(true),
+            ..Self::new(settings, self.interrupt.clone())
         }
     }
 
@@ -201,7 +219,7 @@ impl Klaviyo {
             });
         }
         if let (Some(wait), KlaviyoError::Busy { operation, .. }) = (asked, &error)
-            && wait > limit.max(Duration::from_mins(1))
+            && wait > limit.max(self.longest_wait)
         {
             return Err(KlaviyoError::UsedUp {
                 operation: *operation,

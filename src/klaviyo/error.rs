@@ -108,6 +108,12 @@ pub enum KlaviyoError {
         /// How long from now.
         wait: Duration,
     },
+    /// Answers that came too slowly for what they are worth.
+    #[error("Klaviyo's answers took longer than {}", humantime::format_duration(*after))]
+    Slow {
+        /// How long they may take together.
+        after: Duration,
+    },
     /// The key is none of Klaviyo's.
     #[error("Klaviyo does not accept the API key ({problem})")]
     Key {

@@ -23,6 +23,7 @@ mod rejects;
 mod removal;
 mod resolve;
 pub mod rows;
+mod standing;
 mod tracked;
 
 pub use error::ListError;
@@ -34,6 +35,7 @@ pub use members::attach_members;
 pub use mirror::{AudienceRows, MirrorRules, mirror};
 pub use rejects::rejected_people;
 pub use removal::{Guard, remove_planned, undo};
+pub use standing::EmailSample;
 pub use tracked::TrackedFile;
 
 use crate::base::interrupt::Interrupt;

@@ -1,5 +1,5 @@
 //! The operations that are called, with the vendor's limits and scopes (OpenAPI of revision 2026-07-15, `x-klaviyo-ratelimit`
-//! and `x-klaviyo-scopes`; 2026-10-15 has the same).
+//! and `x-klaviyo-scopes`; 2026-10-15 has the same, and `list_billing_usage`).
 
 /// An operation, by its id in Klaviyo's contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -19,6 +19,7 @@ pub enum Operation {
     GetBulkImportProfilesJobs,
     GetBulkImportProfilesJob,
     GetErrorsForBulkImportProfilesJob,
+    ListBillingUsage,
 }
 
 /// How often an operation may be called.
@@ -56,7 +57,7 @@ const WRITE_MEMBERS: &[&str] = &["lists:write", "profiles:write"];
 
 impl Operation {
     /// Every operation.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::GetAccounts,
         Self::GetLists,
         Self::CreateList,
@@ -70,6 +71,7 @@ impl Operation {
         Self::GetBulkImportProfilesJobs,
         Self::GetBulkImportProfilesJob,
         Self::GetErrorsForBulkImportProfilesJob,
+        Self::ListBillingUsage,
     ];
 
     pub(super) const fn facts(self) -> Facts {
@@ -90,6 +92,7 @@ impl Operation {
             Self::GetErrorsForBulkImportProfilesJob => {
                 ("show import errors", "GET", BULK, &["profiles:read"])
             }
+            Self::ListBillingUsage => ("tell the plan's usage", "GET", BULK, &["usage:read"]),
         };
         Facts {
             does,

@@ -59,6 +59,8 @@ struct Buffers {
     non_ascii_email: Option<(usize, usize)>,
     /// A cell of a rejected row as `rejects.csv` has it, or the value of a typed cell.
     escaped: Vec<u8>,
+    /// The digest of a rejected row.
+    digest: RowDigest,
     /// The columns of the blank cells in the rows of the batch, in the order of the rows.
     blank_columns: Vec<u32>,
     /// A row of a `rejects.csv` that is given back.
@@ -615,9 +617,12 @@ impl<'a> Visit<'a> {
 
     fn reject(&mut self, row: &impl Record, refusal: Refusal) {
         let Buffers {
-            unescaped, escaped, ..
+            unescaped,
+            escaped,
+            digest,
+            ..
         } = &mut *self.buffers;
-        let mut digest = RowDigest::default();
+        digest.clear();
         for (index, place) in self.plan.reject_cells.iter().enumerate() {
             if index > 0 {
                 self.batch.reject_bytes.push(b',');
@@ -673,6 +678,10 @@ impl Place<'_> {
         let Some(at) = self.plan.cells[self.index] else {
             return Ok(b"");
         };
+        // Of nearly every cell it is seen at once that it stays as it is.
+        if let Some(text) = row.bare_cell(at).filter(|text| self.nulls.is_plain(text)) {
+            return Ok(text);
+        }
         let CellText {
             text,
             cleaned,

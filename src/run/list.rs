@@ -1,6 +1,7 @@
 //! The steps after the parts: profiles by the API, the sentinel, the list.
 
 mod look;
+mod no_email;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -70,6 +71,9 @@ impl After<'_> {
         }
         let done = self.import_and_attach(&manifest, warnings);
         let done = done.map_err(|error| interrupted(error, self.surroundings));
+        if done.is_ok() {
+            self.note_no_email(&manifest);
+        }
         self.note_list()?;
         done
     }

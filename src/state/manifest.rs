@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::state::counts::Counts;
 use crate::state::drift::DriftRecord;
 use crate::state::fingerprint::SourceFingerprint;
+use crate::state::no_email::NoEmail;
 use crate::state::part::{Part, PartNumber, Verification};
 use crate::state::shard::ShardRecord;
 
@@ -232,6 +233,9 @@ pub struct ListRecord {
     pub kept_unreadable: u64,
     /// Rows that Klaviyo refused.
     pub rejected: u64,
+    /// Those of the audience who get no e-mail; `None` where Klaviyo was not asked, or did not tell.
+    #[serde(default)]
+    pub no_email: Option<NoEmail>,
 }
 
 /// The outcome of the sentinel.

@@ -5,7 +5,7 @@
 use crate::support::workspace;
 use std::os::unix::fs::PermissionsExt;
 
-use klaviyo_export_sandbox::api::{ApiFault, ApiFaults, ApiSettings, SCOPES};
+use klaviyo_export_sandbox::api::{ApiFault, ApiFaults, ApiSettings, PlanUsage, SCOPES};
 use klaviyo_export_sandbox::{Event, Fault, Faults};
 use serde_json::Value;
 use workspace::{Outcome, Server, Workspace};
@@ -29,13 +29,14 @@ const NAMES: [&str; 13] = [
 ];
 
 /// Behind them, where the job needs the API.
-const API_NAMES: [&str; 6] = [
+const API_NAMES: [&str; 7] = [
     "api-key",
     "account",
     "read-lists",
     "read-profiles",
     "list",
     "write",
+    "plan",
 ];
 
 /// A workspace with an audience, and a job that delivers to a sandbox with `faults`.
@@ -617,7 +618,7 @@ fn a_wrong_key_is_told_once() {
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
     change(&workspace, &own, &key);
     let findings = checked(&workspace, &[], 16);
-    assert_eq!(api_not_ok(&findings).len(), 5);
+    assert_eq!(api_not_ok(&findings).len(), 6);
     says(
         &findings,
         "account",
@@ -682,7 +683,7 @@ fn an_api_that_is_down_is_told_beside_a_server_that_is_up() {
     let faults = ApiFaults::none().always(ApiFault::Unavailable);
     server.0.api().set_faults(faults);
     let findings = checked(&workspace, &[], 16);
-    assert_eq!(api_not_ok(&findings).len(), 5);
+    assert_eq!(api_not_ok(&findings).len(), 6);
     says(&findings, "account", "detail", "status 503");
     says(&findings, "account", "hint", "curl -sSI http://127.0.0.1:");
     says(&findings, "write", "detail", "the API must answer first");
@@ -731,7 +732,76 @@ fn a_job_that_only_waits_for_its_sentinel_needs_to_read_profiles_alone() {
             "account skipped",
             "read-lists skipped",
             "list skipped",
-            "write skipped"
+            "write skipped",
+            "plan skipped"
         ]
     );
+}
+
+#[test]
+fn the_plan_is_told_and_one_without_room_is_a_warning() {
+    let (workspace, server) = with_list(&SCOPES);
+    let api = server.0.api();
+    api.add_list("VIP");
+    api.set_plan(vec![PlanUsage::new(
+        "active_profiles",
+        "profiles",
+        9_500,
+        10_000,
+    )]);
+    let findings = checked(&workspace, &[], 0);
+    says(
+        &findings,
+        "plan",
+        "detail",
+        "9,500 of the plan's 10,000 profiles are used (active_profiles); 500 are left; estimate",
+    );
+    assert_eq!(api_not_ok(&findings), [""; 0]);
+    api.set_plan(vec![PlanUsage::new(
+        "active_profiles",
+        "profiles",
+        10_001,
+        10_000,
+    )]);
+    let findings = checked(&workspace, &[], 0);
+    assert_eq!(api_not_ok(&findings), ["plan warn"]);
+    let note = of(&findings, "plan")["notes"][0].as_str().unwrap();
+    assert!(note.contains("no profile is left"), "{note}");
+    api.set_plan(Vec::new());
+    let findings = checked(&workspace, &[], 0);
+    assert_eq!(api_not_ok(&findings), ["plan skipped"]);
+    says(&findings, "plan", "detail", "no number of profiles");
+}
+
+#[test]
+fn a_plan_that_is_not_told_fails_nothing() {
+    let scopes: Vec<&str> = SCOPES
+        .into_iter()
+        .filter(|it| *it != "usage:read")
+        .collect();
+    let (workspace, server) = with_list(&scopes);
+    server.0.api().add_list("VIP");
+    let findings = checked(&workspace, &[], 0);
+    assert_eq!(api_not_ok(&findings), ["plan skipped"]);
+    let detail = "the key lacks the scope usage:read, which nothing else needs";
+    says(&findings, "plan", "detail", detail);
+    let text = workspace.run(&["check", "vip.toml"]).exits(0).stdout;
+    assert!(text.contains("all is well"), "{text}");
+
+    let (workspace, server) = with_list(&SCOPES);
+    server.0.api().add_list("VIP");
+    change(
+        &workspace,
+        "[klaviyo]\n",
+        "[klaviyo]\nrevision = \"2026-07-15\"\n",
+    );
+    let findings = checked(&workspace, &[], 0);
+    assert_eq!(api_not_ok(&findings), ["plan skipped"]);
+    says(&findings, "plan", "detail", "the revision of the API");
+    change(&workspace, "revision = \"2026-07-15\"\n", "");
+    let down = ApiFaults::none().always(ApiFault::Unavailable);
+    server.0.api().set_faults(down.only("list_billing_usage"));
+    let findings = checked(&workspace, &[], 0);
+    assert_eq!(api_not_ok(&findings), ["plan unknown"]);
+    says(&findings, "plan", "detail", "status 503");
 }

@@ -10,7 +10,10 @@
 use crate::support::workspace;
 use std::io::Write;
 
-use klaviyo_export_sandbox::api::{ApiFault, ApiFaults};
+use klaviyo_export_sandbox::Faults;
+use klaviyo_export_sandbox::api::{
+    ApiCall, ApiFault, ApiFaults, ApiSettings, EmailStanding, PlanUsage, SCOPES,
+};
 use serde_json::{Value, json};
 use workspace::{Outcome, Server, Workspace};
 
@@ -156,6 +159,9 @@ advice: deliver = \"api\": it takes 1 s for 1 import job; Klaviyo may need hours
         to import a file
 note: these times follow from the link and the documented limits; how long
       Klaviyo then needs to import the data is not known
+note: Klaviyo did not tell how many of the audience get no e-mail, how many
+      profiles the plan has room for (`klaviyo.api-key-env`: the environment
+      variable KLAVIYO_API_KEY is not set)
 ";
     assert_eq!(text, expected, "\n{text}");
 }
@@ -238,14 +244,21 @@ fn the_members_of_a_list_that_is_to_be_read_are_asked_for_where_there_is_a_key()
     assert!(on_it > 0 && !note(&told, "how many members"), "{told}");
     let asked = server.0.api().journal().split_off(calls);
     assert!(asked.iter().all(|call| call.method == "GET"), "{asked:?}");
-    assert!(asked.len() <= 3, "{asked:?}");
+    let of_list = |calls: &[ApiCall]| {
+        let paths = calls.iter().map(|call| call.path.as_str());
+        paths.filter(|path| path.starts_with("/api/lists")).count()
+    };
+    assert!(of_list(&asked) <= 3, "{asked:?}");
+    // Three hundred addresses, and the plan.
+    assert_eq!(asked.len() - of_list(&asked), 4, "{asked:?}");
 
     // A mirror that does not read the list needs no number.
     let tracked = reaching(&server).replace("exact", "tracked");
     workspace.job("vip", &format!("{JOB}{tracked}"), Some(&server));
     let calls = server.0.api().journal().len();
     assert_eq!(estimated(&workspace, &[])["mirror"]["members"], Value::Null);
-    assert_eq!(server.0.api().journal().len(), calls);
+    let asked = server.0.api().journal().split_off(calls);
+    assert_eq!(of_list(&asked), 0, "{asked:?}");
 }
 
 #[test]
@@ -314,4 +327,172 @@ fn what_cannot_be_read_ends_as_a_run_would() {
     workspace
         .run(&["estimate", "vip.toml", "--limit", "0"])
         .exits(2);
+}
+
+/// A key with these scopes, and a job with a list that is not read.
+fn asking(rows: usize, scopes: &[&str], more: &str) -> (Workspace, Server) {
+    let workspace = with_rows(rows, "");
+    let api = ApiSettings {
+        scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
+        ..ApiSettings::default()
+    };
+    let server = workspace.server_of(Faults::none(), api);
+    let job = reaching(&server).replace("mirror = \"exact\"\n", more);
+    workspace.job("vip", &format!("{JOB}{job}"), Some(&server));
+    (workspace, server)
+}
+
+#[test]
+fn those_who_get_no_email_are_told_exactly_of_rows_that_were_all_read() {
+    let (workspace, server) = asking(300, &SCOPES, "");
+    for (number, standing) in [
+        (0, EmailStanding::Unsubscribed),
+        (2, EmailStanding::Suppressed("SPAM_COMPLAINT")),
+        (3, EmailStanding::Subscribed),
+        (299, EmailStanding::Unsubscribed),
+        (300, EmailStanding::Unsubscribed),
+    ] {
+        let email = format!("person-{number:06}@example.com");
+        server.0.api().set_email_standing(&email, standing);
+    }
+    let told = estimated(&workspace, &[]);
+    assert_eq!(
+        told["no_email"],
+        json!({"of": 294, "looked_up": 294, "found": 3, "unsubscribed": 2, "suppressed": 1,
+            "is_estimate": false, "only_sent": false})
+    );
+    let outcome = workspace.run(&["estimate", "vip.toml", "-vv"]).exits(0);
+    let line = "\nno e-mail: 3 of 294 e-mail addresses: 2 unsubscribed, 1 suppressed\n";
+    assert!(outcome.stdout.contains(line), "{}", outcome.stdout);
+    for text in [&outcome.stdout, &outcome.stderr] {
+        assert!(!text.to_lowercase().contains("person-"), "{text}");
+    }
+}
+
+#[test]
+fn of_rows_that_were_not_all_read_those_who_get_no_email_are_reckoned() {
+    let (workspace, server) = asking(150_000, &SCOPES, "");
+    // Of each hundred, ten whose rows are sent.
+    for number in (0..150_000).filter(|number| number % 10 == 0) {
+        let email = format!("person-{number:06}@example.com");
+        let standing = EmailStanding::Suppressed("INVALID_EMAIL");
+        server.0.api().set_email_standing(&email, standing);
+    }
+    let calls = server.0.api().journal().len();
+    let told = estimated(&workspace, &["--limit", "10"]);
+    let found = &told["no_email"];
+    assert_eq!(found["is_estimate"], true, "{found}");
+    let (of, suppressed) = (
+        found["of"].as_f64().unwrap(),
+        found["suppressed"].as_f64().unwrap(),
+    );
+    assert!((of / 147_000.0 - 1.0).abs() < 0.03, "{found}");
+    assert!((suppressed / 15_000.0 - 1.0).abs() < 0.15, "{found}");
+    assert!(found["looked_up"].as_u64().unwrap() <= 10_000, "{found}");
+    assert!(server.0.api().journal().len() - calls <= 101);
+    let text = workspace
+        .run(&["estimate", "vip.toml", "--limit", "10"])
+        .exits(0)
+        .stdout;
+    assert!(text.contains("no e-mail: about 1"), "{text}");
+}
+
+#[test]
+fn a_plan_without_room_is_warned_of() {
+    let (workspace, server) = asking(300, &SCOPES, "");
+    let plan = |used, max| {
+        server.0.api().set_plan(vec![
+            PlanUsage::new("email_sends", "messages", 10, 10),
+            PlanUsage::new("customer_hub_active_profiles", "profiles", 9, 9),
+            PlanUsage::new("active_profiles", "profiles", used, max),
+        ]);
+        estimated(&workspace, &[])
+    };
+    let told = plan(706, 1_000);
+    assert_eq!(
+        told["plan"],
+        json!({"usage": "active_profiles", "used": 706, "max": 1_000, "used_at_most": 1_000, "may_pass": false})
+    );
+    assert!(!note(&told, "the plan"), "{told}");
+    let told = plan(707, 1_000);
+    assert_eq!(
+        (&told["plan"]["used_at_most"], &told["plan"]["may_pass"]),
+        (&json!(1_001), &json!(true))
+    );
+    let warning = "may be passed: 707 of the plan's 1,000 profiles are used (active_profiles), and 294 rows are at most as many new profiles";
+    assert!(note(&told, warning), "{told}");
+    server.0.api().set_plan(Vec::new());
+    let told = estimated(&workspace, &[]);
+    assert_eq!(told["plan"], Value::Null);
+    assert!(!note(&told, "the plan"), "{told}");
+}
+
+#[test]
+fn rows_that_are_as_the_last_run_sent_them_are_no_new_profiles() {
+    let (workspace, server) = asking(300, &SCOPES, "[delta]\nsend = \"changed\"\n");
+    server.0.api().add_list("VIP");
+    workspace.run(&["run", "vip.toml"]).exits(0);
+    workspace.write("a.csv", format!("{}new@example.com,gold\n", audience(300)));
+    let plan = vec![PlanUsage::new("active_profiles", "profiles", 999, 1_000)];
+    server.0.api().set_plan(plan);
+    let told = estimated(&workspace, &[]);
+    assert_eq!(told["plan"]["used_at_most"], 1_000, "{told}");
+    assert_eq!(told["plan"]["may_pass"], false);
+    workspace.write(
+        "a.csv",
+        format!(
+            "{}new@example.com,gold\nnewer@example.com,\n",
+            audience(300)
+        ),
+    );
+    let told = estimated(&workspace, &[]);
+    assert!(note(&told, "2 new and changed rows are at most"), "{told}");
+}
+
+#[test]
+fn what_the_key_may_not_see_is_said_in_one_line_each() {
+    for (missing, text, no_email, plan) in [
+        (
+            "profiles:read",
+            "how many of the audience get no e-mail is not known (the API key may not look up profiles: it lacks the scope profiles:read)",
+            false,
+            true,
+        ),
+        (
+            "usage:read",
+            "the plan's number of profiles is not known: the key lacks the scope usage:read, which nothing else needs",
+            true,
+            false,
+        ),
+    ] {
+        let scopes: Vec<&str> = SCOPES.into_iter().filter(|it| *it != missing).collect();
+        let (workspace, _server) = asking(3, &scopes, "");
+        let told = estimated(&workspace, &[]);
+        assert!(note(&told, text), "{told}");
+        assert_eq!(told["notes"].as_array().unwrap().len(), 2, "{told}");
+        assert_eq!(told["no_email"].is_object(), no_email, "{told}");
+        assert_eq!(told["plan"].is_object(), plan, "{told}");
+    }
+}
+
+#[test]
+fn an_api_that_is_down_is_asked_once() {
+    let (workspace, server) = asking(3, &SCOPES, "");
+    let down = ApiFaults::none().always(ApiFault::TooManyRequests {
+        retry_after_seconds: 40,
+    });
+    server.0.api().set_faults(down);
+    let told = estimated(&workspace, &[]);
+    assert!(
+        note(
+            &told,
+            "get no e-mail, how many profiles the plan has room for (Klaviyo did not look up profiles: a limit is used up"
+        ),
+        "{told}"
+    );
+    assert_eq!(
+        (&told["no_email"], &told["plan"]),
+        (&Value::Null, &Value::Null)
+    );
+    assert_eq!(server.0.api().journal().len(), 1);
 }

@@ -17,6 +17,7 @@ mod kills;
 mod looks;
 mod members;
 mod messages;
+mod no_email;
 mod pace;
 mod rejects;
 mod secrets;

@@ -506,6 +506,14 @@ fn slack_gets_blocks() {
             .contains("2 rows read, 1 written, 1 rejected"),
         "{recovery:#}"
     );
+    assert!(
+        failure.to_string().contains("failing since 2"),
+        "{failure:#}"
+    );
+    assert!(
+        recovery.to_string().contains("had failed since 2"),
+        "{recovery:#}"
+    );
 }
 
 #[test]

@@ -20,6 +20,7 @@ use arrow_array::{
     RecordBatch, StringArray, StructArray, TimestampMicrosecondArray,
 };
 use arrow_schema::{DataType, Field};
+use klaviyo_export_sandbox::api::PlanUsage;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::data_type::{
@@ -651,4 +652,38 @@ fn durations_are_told_by_what_the_writer_noted() {
     assert_eq!(found, ["PT5S", "", "PT-25H-1M-1.5S"]);
     let (found, _) = column_of(&workspace, "spans");
     assert_eq!(found, ["[\"PT5S\"]", "", "[null]"]);
+}
+
+#[test]
+fn check_compares_the_rows_of_a_file_with_the_plan() {
+    let workspace = Workspace::new();
+    let emails = (0..30).map(|number| Some(format!("n{number}@example.com")));
+    let rows = batch(vec![("email", texts(emails))]);
+    write(&workspace.path("a.parquet"), &rows, Compression::SNAPPY, 10);
+    let server = workspace.server();
+    let api = server.0.api();
+    let job = format!(
+        "[audience]\nfiles = [\"a.parquet\"]\n[columns]\nemail = \"Email\"\n[list]\nname = \"VIP\"\ncreate = true\n{}",
+        server.api_section()
+    );
+    workspace.job("vip", &job, Some(&server));
+    for (used, status) in [(70, "ok"), (71, "warn")] {
+        api.set_plan(vec![PlanUsage::new(
+            "active_profiles",
+            "profiles",
+            used,
+            100,
+        )]);
+        let findings = workspace.run(&["check", "vip.toml", "--json"]).exits(0);
+        let findings = findings.report();
+        let checks = findings["checks"].as_array().unwrap();
+        let plan = checks.iter().find(|it| it["name"] == "plan").unwrap();
+        assert_eq!(plan["status"], status, "{plan}");
+        let notes = plan["notes"].to_string();
+        assert_eq!(
+            notes.contains("30 rows are at most"),
+            status == "warn",
+            "{notes}"
+        );
+    }
 }

@@ -312,12 +312,15 @@ fn only_changed_rows_and_the_list_are_on_the_page() {
         .map(|line| (&*line[0], number(&line[1])))
         .collect();
     let field = |name: &str| report["list"][name].as_u64().unwrap();
+    let no_email = &report["list"]["no_email"];
+    let no_email = ["unsubscribed", "suppressed"].map(|name| no_email[name].as_u64().unwrap());
     let expected = [
         ("Added", field("attached")),
         ("Removed", field("removed")),
         ("Kept", field("kept_unreadable")),
         ("Pending", field("unresolved")),
         ("Refused", field("rejected")),
+        ("No e-mail", no_email.iter().sum()),
     ];
     assert_eq!(told, expected);
     // This run and the one before it.

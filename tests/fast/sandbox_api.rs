@@ -3,6 +3,7 @@
 #![cfg(feature = "sandbox")]
 #![allow(clippy::unwrap_used, reason = "the helpers of tests may panic as well")]
 
+mod billing;
 mod imports;
 mod jobs;
 mod lists;

@@ -6,6 +6,8 @@
 use std::path::Path;
 use std::process::Command;
 
+use klaviyo_export_sandbox::api::EmailStanding;
+
 use crate::support::engines;
 use crate::support::listener::{Answers, Listener};
 use crate::support::workspace::Workspace;
@@ -44,6 +46,8 @@ fn prometheus_and_opentelemetry_read_the_numbers_of_a_run() {
     );
     workspace.job("vip", &body, Some(&server));
     let fast = [("KLAVIYO_EXPORT_API_SPEED", "100")];
+    let account = server.0.api();
+    account.set_email_standing("ann@example.com", EmailStanding::Unsubscribed);
     workspace.run_with_env(&["run", "vip.toml"], &fast).exits(0);
     let good = read("prometheus", &workspace.path("vip.prom"));
     for line in [
@@ -51,6 +55,8 @@ fn prometheus_and_opentelemetry_read_the_numbers_of_a_run() {
         "klaviyo_export_last_run_rows{fate=written,job=vip} 1.0",
         "klaviyo_export_last_run_rejected_rows{job=vip,reason=no-identifier} 1.0",
         "klaviyo_export_last_run_list_profiles{fate=attached,job=vip} 1.0",
+        "klaviyo_export_last_run_no_email_profiles{job=vip,reason=unsubscribed} 1.0",
+        "klaviyo_export_last_run_no_email_profiles{job=vip,reason=suppressed} 0.0",
         "klaviyo_export_last_run_exit_code{job=vip} 0.0",
     ] {
         assert!(good.lines().any(|told| told == line), "{line}\n{good}");

@@ -190,6 +190,7 @@ impl Contract {
         let read = || {
             let path = std::env::var_os("KLAVIYO_OPENAPI")?;
             let mut document = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+            add_newer(&mut document);
             nullable(&mut document);
             Some(Contract {
                 document,
@@ -297,6 +298,60 @@ fn schema_of(holder: &Value) -> Value {
     let content = &holder["content"];
     let kind = content.get("application/vnd.api+json");
     kind.unwrap()["schema"].clone()
+}
+
+/// Adds the operation that revision 2026-10-15 has and an older contract has not, as the models of klaviyo-api-python 25.0.0
+/// tell it.
+fn add_newer(document: &mut Value) {
+    const PATH: &str = "/api/billing-usage";
+    let text = json!({"type": "string"});
+    let time = json!({"type": "string", "format": "date-time"});
+    let units = [
+        "CAD",
+        "USD",
+        "conversations",
+        "credits",
+        "messages",
+        "orders",
+        "profiles",
+        "resolutions",
+    ];
+    // With sparse fields no attribute is required.
+    let usage = json!({"type": "object",
+    "required": ["type", "id", "attributes", "links"],
+    "properties": {
+        "type": {"enum": ["billing-usage"]},
+        "id": text,
+        "links": {"type": "object", "required": ["self"], "properties": {"self": text}},
+        "attributes": {"type": "object", "additionalProperties": false, "properties": {
+            "usage_used": {"type": "number"},
+            "usage_max": {"type": "integer"},
+            "unit": {"enum": units},
+            "period_start": time,
+            "period_end": time,
+            "as_of": time,
+        }},
+    }});
+    let schema = json!({"type": "object", "required": ["data"],
+        "properties": {"data": {"type": "array", "items": usage}}});
+    let client_error = json!({"$ref": "#/components/responses/ClientError"});
+    let server_error = json!({"$ref": "#/components/responses/ServerError"});
+    let operation = json!({
+        "operationId": "list_billing_usage",
+        "parameters": [
+            {"name": "fields[billing-usage]", "in": "query"},
+            {"name": "filter", "in": "query"},
+        ],
+        "responses": {
+            "200": {"content": {"application/vnd.api+json": {"schema": schema}}},
+            "4XX": client_error,
+            "5XX": server_error,
+        },
+    });
+    let paths = document["paths"].as_object_mut().unwrap();
+    paths
+        .entry(PATH)
+        .or_insert_with(|| json!({"get": operation}));
 }
 
 /// OpenAPI 3.0 says "nullable" where JSON Schema has the type "null".

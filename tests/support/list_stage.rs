@@ -410,7 +410,7 @@ fn profiles(body: &Value) -> &[Value] {
 }
 
 /// The calls of the API that the program may make, and no others: no consent, no merging, no deleting.
-const ALLOWED: [&str; 12] = [
+const ALLOWED: [&str; 13] = [
     "get_accounts",
     "get_lists",
     "create_list",
@@ -423,6 +423,7 @@ const ALLOWED: [&str; 12] = [
     "get_bulk_import_profiles_jobs",
     "get_bulk_import_profiles_job",
     "get_errors_for_bulk_import_profiles_job",
+    "list_billing_usage",
 ];
 
 /// The fault of a call.

@@ -7,6 +7,7 @@
 
 mod account;
 mod accounts;
+mod billing;
 mod document;
 mod fault;
 mod filter;
@@ -23,15 +24,18 @@ mod profiles;
 mod query;
 mod refusal;
 pub(super) mod server;
+mod standing;
 mod state;
 mod view;
 
 use std::time::Duration;
 
+pub use billing::PlanUsage;
 pub use fault::{ApiFault, ApiFaults};
 pub use import::Imported;
 pub use observer::{Exchange, Observer};
 pub use profile::Profile;
+pub use standing::EmailStanding;
 pub(super) use state::{Answer, ApiState};
 pub use view::{Api, ApiCall, ListSummary};
 
@@ -42,12 +46,13 @@ pub const REVISION: &str = "2026-10-15";
 pub const OLDEST_REVISION: &str = "2024-10-15";
 
 /// The scopes of a key that may do everything that the sandbox can.
-pub const SCOPES: [&str; 5] = [
+pub const SCOPES: [&str; 6] = [
     "accounts:read",
     "lists:read",
     "lists:write",
     "profiles:read",
     "profiles:write",
+    "usage:read",
 ];
 
 /// The settings of a sandbox's API. By default: a free port, all scopes, real seconds, no faults.

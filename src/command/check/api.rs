@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use super::super::Surroundings;
+use super::super::estimate::answers::{PlanRoom, plan_unknown};
 use super::findings::{Findings, Name, Outcome};
 use crate::base::secret::SecretSource;
+use crate::base::text::{count, grouped};
 use crate::job::file::Deliver;
 use crate::job::{Job, ListChoice};
 use crate::klaviyo::list::{self, ListError};
@@ -35,15 +37,54 @@ pub(super) fn api(job: &mut Job, surroundings: &Surroundings, findings: &mut Fin
     }
     may(Name::ReadProfiles, klaviyo.may_read_profiles(), findings);
     let list = list(&klaviyo, job, reads_lists, findings);
-    if !needs_lists {
+    if needs_lists {
+        let written = match list {
+            Some(list) if job.deliver == Deliver::Sftp => klaviyo.may_change(&list.id),
+            _ => klaviyo.may_import(),
+        };
+        may(Name::Write, written, findings);
+    } else {
         findings.skip(Name::Write, NO_LIST);
-        return;
     }
-    let written = match list {
-        Some(list) if job.deliver == Deliver::Sftp => klaviyo.may_change(&list.id),
-        _ => klaviyo.may_import(),
+    plan(&klaviyo.hurried(PATIENCE), findings);
+}
+
+/// Whether the account's plan has room for the audience, as far as the key and the audience tell. No run fails for that.
+fn plan(klaviyo: &Klaviyo, findings: &mut Findings) {
+    let found = match klaviyo.profile_plan() {
+        Ok(Some(found)) => found,
+        Ok(None) => {
+            findings.skip(Name::Plan, "the plan has no number of profiles");
+            return;
+        }
+        Err(error) if error.is_of_the_moment() => {
+            let cause = plan_unknown(&error);
+            findings.note(Name::Plan, Ok(()), |()| Outcome::unknown(cause, Vec::new()));
+            return;
+        }
+        Err(error) => {
+            findings.skip(Name::Plan, &plan_unknown(&error));
+            return;
+        }
     };
-    may(Name::Write, written, findings);
+    let rows = findings.audience_rows;
+    let left = found.left();
+    let room = PlanRoom::of(found, rows.unwrap_or(0));
+    let warning = match rows {
+        Some(rows) => room.warning(&count(rows, "row")),
+        None if left == 0 => {
+            Some("no profile is left: each new one passes the plan's number".to_owned())
+        }
+        None => None,
+    };
+    findings.note(Name::Plan, Ok(()), |()| {
+        let estimate = match rows {
+            Some(_) => "",
+            None => "; estimate compares them with the audience",
+        };
+        let told = format!("{}; {} are left{estimate}", room.used_of(), grouped(left));
+        Outcome::warned(told, warning.into_iter().collect())
+    });
 }
 
 /// Whether the key is where the job says it is.

@@ -57,6 +57,8 @@ pub(super) enum Name {
     List,
     /// The key may import profiles and change the list.
     Write,
+    /// The account's plan has room for profiles.
+    Plan,
     /// Those who are told how runs end.
     Notify,
     /// The file of metrics.
@@ -77,12 +79,13 @@ impl Name {
     ];
 
     /// Those that need the API key.
-    pub(super) const OF_API: [Self; 5] = [
+    pub(super) const OF_API: [Self; 6] = [
         Self::Account,
         Self::ReadLists,
         Self::ReadProfiles,
         Self::List,
         Self::Write,
+        Self::Plan,
     ];
 
     const fn word(self) -> &'static str {
@@ -106,6 +109,7 @@ impl Name {
             Self::ReadProfiles => "read-profiles",
             Self::List => "list",
             Self::Write => "write",
+            Self::Plan => "plan",
             Self::Notify => "notify",
             Self::Metrics => "metrics",
         }
@@ -161,6 +165,9 @@ pub struct Findings {
     /// The bytes of the audience on disk, where they are known.
     #[serde(skip)]
     pub(super) audience_bytes: Option<u64>,
+    /// The rows of the audience, where its files tell them.
+    #[serde(skip)]
+    pub(super) audience_rows: Option<u64>,
     /// The check itself.
     #[serde(skip)]
     command: CommandLine,
@@ -241,6 +248,7 @@ impl Findings {
             checks: Vec::new(),
             standing: Standing::default(),
             audience_bytes: None,
+            audience_rows: None,
             command,
             base_url: job.klaviyo.base_url.clone(),
         }

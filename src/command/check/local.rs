@@ -71,6 +71,7 @@ pub(super) fn files(files: &AudienceFiles, job: &Job, findings: &mut Findings) {
         return;
     };
     findings.audience_bytes = room::unpacked_bytes(audience.sources());
+    findings.audience_rows = audience.total_rows();
     columns(job, &mut audience, findings);
 }
 

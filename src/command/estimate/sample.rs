@@ -1,6 +1,9 @@
 //! The size of what would be sent, measured on the first rows: batches in, numbers out.
 
+use std::borrow::Cow;
+
 use crate::job::PartLimits;
+use crate::klaviyo::list::EmailSample;
 use crate::pipeline::batch::Batch;
 use crate::pipeline::dedupe::LastPlaces;
 use crate::pipeline::delta::Comparison;
@@ -23,6 +26,8 @@ pub struct Size {
     pub is_exact: bool,
     /// Rows that would be sent.
     pub rows: u64,
+    /// E-mail addresses among them, where these were kept.
+    pub emails: u64,
     /// Their bytes, with the headers of parts.
     pub bytes: u64,
     /// The parts.
@@ -52,6 +57,8 @@ pub struct Sample<'a> {
     limits: PartLimits,
     header_bytes: u64,
     keys: LastPlaces,
+    /// An even part of the addresses, where they are to be looked up.
+    emails: Option<EmailSample>,
     compared: Option<Comparison>,
     unchanged: u64,
     rows_read: u64,
@@ -78,6 +85,7 @@ impl<'a> Sample<'a> {
             header_bytes,
             // With all the memory there is, no key is unknown.
             keys: LastPlaces::new(u64::MAX),
+            emails: None,
             compared: None,
             unchanged: 0,
             rows_read: 0,
@@ -99,6 +107,13 @@ impl<'a> Sample<'a> {
     pub fn compared_by(mut self, compared: Option<Comparison>) -> Self {
         self.compared = compared;
         self
+    }
+
+    /// Whether addresses are kept, to be looked up.
+    pub fn keeps_emails(&mut self, keeps: bool) {
+        let has_emails = self.mapping.columns.first();
+        let has_emails = has_emails.is_some_and(|it| it.target == ProfileColumn::Email);
+        self.emails = (keeps && has_emails).then(EmailSample::default);
     }
 
     /// How many rows were looked at.
@@ -128,6 +143,9 @@ impl<'a> Sample<'a> {
                 continue;
             };
             self.row(bytes.len() as u64);
+            if let Some(emails) = &mut self.emails {
+                emails.push(&first_cell(&bytes[..row.identifier_bytes as usize]));
+            }
             let compared = self.compared.as_ref();
             let is_unchanged =
                 |it: &Comparison| it.is_unchanged(bytes, row.identifier_bytes as usize);
@@ -171,7 +189,8 @@ impl<'a> Sample<'a> {
     }
 
     /// The size of the whole audience, of which `total` is known. `is_whole`: all was looked at.
-    pub fn finish(self, total: Option<Total>, is_whole: bool) -> Size {
+    pub fn finish(mut self, total: Option<Total>, is_whole: bool) -> (Size, EmailSample) {
+        let emails = self.emails.take().unwrap_or_default();
         let mean = |bytes: usize| bytes as f64 / self.json_rows.max(1) as f64;
         let rows_rejected = self.rows_read - self.tally.rows_with_cells;
         let mut size = Size {
@@ -183,6 +202,7 @@ impl<'a> Sample<'a> {
             rows_read: self.rows_read,
             is_exact: is_whole,
             rows: self.rows,
+            emails: emails.seen(),
             bytes: self.bytes,
             parts: self.parts,
             changed: self
@@ -200,12 +220,28 @@ impl<'a> Sample<'a> {
             };
             size.measures.rows = Some(self.rows_read as f64 * times.max(1.0));
             size.rows = scaled(self.rows, times);
+            size.emails = scaled(size.emails, times);
             size.bytes = scaled(self.bytes, times);
             let of_limits = size.bytes.div_ceil(self.limits.max_bytes);
             size.parts = of_limits.max(size.rows.div_ceil(self.limits.max_rows));
         }
-        size
+        (size, emails)
     }
+}
+
+/// The first cell of a row, whose other identifiers may follow.
+fn first_cell(identifiers: &[u8]) -> Cow<'_, str> {
+    if identifiers.first() != Some(&b'"') {
+        let cell = identifiers.split(|byte| *byte == b',').next();
+        return String::from_utf8_lossy(cell.unwrap_or_default());
+    }
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .from_reader(identifiers);
+    let mut cells = csv::StringRecord::new();
+    let is_read = reader.read_record(&mut cells).is_ok_and(|is_some| is_some);
+    let first = cells.get(0).filter(|_| is_read);
+    Cow::Owned(first.unwrap_or_default().to_owned())
 }
 
 /// The bytes of a profile in a job's body, the comma included.
@@ -221,4 +257,23 @@ fn json_bytes<'a>(cells: impl Iterator<Item = (&'a ProfileColumn, &'a str)>) -> 
 )]
 fn scaled(number: u64, times: f64) -> u64 {
     (number as f64 * times.max(1.0)).round() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_cell_is_the_address_however_it_is_written() {
+        for (row, expected) in [
+            ("ana@x.example", "ana@x.example"),
+            ("ana@x.example,+15005550006,7", "ana@x.example"),
+            ("\"o\"\"k@x.example\",7", "o\"k@x.example"),
+            (",+15005550006", ""),
+            ("\"\"", ""),
+            ("", ""),
+        ] {
+            assert_eq!(first_cell(row.as_bytes()), expected, "{row}");
+        }
+    }
 }

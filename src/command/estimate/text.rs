@@ -1,7 +1,7 @@
 //! The estimate as a person reads it: a line a way, the advice, and what it leaves out.
 
 use super::times::{Estimate, Plan, SOME_LEAVERS};
-use crate::base::text::duration;
+use crate::base::text::{duration, rounded};
 use crate::cli::console::printable;
 use crate::cli::table::{Side, aligned, folded};
 use crate::job::file::{Attach, Deliver, Mirror};
@@ -38,6 +38,10 @@ impl Estimate {
         rows.extend(self.of_list());
         text.push_str(&aligned(&rows, &[Side::Left, Side::Right]));
         text.push('\n');
+        if let Some(no_email) = &self.no_email {
+            let told = format!("no e-mail: {}", no_email.to_text());
+            text.push_str(&folded(&told, columns, 11));
+        }
         text.push_str(&folded(&format!("advice: {}", self.advice), columns, 8));
         for note in &self.notes {
             text.push_str(&folded(&format!("note: {}", printable(note)), columns, 6));
@@ -62,13 +66,7 @@ impl Estimate {
 
     /// A number as exact as it is known: what is not counted has three digits.
     fn about(&self, number: u64) -> u64 {
-        let digits = number.checked_ilog10().unwrap_or(0);
-        let unit = 10_u64.pow(digits.saturating_sub(2));
-        if self.exact {
-            number
-        } else {
-            (number + unit / 2) / unit * unit
-        }
+        if self.exact { number } else { rounded(number) }
     }
 
     fn by_sftp(&self) -> String {

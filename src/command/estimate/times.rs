@@ -3,11 +3,13 @@
 
 use serde::Serialize;
 
+use super::answers::PlanRoom;
 pub use super::sample::{Sample, Size, Total};
 use crate::job::PartLimits;
 use crate::job::file::{Attach, Deliver, Mirror};
 use crate::klaviyo::{MAX_BODY_BYTES, MAX_CHANGES, MAX_JOB_PROFILES, MAX_VALUES, Operation, Rate};
 use crate::run::history::median;
+use crate::state::no_email::NoEmail;
 
 /// Megabytes a second, before a run has told how fast the link is.
 pub const ASSUMED_SPEED: f64 = 10.0;
@@ -82,6 +84,10 @@ pub struct Estimate {
     pub attach: Option<AttachTime>,
     /// Taking others off it; null where nobody is.
     pub mirror: Option<MirrorTime>,
+    /// Those of the audience who get no e-mail; null where Klaviyo was not asked, or did not tell.
+    pub no_email: Option<NoEmail>,
+    /// Whether the account's plan has room for the audience; null where that is not known.
+    pub plan: Option<PlanRoom>,
     /// The way to use.
     pub advised: Deliver,
     /// The same in words, and what of the list takes longest.
@@ -182,6 +188,8 @@ impl Estimate {
             },
             attach,
             mirror,
+            no_email: None,
+            plan: None,
             advised,
             advice: String::new(),
             notes,
@@ -305,6 +313,7 @@ mod tests {
             rows_read: rows,
             is_exact: true,
             rows,
+            emails: rows,
             bytes: rows * row_bytes,
             parts: 1,
             changed: None,

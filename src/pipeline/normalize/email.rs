@@ -6,8 +6,9 @@
 //! [`mend`] finds.
 
 mod mend;
+mod usual;
 
-use memchr::memchr_iter;
+use memchr::{memchr, memchr_iter};
 
 pub use mend::{Mended, mend};
 
@@ -78,17 +79,25 @@ pub enum EmailFault {
 
 /// Appends the address in lower case to `out`; on a fault `out` stays as it was.
 pub fn normalize(cell: &[u8], out: &mut Vec<u8>) -> Result<(), EmailFault> {
-    let mut ats = memchr_iter(b'@', cell);
-    let at = ats.next().ok_or(EmailFault::NoAt)?;
+    if usual::normalize(cell, out) {
+        return Ok(());
+    }
+    check(cell)?;
+    let start = out.len();
+    out.extend_from_slice(cell);
+    out[start..].make_ascii_lowercase();
+    Ok(())
+}
+
+/// Judges an address part by part.
+fn check(cell: &[u8]) -> Result<(), EmailFault> {
+    let at = memchr(b'@', cell).ok_or(EmailFault::NoAt)?;
     check_domain(&cell[at + 1..])
         .and_then(|()| check_local_part(&cell[..at]))
         .map_err(|fault| worst(cell, fault))?;
     if cell.len() > MAX_EMAIL_CHARACTERS {
         return Err(EmailFault::TooLong);
     }
-    let start = out.len();
-    out.extend_from_slice(cell);
-    out[start..].make_ascii_lowercase();
     Ok(())
 }
 

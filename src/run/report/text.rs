@@ -224,6 +224,9 @@ impl RunReport {
             let why = "their phone numbers cannot be read";
             line(out, "kept", list.kept_unreadable, "member", why)?;
         }
+        if let Some(no_email) = list.no_email.filter(|it| it.of > 0) {
+            writeln!(out, "  no e-mail  {}", no_email.to_text())?;
+        }
         let refused = [
             ("refused", list.rejected, "by Klaviyo"),
             ("not found", list.unresolved, "there is no profile"),

@@ -165,7 +165,11 @@ impl Notice {
         facts.extend(self.run_id.as_ref().map(|run| format!("run {run}")));
         facts.extend(self.machine.as_ref().map(|name| format!("on {name}")));
         if let Some(since) = self.failing_since {
-            facts.push(format!("failing since {since}"));
+            let words = match self.event {
+                NoticeEvent::Recovery => "had failed since",
+                _ => "failing since",
+            };
+            facts.push(format!("{words} {since}"));
         }
         if !facts.is_empty() {
             let text = escaped(&facts.join(" · "));

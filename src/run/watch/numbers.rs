@@ -222,6 +222,19 @@ fn of_delivery(report: &RunReport) -> Vec<Number> {
                 .filter_map(|(fate, profiles)| Some((fate, profiles? as f64))),
         )
     }));
+    let no_email = report.list.as_ref().and_then(|list| list.no_email);
+    numbers.extend(no_email.map(|found| {
+        let reasons = [
+            ("unsubscribed", found.unsubscribed),
+            ("suppressed", found.suppressed),
+        ];
+        family(
+            "last_run_no_email_profiles",
+            "Profiles of the audience of the last run that get no e-mail",
+            "reason",
+            reasons.map(|(reason, profiles)| (reason, profiles as f64)),
+        )
+    }));
     numbers
 }
 

@@ -76,6 +76,10 @@ fn escaped(text: &[u8]) -> Option<u8> {
 
 /// Whether a spreadsheet reads the cell as a formula, apostrophes at its start aside.
 fn is_formula(cell: &[u8]) -> bool {
+    // Of nearly every cell the first byte tells.
+    if cell.first().is_none_or(u8::is_ascii_alphanumeric) {
+        return false;
+    }
     let text = cell.utf8_chunks().next().map_or("", |text| text.valid());
     let sign = text
         .trim_start_matches('\'')
@@ -128,6 +132,11 @@ pub struct RowDigest {
 }
 
 impl RowDigest {
+    /// Begins anew, in the same room.
+    pub fn clear(&mut self) {
+        self.state.reset();
+    }
+
     /// Adds the next cell.
     pub fn cell(&mut self, escaped_cell: &[u8]) {
         self.form.clear();
@@ -173,16 +182,11 @@ const SIGNS: [&str; 6] = ["e", "am", "pm", "t", "z", "h"];
 /// Appends the form of a cell: the part that no spreadsheet changes by itself.
 fn push_form(cell: &[u8], out: &mut Vec<u8>) {
     let start = out.len();
-    // Letters beyond ASCII are others after they were read in another encoding, or `?`.
-    for &byte in cell.iter().filter(|byte| byte.is_ascii() && **byte != b'?') {
-        if !byte.is_ascii_whitespace() {
-            out.push(byte);
-        } else if out.len() > start && !out.ends_with(b" ") {
-            out.push(b' ');
-        }
-    }
-    if out.len() > start && out.ends_with(b" ") {
-        out.pop();
+    let stays = |byte: &u8| byte.is_ascii_graphic() && *byte != b'?';
+    if cell.iter().all(stays) {
+        out.extend_from_slice(cell);
+    } else {
+        push_plain(cell, out);
     }
     let text = &out[start..];
     if is_formula(text) {
@@ -196,18 +200,34 @@ fn push_form(cell: &[u8], out: &mut Vec<u8>) {
     }
 }
 
+/// Appends the cell without what a spreadsheet may change in any text: white space, and letters beyond ASCII.
+fn push_plain(cell: &[u8], out: &mut Vec<u8>) {
+    let start = out.len();
+    // Letters beyond ASCII are others after they were read in another encoding, or `?`.
+    for &byte in cell.iter().filter(|byte| byte.is_ascii() && **byte != b'?') {
+        if !byte.is_ascii_whitespace() {
+            out.push(byte);
+        } else if out.len() > start && !out.ends_with(b" ") {
+            out.push(b' ');
+        }
+    }
+    if out.len() > start && out.ends_with(b" ") {
+        out.pop();
+    }
+}
+
 fn is_number_or_date(text: &[u8]) -> bool {
     text.iter().any(u8::is_ascii_digit)
         && text
             .split(|byte| !byte.is_ascii_alphabetic())
             .filter(|word| !word.is_empty())
             .all(|word| {
-                let word = String::from_utf8_lossy(word).to_ascii_lowercase();
-                SIGNS.contains(&word.as_str())
-                    || MONTHS
-                        .iter()
-                        .chain(&MORE_MONTHS)
-                        .any(|month| word.starts_with(month))
+                let begins_with = |month: &&str| {
+                    let begin = word.get(..month.len());
+                    begin.is_some_and(|begin| begin.eq_ignore_ascii_case(month.as_bytes()))
+                };
+                let is_word = |sign: &&str| word.eq_ignore_ascii_case(sign.as_bytes());
+                SIGNS.iter().any(is_word) || MONTHS.iter().chain(&MORE_MONTHS).any(begins_with)
             })
 }
 

@@ -1,5 +1,6 @@
 //! Single profiles.
 
+use klaviyo_export_sandbox::api::EmailStanding;
 use serde_json::{Value, json};
 
 use super::{profile, quick, scene};
@@ -192,4 +193,48 @@ fn profiles_are_found_by_their_identifiers() {
         scene.get(&path).has(200).body["included"][0]["id"],
         Value::from(list)
     );
+}
+
+#[test]
+fn a_profile_tells_whether_it_gets_email_where_that_is_asked_for() {
+    let scene = scene(quick());
+    let stands = |email: &str, standing| scene.api().set_email_standing(email, standing);
+    scene.people(&["ann@x.example", "bob@x.example"]);
+    stands("ANN@x.example", EmailStanding::Unsubscribed);
+    stands("eve@x.example", EmailStanding::Suppressed("HARD_BOUNCE"));
+    let path = "/api/profiles?additional-fields%5Bprofile%5D=subscriptions";
+    let marketing = |path: &str| -> Vec<Value> {
+        let reply = scene.get(path).has(200);
+        let profiles = reply.body["data"].as_array().unwrap();
+        let subscriptions = profiles.iter().map(|it| &it["attributes"]["subscriptions"]);
+        subscriptions
+            .map(|it| it["email"]["marketing"].clone())
+            .collect()
+    };
+    let told = marketing(path);
+    let may: Vec<&Value> = told
+        .iter()
+        .map(|it| &it["can_receive_email_marketing"])
+        .collect();
+    assert_eq!(may, [false, true, false]);
+    assert_eq!(told[0]["suppression"][0]["reason"], "UNSUBSCRIBE");
+    assert_eq!(told[2]["suppression"][0]["reason"], "HARD_BOUNCE");
+    let fields = ["can_receive_email_marketing", "consent"]
+        .map(|field| format!("subscriptions.email.marketing.{field}"))
+        .join(",");
+    assert_eq!(
+        marketing(&format!("{path}&fields%5Bprofile%5D={fields}"))[1],
+        json!({"can_receive_email_marketing": true, "consent": "NEVER_SUBSCRIBED"})
+    );
+    // What nobody asks for is not told, and what there is not is refused.
+    assert_eq!(
+        marketing("/api/profiles"),
+        [Value::Null, Value::Null, Value::Null]
+    );
+    for bad in [
+        "/api/profiles?fields%5Bprofile%5D=subscriptions".to_owned(),
+        format!("{path}&fields%5Bprofile%5D=subscriptions.fax"),
+    ] {
+        scene.get(&bad).has(400);
+    }
 }

@@ -5,6 +5,8 @@ use std::time::Instant;
 use super::night::{GROUP, Night};
 use super::stage::{FILE, JobText};
 use super::workspace::{LIMIT, Outcome};
+use klaviyo_export_sandbox::api::EmailStanding;
+use serde_json::json;
 
 #[test]
 fn it_refuses_while_a_shard_is_missing_and_says_what_to_type() {
@@ -44,6 +46,23 @@ fn it_refuses_while_a_shard_is_missing_and_says_what_to_type() {
     night.assert_members(&all);
     night.assert_received(&all);
     assert!(night.identifiers().is_empty(), "{:?}", night.identifiers());
+}
+
+#[test]
+fn those_of_all_shards_who_get_no_email_are_counted_once() {
+    let night = Night::new(&JobText::list(""));
+    let all = night.files(3, 60);
+    for email in all.iter().take(7) {
+        let standing = EmailStanding::Suppressed("USER_SUPPRESSED");
+        night.api().set_email_standing(email, standing);
+    }
+    night.all_shards(3);
+    let report = night.list().exits(0).report();
+    assert_eq!(
+        report["list"]["no_email"],
+        json!({"of": 180, "looked_up": 180, "found": 7, "unsubscribed": 0, "suppressed": 7,
+            "is_estimate": false, "only_sent": false})
+    );
 }
 
 #[test]

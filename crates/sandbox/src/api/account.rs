@@ -10,6 +10,7 @@ use std::ops::RangeBounds;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+use super::billing::PlanUsage;
 use super::id::Ids;
 use super::job::Job;
 use super::profile::{IDENTIFIERS, Nulls, Profile};
@@ -116,6 +117,8 @@ pub(super) struct Account {
     secondary: HashSet<String>,
     /// Addresses that are refused although their form is right, in lower case.
     pub(super) refused: HashSet<String>,
+    /// The plan that somebody has given it.
+    pub(super) plan: Option<Vec<PlanUsage>>,
 }
 
 impl Account {

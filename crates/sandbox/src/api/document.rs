@@ -8,6 +8,7 @@ use super::job::Job;
 use super::profile::{Profile, TEXTS};
 use super::query::Query;
 use super::refusal::Refusal;
+use super::standing::at_paths;
 
 /// A call that was let through.
 #[derive(Debug)]
@@ -136,7 +137,17 @@ impl Request {
             attributes.insert(name.to_owned(), stamp(time).into());
         }
         attributes.insert("last_event_date".to_owned(), Value::Null);
-        let kept = self.sparse("profile", Value::Object(attributes), &["joined_group_at"])?;
+        if self
+            .query
+            .lists("additional-fields[profile]", "subscriptions")
+        {
+            let subscriptions = profile.email_standing.subscriptions(profile.created);
+            attributes.insert("subscriptions".to_owned(), subscriptions);
+        }
+        let mut kept = self.sparse("profile", Value::Object(attributes), &["joined_group_at"])?;
+        if let Some(subscriptions) = kept.get_mut("subscriptions") {
+            self.narrow("subscriptions", subscriptions)?;
+        }
         Ok(json!({
             "type": "profile",
             "id": profile.id,
@@ -195,7 +206,12 @@ impl Request {
     }
 
     /// Keeps the attributes that `fields[kind]` names, if it names any. `also` are names that are good beside those.
-    fn sparse(&self, kind: &str, attributes: Value, also: &[&str]) -> Result<Value, Refusal> {
+    pub(super) fn sparse(
+        &self,
+        kind: &str,
+        attributes: Value,
+        also: &[&str],
+    ) -> Result<Value, Refusal> {
         let parameter = format!("fields[{kind}]");
         let (Some(fields), Value::Object(mut attributes)) =
             (self.query.get(&parameter), attributes.clone())
@@ -217,6 +233,22 @@ impl Request {
         }
         attributes.retain(|name, _| names().any(|it| it == name));
         Ok(Value::Object(attributes))
+    }
+
+    /// Keeps of a profile's attribute what `fields[profile]` names in it, such as `subscriptions.email`.
+    fn narrow(&self, name: &str, attribute: &mut Value) -> Result<(), Refusal> {
+        const PARAMETER: &str = "fields[profile]";
+        let Some(fields) = self.query.get(PARAMETER) else {
+            return Ok(());
+        };
+        let inside = fields.split(',').filter_map(|field| {
+            let rest = field.strip_prefix(name)?;
+            rest.strip_prefix('.').or(rest.is_empty().then_some(""))
+        });
+        let paths: Vec<&str> = inside.collect();
+        *attribute = at_paths(attribute, &paths)
+            .ok_or_else(|| Refusal::parameter(PARAMETER, "a field that does not exist"))?;
+        Ok(())
     }
 }
 

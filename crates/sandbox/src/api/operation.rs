@@ -8,7 +8,7 @@ use super::document::{Reply, Request};
 use super::limit::Rate;
 use super::query::Query;
 use super::refusal::Refusal;
-use super::{accounts, jobs, lists, profiles};
+use super::{accounts, billing, jobs, lists, profiles};
 
 /// One operation.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub(super) struct Operation {
     strict: Option<(&'static str, &'static [&'static str])>,
     /// The scope that the key needs.
     pub(super) scopes: &'static [&'static str],
+    /// The revision that has it first; none: all that are answered.
+    pub(super) since: Option<&'static str>,
     /// The query parameters.
     pub(super) parameters: &'static [&'static str],
     /// The function that carries it out.
@@ -74,6 +76,7 @@ const fn plain(
         path,
         rate,
         strict: None,
+        since: None,
         scopes,
         parameters,
         answer,
@@ -81,9 +84,14 @@ const fn plain(
 }
 
 #[rustfmt::skip] // a table
-static OPERATIONS: [Operation; 23] = [
+static OPERATIONS: [Operation; 24] = [
     plain("get_accounts", "GET", "/api/accounts", SLOW, &["accounts:read"], &["fields[account]"], accounts::all),
     plain("get_account", "GET", "/api/accounts/{id}", SLOW, &["accounts:read"], &["fields[account]"], accounts::one),
+    Operation {
+        since: Some("2026-10-15"),
+        ..plain("list_billing_usage", "GET", "/api/billing-usage", BULK, &["usage:read"],
+            &["fields[billing-usage]", "filter"], billing::all)
+    },
     plain("get_lists", "GET", "/api/lists", FAST, &["lists:read"],
         &["fields[list]", "filter", "page[cursor]", "page[size]", "sort"], lists::all),
     plain("create_list", "POST", "/api/lists", CREATE_LIST, &["lists:write"], &["fields[list]"], lists::create),
@@ -101,12 +109,12 @@ static OPERATIONS: [Operation; 23] = [
     plain("remove_profiles_from_list", "DELETE", "/api/lists/{id}/relationships/profiles", BULK, CHANGE, &[],
         lists::remove),
     plain("get_profiles", "GET", "/api/profiles", FAST, &["profiles:read"],
-        &["fields[profile]", "filter", "page[cursor]", "page[size]", "sort"], profiles::all),
+        &["additional-fields[profile]", "fields[profile]", "filter", "page[cursor]", "page[size]", "sort"], profiles::all),
     plain("create_profile", "POST", "/api/profiles", FAST, &["profiles:write"], PROFILE_FIELDS, profiles::create),
     Operation {
         strict: Some(("include", &["lists", "segments"])),
         ..plain("get_profile", "GET", "/api/profiles/{id}", FAST, &["profiles:read"],
-            &["fields[list]", "fields[profile]", "include"], profiles::one)
+            &["additional-fields[profile]", "fields[list]", "fields[profile]", "include"], profiles::one)
     },
     plain("update_profile", "PATCH", "/api/profiles/{id}", FAST, &["profiles:write"], PROFILE_FIELDS, profiles::update),
     plain("create_or_update_profile", "POST", "/api/profile-import", FAST, &["profiles:write"], PROFILE_FIELDS,

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::refusal::Refusal;
+use super::standing::EmailStanding;
 
 /// The attributes that are one text each. The first three are the identifiers, the strongest first.
 pub(super) const TEXTS: [&str; 9] = [
@@ -57,6 +58,8 @@ pub struct Profile {
     pub id: String,
     /// Everything that was set, as in the API: `email`, `location`, `properties` and so on.
     pub attributes: Map<String, Value>,
+    /// Whether it gets e-mail.
+    pub email_standing: EmailStanding,
     /// When it came into being.
     pub(super) created: Timestamp,
     /// When it changed last.
@@ -70,6 +73,7 @@ impl Profile {
         Self {
             id,
             attributes: Map::new(),
+            email_standing: EmailStanding::default(),
             created: now,
             updated: now,
         }

@@ -249,6 +249,10 @@ impl ApiState {
         if opts_out && revision_date(OLDEST_REVISION).is_some_and(|oldest| revision < oldest) {
             return Err(Refusal::retired());
         }
+        let since = operation.since.and_then(revision_date);
+        if since.is_some_and(|since| revision < since) {
+            return Err(Refusal::not_found("path"));
+        }
         let lacks = |scope: &&&str| !self.scopes.iter().any(|it| it == **scope);
         match operation.scopes.iter().find(lacks) {
             Some(scope) => Err(Refusal::forbidden(scope)),

@@ -8,9 +8,11 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::account::{Account, Flow};
+use super::billing::PlanUsage;
 use super::fault::{ApiFault, ApiFaults};
 use super::import::Imported;
 use super::profile::Profile;
+use super::standing::EmailStanding;
 use super::state::ApiState;
 
 /// One call that came in. Neither the query nor a body is kept: both may have personal data.
@@ -192,6 +194,25 @@ impl Api {
         if let Some(index) = account.profile(profile_id) {
             account.delete(index);
         }
+    }
+
+    /// Sets whether the profile with this address gets e-mail; one that is not there yet is made, as Klaviyo makes one for
+    /// an address that is suppressed.
+    pub fn set_email_standing(&self, email: &str, standing: EmailStanding) {
+        let mut account = self.state.account();
+        let index = account.profile_by("email", email);
+        let index = index.unwrap_or_else(|| {
+            let email = ("email".to_owned(), Value::from(email));
+            account.create(&std::iter::once(email).collect())
+        });
+        if let Some(profile) = account.profiles.get_mut(index) {
+            profile.email_standing = standing;
+        }
+    }
+
+    /// Gives the account a plan with these usage types and no others.
+    pub fn set_plan(&self, plan: Vec<PlanUsage>) {
+        self.state.account().plan = Some(plan);
     }
 
     /// From now on a job with this address is refused for it, although its form is right: Klaviyo does not document all that

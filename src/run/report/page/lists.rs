@@ -4,7 +4,8 @@ use maud::{Markup, html};
 
 use super::super::RunReport;
 use super::document::{shown, time};
-use crate::base::text::grouped;
+use crate::base::text::{grouped, rounded};
+use crate::state::no_email::NoEmail;
 
 /// The section about the list, where the job has one, and about the sentinel.
 pub(super) fn section(report: &RunReport) -> Markup {
@@ -41,6 +42,7 @@ pub(super) fn section(report: &RunReport) -> Markup {
             grouped(list.rejected),
             "rows that Klaviyo refused",
         ),
+        no_email(list.no_email.as_ref()),
     ];
     html! {
         section aria-labelledby="list" {
@@ -60,6 +62,29 @@ pub(super) fn section(report: &RunReport) -> Markup {
             (sentinel(report))
         }
     }
+}
+
+/// The line about those who get no e-mail.
+fn no_email(found: Option<&NoEmail>) -> (&'static str, String, &'static str) {
+    let (number, about) = match found {
+        Some(found) if found.is_estimate => (
+            format!("about {}", grouped(rounded(found.all()))),
+            "of the audience get no e-mail, reckoned from a part of it",
+        ),
+        Some(found) if found.only_sent => (
+            grouped(found.all()),
+            "of the rows that were sent get no e-mail: unsubscribed or suppressed",
+        ),
+        Some(found) => (
+            grouped(found.all()),
+            "of the audience get no e-mail: unsubscribed or suppressed",
+        ),
+        None => (
+            "not known".to_owned(),
+            "of the audience get no e-mail: unsubscribed or suppressed",
+        ),
+    };
+    ("No e-mail", number, about)
 }
 
 fn sentinel(report: &RunReport) -> Markup {
