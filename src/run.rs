@@ -201,6 +201,11 @@ fn run_job(
     let environment = &surroundings.environment;
     let mut job = if options.dry_run {
         Job::load((&args.job).into(), environment)?
+    } else if args.approve_removals.is_some() {
+        // Nothing goes to the server.
+        let mut job = Job::load((&args.job).into(), environment)?;
+        crate::job::read_api_key(&mut job.klaviyo, environment)?;
+        job
     } else if args.shard.is_some() {
         Job::load_with_server_secrets((&args.job).into(), environment)?
     } else {

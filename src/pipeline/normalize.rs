@@ -93,7 +93,15 @@ impl<'a> Normalizer<'a> {
         let index = block.source.0 as usize;
         let (Some(plan), Some(source)) = (self.mapping.plan(block.source), sources.get(index))
         else {
-            return Ok(batch);
+            // Its rows would be lost without a word.
+            return Err(AudienceError::Bug {
+                name: sources
+                    .get(index)
+                    .map_or_else(String::new, |source| source.name.clone()),
+                first_record: block.first_record,
+                expected: block.records,
+                found: 0,
+            });
         };
         let mut visit = Visit {
             mapping: self.mapping,

@@ -74,8 +74,9 @@ impl After<'_> {
         if done.is_ok() {
             self.note_no_email(&manifest);
         }
-        self.note_list()?;
-        done
+        // The error of the list tells more than that of its record.
+        let noted = self.note_list();
+        done.and(noted)
     }
 
     fn import_and_attach(

@@ -55,6 +55,22 @@ fn too_many_removals_remove_nobody_until_they_are_approved() {
 }
 
 #[test]
+fn removals_are_approved_without_the_secrets_of_the_server() {
+    let stage = mirrored("exact");
+    stage.audience(people(11..=100));
+    stage.run().exits(17);
+    let file = stage.workspace.path(FILE);
+    let text = std::fs::read_to_string(&file).unwrap();
+    let with_passphrase = text.replace("[sftp]\n", "[sftp]\npassphrase-env = \"NOT_SET\"\n");
+    assert_ne!(text, with_passphrase);
+    std::fs::write(&file, with_passphrase).unwrap();
+    assert!(stage.run().exits(13).error().contains("NOT_SET"));
+    let line = ["run", FILE, "--approve-removals", &stage.run_id()];
+    stage.execute(&line).exits(0);
+    stage.assert_members(people(11..=100));
+}
+
+#[test]
 fn what_one_rule_has_stored_is_not_removed_by_another() {
     let stage = Stage::new();
     let list = stage.vip();
