@@ -64,7 +64,7 @@ fn removals_are_approved_without_the_secrets_of_the_server() {
     let with_passphrase = text.replace("[sftp]\n", "[sftp]\npassphrase-env = \"NOT_SET\"\n");
     assert_ne!(text, with_passphrase);
     std::fs::write(&file, with_passphrase).unwrap();
-    assert!(stage.run().exits(13).error().contains("NOT_SET"));
+    assert!(stage.run().exits(10).error().contains("NOT_SET"));
     let line = ["run", FILE, "--approve-removals", &stage.run_id()];
     stage.execute(&line).exits(0);
     stage.assert_members(people(11..=100));
