@@ -101,6 +101,9 @@ pub enum Command {
     /// Test every connection of a job, and show what to do about each failure
     #[command(after_help = CHECK_EXAMPLES)]
     Check(CheckArgs),
+    /// Make a key for Klaviyo's SFTP server, and show where its public half goes
+    #[command(after_help = KEYGEN_EXAMPLES)]
+    Keygen(KeygenArgs),
     /// Print the JSON Schema of the job file, or of what the program writes
     #[command(after_help = SCHEMA_EXAMPLES)]
     Schema(SchemaArgs),
@@ -590,6 +593,17 @@ pub struct CheckArgs {
     pub state: StateArgs,
 }
 
+/// `keygen`.
+#[derive(Debug, Args)]
+pub struct KeygenArgs {
+    /// File for the private key; the public half goes to FILE.pub [default: ~/.ssh/klaviyo_ed25519]
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Comment in the public half, by which a person knows the key
+    #[arg(long, value_name = "TEXT", default_value = "klaviyo-export")]
+    pub comment: String,
+}
+
 /// `schema`.
 #[derive(Debug, Args)]
 pub struct SchemaArgs {
@@ -762,6 +776,13 @@ Examples:
   klaviyo-export check vip.toml --explain        every key, its value, and where it comes from
   klaviyo-export check vip.toml --probe          also put an empty file there, and remove it
   klaviyo-export check vip.toml --json | jq '.checks[] | select(.status == \"failed\")'";
+
+const KEYGEN_EXAMPLES: &str = "\
+Examples:
+  klaviyo-export keygen
+  klaviyo-export keygen keys/klaviyo --comment vip@warehouse
+
+The key has no passphrase, for runs that nobody attends. For one that has: ssh-keygen -t ed25519.";
 
 const SCHEMA_EXAMPLES: &str = "\
 Examples:

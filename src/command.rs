@@ -7,6 +7,7 @@ pub mod estimate;
 mod flags;
 mod guesses;
 pub mod init;
+pub mod keygen;
 pub mod man;
 mod place;
 pub mod preview;

@@ -31,7 +31,7 @@ use crate::cli::command_line::CommandLine;
 use crate::cli::console::{Console, printable};
 use crate::cli::progress::ProgressStyle;
 use crate::cli::{Cli, Command, CommonRunArgs, ListArgs, LogFormat, RunArgs, SendArgs};
-use crate::command::{check, init, man, runs, send, status};
+use crate::command::{check, init, keygen, man, runs, send, status};
 use crate::run::error::Error;
 use crate::run::next::next;
 use crate::run::report::RunReport;
@@ -127,6 +127,10 @@ fn dispatch(command: Command, surroundings: &Surroundings) -> Result<u8, Error> 
             let mut program = Cli::command();
             clap_complete::generate(args.shell, &mut program, "klaviyo-export", &mut script);
             console.result(&String::from_utf8_lossy(&script));
+            Ok(ExitCode::Done.number())
+        }
+        Command::Keygen(args) => {
+            console.result(&keygen::keygen(&args, surroundings)?);
             Ok(ExitCode::Done.number())
         }
         Command::Schema(args) => {

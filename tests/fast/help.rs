@@ -43,6 +43,7 @@ fn examples_of_the_help_are_commands_that_can_be_read() {
         "sandbox",
         "check",
         "completions",
+        "keygen",
         "schema",
         "man",
         "preview",

@@ -50,6 +50,7 @@ mod help;
 mod https;
 mod init;
 mod jobs;
+mod keygen;
 mod layers;
 mod list;
 mod lock;
