@@ -9,7 +9,7 @@ use super::Surroundings;
 use crate::cli::KeygenArgs;
 use crate::cli::command_line::CommandLine;
 use crate::cli::console::printable;
-use crate::delivery::sftp::{NewKey, NewKeyError};
+use crate::delivery::sftp::NewKey;
 use crate::run::error::Error;
 use crate::state::manifest::StateError;
 
@@ -30,12 +30,8 @@ pub fn keygen(args: &KeygenArgs, surroundings: &Surroundings) -> Result<String, 
             return Err(exists(path));
         }
     }
-    let key = NewKey::make(&args.comment).map_err(|error| match error {
-        NewKeyError::Random(error) => {
-            storage(&path, "make a key for it", std::io::Error::other(error))
-        }
-        NewKeyError::Encode(_) => Error::Bug("a new key has no text"),
-    })?;
+    let key = NewKey::make(&args.comment);
+    let key = key.map_err(|source| storage(&path, "make a key for it", source))?;
     if let Some(folder) = path.parent().filter(|it| !it.as_os_str().is_empty()) {
         let mut builder = DirBuilder::new();
         let made = builder.recursive(true).mode(0o700).create(folder);

@@ -43,7 +43,7 @@ pub use host_key::{HostKeyCheck, HostKeyFacts, Trust};
 pub use host_key_error::{HostKeyError, HostKeyReason};
 pub use key_file::{KeyFacts, OpenedKey};
 pub use login::Credentials;
-pub use new_key::{NewKey, NewKeyError};
+pub use new_key::NewKey;
 pub use pin::{HostKeyPin, HostKeyPinError};
 pub use session::{RemoteDirectory, RemoteSize, Removal, ServerFacts, SftpSession};
 pub use ssh_error::{AlgorithmLists, SshError};

@@ -1,22 +1,13 @@
 //! A new key pair: ed25519, as `ssh-keygen -t ed25519` makes it, without a passphrase.
 
+use std::io;
+
 use russh::keys::PrivateKey;
 use russh::keys::ssh_key::private::Ed25519Keypair;
 use russh::keys::ssh_key::{self, LineEnding};
 use zeroize::Zeroizing;
 
 use super::HostKeyPin;
-
-/// The reason for which no key can be made.
-#[derive(Debug, thiserror::Error)]
-pub enum NewKeyError {
-    /// The system has no random numbers.
-    #[error("the system has no random numbers")]
-    Random(#[source] getrandom::Error),
-    /// The key cannot be written as a text.
-    #[error("the key cannot be written as OpenSSH writes it")]
-    Encode(#[from] ssh_key::Error),
-}
 
 /// A key pair that no file has yet.
 pub struct NewKey {
@@ -28,12 +19,16 @@ pub struct NewKey {
 }
 
 impl NewKey {
-    /// Makes a key pair with this comment.
-    pub fn make(comment: &str) -> Result<Self, NewKeyError> {
+    /// Makes a key pair with this comment. An error is that of a system without random numbers.
+    pub fn make(comment: &str) -> io::Result<Self> {
         let mut seed = Zeroizing::new([0; 32]);
-        getrandom::fill(&mut *seed).map_err(NewKeyError::Random)?;
+        getrandom::fill(&mut *seed).map_err(io::Error::other)?;
         let mut key = PrivateKey::from(Ed25519Keypair::from_seed(&seed));
         key.set_comment(comment);
+        Self::of(&key).map_err(io::Error::other)
+    }
+
+    fn of(key: &PrivateKey) -> Result<Self, ssh_key::Error> {
         Ok(Self {
             private: key.to_openssh(LineEnding::LF)?,
             public: key.public_key().to_openssh()?,
