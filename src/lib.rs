@@ -123,10 +123,7 @@ fn dispatch(command: Command, surroundings: &Surroundings) -> Result<u8, Error> 
             Ok(findings.exit_code)
         }
         Command::Completions(args) => {
-            let mut script = Vec::new();
-            let mut program = Cli::command();
-            clap_complete::generate(args.shell, &mut program, "klaviyo-export", &mut script);
-            console.result(&String::from_utf8_lossy(&script));
+            console.result(&completions(args.shell));
             Ok(ExitCode::Done.number())
         }
         Command::Keygen(args) => {
@@ -142,6 +139,14 @@ fn dispatch(command: Command, surroundings: &Surroundings) -> Result<u8, Error> 
             Ok(ExitCode::Done.number())
         }
     }
+}
+
+/// The script that completes the program's commands and flags in `shell`.
+fn completions(shell: clap_complete::Shell) -> String {
+    let mut script = Vec::new();
+    let mut program = Cli::command();
+    clap_complete::generate(shell, &mut program, "klaviyo-export", &mut script);
+    String::from_utf8_lossy(&script).into_owned()
 }
 
 fn run_job(args: &RunArgs, surroundings: &Surroundings) -> Result<u8, Error> {
