@@ -1,6 +1,6 @@
 //! `report.html`: the report of a run as one page for people. It is a single file without scripts, and loads nothing.
 //!
-//! [`RunPage`] is what the page shows; each child draws one section of it. Text always passes through the escaping of `maud`.
+//! `RunPage` is what the page shows; each child draws one section of it. Text always passes through the escaping of `maud`.
 //! Only counts, codes, times and names of the run are shown: no value of a row is in the report or in the manifest.
 
 pub mod bars;
