@@ -92,6 +92,7 @@ fn what_is_on_this_machine_is_checked_and_the_rest_named() {
             ("read-profiles", "skipped"),
             ("list", "skipped"),
             ("write", "skipped"),
+            ("plan", "skipped"),
             ("notify", "ok"),
         ]
     );
@@ -102,7 +103,7 @@ fn what_is_on_this_machine_is_checked_and_the_rest_named() {
         told.stdout
             .contains("skipped  login          needs the network")
             && told.stdout.ends_with(
-                "\nvip: no check failed; 13 checks not made\nnext: klaviyo-export check vip.toml\n"
+                "\nvip: no check failed; 14 checks not made\nnext: klaviyo-export check vip.toml\n"
             ),
         "{}",
         told.stdout
