@@ -19,6 +19,16 @@ pub fn grouped(number: u64) -> String {
     text
 }
 
+/// The nearest whole number, which is not negative, with commas between groups of three digits.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a number for people"
+)]
+pub fn grouped_whole(number: f64) -> String {
+    grouped(number.round() as u64)
+}
+
 /// A number of which three digits are known.
 pub fn rounded(number: u64) -> u64 {
     let digits = number.checked_ilog10().unwrap_or(0);

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::job::guard::{LEAST_RUNS, MaxDrift};
 use crate::job::{GuardSection, Job};
 use crate::run::error::Error;
+use crate::run::history::median;
 use crate::state::directory::JobDirectory;
 use crate::state::drift::{Drift, DriftCount, DriftLimit, DriftRecord};
 use crate::state::manifest::{RunManifest, RunStatus, read_manifest};
@@ -132,6 +133,7 @@ fn earlier_run(state: &JobDirectory, id: &str) -> Option<EarlierRun> {
 impl Usual {
     /// The medians of these runs, of which there is one at least.
     fn of(runs: &[EarlierRun]) -> Self {
+        let middle = |numbers| median(numbers).unwrap_or_default();
         let measures = || runs.iter().map(|run| &run.measures);
         let headers: BTreeSet<&String> = measures().flat_map(|it| it.blank.keys()).collect();
         let blank = headers.into_iter().filter_map(|header| {
@@ -139,14 +141,14 @@ impl Usual {
             let with_cells = measures().filter(|it| it.rows_with_cells > 0.0);
             let shares: Option<Vec<f64>> =
                 with_cells.map(|it| it.blank.get(header).copied()).collect();
-            Some((header.clone(), median(shares?)))
+            Some((header.clone(), middle(shares?)))
         });
         Self {
             runs: runs.len(),
-            rows: median(measures().filter_map(|it| it.rows).collect()),
-            rejected: median(measures().filter_map(|it| it.rejected).collect()),
+            rows: middle(measures().filter_map(|it| it.rows).collect()),
+            rejected: middle(measures().filter_map(|it| it.rejected).collect()),
             blank: blank.collect(),
-            rows_with_cells: median(measures().map(|it| it.rows_with_cells).collect()),
+            rows_with_cells: middle(measures().map(|it| it.rows_with_cells).collect()),
         }
     }
 
@@ -221,17 +223,6 @@ fn is_blanker(share: f64, median: f64, factor: f64, rows: f64) -> bool {
     let is_seen = more >= LEAST_BLANK_PERCENT && more * rows >= LEAST_ROWS * 100.0;
     let is_empty = (100.0 - share) * factor < 100.0 - median;
     is_seen && (share > median * factor || is_empty)
-}
-
-/// The middle one; of an even number the mean of the two in the middle. Zero of none.
-fn median(mut numbers: Vec<f64>) -> f64 {
-    numbers.sort_by(f64::total_cmp);
-    let middle = numbers.len() / 2;
-    match numbers.get(middle) {
-        None => 0.0,
-        Some(number) if numbers.len() % 2 == 1 => *number,
-        Some(number) => f64::midpoint(*number, numbers[middle - 1]),
-    }
 }
 
 /// How the run of `manifest` compares, once all its rows were read; `None` where it is not judged: a trial, and an audience
@@ -428,20 +419,5 @@ mod tests {
         // It is enough alone: a person has looked at it.
         assert_eq!(found(&earlier[..1], &run(300, 0, &[])), ["Rows -"]);
         assert_eq!(found(&earlier[..1], &run(450, 0, &[])), [""; 0]);
-    }
-
-    #[test]
-    fn the_middle_of_numbers() {
-        for (numbers, middle) in [
-            (&[][..], 0.0),
-            (&[3.0], 3.0),
-            (&[9.0, 1.0], 5.0),
-            (&[9.0, 1.0, 2.0], 2.0),
-        ] {
-            assert!(
-                (median(numbers.to_vec()) - middle).abs() < 1e-9,
-                "{numbers:?}"
-            );
-        }
     }
 }

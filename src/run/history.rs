@@ -212,3 +212,23 @@ pub(crate) fn median(mut numbers: Vec<f64>) -> Option<f64> {
         numbers => Some(numbers[middle]),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_middle_of_numbers() {
+        for (numbers, middle) in [
+            (&[][..], 0.0),
+            (&[3.0], 3.0),
+            (&[9.0, 1.0], 5.0),
+            (&[9.0, 1.0, 2.0], 2.0),
+        ] {
+            assert!(
+                (median(numbers.to_vec()).unwrap_or_default() - middle).abs() < 1e-9,
+                "{numbers:?}"
+            );
+        }
+    }
+}

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::base::text::grouped;
+use crate::base::text::grouped_whole;
 
 /// The largest limit that can be written: beyond it nothing is told apart from "off".
 const LARGEST: f64 = 1_000_000.0;
@@ -182,8 +182,8 @@ impl Drift {
             return format!("column `{column}`: gone; {had}");
         };
         let (what, shown): (String, fn(f64) -> String) = match self.count {
-            DriftCount::Rows => ("rows".to_owned(), rows),
-            DriftCount::Rejected => ("rejected".to_owned(), rows),
+            DriftCount::Rows => ("rows".to_owned(), grouped_whole),
+            DriftCount::Rejected => ("rejected".to_owned(), grouped_whole),
             DriftCount::Blank | DriftCount::Gone => (format!("blank cells in `{column}`"), percent),
         };
         let before = if self.runs == 1 {
@@ -212,15 +212,6 @@ impl Drift {
             self.limit.words()
         )
     }
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a number of rows, which is not negative"
-)]
-fn rows(number: f64) -> String {
-    grouped(number.round() as u64)
 }
 
 fn percent(number: f64) -> String {

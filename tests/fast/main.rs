@@ -15,6 +15,7 @@ mod support {
     pub(crate) mod listener;
     pub(crate) mod random;
     pub(crate) mod scene;
+    pub(crate) mod schemas;
     #[cfg(feature = "parquet")]
     pub(crate) mod typed_fixtures;
     pub(crate) mod value_fixtures;

@@ -14,7 +14,8 @@ const QUESTIONS: [&str; 5] = ["What", "Who", "Whom", "Why", "So"];
 fn first_word(line: &str) -> Option<&str> {
     let line = line.trim_start();
     let text = line.strip_prefix("///").or(line.strip_prefix("//!"))?;
-    text.split_whitespace().next()
+    let word = text.split_whitespace().next()?;
+    Some(word.trim_end_matches(|c: char| c.is_ascii_punctuation()))
 }
 
 #[test]
@@ -41,6 +42,7 @@ fn no_doc_comment_opens_with_a_question_word() {
     assert!(found.is_empty(), "{}", found.join("\n"));
     assert_eq!(first_word("    /// What it is"), Some("What"));
     assert_eq!(first_word("//! So many"), Some("So"));
+    assert_eq!(first_word("/// What."), Some("What"));
     assert_eq!(first_word("// What it is"), None);
 }
 

@@ -3,6 +3,7 @@
 #![cfg(feature = "sandbox")]
 #![allow(clippy::unwrap_used, reason = "the helpers of tests may panic as well")]
 
+use crate::support::schemas::assert_keeps;
 use crate::support::{list_stage, workspace};
 use std::fmt::Write as _;
 
@@ -395,13 +396,7 @@ fn json_is_printed_where_not_even_the_job_file_can_be_read() {
 
 #[track_caller]
 fn assert_valid(report: &Value) {
-    let schema: Value = serde_json::from_str(SCHEMA).unwrap();
-    let validator = jsonschema::validator_for(&schema).unwrap();
-    let errors: Vec<String> = validator
-        .iter_errors(report)
-        .map(|error| format!("{error} at {}", error.instance_path()))
-        .collect();
-    assert!(errors.is_empty(), "{}\n{report:#}", errors.join("\n"));
+    assert_keeps(SCHEMA, report);
 }
 
 #[test]

@@ -10,6 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::support::listener::{Answers, Listener, nobody};
+use crate::support::schemas::assert_keeps;
 use crate::support::workspace::{LIMIT, Outcome, Server, Workspace};
 
 const BODY: &str = "[audience]\nfiles = [\"a.csv\"]\n[columns]\nmail = \"Email\"\n[retry]\nfirst = \"1ms\"\nmax = \"5ms\"\ngive-up-after = \"100ms\"\n";
@@ -66,13 +67,7 @@ impl Job {
 
 #[track_caller]
 fn assert_valid(notice: &Value) {
-    let schema: Value = serde_json::from_str(SCHEMA).unwrap();
-    let errors: Vec<String> = jsonschema::validator_for(&schema)
-        .unwrap()
-        .iter_errors(notice)
-        .map(|error| format!("{error} at {}", error.instance_path()))
-        .collect();
-    assert!(errors.is_empty(), "{}\n{notice:#}", errors.join("\n"));
+    let schema = assert_keeps(SCHEMA, notice);
     let fields = schema["properties"].as_object().unwrap();
     assert!(fields.keys().eq(notice.as_object().unwrap().keys()));
 }

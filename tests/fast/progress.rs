@@ -2,6 +2,7 @@
 #![cfg(feature = "sandbox")]
 #![allow(clippy::unwrap_used, reason = "the helpers of tests may panic as well")]
 
+use crate::support::schemas::assert_keeps;
 use crate::support::workspace;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -14,13 +15,7 @@ use workspace::{Server, Workspace};
 /// Fails unless the line keeps the schema, and has no field that the schema does not name.
 #[track_caller]
 fn assert_valid(line: &Value) {
-    let schema: Value = serde_json::from_str(SCHEMA).unwrap();
-    let validator = jsonschema::validator_for(&schema).unwrap();
-    let errors: Vec<String> = validator
-        .iter_errors(line)
-        .map(|error| format!("{error} at {}", error.instance_path()))
-        .collect();
-    assert!(errors.is_empty(), "{}\n{line:#}", errors.join("\n"));
+    let schema = assert_keeps(SCHEMA, line);
     let names = |value: &Value| -> BTreeSet<String> {
         value.as_object().unwrap().keys().cloned().collect()
     };

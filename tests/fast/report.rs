@@ -6,6 +6,7 @@
     reason = "the helpers of tests may panic as well; audiences are made of text"
 )]
 
+use crate::support::schemas::assert_keeps;
 use crate::support::workspace;
 use std::collections::BTreeSet;
 
@@ -25,13 +26,7 @@ fn schema() -> Value {
 /// Fails unless the report keeps the schema and has no field that the schema does not name.
 #[track_caller]
 fn assert_valid(report: &Value) {
-    let schema = schema();
-    let errors: Vec<String> = jsonschema::validator_for(&schema)
-        .unwrap()
-        .iter_errors(report)
-        .map(|error| format!("{error} at {}", error.instance_path()))
-        .collect();
-    assert!(errors.is_empty(), "{}\n{report:#}", errors.join("\n"));
+    let schema = assert_keeps(SCHEMA, report);
     let names = |value: &Value| {
         value
             .as_object()

@@ -1,6 +1,6 @@
 //! The report as a person reads it at the end of a run.
 
-use crate::base::text::{count, grouped, megabytes};
+use crate::base::text::{count, grouped, grouped_whole, megabytes};
 use std::fmt::Write;
 use std::path::Path;
 
@@ -349,19 +349,11 @@ fn codes<'a>(counts: impl Iterator<Item = (&'a str, u64)>) -> String {
         .join(", ")
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a rate for people"
-)]
 fn rate(number: u64, seconds: f64, unit: &str) -> String {
     if seconds < 0.5 || number < 1000 {
         return String::new();
     }
-    format!(
-        "{}{unit}",
-        grouped((number as f64 / seconds).round() as u64)
-    )
+    format!("{}{unit}", grouped_whole(number as f64 / seconds))
 }
 
 fn megabytes_per_second(bytes: u64, seconds: f64) -> String {

@@ -77,7 +77,7 @@ pub enum NoticeOutcome {
 pub struct NoticeRecord {
     /// The one who was told.
     pub kind: NoticeKind,
-    /// What.
+    /// The event that was told.
     pub event: NoticeEvent,
     /// How that ended.
     pub outcome: NoticeOutcome,

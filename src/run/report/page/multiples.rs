@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use super::bars::{Band, Bar, Bars, Look};
 use super::document::{scrolled, shown, time, took};
-use crate::base::text::{count, grouped};
+use crate::base::text::{count, grouped, grouped_whole};
 use crate::run::drift::GuardBands;
 use crate::run::history::{RunLine, median};
 
@@ -67,11 +67,11 @@ pub(super) fn drawings(runs: &[RunLine], own: Option<&str>, bands: &GuardBands) 
     let multiples = [
         SmallMultiple {
             band: band(bands.rows.as_ref()),
-            ..multiple("rows-read", "Rows read", rows, whole)
+            ..multiple("rows-read", "Rows read", rows, grouped_whole)
         },
         SmallMultiple {
             band: band(bands.rejected.as_ref()),
-            ..multiple("rows-rejected", "Rows rejected", rejected, whole)
+            ..multiple("rows-rejected", "Rows rejected", rejected, grouped_whole)
         },
         multiple("duration", "Duration", seconds, took),
     ];
@@ -101,23 +101,14 @@ fn band(range: Option<&Range<f64>>) -> Option<Band> {
     let Range { start, end } = range?.clone();
     let words = format!(
         "The guard takes from {} to {}.",
-        whole(start.ceil()),
-        whole(end.floor())
+        grouped_whole(start.ceil()),
+        grouped_whole(end.floor())
     );
     Some(Band {
         low: start,
         high: end,
         words,
     })
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a number of rows, which was a whole one"
-)]
-fn whole(number: f64) -> String {
-    grouped(number.round() as u64)
 }
 
 impl RunLine {

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use super::bars::{Bar, Bars, Look};
 use super::document::clock;
 use super::timeline::Timeline;
-use crate::base::text::grouped;
+use crate::base::text::grouped_whole;
 use crate::state::manifest::{AttemptState, RunManifest};
 
 /// How many slices the time of a run is cut into.
@@ -108,14 +108,9 @@ impl Pace {
         self.slices.iter().any(|slice| *slice > 0.0)
     }
 
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a rate for people"
-    )]
     fn told(&self, number: f64) -> String {
         match self.decimals {
-            0 => format!("{} {}", grouped(number.round() as u64), self.unit),
+            0 => format!("{} {}", grouped_whole(number), self.unit),
             decimals => format!("{number:.decimals$} {}", self.unit),
         }
     }

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::super::RunReport;
 use super::bars::lying;
 use super::document::took;
-use crate::base::text::{duration, grouped};
+use crate::base::text::{duration, grouped_whole};
 use crate::run::history::{RunLine, median};
 
 /// An expectation is that of so many runs, the last ones: as many as `estimate` takes.
@@ -122,16 +122,11 @@ fn expected(amount: f64, paces: impl Iterator<Item = f64>) -> Option<(f64, usize
     (amount > 0.0).then(|| (amount / pace, runs))
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a rate for people"
-)]
 fn pace(amount: f64, seconds: f64, unit: &str) -> String {
     if amount < 1.0 || seconds < 0.05 {
         return String::new();
     }
-    format!("{}{unit}", grouped((amount / seconds).round() as u64))
+    format!("{}{unit}", grouped_whole(amount / seconds))
 }
 
 fn megabytes_a_second(bytes: u64, seconds: f64) -> String {
