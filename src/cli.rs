@@ -101,6 +101,9 @@ pub enum Command {
     /// Test every connection of a job, and show what to do about each failure
     #[command(after_help = CHECK_EXAMPLES)]
     Check(CheckArgs),
+    /// Measure the way to the server, show what it accepts, and how long the next run takes: `check --deep`
+    #[command(after_help = DOCTOR_EXAMPLES)]
+    Doctor(DoctorArgs),
     /// Make a key for Klaviyo's SFTP server, and show where its public half goes
     #[command(after_help = KEYGEN_EXAMPLES)]
     Keygen(KeygenArgs),
@@ -576,11 +579,14 @@ pub struct CheckArgs {
     /// Also put an empty file into the remote folder, and remove it
     #[arg(long)]
     pub probe: bool,
+    /// Also measure the time of a request and the speed of uploads, show which requests the server accepts, and how long the next run takes; all files put there are removed
+    #[arg(long)]
+    pub deep: bool,
     /// Check what needs no network: the job file, the first bytes of the audience, the mapping, the state folder, secrets, the key
-    #[arg(long, conflicts_with_all = ["probe", "accept_new_host_key"])]
+    #[arg(long, conflicts_with_all = ["probe", "deep", "accept_new_host_key"])]
     pub offline: bool,
     /// Make no check; print the job as it is meant, with every default, and where each value comes from
-    #[arg(long, conflicts_with_all = ["probe", "accept_new_host_key", "offline", "json"])]
+    #[arg(long, conflicts_with_all = ["probe", "deep", "accept_new_host_key", "offline", "json"])]
     pub explain: bool,
     /// Print what was found as JSON
     #[arg(long)]
@@ -591,6 +597,38 @@ pub struct CheckArgs {
     /// Where state lives
     #[command(flatten)]
     pub state: StateArgs,
+}
+
+/// `doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// The job file
+    #[command(flatten)]
+    pub job: JobArgs,
+    /// Print what was found as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Add the key of a server that no known_hosts file names; a changed key is still refused
+    #[arg(long)]
+    pub accept_new_host_key: bool,
+    /// Where state lives
+    #[command(flatten)]
+    pub state: StateArgs,
+}
+
+impl From<DoctorArgs> for CheckArgs {
+    fn from(args: DoctorArgs) -> Self {
+        Self {
+            job: args.job,
+            probe: false,
+            deep: true,
+            offline: false,
+            explain: false,
+            json: args.json,
+            accept_new_host_key: args.accept_new_host_key,
+            state: args.state,
+        }
+    }
 }
 
 /// `keygen`.
@@ -775,7 +813,16 @@ Examples:
   klaviyo-export check vip.toml --offline        without the network, such as before a commit
   klaviyo-export check vip.toml --explain        every key, its value, and where it comes from
   klaviyo-export check vip.toml --probe          also put an empty file there, and remove it
+  klaviyo-export check vip.toml --deep           also measure the server, as doctor does
   klaviyo-export check vip.toml --json | jq '.checks[] | select(.status == \"failed\")'";
+
+const DOCTOR_EXAMPLES: &str = "\
+It makes all tests of check, puts files named JOB-…-….tmp into the remote folder and removes them again: no importer takes them for a CSV. With [notify] it sends a test notice.
+
+Examples:
+  klaviyo-export doctor vip.toml
+  klaviyo-export doctor vip.toml --set sftp.sessions=8        the speed with eight sessions
+  klaviyo-export doctor vip.toml --json | jq -r '.checks[] | select(.name == \"speed\").detail'";
 
 const KEYGEN_EXAMPLES: &str = "\
 Examples:

@@ -30,7 +30,7 @@ use crate::base::interrupt::Interrupt;
 use crate::cli::command_line::CommandLine;
 use crate::cli::console::{Console, printable};
 use crate::cli::progress::ProgressStyle;
-use crate::cli::{Cli, Command, CommonRunArgs, ListArgs, LogFormat, RunArgs, SendArgs};
+use crate::cli::{CheckArgs, Cli, Command, CommonRunArgs, ListArgs, LogFormat, RunArgs, SendArgs};
 use crate::command::{check, init, keygen, man, runs, send, status};
 use crate::run::error::Error;
 use crate::run::next::next;
@@ -112,16 +112,8 @@ fn dispatch(command: Command, surroundings: &Surroundings) -> Result<u8, Error> 
             console.result(&check::explain(&args, surroundings)?);
             Ok(ExitCode::Done.number())
         }
-        Command::Check(args) => {
-            let findings = check::check(&args, surroundings)?;
-            if args.json {
-                let json = to_json(&findings);
-                console.result(&String::from_utf8_lossy(&json));
-            } else {
-                console.coloured_result(&findings.to_text());
-            }
-            Ok(findings.exit_code)
-        }
+        Command::Check(args) => check_job(&args, surroundings),
+        Command::Doctor(args) => check_job(&args.into(), surroundings),
         Command::Completions(args) => {
             console.result(&completions(args.shell));
             Ok(ExitCode::Done.number())
@@ -139,6 +131,17 @@ fn dispatch(command: Command, surroundings: &Surroundings) -> Result<u8, Error> 
             Ok(ExitCode::Done.number())
         }
     }
+}
+
+fn check_job(args: &CheckArgs, surroundings: &Surroundings) -> Result<u8, Error> {
+    let console = &surroundings.console;
+    let findings = check::check(args, surroundings)?;
+    if args.json {
+        console.result(&String::from_utf8_lossy(&to_json(&findings)));
+    } else {
+        console.coloured_result(&findings.to_text());
+    }
+    Ok(findings.exit_code)
 }
 
 /// The script that completes the program's commands and flags in `shell`.

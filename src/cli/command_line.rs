@@ -18,8 +18,8 @@ const SET_FLAG: &str = "--set";
 pub const PROGRAM: &str = "klaviyo-export";
 
 /// The commands that read or write state.
-const WITH_STATE: [&str; 8] = [
-    "check", "estimate", "list", "run", "runs", "send", "status", "undo",
+const WITH_STATE: [&str; 9] = [
+    "check", "doctor", "estimate", "list", "run", "runs", "send", "status", "undo",
 ];
 
 /// A program and its words.

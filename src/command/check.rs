@@ -1,8 +1,9 @@
-//! `check`: every connection of a job in turn, and what to do about each that fails. Writes nothing, unless `--probe`.
+//! `check`: every connection of a job in turn, and what to do about each that fails. Writes nothing, unless `--probe` or `--deep`.
 //!
 //! A check that does not depend on a failed one is done all the same, so that one call tells everything.
 
 mod api;
+mod deep;
 mod explain;
 mod findings;
 mod hint;
@@ -21,12 +22,18 @@ use crate::state::directory::new_run_id;
 pub use explain::explain;
 use findings::Name;
 pub use findings::{Check, Findings, Status};
+use server::Depth;
 
 /// The flag that leaves out the network.
 const OFFLINE_FLAG: &str = "--offline";
 
+/// The flag that measures the server.
+const DEEP_FLAG: &str = "--deep";
+
 /// The reason for which there is no server to look at.
 const BY_API: &str = "deliver = \"api\": no file goes to a server";
+/// The reason for which no server can be looked at.
+const NO_USER: &str = "there is no user name to log in with";
 
 /// Checks the job file of `args`. An error here means that there is nothing to check: the job file is wrong, or a signal
 /// came; what a check found is in the result.
@@ -37,9 +44,13 @@ pub fn check(args: &CheckArgs, surroundings: &Surroundings) -> Result<Findings, 
     let state_directory = args.state.state_dir.as_deref();
     let line = &surroundings.command_line;
     let mut line = line.of_job("check", &args.job.path, state_directory);
-    if args.offline {
-        line = line.with([OFFLINE_FLAG]);
-    }
+    let flags = [(args.offline, OFFLINE_FLAG), (args.deep, DEEP_FLAG)];
+    line = line.with(
+        flags
+            .iter()
+            .filter(|(given, _)| *given)
+            .map(|(_, flag)| *flag),
+    );
     let mut findings = Findings::of(&job, line);
     if args.offline {
         offline::check(&mut job, surroundings, &mut findings);
@@ -63,28 +74,36 @@ fn online(
     local::state(job, findings);
     let secrets = job.read_server_secrets(&surroundings.environment);
     let can_log_in = local::secrets(job, secrets.map_err(Error::from), findings);
-    let probe = args.probe.then(|| probe_name(job)).transpose()?;
+    let depth = match (args.deep, args.probe) {
+        (true, _) => Depth::Deep,
+        (false, true) => Depth::Probe,
+        (false, false) => Depth::Look,
+    };
+    let mut speed = None;
     if job.deliver == Deliver::Api {
         findings.skip(Name::Key, BY_API);
-        for name in Name::OF_SERVER {
-            findings.skip(name, BY_API);
+        let deep = Name::OF_DEEP.iter().filter(|_| args.deep);
+        for name in Name::OF_SERVER.iter().chain(deep) {
+            findings.skip(*name, BY_API);
         }
     } else if let Some(delivery) = job.delivery.clone() {
-        server::server(
-            delivery,
-            can_log_in,
-            probe.as_deref(),
-            surroundings,
-            findings,
-        );
+        let stem = format!("{}-{}", job.name, new_run_id(jiff::Timestamp::now())?);
+        speed = server::server(delivery, can_log_in, depth, stem, surroundings, findings);
     } else {
         no_server(findings);
+        let deep = Name::OF_DEEP.iter().filter(|_| args.deep);
+        for name in deep {
+            findings.skip(*name, NO_USER);
+        }
     }
     if job.needs_api() {
         api::api(job, surroundings, findings);
     }
-    notify::notify(job, args.probe, surroundings, findings);
+    notify::notify(job, args.probe || args.deep, surroundings, findings);
     notify::metrics(job, findings);
+    if args.deep {
+        deep::tonight(job, speed, surroundings, findings);
+    }
     Ok(())
 }
 
@@ -93,12 +112,6 @@ fn no_server(findings: &mut Findings) {
     let missing = crate::run::no_server();
     findings.note(Name::Key, Err(missing), |()| String::new().into());
     for name in Name::OF_SERVER {
-        findings.skip(name, "there is no user name to log in with");
+        findings.skip(name, NO_USER);
     }
-}
-
-/// A name that nobody else has, and that no importer takes for a CSV.
-fn probe_name(job: &Job) -> Result<String, Error> {
-    let id = new_run_id(jiff::Timestamp::now())?;
-    Ok(format!("{}-{id}-probe.tmp", job.name))
 }

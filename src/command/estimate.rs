@@ -33,18 +33,32 @@ const LEAST_BYTES: u64 = 2_000_000;
 pub fn estimate(args: &EstimateArgs, surroundings: &Surroundings) -> Result<String, Error> {
     let mut job = Job::load_without_server((&args.job).into(), &surroundings.environment)?;
     super::apply(false, &args.state, &mut job);
-    let counted = count_rows(&job, args.limit, surroundings)?;
-    let audience = super::open_audience(&job, surroundings)?;
+    let speed = speed(&job)?;
+    let estimate = reckon(&job, args.limit, speed, surroundings)?;
+    if args.json {
+        return Ok(String::from_utf8_lossy(&to_json(&estimate)).into_owned());
+    }
+    Ok(estimate.to_text(surroundings.console.columns()))
+}
+
+/// How long the job takes at this speed to the server, reckoned from the first `limit` rows of its audience.
+pub(crate) fn reckon(
+    job: &Job,
+    limit: RowLimit,
+    speed: Speed,
+    surroundings: &Surroundings,
+) -> Result<Estimate, Error> {
+    let counted = count_rows(job, limit, surroundings)?;
+    let audience = super::open_audience(job, surroundings)?;
     let is_stream = audience.total_bytes().is_none() && counted.is_none();
-    let limit = match args.limit {
+    let limit = match limit {
         RowLimit::Rows(rows) => rows,
         RowLimit::All => u64::MAX,
     };
-    let (size, emails) = measure(&job, audience, limit, counted, &surroundings.interrupt)?;
+    let (size, emails) = measure(job, audience, limit, counted, &surroundings.interrupt)?;
     let mut notes = notes(&size, is_stream);
-    notes.extend(drift::note_of_look(&job, &size.measures));
-    let speed = speed(&job)?;
-    let answers = answers::ask(&job, &size, emails, surroundings, &mut notes);
+    notes.extend(drift::note_of_look(job, &size.measures));
+    let answers = answers::ask(job, &size, emails, surroundings, &mut notes);
     if let Some(signal) = surroundings.interrupt.signal() {
         return Err(Error::Interrupted { signal });
     }
@@ -52,17 +66,13 @@ pub fn estimate(args: &EstimateArgs, surroundings: &Surroundings) -> Result<Stri
         deliver: job.deliver,
         limits: job.limits,
         speed,
-        list: list_plan(&job, &answers),
+        list: list_plan(job, &answers),
     };
-    let estimate = Estimate {
+    Ok(Estimate {
         no_email: answers.no_email,
         plan: answers.plan,
         ..Estimate::new(&job.name, &size, &plan, notes)
-    };
-    if args.json {
-        return Ok(String::from_utf8_lossy(&to_json(&estimate)).into_owned());
-    }
-    Ok(estimate.to_text(surroundings.console.columns()))
+    })
 }
 
 /// How many rows a query gives, counted by its engine; `None` of files, and where all rows are read anyway.

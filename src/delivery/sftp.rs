@@ -27,6 +27,7 @@ mod ssh_error;
 mod status;
 mod steps;
 mod subsystem;
+mod trial;
 mod unlock;
 mod way;
 mod window;
@@ -49,6 +50,7 @@ pub use session::{RemoteDirectory, RemoteSize, Removal, ServerFacts, SftpSession
 pub use ssh_error::{AlgorithmLists, SshError};
 pub use status::SftpStatus;
 pub use steps::{Greeted, Reached, Trusted, resolve};
+pub use trial::Trial;
 pub use way::{ProgramError, Proxy, ProxyError, ProxyProtocol, Way, expand_program};
 
 /// How to reach one server; shared by every session of a run.

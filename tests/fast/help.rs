@@ -42,6 +42,7 @@ fn examples_of_the_help_are_commands_that_can_be_read() {
         "demo",
         "sandbox",
         "check",
+        "doctor",
         "completions",
         "keygen",
         "schema",

@@ -131,3 +131,26 @@ fn a_server_that_is_down_is_no_reason_to_look_at_nothing_else() {
         );
     }
 }
+
+#[test]
+fn doctor_measures_the_server_and_leaves_nothing_there() {
+    let sshd = Sshd::start();
+    let workspace = working(&sshd);
+    let outcome = check(&workspace, &["--deep"], 0);
+    for name in ["round-trip", "speed", "requests", "tonight"] {
+        assert!(
+            line(&outcome, name).starts_with("  ok "),
+            "{}",
+            outcome.stdout
+        );
+    }
+    assert!(line(&outcome, "speed").contains("with the 4 of the job"));
+    assert!(
+        line(&outcome, "requests").contains(
+            "accepted: set permissions, set times, read, append, create exclusively, rename; an"
+        ),
+        "{}",
+        line(&outcome, "requests")
+    );
+    assert_eq!(std::fs::read_dir(sshd.files()).unwrap().count(), 0);
+}

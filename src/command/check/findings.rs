@@ -45,6 +45,12 @@ pub(super) enum Name {
     Directory,
     /// A file can be put into it.
     Probe,
+    /// How long a request takes.
+    RoundTrip,
+    /// How fast bytes go there.
+    Speed,
+    /// Requests that other clients make.
+    Requests,
     /// The private API key is where the job says it is.
     ApiKey,
     /// The API accepts it, and it is the right account's.
@@ -63,6 +69,8 @@ pub(super) enum Name {
     Notify,
     /// The file of metrics.
     Metrics,
+    /// How long the next run takes.
+    Tonight,
 }
 
 impl Name {
@@ -77,6 +85,9 @@ impl Name {
         Self::Directory,
         Self::Probe,
     ];
+
+    /// Those of `--deep` that need a server.
+    pub(super) const OF_DEEP: [Self; 3] = [Self::RoundTrip, Self::Speed, Self::Requests];
 
     /// Those that need the API key.
     pub(super) const OF_API: [Self; 6] = [
@@ -103,6 +114,9 @@ impl Name {
             Self::Login => "login",
             Self::Directory => "directory",
             Self::Probe => "probe",
+            Self::RoundTrip => "round-trip",
+            Self::Speed => "speed",
+            Self::Requests => "requests",
             Self::ApiKey => "api-key",
             Self::Account => "account",
             Self::ReadLists => "read-lists",
@@ -112,6 +126,7 @@ impl Name {
             Self::Plan => "plan",
             Self::Notify => "notify",
             Self::Metrics => "metrics",
+            Self::Tonight => "tonight",
         }
     }
 }
@@ -381,7 +396,11 @@ impl Findings {
         } else {
             writeln!(out, "\n{job}: no check failed; {}", open.join(", "))?;
         }
-        let run = check.clone().command("run").without("--probe");
+        let run = check
+            .clone()
+            .command("run")
+            .without("--probe")
+            .without(super::DEEP_FLAG);
         match self.standing {
             Standing::UnderWay => writeln!(out, "next: wait for the run that is under way"),
             _ if self.a_probe_would_tell() => {

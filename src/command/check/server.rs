@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::super::{Surroundings, unlock};
+use super::deep;
 use super::findings::{Findings, Name, Outcome};
 use crate::delivery::sftp::{
     Credentials, Greeted, HostKeyCheck, KeyFacts, Reached, RemoteDirectory, SftpError, SftpSession,
@@ -13,20 +14,114 @@ use crate::delivery::sftp::{
 use crate::job::Delivery;
 use crate::run::error::Error;
 
-/// From the key file to the remote folder, and with a `probe` name to a file in it.
+/// How closely the server is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Depth {
+    /// Nothing is written.
+    Look,
+    /// An empty file is put there and removed.
+    Probe,
+    /// The speed and the requests that it accepts are measured too.
+    Deep,
+}
+
+/// The names of the files that a check puts on the server: nobody else has them, and no importer takes them for a CSV.
+pub(super) struct ProbeFiles {
+    /// The remote folder, without a slash at its end.
+    pub(super) directory: String,
+    /// The beginning of each name.
+    pub(super) stem: String,
+}
+
+impl ProbeFiles {
+    /// The remote folder, as a server takes it.
+    pub(super) fn folder(&self) -> &str {
+        match self.directory.as_str() {
+            "" => "/",
+            folder => folder,
+        }
+    }
+
+    /// The path of the file for this purpose.
+    pub(super) fn path(&self, purpose: &str) -> String {
+        format!("{}/{}-{purpose}.tmp", self.directory, self.stem)
+    }
+}
+
+/// From the key file to the remote folder, and to files in it. The speed in MB/s, where it was measured.
 pub(super) fn server(
     mut delivery: Delivery,
     can_log_in: bool,
-    probe: Option<&str>,
+    depth: Depth,
+    stem: String,
     surroundings: &Surroundings,
     findings: &mut Findings,
-) {
+) -> Option<f64> {
+    let files = ProbeFiles {
+        directory: delivery.directory.clone(),
+        stem,
+    };
+    let session = to_folder(
+        &mut delivery,
+        can_log_in,
+        depth,
+        &files,
+        surroundings,
+        findings,
+    );
+    let mut session = match session {
+        Ok(session) => session,
+        Err(because) => {
+            findings.skip(Name::Probe, because);
+            if depth == Depth::Deep {
+                for name in Name::OF_DEEP {
+                    findings.skip(name, because);
+                }
+            }
+            return None;
+        }
+    };
+    if depth == Depth::Look {
+        findings.skip(
+            Name::Probe,
+            "not requested; --probe puts an empty file there and removes it",
+        );
+        return None;
+    }
+    let is_put = put_and_remove(&files.path("probe"), &mut session, findings);
+    if depth == Depth::Probe {
+        return None;
+    }
+    if !is_put {
+        for name in Name::OF_DEEP {
+            findings.skip(name, "the server must take files first");
+        }
+        return None;
+    }
+    deep::server(&delivery, &files, session, surroundings, findings)
+}
+
+/// From the key file to a session whose folder is there, or the reason for which no file can be put there.
+fn to_folder(
+    delivery: &mut Delivery,
+    can_log_in: bool,
+    depth: Depth,
+    files: &ProbeFiles,
+    surroundings: &Surroundings,
+    findings: &mut Findings,
+) -> Result<SftpSession, &'static str> {
     let can_log_in = key(&mut delivery.sftp, can_log_in, surroundings, findings);
     let settings = &delivery.sftp;
     // Opening a key may take as long as a login may.
     let credentials = can_log_in.then(|| Credentials::load(settings));
     let begun = findings.checks.len();
-    let trusted = trusted(settings, &delivery.from_ssh_config, surroundings, findings);
+    let trusted = trusted(
+        settings,
+        &delivery.from_ssh_config,
+        depth,
+        surroundings,
+        findings,
+    );
     // Those that need one which failed.
     for name in Name::OF_SERVER
         .into_iter()
@@ -36,13 +131,11 @@ pub(super) fn server(
         findings.skip(name, "the check above must succeed first");
     }
     let Some(mut trusted) = trusted else {
-        for name in [Name::Methods, Name::Login, Name::Directory, Name::Probe] {
-            findings.skip(
-                name,
-                "the server must be reached and its key accepted first",
-            );
+        let because = "the server must be reached and its key accepted first";
+        for name in [Name::Methods, Name::Login, Name::Directory] {
+            findings.skip(name, because);
         }
-        return;
+        return Err(because);
     };
     let methods = trusted.methods().map_err(Error::from);
     let methods = findings.note(Name::Methods, methods, |methods| {
@@ -60,25 +153,14 @@ pub(super) fn server(
         }
     };
     let Some(mut session) = session else {
-        findings.skip(Name::Directory, "the login must work first");
-        findings.skip(Name::Probe, "the login must work first");
-        return;
+        let because = "the login must work first";
+        findings.skip(Name::Directory, because);
+        return Err(because);
     };
-    let folder = match delivery.directory.as_str() {
-        "" => "/",
-        folder => folder,
-    };
-    let is_there = directory(settings, folder, &mut session, findings);
-    match probe {
-        None => findings.skip(
-            Name::Probe,
-            "not requested; --probe puts an empty file there and removes it",
-        ),
-        Some(_) if !is_there => findings.skip(Name::Probe, "the directory must be there first"),
-        Some(name) => {
-            let path = format!("{}/{name}", delivery.directory);
-            put_and_remove(&path, &mut session, findings);
-        }
+    if directory(settings, files.folder(), &mut session, findings) {
+        Ok(session)
+    } else {
+        Err("the directory must be there first")
     }
 }
 
@@ -125,6 +207,7 @@ fn describe_key(facts: &KeyFacts) -> String {
 fn trusted<'a>(
     settings: &'a SftpSettings,
     from_ssh_config: &[String],
+    depth: Depth,
     surroundings: &Surroundings,
     findings: &mut Findings,
 ) -> Option<Trusted<'a>> {
@@ -180,7 +263,15 @@ fn trusted<'a>(
             Trust::Pinned => "pinned".to_owned(),
             Trust::Added { file } => format!("was unknown, now added to {}", file.display()),
         };
-        format!("{} {}, {why}", key.key_type, key.fingerprint).into()
+        let detail = format!("{} {}, {why}", key.key_type, key.fingerprint);
+        let is_to_pin = depth == Depth::Deep && key.trust != Trust::Pinned;
+        let pin = is_to_pin.then(|| {
+            format!(
+                "host-key = [\"{}\"] in [sftp] would pin it",
+                key.fingerprint
+            )
+        });
+        Outcome::ok(detail, pin.into_iter().collect())
     })
 }
 
@@ -259,21 +350,21 @@ fn not_for_profiles(folder: &str) -> Option<String> {
     })
 }
 
-/// Open, close and remove, as an upload does it, without a byte in between.
-fn put_and_remove(path: &str, session: &mut SftpSession, findings: &mut Findings) {
+/// Open, close and remove, as an upload does it, without a byte in between. Whether the file was put there.
+fn put_and_remove(path: &str, session: &mut SftpSession, findings: &mut Findings) -> bool {
     let put = session.put(path, &mut io::empty(), 0, &mut |_| {});
-    let removed = put.map(|()| session.remove(path));
-    findings.note(
-        Name::Probe,
-        removed.map_err(Error::from),
-        |removed| match removed {
-            Ok(_) => format!("{path} was put there and removed").into(),
-            Err(error) => Outcome::warned(
-                format!("{path} was put there"),
-                vec![format!(
-                    "it could not be removed, and stays there, empty: {error}"
-                )],
-            ),
-        },
-    );
+    let put = put.map(|()| removed(session, path)).map_err(Error::from);
+    let put = findings.note(Name::Probe, put, |note| match note {
+        None => format!("{path} was put there and removed").into(),
+        Some(note) => Outcome::warned(format!("{path} was put there"), vec![note.clone()]),
+    });
+    put.is_some()
+}
+
+/// Removes a file that a check has put there. A note where that failed.
+pub(super) fn removed(session: &mut SftpSession, path: &str) -> Option<String> {
+    let error = session.remove(path).err()?;
+    Some(format!(
+        "{path} could not be removed, and stays there: {error}"
+    ))
 }

@@ -50,17 +50,21 @@ impl Estimate {
     }
 
     fn head(&self) -> String {
+        format!("{}: {}", self.job, self.size())
+    }
+
+    /// The rows, bytes and parts, and how well they are known.
+    pub(crate) fn size(&self) -> String {
         let (rows, parts) = (
             count(self.about(self.rows), "row"),
             count(self.parts, "part"),
         );
         let bytes = megabytes(self.bytes);
         let read = count(self.rows_read, "row");
-        let job = &self.job;
         if self.exact {
-            format!("{job}: {rows} and {bytes} in {parts}, of {read} read")
+            format!("{rows} and {bytes} in {parts}, of {read} read")
         } else {
-            format!("{job}: about {rows} and {bytes} in {parts}, by the first {read}")
+            format!("about {rows} and {bytes} in {parts}, by the first {read}")
         }
     }
 

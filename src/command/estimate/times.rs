@@ -200,6 +200,14 @@ impl Estimate {
 }
 
 impl Speed {
+    /// A speed that was measured now, by no run.
+    pub(crate) fn now(megabytes_per_second: f64) -> Self {
+        Self {
+            megabytes_per_second,
+            runs: 0,
+        }
+    }
+
     /// The median of what runs have measured, or what is assumed before there are any.
     pub fn of_runs(measured: Vec<f64>) -> Self {
         let runs = measured.len();

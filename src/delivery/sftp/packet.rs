@@ -11,9 +11,11 @@ const VERSION_REPLY: u8 = 2;
 const OPEN: u8 = 3;
 const CLOSE: u8 = 4;
 const WRITE: u8 = 6;
+const SETSTAT: u8 = 9;
 const OPENDIR: u8 = 11;
 const REMOVE: u8 = 13;
 const STAT: u8 = 17;
+const RENAME: u8 = 18;
 const STATUS: u8 = 101;
 const HANDLE: u8 = 102;
 const ATTRS: u8 = 105;
@@ -22,9 +24,16 @@ const EXTENDED_REPLY: u8 = 201;
 
 /// WRITE, CREAT and TRUNC: what a server on S3 takes.
 const WRITE_NEW: u32 = 0x02 | 0x08 | 0x10;
+/// READ.
+pub(super) const READ: u32 = 0x01;
+/// WRITE and APPEND.
+pub(super) const APPEND: u32 = 0x02 | 0x04;
+/// WRITE, CREAT and EXCL.
+pub(super) const CREATE_NEW: u32 = 0x02 | 0x08 | 0x20;
 const WITH_SIZE: u32 = 0x01;
 const WITH_OWNER: u32 = 0x02;
 const WITH_PERMISSIONS: u32 = 0x04;
+const WITH_TIMES: u32 = 0x08;
 /// The mode of a new file, where a server has modes.
 const MODE: u32 = 0o644;
 const FILE_TYPE: u32 = 0o170_000;
@@ -68,9 +77,14 @@ pub(super) fn init() -> Vec<u8> {
 
 /// OPEN, to write a file from its beginning.
 pub(super) fn open(id: u32, path: &str) -> Vec<u8> {
+    open_as(id, path, WRITE_NEW)
+}
+
+/// OPEN with these flags.
+pub(super) fn open_as(id: u32, path: &str, flags: u32) -> Vec<u8> {
     Packet::new(OPEN, id, path.len())
         .string(path.as_bytes())
-        .number(WRITE_NEW)
+        .number(flags)
         .number(WITH_PERMISSIONS)
         .number(MODE)
         .done()
@@ -99,6 +113,33 @@ pub(super) fn stat(id: u32, path: &str) -> Vec<u8> {
 /// REMOVE of a file.
 pub(super) fn remove(id: u32, path: &str) -> Vec<u8> {
     of_path(REMOVE, id, path)
+}
+
+/// SETSTAT of the permissions that a new file gets.
+pub(super) fn set_permissions(id: u32, path: &str) -> Vec<u8> {
+    Packet::new(SETSTAT, id, path.len())
+        .string(path.as_bytes())
+        .number(WITH_PERMISSIONS)
+        .number(MODE)
+        .done()
+}
+
+/// SETSTAT of both times, in seconds since 1970.
+pub(super) fn set_times(id: u32, path: &str, seconds: u32) -> Vec<u8> {
+    Packet::new(SETSTAT, id, path.len())
+        .string(path.as_bytes())
+        .number(WITH_TIMES)
+        .number(seconds)
+        .number(seconds)
+        .done()
+}
+
+/// RENAME of a file.
+pub(super) fn rename(id: u32, path: &str, to: &str) -> Vec<u8> {
+    Packet::new(RENAME, id, path.len() + to.len())
+        .string(path.as_bytes())
+        .string(to.as_bytes())
+        .done()
 }
 
 /// OPENDIR.

@@ -197,7 +197,7 @@ impl SftpSession {
     }
 
     /// One request and its answer; Err only when the session died.
-    fn ask(
+    pub(super) fn ask(
         &mut self,
         verb: &str,
         remote_path: &str,
@@ -231,7 +231,7 @@ fn is_gone(status: u32) -> bool {
 }
 
 /// The status of an answer that is not the one that was asked for.
-fn status_of(answer: &ReplyBody) -> SftpStatus {
+pub(super) fn status_of(answer: &ReplyBody) -> SftpStatus {
     match answer {
         ReplyBody::Status(status) => SftpStatus(*status),
         _ => SftpStatus::BAD_MESSAGE,

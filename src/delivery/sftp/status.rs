@@ -8,6 +8,8 @@ use super::Retry;
 pub struct SftpStatus(pub u32);
 
 impl SftpStatus {
+    /// It was done.
+    pub const OK: Self = Self(0);
     /// No such file, or a directory of the path is missing.
     pub const NO_SUCH_FILE: Self = Self(2);
     /// Not allowed.
