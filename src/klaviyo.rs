@@ -7,6 +7,9 @@
 mod billing;
 mod client;
 mod error;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod import_jobs;
 pub mod list;
 mod lists;

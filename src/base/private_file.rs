@@ -56,9 +56,40 @@ impl SmallFile {
     }
 }
 
+/// The text of a file of settings, of at most `limit` bytes. A pipe is refused, and so is what has no end, such as a device.
+pub(crate) fn read_text(path: &Path, limit: u64) -> io::Result<String> {
+    let file = SmallFile::read(path, limit.saturating_add(1))?;
+    if file.bytes.len() as u64 > limit {
+        let problem = format!("it has more than {limit} bytes");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, problem));
+    }
+    let text = std::str::from_utf8(&file.bytes);
+    let text = text.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+    Ok(text.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_has_a_limit_and_is_utf_8() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("text");
+        for (bytes, limit, kind) in [
+            (&b"12345"[..], 5, None),
+            (b"123456", 5, Some(io::ErrorKind::FileTooLarge)),
+            (b"\xff", 5, Some(io::ErrorKind::InvalidData)),
+        ] {
+            std::fs::write(&path, bytes).unwrap();
+            assert_eq!(
+                read_text(&path, limit).err().map(|error| error.kind()),
+                kind
+            );
+        }
+        let endless = read_text(Path::new("/dev/zero"), 1_000).unwrap_err();
+        assert_eq!(endless.kind(), io::ErrorKind::FileTooLarge);
+    }
 
     #[test]
     fn pipes_and_folders_are_refused_at_once() {

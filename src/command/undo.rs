@@ -68,13 +68,12 @@ fn put_back(
     let mut job = Job::load((&args.job).into(), &surroundings.environment)?;
     super::apply(false, &args.state, &mut job);
     let state = job.state()?;
-    let directory = state.run(&args.run);
-    if !directory.manifest().exists() {
+    let Some(directory) = state.known_run(&args.run) else {
         return Err(ListError::NoSuchRun {
             run_id: args.run.clone(),
         }
         .into());
-    }
+    };
     crate::job::read_api_key(&mut job.klaviyo, &surroundings.environment)?;
     let _lock = JobLock::take(state.path())?;
     let last = last_run(&state)?.filter(|last| last.run_id == args.run);

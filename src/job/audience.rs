@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::file::{AdbcSection, AudienceSection, JobFile};
 use super::{JobError, day_time, value};
+use crate::base::private_file::read_text;
 use crate::source::audience::{AudienceFiles, AudienceSettings, Escape, SourceFormat};
 use crate::source::day_time::DayTime;
 use crate::source::query::{Connection, PostgresSettings, Query};
@@ -191,7 +192,7 @@ fn refuse_parameters(section: &AudienceSection) -> Result<(), JobError> {
 }
 
 fn read_query(path: &Path) -> Result<String, JobError> {
-    std::fs::read_to_string(path).map_err(|source| JobError::QueryFile {
+    read_text(path, super::written::MAX_BYTES).map_err(|source| JobError::QueryFile {
         path: path.to_owned(),
         source,
     })

@@ -14,7 +14,11 @@ use super::file::JobFile;
 use super::variables::FilledKey;
 use super::{JobError, trust, variables};
 use crate::base::environment::Environment;
+use crate::base::private_file::read_text;
 use crate::cli::JobArgs;
+
+/// The longest job file or query file: a thousand times what people write.
+pub(super) const MAX_BYTES: u64 = 4 << 20;
 
 /// Names of files of rows end so; a job file's does not.
 const AUDIENCE_ENDINGS: [&str; 15] = [
@@ -74,7 +78,7 @@ pub(super) fn read_written<T>(
             path: path.to_owned(),
         });
     }
-    let text = std::fs::read_to_string(path).map_err(|source| JobError::Unreadable {
+    let text = read_text(path, MAX_BYTES).map_err(|source| JobError::Unreadable {
         path: path.to_owned(),
         source,
     })?;

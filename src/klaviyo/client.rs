@@ -1,5 +1,6 @@
 //! Calls: paced, tried again, and read.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -162,6 +163,8 @@ impl Klaviyo {
         mut take: impl FnMut(Vec<T>) -> bool,
     ) -> Result<(), KlaviyoError> {
         let mut request = first;
+        // A page that comes again would be followed by the same ones for ever.
+        let mut read = HashSet::from([request.target.clone()]);
         loop {
             let page: Page<T> = self.read(&request)?;
             let next = page.links.next.filter(|next| !next.is_empty());
@@ -169,8 +172,8 @@ impl Klaviyo {
             match next {
                 Some(next) if goes_on => {
                     let target = self.own(request.operation, &next)?;
-                    if target == request.target {
-                        return Err(KlaviyoError::Unclear {
+                    if !read.insert(target.clone()) {
+                        return Err(KlaviyoError::CircularLink {
                             operation: request.operation,
                         });
                     }

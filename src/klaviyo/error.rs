@@ -164,6 +164,12 @@ pub enum KlaviyoError {
         /// The request.
         operation: Operation,
     },
+    /// The next page is one that was read already: they would go on for ever.
+    #[error("the answer to \"{}\" names a page that was read already as the next one", operation.facts().does)]
+    CircularLink {
+        /// The request.
+        operation: Operation,
+    },
     /// The next page is said to be on another host, which does not get the key.
     #[error("the answer to \"{}\" names another host for the next page; the API key is not sent there", operation.facts().does)]
     ForeignLink {

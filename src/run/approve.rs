@@ -36,10 +36,9 @@ pub(super) fn approve(
     let clock = Instant::now();
     let state = job.state()?;
     let run_id = run_id.to_owned();
-    let directory = state.run(&run_id);
-    if !directory.manifest().exists() {
+    let Some(directory) = state.known_run(&run_id) else {
         return Err(ListError::NoSuchRun { run_id }.into());
-    }
+    };
     let _lock = JobLock::take(state.path())?;
     let Some(last) = last_run(&state)?.filter(|_| job.calls_for_list()) else {
         return Err(nothing(&run_id));

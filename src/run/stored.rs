@@ -124,10 +124,9 @@ pub(super) fn apply(
 ) -> Result<Finished, Error> {
     let state = job.state()?;
     deliver_stored(job, &state, false, options, surroundings, |state| {
-        let directory = state.run(run_id);
-        if !directory.manifest().exists() {
+        let Some(directory) = state.known_run(run_id) else {
             return Err(out_of_date(run_id, "the job has no such run"));
-        }
+        };
         let plan = read_manifest(&directory.manifest())?;
         if let Some(begun) = applied_before(job, state, run_id)? {
             return Ok(begun);

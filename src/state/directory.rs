@@ -6,7 +6,7 @@
 //! Runs are ordered by a counter that each run's folder holds in its file `order`, never by a clock: one run under a clock
 //! that is ahead must not stay the last one for ever. Runs of versions without the counter come first, by their ids.
 
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -41,9 +41,22 @@ impl JobDirectory {
         }
     }
 
-    /// Makes the folder, if it is not there.
+    /// Makes the folder, if it is not there. One of another user is refused: its owner could replace each file by a link to
+    /// another one, which would then be written.
     pub fn create(&self) -> Result<(), StateError> {
-        create_private(&self.runs())
+        create_private(&self.runs())?;
+        let about = std::fs::metadata(&self.path).map_err(|source| StateError::Storage {
+            path: self.path.clone(),
+            action: "look at it",
+            source,
+        })?;
+        if about.uid() == rustix::process::geteuid().as_raw() {
+            return Ok(());
+        }
+        Err(StateError::Foreign {
+            path: self.path.clone(),
+            owner: about.uid(),
+        })
     }
 
     /// The folder itself.
@@ -93,6 +106,15 @@ impl JobDirectory {
         RunDirectory {
             path: self.runs().join(run_id),
         }
+    }
+
+    /// The folder of the run with an id that a person gave; `None` where there is none. The id is no path.
+    pub fn known_run(&self, run_id: &str) -> Option<RunDirectory> {
+        let is_id = run_id
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || c == '-');
+        let run = self.run(run_id);
+        (is_id && !run_id.is_empty() && run.manifest().exists()).then_some(run)
     }
 
     /// The record of the last attempt.

@@ -12,6 +12,10 @@ use jiff::Timestamp;
 
 use crate::base::interrupt::Interrupt;
 
+/// The flag of open() that refuses a symbolic link.
+#[expect(clippy::cast_possible_wrap, reason = "a bit far below the sign")]
+const NO_FOLLOW: i32 = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
+
 /// The reason for which a job's lock could not be taken.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
@@ -53,6 +57,8 @@ impl JobLock {
             .create(true)
             .truncate(false)
             .mode(0o600)
+            // What a link leads to would be emptied.
+            .custom_flags(NO_FOLLOW)
             .open(&path)
             .map_err(storage)?;
         if !lock_soon(&file).map_err(storage)? {

@@ -42,6 +42,14 @@ pub enum StateError {
         /// Where reading stopped.
         line: usize,
     },
+    /// Another user could plant or change what is written there.
+    #[error("{}: the folder belongs to another user (id {owner})", path.display())]
+    Foreign {
+        /// The folder.
+        path: PathBuf,
+        /// Its owner's id.
+        owner: u32,
+    },
     /// A newer version of this program wrote it.
     #[error("{}: is of version {found}; this program reads version {MANIFEST_VERSION}", path.display())]
     Newer {
@@ -448,18 +456,23 @@ pub fn read_manifest(path: &Path) -> Result<RunManifest, StateError> {
         action: "read it",
         source,
     })?;
+    parse_manifest(path, &bytes)
+}
+
+/// The manifest in the bytes of the file at `path`.
+pub fn parse_manifest(path: &Path, bytes: &[u8]) -> Result<RunManifest, StateError> {
     let damaged = |error: serde_json::Error| StateError::Damaged {
         path: path.to_owned(),
         line: error.line(),
     };
-    let Version { version } = serde_json::from_slice(&bytes).map_err(damaged)?;
+    let Version { version } = serde_json::from_slice(bytes).map_err(damaged)?;
     if version > MANIFEST_VERSION {
         return Err(StateError::Newer {
             path: path.to_owned(),
             found: version,
         });
     }
-    serde_json::from_slice(&bytes).map_err(damaged)
+    serde_json::from_slice(bytes).map_err(damaged)
 }
 
 /// Pretty JSON with a line feed at its end.

@@ -75,6 +75,10 @@ impl Error {
             Self::SpooledPart(_) | Self::State(StateError::Damaged { .. }) => {
                 Some("restore it from a backup, or run the job with --fresh to start over".to_owned())
             }
+            Self::State(StateError::Foreign { path, .. }) => Some(format!(
+                "run as that user, give the folder to this one (chown -R USER {}), or name another place with --state-dir",
+                path.display()
+            )),
             Self::State(StateError::Newer { .. }) => Some(
                 "use the version that wrote it, or run the job with --fresh to start over"
                     .to_owned(),

@@ -274,6 +274,24 @@ fn trap() -> (TcpListener, u16) {
 }
 
 #[test]
+fn pages_that_go_in_a_circle_are_not_read_for_ever() {
+    let stage = prepared(&format!("mirror = \"exact\"\n{ALL_MAY_GO}"));
+    let emails: Vec<String> = (0..250).map(|n| format!("o{n}@old.example")).collect();
+    let emails: Vec<&str> = emails.iter().map(String::as_str).collect();
+    stage.join_list(&stage.vip(), &emails);
+    let circle = ApiFaults::none().always(ApiFault::CircularNext);
+    stage.api().set_faults(circle);
+    let refused = stage.run().exits(16);
+    assert_eq!(
+        refused.error(),
+        "the answer to \"read the list\" names a page that was read already as the next one"
+    );
+    stage.api().set_faults(ApiFaults::none());
+    stage.run().exits(0);
+    stage.assert_members(people(1..=3));
+}
+
+#[test]
 fn the_key_goes_to_no_other_host() {
     let (trap, port) = trap();
     let stage = prepared(&format!("mirror = \"exact\"\n{ALL_MAY_GO}"));

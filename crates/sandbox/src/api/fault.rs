@@ -26,6 +26,8 @@ pub enum ApiFault {
         /// A port that is not the API's.
         port: u16,
     },
+    /// The call is carried out, and the next page, if there is one, is said to be the first.
+    CircularNext,
     /// 307 to this port of this machine; nothing is done.
     Redirect {
         /// A port that is not the API's.

@@ -203,7 +203,9 @@ impl ApiState {
         *allowance = Some(counted.map_err(Refusal::throttled)?);
         call.fault = self.faults.strike(operation.id);
         match call.fault {
-            None | Some(ApiFault::LoseReply | ApiFault::ForeignNext { .. }) => {}
+            None
+            | Some(ApiFault::LoseReply | ApiFault::ForeignNext { .. } | ApiFault::CircularNext) => {
+            }
             Some(ApiFault::Redirect { .. }) => return Ok(Reply::empty()),
             Some(ApiFault::TooManyRequests {
                 retry_after_seconds,
@@ -261,14 +263,23 @@ impl ApiState {
     }
 }
 
-/// Points an answer at another port, where a fault says so.
+/// Points an answer at another port or another page, where a fault says so.
 fn mislead(answer: &mut Answer, fault: Option<ApiFault>, parts: &Parts) {
     let path = parts.uri.path();
+    let links = answer.body.as_mut().and_then(|body| body.get_mut("links"));
+    let next = links.and_then(|links| links.get_mut("next"));
     match fault {
         Some(ApiFault::ForeignNext { port }) => {
-            let links = answer.body.as_mut().and_then(|body| body.get_mut("links"));
-            if let Some(next) = links.and_then(|links| links.get_mut("next")) {
+            if let Some(next) = next {
                 *next = Value::String(format!("http://127.0.0.1:{port}{path}"));
+            }
+        }
+        Some(ApiFault::CircularNext) => {
+            if let Some(Value::String(next)) = next
+                && let Some((page, query)) = next.split_once('?')
+            {
+                let kept = query.split('&').filter(|it| !it.contains("cursor"));
+                *next = format!("{page}?{}", kept.collect::<Vec<_>>().join("&"));
             }
         }
         Some(ApiFault::Redirect { port }) => {
