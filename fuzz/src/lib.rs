@@ -6,13 +6,15 @@ use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use klaviyo_export::base::environment::Environment;
-use klaviyo_export::delivery::sftp::fuzzing::{ED25519, pattern_matches, verdict};
+use klaviyo_export::delivery::sftp::fuzzing::{ED25519, key, pattern_matches, replies, verdict};
 use klaviyo_export::job::Job;
 use klaviyo_export::job::file::JobFile;
+use klaviyo_export::klaviyo::fuzzing::refusals;
 use klaviyo_export::source::audience::{
     Audience, AudienceError, AudienceFiles, BlockLimits, RecordReader,
 };
 use klaviyo_export::source::record::{Cell, Record, RecordFault, RecordVisitor};
+use klaviyo_export::state::manifest::{parse_manifest, to_json};
 
 /// The header before every input of [`blocks`].
 const COLUMNS: usize = 3;
@@ -241,5 +243,70 @@ pub fn job_file(data: &[u8]) {
             assert!(!told.contains(SECRET), "{told}\n{planted}");
         }
         before.push_str(line);
+    }
+}
+
+/// The reader of SFTP packets. The first byte chooses the size of the pieces in which the rest comes in; the replies are the
+/// same whatever it is.
+pub fn sftp_packets(data: &[u8]) {
+    let Some((size, stream)) = data.split_first() else {
+        return;
+    };
+    let whole = replies(std::iter::once(stream));
+    assert_eq!(replies(stream.chunks(usize::from(*size) + 1)), whole);
+    assert_eq!(replies(stream.chunks(1)), whole);
+}
+
+/// The reader of key files. No bytes make it panic, no error quotes the key, and a file with the line ends of Windows is the
+/// same key.
+pub fn key_file(data: &[u8]) {
+    /// A run of so many characters may be a part of a key; no word of a message is so long.
+    const RUN: usize = 32;
+    let read = key(data);
+    if let Err(told) = &read {
+        assert!(
+            !told.is_empty() && !told.contains(char::is_control),
+            "{told:?}"
+        );
+        for run in data.windows(RUN) {
+            let is_body = run
+                .iter()
+                .all(|it| it.is_ascii_alphanumeric() || b"+/=".contains(it));
+            let quoted = std::str::from_utf8(run).is_ok_and(|run| told.contains(run));
+            assert!(!(is_body && quoted), "{told}");
+        }
+    }
+    if !data.contains(&b'\r') {
+        let lines: Vec<&[u8]> = data.split(|&byte| byte == b'\n').collect();
+        let windows = lines.join(&b"\r\n"[..]);
+        assert_eq!(key(&windows).is_ok(), read.is_ok());
+    }
+}
+
+/// The reader of manifests. A manifest that can be read is the same after it was written.
+pub fn manifest(data: &[u8]) {
+    let path = Path::new("manifest.json");
+    match parse_manifest(path, data) {
+        Ok(manifest) => {
+            let written = to_json(&manifest);
+            let again = parse_manifest(path, &written).unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!(to_json(&again), written);
+            // What a report asks of it.
+            let _ = (
+                manifest.leftovers(),
+                manifest.delivered(),
+                manifest.rows_of_audience(),
+            );
+        }
+        Err(error) => assert!(!error.to_string().is_empty()),
+    }
+}
+
+/// The reader of refusals. Whatever the body, the message is short, on one line, and quotes no value.
+pub fn refusal(data: &[u8]) {
+    for told in refusals(data) {
+        assert!(told.len() < 2_000, "{} bytes", told.len());
+        assert!(!told.contains(char::is_control), "{told:?}");
+        assert!(!told.contains('@'), "{told}");
     }
 }

@@ -41,3 +41,23 @@ fn no_line_of_known_hosts_hides_the_next() {
 fn no_error_of_a_job_file_quotes_a_value() {
     run("job_file", oracles::job_file);
 }
+
+#[test]
+fn replies_of_a_server_do_not_depend_on_the_pieces_they_come_in() {
+    run("sftp_packets", oracles::sftp_packets);
+}
+
+#[test]
+fn no_error_of_a_key_file_quotes_the_key() {
+    run("key_file", oracles::key_file);
+}
+
+#[test]
+fn a_manifest_is_the_same_after_it_was_written() {
+    run("manifest", oracles::manifest);
+}
+
+#[test]
+fn no_refusal_quotes_a_value() {
+    run("refusal", oracles::refusal);
+}

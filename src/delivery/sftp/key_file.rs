@@ -52,15 +52,24 @@ impl KeyFile {
             source,
         };
         let file = SmallFile::read(path, MAX_BYTES).map_err(fail)?;
+        Self::of_bytes(path, &file.bytes, file.exposed_mode())
+    }
+
+    /// The key in the bytes of a file. `exposed` is the mode of a file that others can read.
+    pub(super) fn of_bytes(
+        path: &Path,
+        bytes: &[u8],
+        exposed: Option<u32>,
+    ) -> Result<Self, SftpError> {
         let unusable = |reason: String| SftpError::KeyUnsupported {
             path: path.to_path_buf(),
             reason,
         };
         // First: a public key may be read by all, and another mode would not mend it.
-        if is_public(&file.bytes) {
+        if is_public(bytes) {
             return Err(unusable(public_half_of(path)));
         }
-        let text = std::str::from_utf8(&file.bytes)
+        let text = std::str::from_utf8(bytes)
             .map_err(|_| unusable("it is not a text file in PEM or OpenSSH format".into()))?
             .trim_start_matches('\u{feff}');
         let text = Zeroizing::new(text.replace("\r\n", "\n"));
@@ -70,7 +79,7 @@ impl KeyFile {
             Outside::Unusable(reason) => return Err(unusable(reason)),
             Outside::Usable { encrypted, public } => (encrypted, public),
         };
-        if let Some(mode) = file.exposed_mode() {
+        if let Some(mode) = exposed {
             return Err(SftpError::KeyFileExposed {
                 path: path.to_path_buf(),
                 mode,
@@ -86,7 +95,7 @@ impl KeyFile {
     }
 
     /// The key in it, by `passphrase` if it is encrypted; an empty one is none.
-    fn open(&self, passphrase: Option<&Secret>) -> Result<PrivateKey, SftpError> {
+    pub(super) fn open(&self, passphrase: Option<&Secret>) -> Result<PrivateKey, SftpError> {
         let path = || self.path.clone();
         let passphrase = passphrase
             .map(Secret::reveal)

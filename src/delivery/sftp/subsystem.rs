@@ -51,8 +51,7 @@ impl Subsystem {
             outgoing: Arc::new(outgoing),
             incoming: Incoming {
                 half: incoming,
-                bytes: Vec::new(),
-                start: 0,
+                packets: Packets::default(),
             },
             sending: None,
             next_id: 0,
@@ -125,31 +124,44 @@ impl Subsystem {
 /// The bytes from the server, put together to packets.
 struct Incoming {
     half: ChannelReadHalf,
-    bytes: Vec<u8>,
-    /// Where the first packet that was not taken begins.
-    start: usize,
+    packets: Packets,
 }
 
 impl Incoming {
     async fn reply(&mut self) -> Result<Reply, SshError> {
         loop {
-            if let Some(packet) = self.take()? {
+            if let Some(packet) = self.packets.next()? {
                 return packet::reply(packet).ok_or(SshError::NoSftp);
             }
             match self.half.wait().await {
-                Some(ChannelMsg::Data { data }) => {
-                    self.bytes.drain(..self.start);
-                    self.start = 0;
-                    self.bytes.extend_from_slice(&data);
-                }
+                Some(ChannelMsg::Data { data }) => self.packets.add(&data),
                 Some(ChannelMsg::Eof | ChannelMsg::Close) | None => return Err(SshError::Closed),
                 // What the server writes to stderr, among others.
                 Some(_) => {}
             }
         }
     }
+}
 
-    fn take(&mut self) -> Result<Option<&[u8]>, SshError> {
+/// Bytes as they come in, cut into packets.
+#[derive(Default)]
+pub(super) struct Packets {
+    bytes: Vec<u8>,
+    /// Where the first packet that was not taken begins.
+    start: usize,
+}
+
+impl Packets {
+    /// Adds bytes that have come.
+    pub(super) fn add(&mut self, bytes: &[u8]) {
+        self.bytes.drain(..self.start);
+        self.start = 0;
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// The next whole packet without its length; none while it has not come yet. An error where no server may send one so
+    /// long.
+    pub(super) fn next(&mut self) -> Result<Option<&[u8]>, SshError> {
         let rest = &self.bytes[self.start..];
         let Some((length, rest)) = rest.split_first_chunk::<4>() else {
             return Ok(None);
