@@ -13,6 +13,7 @@ mod support {
     pub(crate) mod cut_proxy;
     pub(crate) mod delivery;
     pub(crate) mod engines;
+    pub(crate) mod foreign;
     pub(crate) mod listener;
     pub(crate) mod postgres;
     pub(crate) mod proxy;
@@ -37,6 +38,10 @@ mod durability;
 #[cfg(feature = "sandbox")]
 mod editors;
 mod export;
+#[cfg(feature = "sandbox")]
+mod hostile;
+#[cfg(feature = "sandbox")]
+mod matrix;
 mod metrics;
 mod phones;
 #[cfg(feature = "sandbox")]

@@ -7,6 +7,7 @@
 )]
 
 mod faults;
+mod hops;
 
 use std::fmt::Write as _;
 

@@ -58,6 +58,16 @@ pub(crate) fn python() -> PathBuf {
     existing(folder().join("venv/bin/python"))
 }
 
+/// The Python that has SFTP servers.
+pub(crate) fn sftp_python() -> PathBuf {
+    existing(folder().join("sftp/bin/python"))
+}
+
+/// The folder of packages that has npm's `ssh2`.
+pub(crate) fn ssh2() -> PathBuf {
+    existing(folder().join("ssh2/node_modules"))
+}
+
 /// The Python that has the parsers of monitoring.
 pub(crate) fn monitoring_python() -> PathBuf {
     existing(folder().join("monitoring/bin/python"))

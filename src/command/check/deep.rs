@@ -5,6 +5,8 @@ use std::io::{self, Read};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use indexmap::IndexMap;
+
 use super::super::Surroundings;
 use super::super::estimate::reckon;
 use super::super::estimate::times::{Estimate, Speed};
@@ -241,20 +243,20 @@ fn requests(
         Trial::CreateNew { path: &new },
         Trial::Rename { to: &renamed },
     ];
-    let (mut accepted, mut refused, mut notes) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut told, mut notes) = (Answers::default(), Vec::new());
     let mut made = vec![&file];
     let put = session.put(&file, &mut io::empty(), 0, &mut |_| {});
     for trial in trials.into_iter().filter(|_| put.is_ok()) {
         match session.attempt(trial, &file) {
-            Ok(SftpStatus::OK) => {
-                accepted.push(trial.to_string());
+            Ok(status) => {
+                told.add(trial, status);
                 match trial {
+                    _ if status != SftpStatus::OK => {}
                     Trial::CreateNew { .. } => made.push(&new),
                     Trial::Rename { .. } => made = vec![&renamed, &new],
                     _ => {}
                 }
             }
-            Ok(status) => refused.push(format!("{trial} ({status})")),
             Err(error) => {
                 notes.push(format!(
                     "the connection ended at the request {trial}: {error}"
@@ -274,14 +276,35 @@ fn requests(
         made.into_iter()
             .filter_map(|path| removed(&mut session, path)),
     );
-    let listed = |what: &str, requests: &[String]| {
-        (!requests.is_empty()).then(|| format!("{what} {}", requests.join(", ")))
-    };
-    let told = [listed("accepted:", &accepted), listed("refused:", &refused)];
-    let told = told.into_iter().flatten().collect::<Vec<_>>().join("; ");
     findings.note(Name::Requests, put.map_err(Error::from), |()| {
-        Outcome::warned(format!("{told}; an upload needs none of these"), notes)
+        Outcome::warned(told.to_text(), notes)
     });
+}
+
+/// The requests by the server's answers, in the order in which an answer first came.
+#[derive(Default)]
+struct Answers(IndexMap<u32, Vec<String>>);
+
+impl Answers {
+    fn add(&mut self, trial: Trial<'_>, status: SftpStatus) {
+        self.0.entry(status.0).or_default().push(trial.to_string());
+    }
+
+    fn to_text(&self) -> String {
+        let listed = |status: SftpStatus, requests: &[String]| {
+            let requests = requests.join(", ");
+            match status {
+                SftpStatus::OK => format!("accepted: {requests}; "),
+                status => format!("refused with {status}: {requests}; "),
+            }
+        };
+        let ok = SftpStatus::OK.0;
+        let accepted = self.0.iter().filter(|(status, _)| **status == ok);
+        let refused = self.0.iter().filter(|(status, _)| **status != ok);
+        let told = accepted.chain(refused);
+        let told = told.map(|(status, requests)| listed(SftpStatus(*status), requests));
+        format!("{}an upload needs none of these", told.collect::<String>())
+    }
 }
 
 /// How long a run takes, from the first rows of the audience and the speed that was measured.
