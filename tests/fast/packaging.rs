@@ -50,7 +50,8 @@ fn every_asset_of_the_debian_package_is_there_or_is_made_by_its_script() {
             }
             None => {
                 assert!(names_files(&source), "{source}");
-                assert_eq!(mode, "644");
+                let is_script = source.ends_with("/nightly");
+                assert_eq!(mode, if is_script { "755" } else { "644" });
             }
         }
         assert!(target.starts_with("usr/"), "{target}");
@@ -66,7 +67,9 @@ fn every_asset_of_the_debian_package_is_there_or_is_made_by_its_script() {
         let name = name.unwrap().file_name().into_string().unwrap();
         let is_packed = targets.contains_key(&format!("packaging/{name}"));
         assert!(
-            is_packed || ["build-deb", "debian"].contains(&name.as_str()),
+            is_packed
+                || ["Containerfile", "build-deb", "container-root", "debian"]
+                    .contains(&name.as_str()),
             "{name}"
         );
     }
@@ -74,7 +77,7 @@ fn every_asset_of_the_debian_package_is_there_or_is_made_by_its_script() {
 
 #[test]
 fn scripts_can_be_run() {
-    for name in ["build-deb", "debian/postinst"] {
+    for name in ["build-deb", "container-root", "debian/postinst"] {
         let path = root().join("packaging").join(name);
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o111, 0o111);
         let checked = std::process::Command::new("bash")
