@@ -9,7 +9,7 @@
 mod examples;
 pub(crate) mod keys;
 mod links;
-mod messages;
+pub(crate) mod messages;
 mod units;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -87,7 +87,7 @@ fn quoted(text: &str) -> Vec<&str> {
 }
 
 /// The first cell of each row, which is one piece in backticks.
-fn first_cells(text: &str) -> Vec<String> {
+pub(crate) fn first_cells(text: &str) -> Vec<String> {
     rows(text)
         .iter()
         .map(|row| row[0].trim_matches('`').to_owned())

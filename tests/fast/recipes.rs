@@ -8,7 +8,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, Date32Array, Decimal128Array, RecordBatch, StringArray};
+use arrow_array::{ArrayRef, Decimal128Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use parquet::arrow::ArrowWriter;
 
 use crate::readme;
@@ -98,6 +98,13 @@ impl Recipe {
         parts.remove(0)
     }
 
+    /// How many cells repairs.csv has with this code.
+    fn repairs(&self, code: &str) -> usize {
+        let text = self.workspace.of_last_run(&self.name, "repairs.csv");
+        let codes = column(&text, "code");
+        codes.iter().filter(|it| *it == code).count()
+    }
+
     fn is_checked(&self) {
         let outcome = self.run(&["check", "--offline", "--json"]).exits(0);
         for check in outcome.report()["checks"].as_array().unwrap() {
@@ -121,13 +128,6 @@ fn assert_told(vendor: &str, message: &str, said: &str) {
         };
         rest = after;
     }
-}
-
-/// The lines of repairs.csv with this code.
-fn repairs(recipe: &Recipe, code: &str) -> usize {
-    let text = recipe.workspace.of_last_run(&recipe.name, "repairs.csv");
-    let codes = column(&text, "code");
-    codes.iter().filter(|it| *it == code).count()
 }
 
 #[test]
@@ -180,17 +180,66 @@ fn headers_of_the_samples_are_those_of_the_header_sets() {
     }
 }
 
+/// The export of a warehouse as Parquet, with types that no CSV has.
+fn write_parquet(path: &Path) {
+    let texts = |cells: &[Option<&str>]| Arc::new(StringArray::from(cells.to_vec())) as ArrayRef;
+    let spent = Decimal128Array::from(vec![12_050, 8_900]);
+    // 2026-11-23 14:27:14 and a fraction.
+    let last = TimestampMicrosecondArray::from(vec![Some(1_795_444_034_500_000), None]);
+    let batch = RecordBatch::try_from_iter_with_nullable([
+        ("email", texts(&[Some("Zoe@Example.com"), None]), true),
+        (
+            "phone",
+            texts(&[Some("(212) 555-0110"), Some("0151 23456789")]),
+            true,
+        ),
+        ("id", texts(&[Some("007"), Some("8")]), true),
+        ("first_name", texts(&[Some("Zoe"), Some("Jürgen")]), true),
+        ("country", texts(&[Some("US"), Some("DE")]), true),
+        (
+            "spent",
+            Arc::new(spent.with_precision_and_scale(12, 2).unwrap()) as ArrayRef,
+            true,
+        ),
+        (
+            "last_order",
+            Arc::new(last.with_timezone("UTC")) as ArrayRef,
+            true,
+        ),
+    ])
+    .unwrap();
+    let file = File::create(path).unwrap();
+    let mut writer = ArrowWriter::try_new(file, batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+}
+
+#[test]
+fn files_of_warehouses_are_sent_as_the_recipes_say() {
+    for vendor in ["bigquery", "databricks"] {
+        let recipe = Recipe::with(vendor, "part-0.parquet", b"");
+        write_parquet(&recipe.workspace.path("part-0.parquet"));
+        recipe.is_checked();
+        assert_eq!(
+            recipe.sends(),
+            "Email,PhoneNumber,ExternalID,FirstName,Country,Spent,Last Order\n\
+             \"zoe@example.com\",\"+12125550110\",\"007\",Zoe,US,120.50,2026-11-23 14:27:14\n\
+             \"\",\"+4915123456789\",\"8\",Jürgen,DE,89.00,\n"
+        );
+    }
+}
+
 #[test]
 fn messages_of_the_recipe_for_shopify_come() {
+    let told = |message: &str, said: &str| assert_told("shopify", message, said);
     let recipe = Recipe::of("shopify", "shopify.csv");
     let run = recipe.run(&["run", "--dry-run"]).exits(0);
-    let told = |message: &str, said: &str| assert_told("shopify", message, said);
     told("apostrophe …", &run.stdout);
-    told("ExternalID is the only identifier of … row", &run.stdout);
-    assert!(repairs(&recipe, "apostrophe") > 5);
+    told("ExternalID is the only identifier of …", &run.stdout);
+    assert_eq!(recipe.repairs("apostrophe"), 10);
     let keep = recipe.run(&["run", "--dry-run", "--set", "audience.unlisted=keep"]);
     told(
-        "`Accepts Email Marketing` looks like consent: to send it anyway",
+        "header … looks like consent: to send it anyway",
         &keep.exits(10).stderr,
     );
     // A spreadsheet has had the file in its hands.
@@ -199,4 +248,94 @@ fn messages_of_the_recipe_for_shopify_come() {
     let recipe = Recipe::with("shopify", "shopify.csv", rounded.as_bytes());
     let run = recipe.run(&["run", "--dry-run"]).exits(0);
     told("scientific-notation …", &run.stdout);
+    let orders = Recipe::with(
+        "shopify",
+        "orders.csv",
+        b"Name,Email,Id\n#1001,zoe@example.com,1\n",
+    );
+    told(
+        "has no column …",
+        &orders.run(&["run", "--dry-run"]).exits(12).stderr,
+    );
+}
+
+#[test]
+fn messages_of_the_recipe_for_salesforce_come() {
+    let told = |message: &str, said: &str| assert_told("salesforce", message, said);
+    let workspace = Workspace::new();
+    workspace.write(
+        "report.csv",
+        std::fs::read(sample("salesforce-report.csv")).unwrap(),
+    );
+    let send = ["send", "report.csv", "--default-region", "US", "--dry-run"];
+    let report = workspace.run(&send).exits(0);
+    told("ragged-row …", &report.stdout);
+    assert_eq!(
+        workspace.parts("report"),
+        [
+            "Email,PhoneNumber,ExternalID,FirstName,LastName,Title,Organization,City,Country\n\
+             \"zoe@example.com\",\"+12125550110\",\"0035e00000A0bCd\",Zoe,Miller,Head of Sales,Acme Inc,Columbus,United States\n\
+             \"\",\"+14165550112\",\"0035e00000A2bCd\",Ana,Lopez,Buyer,Initech,Toronto,Canada\n"
+        ]
+    );
+    let text = std::fs::read_to_string(sample("salesforce.csv")).unwrap();
+    let (western, _, _) = encoding_rs::WINDOWS_1252.encode(&text);
+    let western = Recipe::with("salesforce", "a.csv", &western);
+    let run = western.run(&["run", "--dry-run"]).exits(0);
+    told("many bytes are not UTF-8; it is likely …", &run.stdout);
+    let workbook = Recipe::with("salesforce", "a.xlsx", b"PK\x03\x04");
+    let run = workbook.run(&["run", "--dry-run"]).exits(12);
+    told("a workbook is not read; save it as CSV", &run.stderr);
+    let lower = Recipe::with("salesforce", "a.csv", text.to_lowercase().as_bytes());
+    let run = lower.run(&["run", "--dry-run"]).exits(12);
+    told("has no column …; did you mean …", &run.stderr);
+    let missing = western.workspace.run(&["run", "job.toml", "--dry-run"]);
+    told("no file matches", &missing.exits(12).stderr);
+}
+
+#[test]
+fn messages_of_the_recipe_for_hubspot_come() {
+    let told = |message: &str, said: &str| assert_told("hubspot", message, said);
+    let recipe = Recipe::of("hubspot", "hubspot.csv");
+    let run = recipe.run(&["run", "--dry-run"]).exits(0);
+    told("ExternalID is the only identifier of …", &run.stdout);
+    let packed = Recipe::with(
+        "hubspot",
+        "export.zip",
+        b"PK\x03\x04\x14\0\0\0\x08\0contacts.csv",
+    );
+    let run = packed.run(&["run", "--dry-run"]).exits(12);
+    told(
+        "is a zip archive, which is not read; unpack it first",
+        &run.stderr,
+    );
+    let text = std::fs::read_to_string(sample("hubspot.csv")).unwrap();
+    let spanish = text.replace("Record ID", "ID de registro");
+    let spanish = Recipe::with("hubspot", "a.csv", spanish.as_bytes());
+    let run = spanish.run(&["run", "--dry-run"]).exits(12);
+    told("has no column …; it has …", &run.stderr);
+    let several = text.replace("zoe@example.com", "zoe@example.com;zoe@home.example.com");
+    let several = Recipe::with("hubspot", "a.csv", several.as_bytes());
+    let run = several.run(&["run", "--dry-run"]).exits(0);
+    told("several-emails …", &run.stdout);
+}
+
+/// The rows of a table below a heading that ends the page.
+fn messages(page: &str) -> Vec<String> {
+    let (_, table) = page.split_once("\n## Messages\n").unwrap();
+    readme::first_cells(table)
+}
+
+#[test]
+fn messages_of_every_recipe_are_those_of_the_program() {
+    let source = readme::messages::source_text();
+    for vendor in vendors() {
+        let messages = messages(&page(&vendor));
+        assert!(messages.len() >= 5, "{vendor}");
+        for message in messages {
+            for piece in message.split(['…', ':']).map(str::trim) {
+                assert!(source.contains(piece), "{vendor}: {piece}");
+            }
+        }
+    }
 }
