@@ -131,3 +131,28 @@ fn the_user_of_the_service_is_made_by_sysusers() {
         .unwrap();
     assert!(line.starts_with(&format!("u {user} - ")), "{line}");
 }
+
+#[test]
+fn the_image_has_the_version_the_rust_and_the_user_that_are_written_elsewhere() {
+    const IMAGE: &str = include_str!("../../packaging/Containerfile");
+    const ROOT: &str = include_str!("../../packaging/container-root");
+    let assigned = |name: &str| {
+        let start = format!("{name}=");
+        ROOT.lines()
+            .find_map(|line| line.strip_prefix(&start))
+            .unwrap()
+    };
+    let (user, home) = (assigned("user"), assigned("home"));
+    let rust = env!("CARGO_PKG_RUST_VERSION");
+    for line in [
+        format!("ARG VERSION={}", env!("CARGO_PKG_VERSION")),
+        format!("ARG RUST_IMAGE=docker.io/library/rust:{rust}-slim-trixie"),
+        format!("USER {user}:{user}"),
+        format!("VOLUME [\"{home}\"]"),
+        format!("WORKDIR {home}"),
+        format!("ENV HOME={home} \\\n    KLAVIYO_EXPORT_STATE_DIR={home}"),
+        format!("COPY --from=build --chown={user}:{user} /image/state/ /var/lib/"),
+    ] {
+        assert!(IMAGE.contains(&format!("\n{line}\n")), "{line}");
+    }
+}

@@ -357,10 +357,15 @@ fn the_project_of_dbt_builds_the_audience_and_delivers_it_unless_a_test_fails() 
     let first = nightly();
     assert!(first.status.success(), "{}", text_of(&first));
     let received = jobs.server.received();
+    // The order of a GROUP BY is that of the engine.
+    let mut rows: Vec<&str> = received.iter().flat_map(|part| part.lines()).collect();
+    rows.sort_unstable();
     assert_eq!(
-        received,
+        rows,
         [
-            "Email,PhoneNumber,ExternalID,FirstName,Country,Spent\n\"zoe@example.com\",\"+12125550110\",\"1\",Zoe,US,200.5\n\"ana@example.com\",,\"3\",Ana,CA,219.9\n"
+            "\"ana@example.com\",\"\",\"3\",Ana,CA,219.9",
+            "\"zoe@example.com\",\"+12125550110\",\"1\",Zoe,US,200.5",
+            "Email,PhoneNumber,ExternalID,FirstName,Country,Spent",
         ]
     );
     // Two customers with one address: the test of the model stops the night.
