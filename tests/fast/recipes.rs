@@ -306,7 +306,7 @@ fn messages_of_the_recipe_for_hubspot_come() {
     );
     let run = packed.run(&["run", "--dry-run"]).exits(12);
     told(
-        "is a zip archive, which is not read; unpack it first",
+        "a zip archive … which is not read; …",
         &run.stderr,
     );
     let text = std::fs::read_to_string(sample("hubspot.csv")).unwrap();

@@ -90,7 +90,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// What hadolint finds in a Containerfile.
+/// The findings of hadolint in a Containerfile.
 fn findings(containerfile: &Path) -> String {
     let output = Command::new(engines::reader("hadolint"))
         .arg("--no-color")

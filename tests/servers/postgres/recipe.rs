@@ -20,7 +20,8 @@ INSERT INTO orders (customer_id, total, created_at) VALUES
 
 /// The blocks of the page in a language.
 fn blocks(language: &str) -> Vec<&'static str> {
-    let rest = PAGE.split(&format!("```{language}\n")).skip(1);
+    let fence = format!("```{language}\n");
+    let rest = PAGE.split(&fence).skip(1);
     rest.map(|block| block.split("```").next().unwrap())
         .collect()
 }
