@@ -305,10 +305,7 @@ fn messages_of_the_recipe_for_hubspot_come() {
         b"PK\x03\x04\x14\0\0\0\x08\0contacts.csv",
     );
     let run = packed.run(&["run", "--dry-run"]).exits(12);
-    told(
-        "a zip archive … which is not read; …",
-        &run.stderr,
-    );
+    told("a zip archive … which is not read; …", &run.stderr);
     let text = std::fs::read_to_string(sample("hubspot.csv")).unwrap();
     let spanish = text.replace("Record ID", "ID de registro");
     let spanish = Recipe::with("hubspot", "a.csv", spanish.as_bytes());
