@@ -35,12 +35,13 @@ fn pages(book: &Path) -> BTreeMap<PathBuf, Html> {
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
             if path.is_dir() {
                 folders.push(path);
-            } else if name.ends_with(".html")
-                && !["print.html", "toc.html", "404.html"].contains(&&*name)
-            {
+                continue;
+            }
+            let name = path.file_name().unwrap().to_str().unwrap();
+            let is_page = path.extension().is_some_and(|end| end == "html");
+            if is_page && !["print.html", "toc.html", "404.html"].contains(&name) {
                 let html = Html::parse_document(&std::fs::read_to_string(&path).unwrap());
                 pages.insert(path.strip_prefix(book).unwrap().to_owned(), html);
             }
