@@ -50,7 +50,8 @@ fn every_asset_of_the_debian_package_is_there_or_is_made_by_its_script() {
             }
             None => {
                 assert!(names_files(&source), "{source}");
-                assert_eq!(mode, "644");
+                let is_script = source.ends_with("/nightly");
+                assert_eq!(mode, if is_script { "755" } else { "644" });
             }
         }
         assert!(target.starts_with("usr/"), "{target}");
@@ -66,7 +67,9 @@ fn every_asset_of_the_debian_package_is_there_or_is_made_by_its_script() {
         let name = name.unwrap().file_name().into_string().unwrap();
         let is_packed = targets.contains_key(&format!("packaging/{name}"));
         assert!(
-            is_packed || ["build-deb", "debian"].contains(&name.as_str()),
+            is_packed
+                || ["Containerfile", "build-deb", "container-root", "debian"]
+                    .contains(&name.as_str()),
             "{name}"
         );
     }
@@ -74,7 +77,7 @@ fn every_asset_of_the_debian_package_is_there_or_is_made_by_its_script() {
 
 #[test]
 fn scripts_can_be_run() {
-    for name in ["build-deb", "debian/postinst"] {
+    for name in ["build-deb", "container-root", "debian/postinst"] {
         let path = root().join("packaging").join(name);
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o111, 0o111);
         let checked = std::process::Command::new("bash")
@@ -127,4 +130,29 @@ fn the_user_of_the_service_is_made_by_sysusers() {
         .find(|line| !line.starts_with('#'))
         .unwrap();
     assert!(line.starts_with(&format!("u {user} - ")), "{line}");
+}
+
+#[test]
+fn the_image_has_the_version_the_rust_and_the_user_that_are_written_elsewhere() {
+    const IMAGE: &str = include_str!("../../packaging/Containerfile");
+    const ROOT: &str = include_str!("../../packaging/container-root");
+    let assigned = |name: &str| {
+        let start = format!("{name}=");
+        ROOT.lines()
+            .find_map(|line| line.strip_prefix(&start))
+            .unwrap()
+    };
+    let (user, home) = (assigned("user"), assigned("home"));
+    let rust = env!("CARGO_PKG_RUST_VERSION");
+    for line in [
+        format!("ARG VERSION={}", env!("CARGO_PKG_VERSION")),
+        format!("ARG RUST_IMAGE=docker.io/library/rust:{rust}-slim-trixie"),
+        format!("USER {user}:{user}"),
+        format!("VOLUME [\"{home}\"]"),
+        format!("WORKDIR {home}"),
+        format!("ENV HOME={home} \\\n    KLAVIYO_EXPORT_STATE_DIR={home}"),
+        format!("COPY --from=build --chown={user}:{user} /image/state/ /var/lib/"),
+    ] {
+        assert!(IMAGE.contains(&format!("\n{line}\n")), "{line}");
+    }
 }

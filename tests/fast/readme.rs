@@ -9,7 +9,7 @@
 mod examples;
 pub(crate) mod keys;
 mod links;
-mod messages;
+pub(crate) mod messages;
 mod units;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,10 +24,11 @@ use klaviyo_export::profile::column::{ProfileColumn, Spelling};
 use klaviyo_export::state::codes::{RejectionReason, RepairCode};
 use klaviyo_export::state::part::Verification;
 
-/// Every page for users, by its path in the repository: README.md and docs/*.md.
+/// Every page for users, by its path in the repository: README.md, docs/*.md and docs/recipes/*.md.
 static PAGES: LazyLock<BTreeMap<String, String>> = LazyLock::new(|| {
     let mut paths = vec!["README.md".to_owned()];
-    for entry in fs::read_dir(root().join("docs")).unwrap() {
+    let folders = ["docs", "docs/recipes"].map(|name| fs::read_dir(root().join(name)).unwrap());
+    for entry in folders.into_iter().flatten() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|end| end == "md") {
             let path = path.strip_prefix(root()).unwrap();
@@ -86,7 +87,7 @@ fn quoted(text: &str) -> Vec<&str> {
 }
 
 /// The first cell of each row, which is one piece in backticks.
-fn first_cells(text: &str) -> Vec<String> {
+pub(crate) fn first_cells(text: &str) -> Vec<String> {
     rows(text)
         .iter()
         .map(|row| row[0].trim_matches('`').to_owned())
@@ -101,7 +102,7 @@ pub(crate) fn blocks(language: &str) -> Vec<(&'static str, String)> {
         .collect()
 }
 
-fn blocks_of<'a>(page: &'a str, language: &str) -> Vec<(&'a str, String)> {
+pub(crate) fn blocks_of<'a>(page: &'a str, language: &str) -> Vec<(&'a str, String)> {
     let mut blocks = Vec::new();
     let mut lines = page.lines();
     let mut before = "";

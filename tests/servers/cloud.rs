@@ -250,3 +250,44 @@ fn objects_are_dealt_out_to_shards_as_files_are() {
     expected.sort();
     assert!(emails == expected);
 }
+
+#[test]
+fn the_recipe_for_databricks_reads_a_folder_of_s3() {
+    let page = include_str!("../../docs/recipes/databricks.md");
+    let (_, job) = page.split_once("```toml\n").unwrap();
+    let (job, _) = job.split_once("```").unwrap();
+    let store = Store::start();
+    let workspace = Workspace::new();
+    let one = |text: &str| Arc::new(StringArray::from(vec![text])) as ArrayRef;
+    let batch = RecordBatch::try_from_iter([
+        ("email", one("zoe@example.com")),
+        ("phone", one("(212) 555-0110")),
+        ("id", one("7")),
+        ("first_name", one("Zoe")),
+        ("country", one("US")),
+        ("spent", one("120.50")),
+        ("last_order", one("2026-11-23 14:27:14")),
+    ])
+    .unwrap();
+    std::fs::create_dir(workspace.path("vip")).unwrap();
+    let file = std::fs::File::create(workspace.path("vip/part-0.parquet")).unwrap();
+    let mut writer = ArrowWriter::try_new(file, batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    store.put(&workspace, "vip");
+    workspace.write("vip.toml", job);
+    let files = "audience.files=[\"s3://crm/exports/*.parquet\"]";
+    store
+        .run(
+            &workspace,
+            &["run", "vip.toml", "--dry-run", "--set", files],
+        )
+        .exits(0);
+    assert_eq!(
+        workspace.parts("vip"),
+        [
+            "Email,PhoneNumber,ExternalID,FirstName,Country,Spent,Last Order\n\
+             \"zoe@example.com\",\"+12125550110\",\"7\",Zoe,US,120.50,2026-11-23 14:27:14\n"
+        ]
+    );
+}

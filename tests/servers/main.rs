@@ -27,12 +27,15 @@ mod support {
 
 #[cfg(all(feature = "adbc", feature = "parquet", feature = "sandbox"))]
 mod adbc;
+mod book;
 #[cfg(feature = "sandbox")]
 mod browser;
 #[cfg(feature = "sandbox")]
 mod check_sshd;
 #[cfg(all(feature = "cloud", feature = "parquet", feature = "sandbox"))]
 mod cloud;
+#[cfg(all(feature = "adbc", feature = "sandbox"))]
+mod container;
 #[cfg(feature = "sandbox")]
 mod durability;
 #[cfg(feature = "sandbox")]
@@ -50,6 +53,8 @@ mod postgres;
 mod prompt;
 #[cfg(all(feature = "adbc", feature = "parquet", feature = "sandbox"))]
 mod queries;
+#[cfg(feature = "sandbox")]
+mod schedulers;
 mod sftp;
 #[cfg(all(feature = "adbc", feature = "parquet", feature = "sandbox"))]
 mod spark;

@@ -12,6 +12,7 @@ mod broken;
 mod by_adbc;
 #[cfg(feature = "adbc")]
 mod login;
+mod recipe;
 mod refused;
 mod values;
 

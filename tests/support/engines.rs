@@ -1,4 +1,5 @@
-//! The engines that `tests/engines` fetched: drivers, DuckDB, a Python that has Spark, and one that has parsers of monitoring.
+//! The engines that `tests/engines` fetched: drivers, DuckDB, Pythons with Spark, with parsers of monitoring, and with what
+//! reads the examples.
 
 #![allow(
     dead_code,
@@ -71,6 +72,16 @@ pub(crate) fn ssh2() -> PathBuf {
 /// The Python that has the parsers of monitoring.
 pub(crate) fn monitoring_python() -> PathBuf {
     existing(folder().join("monitoring/bin/python"))
+}
+
+/// A program that reads the container file, the examples or the book; `python` is the Python of their libraries.
+pub(crate) fn reader(name: &str) -> PathBuf {
+    existing(folder().join("readers/bin").join(name))
+}
+
+/// The folder with the programs of an orchestrator, which `tests/engines --all` fetches.
+pub(crate) fn orchestrator(name: &str) -> PathBuf {
+    existing(folder().join("orchestrators").join(name).join("bin"))
 }
 
 fn existing(path: PathBuf) -> PathBuf {

@@ -5,7 +5,7 @@ use std::fs;
 use super::{first_cells, page, root, section};
 
 /// The program's text, with its strings as they are printed.
-fn source_text() -> String {
+pub(crate) fn source_text() -> String {
     let mut folders = vec![root().join("src"), root().join("crates/sandbox/src")];
     let mut text = String::new();
     while let Some(folder) = folders.pop() {
