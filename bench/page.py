@@ -1,8 +1,8 @@
-"""BENCHMARKS.md: each bench writes its sections between marks of their own and leaves the rest of the page alone."""
+"""docs/measurements.md: each bench writes its sections between marks of their own and leaves the rest of the page alone."""
 
 from pathlib import Path
 
-PATH = Path(__file__).resolve().parent.parent / "BENCHMARKS.md"
+PATH = Path(__file__).resolve().parent.parent / "docs" / "measurements.md"
 INTRODUCTION = """# Benchmarks
 
 What `bench/run`, `bench/run --growth`, `bench/run --upload` and `bench/queries` measured, losses included. Run it yourself:

@@ -1,7 +1,7 @@
 //! Page cache hygiene: of a large audience's files and of parts that are not sent, only the beginning stays in the system's memory.
 //!
 //! An audience of 13 GB and its parts would push all else out of a machine's page cache, and a new page costs more than one
-//! that was just given back: at 100 million rows the kernel's 24 to 39 seconds became 7 to 9 (BENCHMARKS.md, What grows).
+//! that was just given back: at 100 million rows the kernel's 24 to 39 seconds became 7 to 9 (docs/measurements.md, What grows).
 
 use std::fs::File;
 use std::io::{self, Read};

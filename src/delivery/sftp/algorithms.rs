@@ -24,7 +24,7 @@ const KEY_EXCHANGES: [kex::Name; 13] = [
     kex::EXTENSION_OPENSSH_STRICT_KEX_AS_CLIENT,
 ];
 
-/// AES-GCM first: with the CPU's own instructions it takes half the time of chacha20 (BENCHMARKS.md).
+/// AES-GCM first: with the CPU's own instructions it takes half the time of chacha20 (docs/measurements.md).
 const CIPHERS: [cipher::Name; 6] = [
     cipher::AES_128_GCM,
     cipher::AES_256_GCM,
