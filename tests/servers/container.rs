@@ -210,7 +210,7 @@ fn the_signal_of_a_container_engine_ends_the_program_though_it_is_process_1() {
     write(
         "vip.toml",
         &format!(
-            "name = \"vip\"\n[audience]\nfiles = [\"a.csv\"]\n[columns]\nemail = \"Email\"\n[sftp]\nhost = \"127.0.0.1\"\nport = {port}\nusername = \"ana\"\nprivate-key = \"{HOME}/key\"\nconnect-timeout = \"60s\"\nstop-timeout = \"2s\"\n"
+            "name = \"vip\"\n[audience]\nfiles = [\"a.csv\"]\n[columns]\nemail = \"Email\"\n[sftp]\nhost = \"127.0.0.1\"\nport = {port}\nusername = \"ana\"\nprivate-key = \"{HOME}/key\"\nconnect-timeout = \"60s\"\n"
         ),
     );
     let mut child = image
