@@ -216,6 +216,7 @@ fn run_job(
         &args.common.state,
         &mut job,
     );
+    surroundings.stop_as_told(&job);
     if args.create_list {
         list::create_list(&mut job)?;
     }

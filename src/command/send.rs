@@ -75,6 +75,7 @@ fn send_as(
         &args.common.state,
         &mut job,
     );
+    surroundings.stop_as_told(&job);
     execute(&job, audience, options, surroundings)
 }
 

@@ -67,6 +67,7 @@ fn put_back(
 ) -> Result<Undone, Error> {
     let mut job = Job::load((&args.job).into(), &surroundings.environment)?;
     super::apply(false, &args.state, &mut job);
+    surroundings.stop_as_told(&job);
     let state = job.state()?;
     let Some(directory) = state.known_run(&args.run) else {
         return Err(ListError::NoSuchRun {

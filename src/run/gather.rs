@@ -165,6 +165,7 @@ fn load(args: &ListArgs, surroundings: &Surroundings) -> Result<Job, Error> {
     let environment = &surroundings.environment;
     let mut job = Job::load((&args.job).into(), environment)?;
     apply(false, &args.state, &mut job);
+    surroundings.stop_as_told(&job);
     if args.create_list {
         list::create_list(&mut job)?;
     }

@@ -26,6 +26,13 @@ pub struct Surroundings {
 }
 
 impl Surroundings {
+    /// From here on the first signal leaves as much time as the job says, whatever is under way.
+    pub(crate) fn stop_as_told(&self, job: &Job) {
+        if let Some(delivery) = &job.delivery {
+            self.interrupt.set_stop_timeout(delivery.stop_timeout);
+        }
+    }
+
     /// The part of them that a connection to an engine needs.
     pub(crate) fn of_query(&self) -> query::Surroundings<'_> {
         query::Surroundings {

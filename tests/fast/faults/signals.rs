@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use klaviyo_export_sandbox::{Event, Fault, Faults};
 use rustix::process::Signal;
 
+use crate::support::workspace::{self, Workspace};
+
 use super::cut_proxy::CutProxy;
 use super::delivery::Outcome;
 use super::delivery::{JobOptions, Running, random, seeds, wait_until};
@@ -137,6 +139,37 @@ fn a_signal_while_connecting_is_an_interruption_and_the_second_ends_it() {
     let signalled = Instant::now();
     running.wait().assert_code(143);
     assert!(signalled.elapsed() < Duration::from_secs(3));
+}
+
+#[test]
+fn stop_timeout_counts_before_the_delivery_too() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let workspace = Workspace::with(&[
+        ("a.csv", "email\nzoe@example.com\n"),
+        ("key", "pk_0123456789"),
+    ]);
+    workspace.set_mode("key", 0o600);
+    let server = workspace.server();
+    let body = format!(
+        "[audience]\nfiles = [\"a.csv\"]\n[columns]\nemail = \"Email\"\n[list]\nname = \"VIP\"\n\
+         [klaviyo]\nbase-url = \"http://127.0.0.1:{}\"\napi-key-file = \"key\"\n",
+        silent.local_addr().unwrap().port()
+    );
+    let section = format!("{}\nstop-timeout = \"2s\"\n", server.section());
+    workspace.write("vip.toml", format!("name = \"vip\"\n{body}\n{section}"));
+    let running = workspace.command(&["run", "vip.toml"]).spawn().unwrap();
+    let (_connection, _) = silent.accept().unwrap();
+    let signalled = Instant::now();
+    rustix::process::kill_process(rustix::process::Pid::from_child(&running), Signal::TERM)
+        .unwrap();
+    let outcome = workspace::Outcome::of(running);
+    assert_eq!(outcome.code, 143, "{}", outcome.stderr);
+    // By the default it is 7 s until what is under way ends.
+    assert!(
+        signalled.elapsed() < Duration::from_secs(5),
+        "{}",
+        outcome.stderr
+    );
 }
 
 #[test]
