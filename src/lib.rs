@@ -69,18 +69,15 @@ fn dispatch(command: Command, surroundings: &Surroundings) -> Result<u8, Error> 
         }
         Command::Run(args) => run_job(&args, surroundings),
         Command::Send(args) => send_files(&args, surroundings),
-        Command::Status(args) => {
-            console.result(&status::status(&args, surroundings)?);
-            Ok(ExitCode::Done.number())
-        }
-        Command::Preview(args) => {
-            console.result(&command::preview::preview(&args, surroundings)?);
-            Ok(ExitCode::Done.number())
-        }
-        Command::Estimate(args) => {
-            console.result(&command::estimate::estimate(&args, surroundings)?);
-            Ok(ExitCode::Done.number())
-        }
+        Command::Status(args) => Ok(printed(console, &status::status(&args, surroundings)?)),
+        Command::Preview(args) => Ok(printed(
+            console,
+            &command::preview::preview(&args, surroundings)?,
+        )),
+        Command::Estimate(args) => Ok(printed(
+            console,
+            &command::estimate::estimate(&args, surroundings)?,
+        )),
         Command::Init(args) => {
             init::init(&args, surroundings)?;
             Ok(ExitCode::Done.number())
@@ -94,10 +91,7 @@ fn dispatch(command: Command, surroundings: &Surroundings) -> Result<u8, Error> 
             console.result(&command::undo::undo(&args, options, surroundings)?);
             Ok(ExitCode::Done.number())
         }
-        Command::Runs(args) => {
-            console.result(&runs::runs(&args, surroundings)?);
-            Ok(ExitCode::Done.number())
-        }
+        Command::Runs(args) => Ok(printed(console, &runs::runs(&args, surroundings)?)),
         #[cfg(feature = "sandbox")]
         Command::Demo(args) => {
             let finished = command::demo::demo(&args, surroundings)?;
@@ -109,8 +103,7 @@ fn dispatch(command: Command, surroundings: &Surroundings) -> Result<u8, Error> 
             Ok(ExitCode::Done.number())
         }
         Command::Check(args) if args.explain => {
-            console.result(&check::explain(&args, surroundings)?);
-            Ok(ExitCode::Done.number())
+            Ok(printed(console, &check::explain(&args, surroundings)?))
         }
         Command::Check(args) => {
             let findings = check::check(&args, surroundings)?;
@@ -122,23 +115,18 @@ fn dispatch(command: Command, surroundings: &Surroundings) -> Result<u8, Error> 
             }
             Ok(findings.exit_code)
         }
-        Command::Completions(args) => {
-            console.result(&completions(args.shell));
-            Ok(ExitCode::Done.number())
-        }
-        Command::Keygen(args) => {
-            console.result(&keygen::keygen(&args, surroundings)?);
-            Ok(ExitCode::Done.number())
-        }
-        Command::Schema(args) => {
-            console.result(&command::schema::schema(&args));
-            Ok(ExitCode::Done.number())
-        }
-        Command::Man(args) => {
-            console.result(&man::man(&args, surroundings)?);
-            Ok(ExitCode::Done.number())
-        }
+        Command::Completions(args) => Ok(printed(console, &completions(args.shell))),
+        Command::Keygen(args) => Ok(printed(console, &keygen::keygen(&args, surroundings)?)),
+        Command::Schema(args) => Ok(printed(console, &command::schema::schema(&args))),
+        Command::Licenses(args) => Ok(printed(console, &command::licenses::licenses(&args)?)),
+        Command::Man(args) => Ok(printed(console, &man::man(&args, surroundings)?)),
     }
+}
+
+/// Prints the result of a command that is done.
+fn printed(console: &Console, text: &str) -> u8 {
+    console.result(text);
+    ExitCode::Done.number()
 }
 
 /// The script that completes the program's commands and flags in `shell`.

@@ -46,6 +46,7 @@ fn examples_of_the_help_are_commands_that_can_be_read() {
         "keygen",
         "schema",
         "man",
+        "licenses",
         "preview",
         "init",
         "estimate",

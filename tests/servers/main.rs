@@ -45,6 +45,7 @@ mod postgres;
 mod prompt;
 #[cfg(all(feature = "adbc", feature = "parquet", feature = "sandbox"))]
 mod queries;
+mod sbom;
 mod sftp;
 #[cfg(all(feature = "adbc", feature = "parquet", feature = "sandbox"))]
 mod spark;
