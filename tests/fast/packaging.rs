@@ -66,7 +66,7 @@ fn every_asset_of_the_debian_package_is_there_or_is_made_by_its_script() {
         let name = name.unwrap().file_name().into_string().unwrap();
         let is_packed = targets.contains_key(&format!("packaging/{name}"));
         assert!(
-            is_packed || ["build-deb", "debian"].contains(&name.as_str()),
+            is_packed || ["build-deb", "build-static", "debian"].contains(&name.as_str()),
             "{name}"
         );
     }
@@ -74,7 +74,7 @@ fn every_asset_of_the_debian_package_is_there_or_is_made_by_its_script() {
 
 #[test]
 fn scripts_can_be_run() {
-    for name in ["build-deb", "debian/postinst"] {
+    for name in ["build-deb", "build-static", "debian/postinst"] {
         let path = root().join("packaging").join(name);
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o111, 0o111);
         let checked = std::process::Command::new("bash")
