@@ -56,7 +56,7 @@
 //! let formatted = klaviyo_export::format(&job, &Surroundings::of_library(environment))?;
 //!
 //! let part = std::fs::read_to_string(&formatted.parts[0])?;
-//! assert_eq!(part, "Email,PhoneNumber\nana@example.com,+12125550143\n");
+//! assert_eq!(part, "Email,PhoneNumber\n\"ana@example.com\",\"+12125550143\"\n");
 //! assert_eq!(formatted.report.rows_rejected, 1);
 //! assert!(formatted.rejects.is_some());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
