@@ -12,3 +12,4 @@ pub(crate) mod private_file;
 pub mod retry;
 pub mod secret;
 pub mod text;
+pub(crate) mod tls;

@@ -116,6 +116,9 @@ pub enum Command {
     /// Print the manual page, or write one page for each command
     #[command(after_help = MAN_EXAMPLES)]
     Man(ManArgs),
+    /// Print the libraries in this program and their licences
+    #[command(after_help = LICENSES_EXAMPLES)]
+    Licenses(LicensesArgs),
 }
 
 /// A job file: of each command that takes one.
@@ -687,6 +690,14 @@ fn assignment(text: &str) -> Result<String, String> {
     Err("write it like KEY=VALUE, such as sftp.host=example.com".to_owned())
 }
 
+/// `licenses`.
+#[derive(Debug, Args)]
+pub struct LicensesArgs {
+    /// Print the text of each licence, and every notice
+    #[arg(long)]
+    pub text: bool,
+}
+
 /// A number of rows, of which there must be one.
 fn row_count(text: &str) -> Result<u64, String> {
     match text.parse() {
@@ -844,6 +855,11 @@ Examples:
   klaviyo-export completions bash  > ~/.local/share/bash-completion/completions/klaviyo-export
   klaviyo-export completions zsh  > ~/.zfunc/_klaviyo-export
   klaviyo-export completions fish  > ~/.config/fish/completions/klaviyo-export.fish";
+
+const LICENSES_EXAMPLES: &str = "\
+Examples:
+  klaviyo-export licenses
+  klaviyo-export licenses --text > THIRD-PARTY-LICENSES.txt";
 
 const MAN_EXAMPLES: &str = "\
 Examples:

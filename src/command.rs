@@ -8,6 +8,7 @@ mod flags;
 mod guesses;
 pub mod init;
 pub mod keygen;
+pub mod licenses;
 pub mod man;
 mod place;
 pub mod preview;

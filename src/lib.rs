@@ -8,6 +8,168 @@
 //!
 //! Data moves one way and each stage has a type of its own, so that a wrong order does not compile. Only
 //! [`mod@run`] knows more than one stage.
+//!
+//! # As a library
+//!
+//! There are three entry points. Each takes a [`Job`](job::Job), which is what a
+//! [job file](https://docs.rs/crate/klaviyo-export/latest/source/docs/job-file.md) says, and
+//! [`Surroundings`](run::surroundings::Surroundings): environment variables, and an [`Interrupt`](base::interrupt::Interrupt) that
+//! ends a run early.
+//!
+//! | function | result |
+//! |---|---|
+//! | [`format`] | the CSV files that Klaviyo's SFTP import takes; no server is contacted |
+//! | [`deliver`] | the same files on the SFTP server, each of them checked |
+//! | [`reconcile`] | a list of Klaviyo's that is equal to the audience |
+//!
+//! They are what `klaviyo-export run` does, with its promises: the state of a run is on disk, a run that was cut continues, and
+//! nothing is sent twice. Each result has a [`RunReport`](run::report::RunReport).
+//!
+//! ## Format a file to parts
+//!
+//! ```
+//! use klaviyo_export::base::environment::Environment;
+//! use klaviyo_export::job::{Job, file::JobFile};
+//! use klaviyo_export::run::surroundings::Surroundings;
+//!
+//! # let folder = tempfile::tempdir()?;
+//! # let folder = folder.path();
+//! std::fs::write(folder.join("customers.csv"), "mail,mobile\nAna@Example.com,(212) 555-0143\nnobody,\n")?;
+//! let file = JobFile::parse(
+//!     r#"
+//!     name = "vip"
+//!     [audience]
+//!     files = ["customers.csv"]
+//!     [columns]
+//!     mail = "Email"
+//!     mobile = "PhoneNumber"
+//!     [normalize]
+//!     default-region = "US"
+//!     [state]
+//!     directory = "state"
+//!     "#,
+//! )?;
+//! let environment = Environment::default();
+//! // Paths of the job start from `folder`.
+//! let job = Job::from_file(file, folder, &environment)?;
+//!
+//! let formatted = klaviyo_export::format(&job, &Surroundings::of_library(environment))?;
+//!
+//! let part = std::fs::read_to_string(&formatted.parts[0])?;
+//! assert_eq!(part, "Email,PhoneNumber\n\"ana@example.com\",\"+12125550143\"\n");
+//! assert_eq!(formatted.report.rows_rejected, 1);
+//! assert!(formatted.rejects.is_some());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! ## Deliver the parts by SFTP
+//!
+//! This delivers to the sandbox, an SFTP server like Klaviyo's that the crate `klaviyo-export-sandbox` runs on loopback. For
+//! Klaviyo, `host` is left out, and `known-hosts` is usually `~/.ssh/known_hosts`.
+//!
+//! ```
+//! # use klaviyo_export::base::environment::Environment;
+//! # use klaviyo_export::job::{Job, file::JobFile};
+//! # use klaviyo_export::run::surroundings::Surroundings;
+//! # use klaviyo_export_sandbox::{Faults, Sandbox, SandboxSettings, api::ApiSettings};
+//! # let folder = tempfile::tempdir()?;
+//! # let folder = folder.path();
+//! # let sandbox = Sandbox::start(SandboxSettings {
+//! #     root: folder.join("sandbox"),
+//! #     port: 0,
+//! #     username: "AbCdEf_GhIjKl".to_owned(),
+//! #     faults: Faults::none(),
+//! #     api: ApiSettings::default(),
+//! # })?;
+//! # let (host, port) = (sandbox.address().ip(), sandbox.address().port());
+//! # let (key, known_hosts) = (sandbox.private_key(), sandbox.known_hosts());
+//! # std::fs::write(folder.join("customers.csv"), "mail\nana@example.com\n")?;
+//! let file = JobFile::parse(&format!(
+//!     r#"
+//!     name = "vip"
+//!     [audience]
+//!     files = ["customers.csv"]
+//!     [columns]
+//!     mail = "Email"
+//!     [sftp]
+//!     host = "{host}"
+//!     port = {port}
+//!     username = "AbCdEf_GhIjKl"
+//!     private-key = {key:?}
+//!     known-hosts = [{known_hosts:?}]
+//!     [state]
+//!     directory = "state"
+//!     "#,
+//! ))?;
+//! let environment = Environment::default();
+//! let job = Job::from_file(file, folder, &environment)?;
+//!
+//! let delivered = klaviyo_export::deliver(&job, &Surroundings::of_library(environment))?;
+//!
+//! let part = &delivered.report.parts[0];
+//! assert_eq!(part.rows, 1);
+//! assert!(part.delivered_at.is_some());
+//! assert!(part.remote_path.as_deref().is_some_and(|path| path.starts_with("/profiles/vip-")));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! ## Make a list equal to a set of profiles
+//!
+//! With `deliver = "api"`, the profiles go through Klaviyo's API, and no SFTP server is needed. The key is in the variable
+//! `KLAVIYO_API_KEY`, or in a file that `api-key-file` names.
+//!
+//! ```
+//! # use std::time::Duration;
+//! # use klaviyo_export::base::environment::Environment;
+//! # use klaviyo_export::job::{Job, file::JobFile};
+//! # use klaviyo_export::run::surroundings::Surroundings;
+//! # use klaviyo_export_sandbox::{Faults, Sandbox, SandboxSettings, api::ApiSettings};
+//! # let folder = tempfile::tempdir()?;
+//! # let folder = folder.path();
+//! # let soon = Duration::from_millis(10);
+//! # let sandbox = Sandbox::start(SandboxSettings {
+//! #     root: folder.join("sandbox"),
+//! #     port: 0,
+//! #     username: "AbCdEf_GhIjKl".to_owned(),
+//! #     faults: Faults::none(),
+//! #     api: ApiSettings { job_delay: soon, import_delay: soon, ..ApiSettings::default() },
+//! # })?;
+//! # let (url, key) = (sandbox.api().base_url(), sandbox.api().key_file());
+//! let file = JobFile::parse(&format!(
+//!     r#"
+//!     name = "vip"
+//!     [audience]
+//!     files = ["members.csv"]
+//!     [columns]
+//!     mail = "Email"
+//!     [list]
+//!     name = "VIP"
+//!     create = true
+//!     mirror = "exact"
+//!     max-removals = {{ percent = 100, members = 100 }}
+//!     [klaviyo]
+//!     deliver = "api"
+//!     base-url = "{url}"
+//!     api-key-file = {key:?}
+//!     [state]
+//!     directory = "state"
+//!     "#,
+//! ))?;
+//! let environment = Environment::default();
+//! let job = Job::from_file(file, folder, &environment)?;
+//! let surroundings = Surroundings::of_library(environment);
+//!
+//! let members = |profiles: &str| {
+//!     std::fs::write(folder.join("members.csv"), format!("mail\n{profiles}"))?;
+//!     let finished = klaviyo_export::reconcile(&job, &surroundings)?;
+//!     let list = finished.report.list.ok_or("no list")?;
+//!     Ok::<_, Box<dyn std::error::Error>>((list.attached, list.removed))
+//! };
+//! assert_eq!(members("ana@example.com\nbob@example.com\n")?, (Some(2), 0));
+//! assert_eq!(members("ana@example.com\n")?, (Some(1), 1));
+//! # assert_eq!(sandbox.api().lists()[0].profile_count, 1);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 pub mod base;
 pub mod cli;
@@ -20,6 +182,8 @@ pub mod profile;
 pub mod run;
 pub mod source;
 pub mod state;
+
+pub use run::library::{Formatted, deliver, format, reconcile};
 
 use clap::CommandFactory as _;
 use jiff::Timestamp;
@@ -69,18 +233,15 @@ fn dispatch(command: Command, surroundings: &Surroundings) -> Result<u8, Error> 
         }
         Command::Run(args) => run_job(&args, surroundings),
         Command::Send(args) => send_files(&args, surroundings),
-        Command::Status(args) => {
-            console.result(&status::status(&args, surroundings)?);
-            Ok(ExitCode::Done.number())
-        }
-        Command::Preview(args) => {
-            console.result(&command::preview::preview(&args, surroundings)?);
-            Ok(ExitCode::Done.number())
-        }
-        Command::Estimate(args) => {
-            console.result(&command::estimate::estimate(&args, surroundings)?);
-            Ok(ExitCode::Done.number())
-        }
+        Command::Status(args) => Ok(printed(console, &status::status(&args, surroundings)?)),
+        Command::Preview(args) => Ok(printed(
+            console,
+            &command::preview::preview(&args, surroundings)?,
+        )),
+        Command::Estimate(args) => Ok(printed(
+            console,
+            &command::estimate::estimate(&args, surroundings)?,
+        )),
         Command::Init(args) => {
             init::init(&args, surroundings)?;
             Ok(ExitCode::Done.number())
@@ -94,10 +255,7 @@ fn dispatch(command: Command, surroundings: &Surroundings) -> Result<u8, Error> 
             console.result(&command::undo::undo(&args, options, surroundings)?);
             Ok(ExitCode::Done.number())
         }
-        Command::Runs(args) => {
-            console.result(&runs::runs(&args, surroundings)?);
-            Ok(ExitCode::Done.number())
-        }
+        Command::Runs(args) => Ok(printed(console, &runs::runs(&args, surroundings)?)),
         #[cfg(feature = "sandbox")]
         Command::Demo(args) => {
             let finished = command::demo::demo(&args, surroundings)?;
@@ -109,28 +267,22 @@ fn dispatch(command: Command, surroundings: &Surroundings) -> Result<u8, Error> 
             Ok(ExitCode::Done.number())
         }
         Command::Check(args) if args.explain => {
-            console.result(&check::explain(&args, surroundings)?);
-            Ok(ExitCode::Done.number())
+            Ok(printed(console, &check::explain(&args, surroundings)?))
         }
         Command::Check(args) => check_job(&args, surroundings),
         Command::Doctor(args) => check_job(&args.into(), surroundings),
-        Command::Completions(args) => {
-            console.result(&completions(args.shell));
-            Ok(ExitCode::Done.number())
-        }
-        Command::Keygen(args) => {
-            console.result(&keygen::keygen(&args, surroundings)?);
-            Ok(ExitCode::Done.number())
-        }
-        Command::Schema(args) => {
-            console.result(&command::schema::schema(&args));
-            Ok(ExitCode::Done.number())
-        }
-        Command::Man(args) => {
-            console.result(&man::man(&args, surroundings)?);
-            Ok(ExitCode::Done.number())
-        }
+        Command::Completions(args) => Ok(printed(console, &completions(args.shell))),
+        Command::Keygen(args) => Ok(printed(console, &keygen::keygen(&args, surroundings)?)),
+        Command::Schema(args) => Ok(printed(console, &command::schema::schema(&args))),
+        Command::Licenses(args) => Ok(printed(console, &command::licenses::licenses(&args)?)),
+        Command::Man(args) => Ok(printed(console, &man::man(&args, surroundings)?)),
     }
+}
+
+/// Prints the result of a command that is done.
+fn printed(console: &Console, text: &str) -> u8 {
+    console.result(text);
+    ExitCode::Done.number()
 }
 
 fn check_job(args: &CheckArgs, surroundings: &Surroundings) -> Result<u8, Error> {

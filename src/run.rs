@@ -15,6 +15,7 @@ mod format;
 mod gather;
 pub(crate) mod history;
 mod left;
+pub mod library;
 pub(crate) mod list;
 pub(crate) mod next;
 mod page;
@@ -232,11 +233,16 @@ fn run_job(
     if let (Some(shard), Some(group)) = (args.shard, &args.run_group) {
         return shard::run(job, shard, group.clone(), options, surroundings);
     }
+    whole(&job, options, surroundings)
+}
+
+/// Runs `job` over its whole audience, which is opened here.
+fn whole(job: &Job, options: RunOptions, surroundings: &Surroundings) -> Result<Finished, Error> {
     if job.audience.is_query() || job.before.is_some() {
-        return before::run(&job, options, surroundings);
+        return before::run(job, options, surroundings);
     }
-    let audience = surroundings::open_audience(&job, surroundings)?;
-    execute(&job, audience, options, surroundings)
+    let audience = surroundings::open_audience(job, surroundings)?;
+    execute(job, audience, options, surroundings)
 }
 
 /// Formats `audience` by `job` and delivers it. An error here means that no run was begun; later ones are in the result.

@@ -13,6 +13,8 @@ use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use ureq::{Agent, Proxy};
 
+use super::tls;
+
 /// The way to servers. By default the environment's proxy and the system's authorities.
 #[derive(Debug, Clone, Default)]
 pub struct Network {
@@ -60,7 +62,10 @@ impl Network {
         loopback_only: bool,
         more: impl FnOnce(ConfigBuilder<AgentScope>) -> ConfigBuilder<AgentScope>,
     ) -> Agent {
-        let tls = TlsConfig::builder().root_certs(self.roots()).build();
+        let tls = TlsConfig::builder()
+            .root_certs(self.roots())
+            .unversioned_rustls_crypto_provider(tls::provider())
+            .build();
         let mut config = more(Config::builder())
             .tls_config(tls)
             .http_status_as_error(false)

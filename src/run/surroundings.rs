@@ -33,6 +33,17 @@ impl Surroundings {
         }
     }
 
+    /// Those of a program that uses this crate as a library: nothing is printed. [`Interrupt::raise`] ends a run early, from
+    /// another thread.
+    pub fn of_library(environment: Environment) -> Self {
+        Self {
+            environment,
+            console: Console::new(true),
+            interrupt: Interrupt::new(),
+            command_line: CommandLine::default(),
+        }
+    }
+
     /// The part of them that a connection to an engine needs.
     pub(crate) fn of_query(&self) -> query::Surroundings<'_> {
         query::Surroundings {

@@ -39,8 +39,12 @@ mod scan;
 mod stream;
 mod tabs;
 mod titles;
+#[cfg(feature = "arrow")]
 mod typed;
+#[cfg(not(feature = "arrow"))]
+mod typed_absent;
 mod utf8;
+mod value_text;
 
 use std::collections::HashMap;
 use std::io::Read;
@@ -65,11 +69,12 @@ pub(in crate::source) use typed::{LIST_TEXT, STORED, foreign_type};
 use crate::source::query::{Access, CellForm, Connection, Query, QueryColumn, Rows, Surroundings};
 #[cfg(not(feature = "cloud"))]
 use cloud_absent as cloud;
-use columns::Columns;
 use late_keys::LateKeys;
 #[cfg(not(feature = "parquet"))]
 use parquet_absent as parquet;
 use stream::Origin;
+#[cfg(not(feature = "arrow"))]
+use typed_absent as typed;
 
 /// Which files to read, and what the job says about how they are written.
 #[derive(Debug, Clone)]
@@ -239,6 +244,7 @@ impl Audience {
                     }
                 }
             }
+            #[cfg(feature = "adbc")]
             Rows::Columns(schema, batches) => {
                 let names = schema.fields().iter().map(|field| field.name().clone());
                 let source = Source::of_columns(QUERY, SourceFormat::Columns, names.collect());
@@ -248,7 +254,7 @@ impl Audience {
                         record: 0,
                         source,
                     });
-                    batch.map(Columns::whole)
+                    batch.map(columns::Columns::whole)
                 });
                 audience.sources.push(source);
                 audience.origins.push(Origin::Batches(Box::new(batches)));

@@ -10,7 +10,9 @@ pub mod postgres;
 
 use std::io::Read;
 
+#[cfg(feature = "adbc")]
 use arrow_array::RecordBatch;
+#[cfg(feature = "adbc")]
 use arrow_schema::SchemaRef;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -84,6 +86,7 @@ pub enum Rows {
     /// CSV in UTF-8 with a header line, and the form of each column's cells. An error of the reader that is no error of the system holds a [`QueryError`].
     Text(Box<dyn Read + Send>, Vec<CellForm>),
     /// Batches of columns.
+    #[cfg(feature = "adbc")]
     Columns(SchemaRef, ColumnBatches),
 }
 
@@ -105,6 +108,7 @@ pub enum CellForm {
 }
 
 /// Batches of columns in the order of the rows; nothing comes after an error.
+#[cfg(feature = "adbc")]
 pub type ColumnBatches = Box<dyn Iterator<Item = Result<RecordBatch, QueryError>> + Send>;
 
 /// The access that a query may have.

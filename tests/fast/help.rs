@@ -47,6 +47,7 @@ fn examples_of_the_help_are_commands_that_can_be_read() {
         "keygen",
         "schema",
         "man",
+        "licenses",
         "preview",
         "init",
         "estimate",

@@ -5,24 +5,22 @@
 use crate::support::workspace;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 
-use openssl::asn1::Asn1Time;
-use openssl::bn::BigNum;
-use openssl::hash::MessageDigest;
-use openssl::pkey::{PKey, Private};
-use openssl::ssl::{SslAcceptor, SslMethod};
-use openssl::x509::extension::{BasicConstraints, SubjectAlternativeName};
-use openssl::x509::{X509, X509Name};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use workspace::{Outcome, Workspace};
 
 const KEY: &str = "pk_only_for_klaviyo";
 
 /// The certificate that a server shows, and who vouches for it.
 struct Certificate {
-    own: X509,
-    key: PKey<Private>,
-    authority: X509,
+    own: rcgen::Certificate,
+    key: KeyPair,
+    authority: CertifiedIssuer<'static, KeyPair>,
 }
 
 /// A certificate for 127.0.0.1, by an authority of its own.
@@ -32,73 +30,47 @@ fn certificate() -> Certificate {
 
 /// A certificate for an address, by an authority of its own.
 fn certificate_for(address: &str) -> Certificate {
-    let (authority, its_key) = signed("an authority", None);
-    let (own, key) = signed(address, Some((&authority, &its_key)));
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params
+        .distinguished_name
+        .push(DnType::CommonName, "an authority");
+    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let params = CertificateParams::new([address.to_owned()]).unwrap();
     Certificate {
-        own,
+        own: params.signed_by(&key, &authority).unwrap(),
         key,
         authority,
     }
 }
 
-/// A certificate that `by` signed, or an authority's that signed its own.
-fn signed(common_name: &str, by: Option<(&X509, &PKey<Private>)>) -> (X509, PKey<Private>) {
-    let key = PKey::from_rsa(openssl::rsa::Rsa::generate(2048).unwrap()).unwrap();
-    let mut name = X509Name::builder().unwrap();
-    name.append_entry_by_text("CN", common_name).unwrap();
-    let name = name.build();
-    let mut builder = X509::builder().unwrap();
-    builder.set_version(2).unwrap();
-    let serial = BigNum::from_u32(1 + u32::from(by.is_some())).unwrap();
-    builder
-        .set_serial_number(&serial.to_asn1_integer().unwrap())
-        .unwrap();
-    builder.set_subject_name(&name).unwrap();
-    builder
-        .set_issuer_name(by.map_or(&*name, |(authority, _)| authority.subject_name()))
-        .unwrap();
-    builder.set_pubkey(&key).unwrap();
-    builder
-        .set_not_before(&Asn1Time::days_from_now(0).unwrap())
-        .unwrap();
-    builder
-        .set_not_after(&Asn1Time::days_from_now(2).unwrap())
-        .unwrap();
-    if by.is_some() {
-        let address = SubjectAlternativeName::new()
-            .ip(common_name)
-            .build(&builder.x509v3_context(None, None))
-            .unwrap();
-        builder.append_extension(address).unwrap();
-    } else {
-        let authority = BasicConstraints::new().critical().ca().build().unwrap();
-        builder.append_extension(authority).unwrap();
-    }
-    builder
-        .sign(by.map_or(&key, |(_, key)| key), MessageDigest::sha256())
-        .unwrap();
-    (builder.build(), key)
-}
-
 /// A server that answers every request with `answer`, and tells what it was asked. Its port.
 fn serve(certificate: &Certificate, answer: String) -> (u16, Receiver<String>) {
-    let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls()).unwrap();
-    acceptor.set_certificate(&certificate.own).unwrap();
-    acceptor.set_private_key(&certificate.key).unwrap();
-    let acceptor = acceptor.build();
+    let key = PrivateKeyDer::from_pem_slice(certificate.key.serialize_pem().as_bytes()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.own.der().clone()], key)
+        .unwrap();
+    let config = Arc::new(config);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let (told, asked) = channel();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
-            // A client that does not trust the certificate goes away.
-            let Ok(mut stream) = acceptor.accept(stream.unwrap()) else {
-                continue;
-            };
+            let session = ServerConnection::new(Arc::clone(&config)).unwrap();
+            let mut stream = StreamOwned::new(session, stream.unwrap());
             let mut request = Vec::new();
             let mut byte = [0];
             while !request.ends_with(b"\r\n\r\n") && stream.read_exact(&mut byte).is_ok() {
                 request.push(byte[0]);
+            }
+            // A client that does not trust the certificate goes away.
+            if request.is_empty() {
+                continue;
             }
             if told
                 .send(String::from_utf8_lossy(&request).into_owned())
@@ -107,7 +79,8 @@ fn serve(certificate: &Certificate, answer: String) -> (u16, Receiver<String>) {
                 return;
             }
             let _ = stream.write_all(answer.as_bytes());
-            let _ = stream.shutdown();
+            stream.conn.send_close_notify();
+            let _ = stream.flush();
         }
     });
     (port, asked)
@@ -148,7 +121,7 @@ fn a_certificate_that_the_system_does_not_trust_is_refused_and_the_key_not_sent(
 fn a_certificate_that_the_system_trusts_is_accepted() {
     let workspace = Workspace::new();
     let certificate = certificate();
-    workspace.write("trusted.pem", certificate.authority.to_pem().unwrap());
+    workspace.write("trusted.pem", certificate.authority.pem());
     let trusted = workspace.path("trusted.pem").display().to_string();
     let (port, asked) = serve(&certificate, REFUSAL.to_owned());
     let outcome = run(&workspace, port, &[("SSL_CERT_FILE", &trusted)]).exits(16);
@@ -169,7 +142,7 @@ fn a_certificate_that_the_system_trusts_is_accepted() {
 fn a_redirect_is_not_followed() {
     let workspace = Workspace::new();
     let certificate = certificate();
-    workspace.write("trusted.pem", certificate.authority.to_pem().unwrap());
+    workspace.write("trusted.pem", certificate.authority.pem());
     let trusted = workspace.path("trusted.pem").display().to_string();
     let (other, asked_there) = serve(&certificate, REFUSAL.to_owned());
     let elsewhere = format!(
@@ -224,7 +197,7 @@ const ELSEWHERE: &str = "192.0.2.1";
 fn the_api_is_reached_through_the_proxy_of_https_proxy() {
     let workspace = Workspace::new();
     let certificate = certificate_for(ELSEWHERE);
-    workspace.write("trusted.pem", certificate.authority.to_pem().unwrap());
+    workspace.write("trusted.pem", certificate.authority.pem());
     let trusted = workspace.path("trusted.pem").display().to_string();
     let (port, asked) = serve(&certificate, REFUSAL.to_owned());
     for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"] {
@@ -256,7 +229,7 @@ fn the_api_is_reached_through_the_proxy_of_https_proxy() {
 fn a_job_names_the_proxy_and_the_authorities_of_its_api() {
     let workspace = Workspace::new();
     let certificate = certificate_for(ELSEWHERE);
-    workspace.write("trusted.pem", certificate.authority.to_pem().unwrap());
+    workspace.write("trusted.pem", certificate.authority.pem());
     let (port, asked) = serve(&certificate, REFUSAL.to_owned());
     let (proxy_port, asked_of_proxy) = proxy(Some(port));
     let keys = format!("\"\nproxy = \"http://127.0.0.1:{proxy_port}\"\nca-file = \"trusted.pem");
@@ -324,7 +297,7 @@ fn network_errors_name_the_proxy_and_never_its_password() {
 fn notices_go_the_way_of_the_api() {
     let workspace = Workspace::new();
     let certificate = certificate_for(ELSEWHERE);
-    workspace.write("trusted.pem", certificate.authority.to_pem().unwrap());
+    workspace.write("trusted.pem", certificate.authority.pem());
     let trusted = workspace.path("trusted.pem").display().to_string();
     let answer = "HTTP/1.1 204 No Content\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
     let (port, asked) = serve(&certificate, answer.to_owned());

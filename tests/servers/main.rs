@@ -53,6 +53,7 @@ mod postgres;
 mod prompt;
 #[cfg(all(feature = "adbc", feature = "parquet", feature = "sandbox"))]
 mod queries;
+mod sbom;
 #[cfg(feature = "sandbox")]
 mod schedulers;
 mod sftp;

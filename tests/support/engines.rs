@@ -34,6 +34,11 @@ pub(crate) fn taplo() -> PathBuf {
     existing(folder().join("taplo/dist/cli.js"))
 }
 
+/// cargo-deny, and the schemas of CycloneDX.
+pub(crate) fn policy() -> PathBuf {
+    existing(folder().join("policy"))
+}
+
 /// The driver of PyPI's `adbc-driver-NAME`.
 pub(crate) fn driver(name: &str) -> PathBuf {
     let module = format!("adbc_driver_{name}");

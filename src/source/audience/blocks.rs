@@ -76,9 +76,7 @@ impl Block {
     pub fn size_bytes(&self) -> usize {
         match &self.content {
             Content::Text { bytes, .. } => bytes.len(),
-            Content::Columns(Columns { batch, .. }) => {
-                batch.num_rows() * batch.num_columns() * CELL_BYTES
-            }
+            Content::Columns(columns) => columns.cells() * CELL_BYTES,
         }
     }
 }

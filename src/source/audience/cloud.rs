@@ -109,6 +109,7 @@ fn open_store(
         .iter()
         .flat_map(|prefix| environment.beginning_with(prefix))
         .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()));
+    crate::base::tls::install();
     let (store, _) = object_store::parse_url_opts(&url, variables).map_err(|_| bad())?;
     Ok((Arc::from(store), key.to_owned()))
 }

@@ -3,47 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use arrow_array::{BooleanArray, RecordBatch};
-
 use super::Source;
 use super::blocks::{Content, Piece};
 use super::error::AudienceError;
 use super::stream::Origin;
+pub(super) use super::typed::Columns;
 
 /// The most records in a block: as much text as a block of CSV has, at rows of 128 bytes.
 const BLOCK_ROWS: usize = 8_192;
-
-/// Rows of a source of columns.
-#[derive(Debug, Clone)]
-pub(super) struct Columns {
-    /// The columns that are read.
-    pub(super) batch: RecordBatch,
-    /// Which rows have a value in a column that is not read; `None` where that is of no interest.
-    pub(super) unread: Option<BooleanArray>,
-}
-
-impl Columns {
-    /// Rows of which every column is read.
-    pub(super) fn whole(batch: RecordBatch) -> Self {
-        Self {
-            batch,
-            unread: None,
-        }
-    }
-
-    fn slice(&self, start: usize, rows: usize) -> Self {
-        let unread = self.unread.as_ref();
-        Self {
-            batch: self.batch.slice(start, rows),
-            unread: unread.map(|unread| unread.slice(start, rows)),
-        }
-    }
-
-    /// Whether the row has a value in a column that is not read.
-    pub(super) fn is_more(&self, row: usize) -> bool {
-        self.unread.as_ref().is_some_and(|unread| unread.value(row))
-    }
-}
 
 /// Batches in the order of the rows; nothing comes after an error.
 pub(super) type Batches = Box<dyn Iterator<Item = Result<Columns, AudienceError>> + Send>;
@@ -84,7 +51,7 @@ impl ColumnReading {
                     None => return Ok(None),
                 },
             };
-            let all = batch.batch.num_rows();
+            let all = batch.rows();
             let rows = all.min(BLOCK_ROWS);
             if rows == 0 {
                 continue;

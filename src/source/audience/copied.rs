@@ -4,8 +4,8 @@
 //! They become what the same value is by a driver or from a Parquet file: bytes are text or a fault of the record, and what
 //! cannot be told is left out and counted.
 
-use super::typed::{push_hex, push_json_text, split_list};
 use super::utf8;
+use super::value_text::{push_hex, push_json_text, split_list};
 use crate::source::query::CellForm;
 use crate::source::record::{Cell, Record, RecordFault, RecordVisitor};
 

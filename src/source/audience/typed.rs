@@ -11,7 +11,8 @@ mod tests;
 mod time;
 mod value;
 
-use super::columns::Columns;
+use arrow_array::{BooleanArray, RecordBatch};
+
 use super::utf8;
 use crate::source::day_time::DayTime;
 use crate::source::record::{Cell, MAX_RECORD_BYTES, Record, RecordFault, RecordVisitor};
@@ -20,8 +21,48 @@ use column::Column;
 pub(super) use column::{EXTENSION, PARQUET_INTERVAL};
 #[cfg(feature = "adbc")]
 pub(in crate::source) use column::{LIST_TEXT, STORED, foreign_type};
-pub(super) use foreign::push_hex;
-pub(super) use value::{push_json_text, split_list};
+
+/// Rows of a source of columns.
+#[derive(Debug, Clone)]
+pub(super) struct Columns {
+    /// The columns that are read.
+    pub(super) batch: RecordBatch,
+    /// Which rows have a value in a column that is not read; `None` where that is of no interest.
+    pub(super) unread: Option<BooleanArray>,
+}
+
+impl Columns {
+    /// Rows of which every column is read.
+    #[cfg(feature = "adbc")]
+    pub(super) fn whole(batch: RecordBatch) -> Self {
+        Self {
+            batch,
+            unread: None,
+        }
+    }
+
+    pub(super) fn rows(&self) -> usize {
+        self.batch.num_rows()
+    }
+
+    /// How many cells they have.
+    pub(super) fn cells(&self) -> usize {
+        self.batch.num_rows() * self.batch.num_columns()
+    }
+
+    pub(super) fn slice(&self, start: usize, rows: usize) -> Self {
+        let unread = self.unread.as_ref();
+        Self {
+            batch: self.batch.slice(start, rows),
+            unread: unread.map(|unread| unread.slice(start, rows)),
+        }
+    }
+
+    /// Whether the row has a value in a column that is not read.
+    fn is_more(&self, row: usize) -> bool {
+        self.unread.as_ref().is_some_and(|unread| unread.value(row))
+    }
+}
 
 /// One row of a batch.
 struct Row<'a> {

@@ -3,6 +3,7 @@
 //! DuckDB's forms are those of DuckDB's source (`src/include/duckdb/common/types/bit.hpp`, `datetime.hpp`, `hugeint.hpp`; 1.5).
 
 use super::super::utf8;
+use super::super::value_text::push_hex;
 use super::time::push_clock;
 use super::value::{Written, push_display, push_float};
 
@@ -41,13 +42,6 @@ pub(super) fn push_stored(out: &mut Vec<u8>, stored: &[u8]) -> Written {
 /// Whether such a value is certainly UTF-8 without NUL.
 pub(super) fn is_clean_stored(stored: &[u8]) -> bool {
     stored.first() != Some(&b'b') && utf8::is_clean(stored)
-}
-
-/// Appends the bytes of hexadecimal digits.
-pub(in super::super) fn push_hex(digits: &[u8], out: &mut Vec<u8>) {
-    let value = |digit: u8| char::from(digit).to_digit(16).unwrap_or(0);
-    let pairs = digits.chunks_exact(2);
-    out.extend(pairs.filter_map(|pair| u8::try_from(value(pair[0]) << 4 | value(pair[1])).ok()));
 }
 
 /// Appends an integer of 128 bits.

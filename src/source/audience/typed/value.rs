@@ -8,6 +8,7 @@ use arrow_array::{Array, ArrayRef};
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
 use arrow_schema::{DataType, Field, FieldRef};
 
+use super::super::value_text::{push_json_text, split_list};
 use super::column::Column;
 use crate::source::day_time::DayTime;
 use crate::source::record::{Cell, RecordFault};
@@ -64,13 +65,6 @@ pub(super) fn push_number_text(out: &mut Vec<u8>, text: &[u8]) -> Written {
         return Written::Without { value: 0 };
     }
     Written::Text
-}
-
-/// The JSON array of a text, and the values behind it, which it leaves out.
-pub(in super::super) fn split_list(text: &[u8]) -> (&[u8], &[u8]) {
-    let end = memchr::memrchr(b']', text).map_or(text.len(), |at| at + 1);
-    let (list, left_out) = text.split_at(end);
-    (list, left_out.trim_ascii_start())
 }
 
 /// Appends a JSON array that came as text.
@@ -275,15 +269,4 @@ fn is_json(column: &Column, data_type: &DataType) -> bool {
         Column::Other(..) => data_type.is_decimal() || is_list(data_type),
         _ => false,
     }
-}
-
-/// Appends a text in quotes. Bytes that are no text stay: the row is a fault, and its record is kept with them.
-pub(in super::super) fn push_json_text(out: &mut Vec<u8>, text: &[u8]) {
-    out.push(b'"');
-    for chunk in text.utf8_chunks() {
-        let quoted = serde_json::Value::from(chunk.valid()).to_string();
-        out.extend_from_slice(&quoted.as_bytes()[1..quoted.len() - 1]);
-        out.extend_from_slice(chunk.invalid());
-    }
-    out.push(b'"');
 }

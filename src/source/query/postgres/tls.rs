@@ -39,7 +39,7 @@ pub(super) struct Turn {
 impl Tls {
     /// Reads the root certificates where they are needed.
     pub(super) fn new(mode: TlsMode, roots: &Roots) -> Result<Self, PostgresError> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let provider = crate::base::tls::provider();
         let verifier: Arc<dyn ServerCertVerifier> = match mode {
             TlsMode::VerifyCa | TlsMode::VerifyFull => {
                 let check = if mode == TlsMode::VerifyFull {
