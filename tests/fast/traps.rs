@@ -136,7 +136,7 @@ fn files_without_an_end_are_refused_soon() {
     symlink("/dev/zero", workspace.path("zero.key")).unwrap();
     workspace.write(
         "query.toml",
-        "[audience]\nquery-file = \"zero.sql\"\npostgres = \"postgresql://ana@127.0.0.1:1/shop\"\n[columns]\nemail = \"Email\"\n",
+        "name = \"vip\"\n[audience]\nquery-file = \"zero.sql\"\npostgres = \"postgresql://ana@127.0.0.1:1/shop\"\n[columns]\nemail = \"Email\"\n",
     );
     for (arguments, code, told) in [
         (&["run", "pipe.toml"][..], 10, "it is a pipe"),

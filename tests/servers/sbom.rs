@@ -15,7 +15,7 @@ fn schema(name: &str) -> Value {
     serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap()
 }
 
-/// What the schema finds wrong.
+/// The faults that the schema finds.
 fn faults(bill: &Value) -> Vec<String> {
     let mut registry = jsonschema::Registry::new();
     for name in ["spdx", "jsf-0.82"] {

@@ -13,7 +13,7 @@ pub(crate) fn source_text() -> String {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 folders.push(path);
-            } else {
+            } else if path.extension() != Some("zst".as_ref()) {
                 text.push_str(&fs::read_to_string(path).unwrap());
             }
         }
