@@ -13,17 +13,16 @@
 //!
 //! There are three entry points. Each takes a [`Job`](job::Job), which is what a
 //! [job file](https://docs.rs/crate/klaviyo-export/latest/source/docs/job-file.md) says, and
-//! [`Surroundings`](run::surroundings::Surroundings): environment variables, and an [`Interrupt`](base::interrupt::Interrupt) that
-//! ends a run early.
+//! [`Surroundings`]: environment variables, and an [`Interrupt`] that ends a run early.
 //!
 //! | function | result |
 //! |---|---|
-//! | [`format`] | the CSV files that Klaviyo's SFTP import takes; no server is contacted |
+//! | [`format()`] | the CSV files that Klaviyo's SFTP import takes; no server is contacted |
 //! | [`deliver`] | the same files on the SFTP server, each of them checked |
 //! | [`reconcile`] | a list of Klaviyo's that is equal to the audience |
 //!
 //! They are what `klaviyo-export run` does, with its promises: the state of a run is on disk, a run that was cut continues, and
-//! nothing is sent twice. Each result has a [`RunReport`](run::report::RunReport).
+//! nothing is sent twice. Each result has a [`RunReport`].
 //!
 //! ## Format a file to parts
 //!
