@@ -27,9 +27,6 @@ use server::Depth;
 /// The flag that leaves out the network.
 const OFFLINE_FLAG: &str = "--offline";
 
-/// The flag that measures the server.
-const DEEP_FLAG: &str = "--deep";
-
 /// The reason for which there is no server to look at.
 const BY_API: &str = "deliver = \"api\": no file goes to a server";
 /// The reason for which no server can be looked at.
@@ -43,14 +40,11 @@ pub fn check(args: &CheckArgs, surroundings: &Surroundings) -> Result<Findings, 
     super::apply(args.accept_new_host_key, &args.state, &mut job);
     let state_directory = args.state.state_dir.as_deref();
     let line = &surroundings.command_line;
-    let mut line = line.of_job("check", &args.job.path, state_directory);
-    let flags = [(args.offline, OFFLINE_FLAG), (args.deep, DEEP_FLAG)];
-    line = line.with(
-        flags
-            .iter()
-            .filter(|(given, _)| *given)
-            .map(|(_, flag)| *flag),
-    );
+    let command = if args.deep { "doctor" } else { "check" };
+    let mut line = line.of_job(command, &args.job.path, state_directory);
+    if args.offline {
+        line = line.with([OFFLINE_FLAG]);
+    }
     let mut findings = Findings::of(&job, line);
     if args.offline {
         offline::check(&mut job, surroundings, &mut findings);

@@ -130,6 +130,9 @@ fn a_server_that_takes_no_files_is_not_measured() {
         ["tonight", "skipped", "the speed must be measured first"],
     ];
     assert_eq!(measured(&findings), told);
+    let outcome = workspace.run(&["check", "vip.toml", "--deep"]).exits(14);
+    let next = "\nnext: klaviyo-export doctor vip.toml\n";
+    assert!(outcome.stdout.ends_with(next), "{}", outcome.stdout);
     assert_eq!(files(&server), [""; 0]);
 }
 

@@ -396,11 +396,7 @@ impl Findings {
         } else {
             writeln!(out, "\n{job}: no check failed; {}", open.join(", "))?;
         }
-        let run = check
-            .clone()
-            .command("run")
-            .without("--probe")
-            .without(super::DEEP_FLAG);
+        let run = check.clone().command("run").without("--probe");
         match self.standing {
             Standing::UnderWay => writeln!(out, "next: wait for the run that is under way"),
             _ if self.a_probe_would_tell() => {

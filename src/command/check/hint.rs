@@ -59,8 +59,7 @@ pub(super) fn hint(
         ),
         // Another place would not know whom `mirror = "tracked"` has put on the list.
         (Name::State, Error::State(StateError::Damaged { .. } | StateError::Newer { .. })) => {
-            let run = check.clone().without("--probe").without(super::DEEP_FLAG).command("run");
-            let fresh = run.with(["--fresh"]);
+            let fresh = check.clone().without("--probe").command("run").with(["--fresh"]);
             format!("restore it from a backup, or start over (the members that mirror = \"tracked\" knows are kept): {fresh}")
         }
         (Name::State, _) => {
