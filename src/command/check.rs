@@ -73,22 +73,18 @@ fn online(
         (false, true) => Depth::Probe,
         (false, false) => Depth::Look,
     };
+    let of_deep: &[Name] = if args.deep { &Name::OF_DEEP } else { &[] };
     let mut speed = None;
     if job.deliver == Deliver::Api {
         findings.skip(Name::Key, BY_API);
-        let deep = Name::OF_DEEP.iter().filter(|_| args.deep);
-        for name in Name::OF_SERVER.iter().chain(deep) {
-            findings.skip(*name, BY_API);
-        }
+        findings.skip_all(&Name::OF_SERVER, BY_API);
+        findings.skip_all(of_deep, BY_API);
     } else if let Some(delivery) = job.delivery.clone() {
         let stem = format!("{}-{}", job.name, new_run_id(jiff::Timestamp::now())?);
         speed = server::server(delivery, can_log_in, depth, stem, surroundings, findings);
     } else {
         no_server(findings);
-        let deep = Name::OF_DEEP.iter().filter(|_| args.deep);
-        for name in deep {
-            findings.skip(*name, NO_USER);
-        }
+        findings.skip_all(of_deep, NO_USER);
     }
     if job.needs_api() {
         api::api(job, surroundings, findings);
@@ -105,7 +101,5 @@ fn online(
 fn no_server(findings: &mut Findings) {
     let missing = crate::run::no_server();
     findings.note(Name::Key, Err(missing), |()| String::new().into());
-    for name in Name::OF_SERVER {
-        findings.skip(name, NO_USER);
-    }
+    findings.skip_all(&Name::OF_SERVER, NO_USER);
 }

@@ -20,14 +20,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// From the key to what it may do and the list that it is for.
 pub(super) fn api(job: &mut Job, surroundings: &Surroundings, findings: &mut Findings) {
     if !key(job, surroundings, findings) {
-        skip(findings, &Name::OF_API, "the API key must be set first");
+        findings.skip_all(&Name::OF_API, "the API key must be set first");
         return;
     }
     let mut settings = job.klaviyo.clone();
     settings.retry.give_up_after = settings.retry.give_up_after.min(PATIENCE);
     let klaviyo = Klaviyo::new(settings, surroundings.interrupt.without_grace());
     if let Err(because) = account(&klaviyo, findings) {
-        skip(findings, &Name::OF_API[1..], because);
+        findings.skip_all(&Name::OF_API[1..], because);
         return;
     }
     let needs_lists = job.deliver == Deliver::Api || job.calls_for_list();
@@ -103,12 +103,6 @@ pub(super) fn key(job: &mut Job, surroundings: &Surroundings, findings: &mut Fin
 
 /// The reason for which lists and writing are not looked at.
 const NO_LIST: &str = "the job has no list and does not deliver by the API";
-
-pub(super) fn skip(findings: &mut Findings, names: &[Name], because: &str) {
-    for name in names {
-        findings.skip(*name, because);
-    }
-}
 
 /// The account of the key, or the reason for which nothing else can be looked at.
 fn account(klaviyo: &Klaviyo, findings: &mut Findings) -> Result<(), &'static str> {

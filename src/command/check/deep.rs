@@ -49,9 +49,10 @@ pub(super) fn server(
     let times = times_of_requests(&mut session, folder).map_err(Error::from);
     let times = findings.note(Name::RoundTrip, times, |times| describe_times(times).into());
     if times.is_none() {
-        for name in [Name::Speed, Name::Requests] {
-            findings.skip(name, "the check above must succeed first");
-        }
+        findings.skip_all(
+            &[Name::Speed, Name::Requests],
+            "the check above must succeed first",
+        );
         return None;
     }
     let interrupt = surroundings.interrupt.without_grace();

@@ -324,6 +324,13 @@ impl Findings {
         });
     }
 
+    /// Notes that none of these checks was made.
+    pub(super) fn skip_all(&mut self, names: &[Name], because: &str) {
+        for name in names {
+            self.skip(*name, because);
+        }
+    }
+
     /// The checks one a line, with colours; then what to type next.
     pub fn to_text(&self) -> String {
         let mut text = String::new();

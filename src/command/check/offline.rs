@@ -27,7 +27,7 @@ pub(super) fn check(job: &mut Job, surroundings: &Surroundings, findings: &mut F
         } else {
             api::key(job, surroundings, findings);
         }
-        api::skip(findings, &Name::OF_API, OFFLINE);
+        findings.skip_all(&Name::OF_API, OFFLINE);
     }
     let urls = [&job.watch.heartbeat, &job.watch.webhook];
     let by_program = |url: &&Option<SecretSource>| matches!(url, Some(SecretSource::Command(_)));
@@ -92,7 +92,5 @@ fn delivery(job: &Job, can_log_in: bool, surroundings: &Surroundings, findings: 
         super::no_server(findings);
         return;
     };
-    for name in Name::OF_SERVER {
-        findings.skip(name, because);
-    }
+    findings.skip_all(&Name::OF_SERVER, because);
 }

@@ -74,9 +74,7 @@ pub(super) fn server(
         Err(because) => {
             findings.skip(Name::Probe, because);
             if depth == Depth::Deep {
-                for name in Name::OF_DEEP {
-                    findings.skip(name, because);
-                }
+                findings.skip_all(&Name::OF_DEEP, because);
             }
             return None;
         }
@@ -93,9 +91,7 @@ pub(super) fn server(
         return None;
     }
     if !is_put {
-        for name in Name::OF_DEEP {
-            findings.skip(name, "the server must take files first");
-        }
+        findings.skip_all(&Name::OF_DEEP, "the server must take files first");
         return None;
     }
     deep::server(&delivery, &files, session, surroundings, findings)
@@ -132,9 +128,7 @@ fn to_folder(
     }
     let Some(mut trusted) = trusted else {
         let because = "the server must be reached and its key accepted first";
-        for name in [Name::Methods, Name::Login, Name::Directory] {
-            findings.skip(name, because);
-        }
+        findings.skip_all(&[Name::Methods, Name::Login, Name::Directory], because);
         return Err(because);
     };
     let methods = trusted.methods().map_err(Error::from);
