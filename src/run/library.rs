@@ -50,6 +50,7 @@ pub fn format(job: &Job, surroundings: &Surroundings) -> Result<Formatted, Error
 pub fn deliver(job: &Job, surroundings: &Surroundings) -> Result<Finished, Error> {
     let mut job = job.clone();
     job.read_secrets(&surroundings.environment)?;
+    surroundings.stop_as_told(&job);
     good(whole(&job, quiet(), surroundings)?)
 }
 

@@ -391,9 +391,6 @@ impl<'a> Stages<'a> {
 
     fn deliver(&self, delivery: &Delivery, queue: Receiver<Task>) -> Sent {
         let clock = StageClock::start();
-        self.surroundings
-            .interrupt
-            .set_stop_timeout(delivery.stop_timeout);
         let route = Route {
             delivery,
             manifest: self.manifest,
