@@ -26,6 +26,8 @@ use table::{Key, Slot, Table};
 pub(super) const SUB_TABLES: usize = 64;
 /// The number of rows whose look-ups are begun at a time.
 pub(super) const GROUP: usize = 32;
+/// The number of places that are read at a time: those of a group whose rows have three identifiers.
+const TOUCHED: usize = 3 * GROUP;
 const SUB_TABLE_BITS: u32 = SUB_TABLES.trailing_zeros();
 
 /// The sub-table of a key: its highest bits, which [`Key`] does not hold.
@@ -138,9 +140,25 @@ impl LastPlaces {
 }
 
 /// Fetches what the next look-ups will read. One by one they would wait for memory in turn.
-fn touch<const WORDS: usize>(tables: &[Table<WORDS>], fingerprints: impl Iterator<Item = u128>) {
-    let touched = fingerprints.map(|it| tables[sub_table(it)].touch(Key::of(it)));
-    std::hint::black_box(touched.fold(0, |all, word| all ^ word));
+///
+/// The places are computed before the first is read: with arithmetic between two reads, fewer of them are on the way at a time.
+fn touch<const WORDS: usize>(
+    tables: &[Table<WORDS>],
+    mut fingerprints: impl Iterator<Item = u128>,
+) {
+    let mut places = [&0; TOUCHED];
+    loop {
+        let mut count = 0;
+        for (place, fingerprint) in places.iter_mut().zip(&mut fingerprints) {
+            *place = tables[sub_table(fingerprint)].place(Key::of(fingerprint));
+            count += 1;
+        }
+        let places = &places[..count];
+        std::hint::black_box(places.iter().fold(0, |all, word| all ^ **word));
+        if count < TOUCHED {
+            return;
+        }
+    }
 }
 
 fn tables<const WORDS: usize>(most_bytes: u64) -> Vec<Table<WORDS>> {

@@ -5,15 +5,16 @@ use fixedbitset::FixedBitSet;
 use super::table::{Key, Slot, Table};
 use super::{SUB_TABLE_BITS, SUB_TABLES, sub_table, touch};
 
-/// Slots for each digest, in percent: as full as probing stays short.
-const SLOTS_PERCENT: u64 = 120;
-/// Bytes of a slot.
-const SLOT_BYTES: u64 = size_of::<[u32; 3]>() as u64;
+/// Entries for each digest, in percent: as full as probing stays short.
+const ENTRIES_PERCENT: u64 = 120;
+
+/// The words of an entry: nothing beside the digest.
+const WORDS: usize = 3;
 
 /// Digests of 102 bits each.
 pub(in crate::pipeline) struct DigestSet {
-    tables: Vec<Table<3>>,
-    /// The slots of marked digests, of each table.
+    tables: Vec<Table<WORDS>>,
+    /// The entries of marked digests, of each table.
     marks: Vec<FixedBitSet>,
 }
 
@@ -66,7 +67,7 @@ impl DigestSet {
         match self.tables[table].find(Key::of(digest)) {
             Slot::Free(_) => false,
             Slot::Taken(at) => {
-                self.marks[table].grow_and_insert(at);
+                self.marks[table].grow_and_insert(at / WORDS);
                 true
             }
         }
@@ -77,7 +78,7 @@ impl DigestSet {
         let table = sub_table(digest);
         match self.tables[table].find(Key::of(digest)) {
             Slot::Free(_) => false,
-            Slot::Taken(at) => self.marks[table].contains(at),
+            Slot::Taken(at) => self.marks[table].contains(at / WORDS),
         }
     }
 
@@ -95,7 +96,7 @@ fn most_of_a_table(digests: u64) -> u64 {
 }
 
 fn bytes_of_a_table(digests: u64) -> u64 {
-    most_of_a_table(digests) * SLOTS_PERCENT / 100 * SLOT_BYTES
+    Table::<WORDS>::bytes_for(most_of_a_table(digests) * ENTRIES_PERCENT / 100)
 }
 
 #[cfg(test)]

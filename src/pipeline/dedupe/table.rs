@@ -1,8 +1,11 @@
 //! One sub-table of an index: open addressing in one allocation, as full as probing allows.
 //!
-//! An entry is a key's three words and what the caller keeps beside it, often nothing. A free slot is all zeros, so that its
-//! memory is the system's own and is touched when it is taken. A key's home follows its first word through the whole table, so that growing copies from front to back. A large one grows by a half, not to the double: the memory of a hundred
-//! million keys follows their number. One that was made for a tenth fewer keys than come, or more, does not grow at all.
+//! An entry is a key's three words and what the caller keeps beside it, often nothing. Entries lie in lines of 64 bytes, which
+//! is what a processor reads of memory at once; a look-up begins at the first entry of the key's line and goes on with the
+//! next line only where that one is full. A free entry is all zeros, so that its memory is the system's own and is touched
+//! when it is taken. A key's line follows its first word through the whole table, so that growing copies from front to back. A
+//! large one grows by a half, not to the double: the memory of a hundred million keys follows their number. One that was made
+//! for a tenth fewer keys than come, or more, does not grow at all.
 
 use super::memory::Words;
 
@@ -21,7 +24,7 @@ impl Key {
             (fingerprint >> 32) as u32,
             (fingerprint >> 64) as u32,
         ];
-        // All zeros mark a free slot. That one key shares its entry with another is one chance in 2^96 more.
+        // All zeros mark a free entry. That one key shares its entry with another is one chance in 2^96 more.
         Self(if words == [0; 3] { [0, 0, 1] } else { words })
     }
 
@@ -30,10 +33,10 @@ impl Key {
     }
 }
 
-/// The content of a slot without a key.
+/// The content of an entry without a key.
 const FREE: Key = Key([0; 3]);
 
-/// Where a key is, or would be.
+/// Where a key is, or would be: the place of its entry's first word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Slot {
     Taken(usize),
@@ -43,14 +46,17 @@ pub(super) enum Slot {
 /// Entries of so many words: a key's three, and those beside it.
 pub(super) struct Table<const WORDS: usize> {
     words: Words,
-    slots: usize,
+    lines: usize,
     taken: usize,
-    most_slots: usize,
+    most_lines: usize,
 }
 
-const FIRST_SLOTS: usize = 64;
-/// A table that knows its keys has sixteen slots for ten of them.
-const SLOTS_FOR_TEN: usize = 16;
+/// The words of a line.
+const LINE_WORDS: usize = 16;
+const LINE_BYTES: u64 = size_of::<[u32; LINE_WORDS]>() as u64;
+const FIRST_LINES: usize = 16;
+/// A table that knows its keys has sixteen entries for ten of them.
+const ENTRIES_FOR_TEN: usize = 16;
 
 /// The key of an entry.
 pub(super) fn key_of<const WORDS: usize>(entry: &[u32; WORDS]) -> Key {
@@ -58,80 +64,92 @@ pub(super) fn key_of<const WORDS: usize>(entry: &[u32; WORDS]) -> Key {
 }
 
 impl<const WORDS: usize> Table<WORDS> {
+    /// The entries of a line.
+    const IN_LINE: usize = LINE_WORDS / WORDS;
+
+    /// The memory of so many entries, in bytes.
+    pub(super) fn bytes_for(entries: u64) -> u64 {
+        entries.div_ceil(Self::IN_LINE as u64) * LINE_BYTES
+    }
+
     /// An empty table that takes at most about so many bytes.
     pub(super) fn new(most_bytes: u64) -> Self {
-        let most = most_bytes / size_of::<[u32; WORDS]>() as u64;
-        let most_slots = usize::try_from(most).unwrap_or(usize::MAX).max(FIRST_SLOTS);
+        let most_lines = usize::try_from(most_bytes / LINE_BYTES).unwrap_or(usize::MAX);
         Self {
-            words: Words::zeroed(FIRST_SLOTS * WORDS),
-            slots: FIRST_SLOTS,
+            words: Words::zeroed(FIRST_LINES * LINE_WORDS),
+            lines: FIRST_LINES,
             taken: 0,
-            most_slots,
+            most_lines: most_lines.max(FIRST_LINES),
         }
     }
 
     /// Makes room for so many keys in all, or for as many as the memory allows.
     pub(super) fn make_room(&mut self, keys: usize) {
-        let slots = (keys.saturating_mul(SLOTS_FOR_TEN) / 10).min(self.most_slots);
-        if slots > self.slots {
-            self.grow(slots);
+        let entries = keys.saturating_mul(ENTRIES_FOR_TEN) / 10;
+        let lines = entries.div_ceil(Self::IN_LINE).min(self.most_lines);
+        if lines > self.lines {
+            self.grow(lines);
         }
     }
 
-    /// Reads where the key would be, so that it is near by when [`Self::find`] comes; reads do not wait for each other. What
-    /// is read means nothing: the caller must only seem to use it.
+    /// Where the key would be, so that it can be read, and is near by when [`Self::find`] comes. What is read means nothing:
+    /// the caller must only seem to use it.
     #[inline]
-    pub(super) fn touch(&self, key: Key) -> u32 {
-        self.words[self.home(key) * WORDS]
+    pub(super) fn place(&self, key: Key) -> &u32 {
+        &self.words[self.home(key) * LINE_WORDS]
     }
 
     /// Looks for the key.
     #[inline]
     pub(super) fn find(&self, key: Key) -> Slot {
-        let words: &[u32] = &self.words;
-        let mut at = self.home(key);
+        let mut line = self.home(key);
         loop {
-            let found = key_at(&words[at * WORDS..]);
-            if found == key {
-                return Slot::Taken(at);
+            let begin = line * LINE_WORDS;
+            let entries = self.words[begin..begin + LINE_WORDS].chunks_exact(WORDS);
+            for (at, entry) in (begin..).step_by(WORDS).zip(entries) {
+                let found = key_at(entry);
+                if found == key {
+                    return Slot::Taken(at);
+                }
+                if found == FREE {
+                    return Slot::Free(at);
+                }
             }
-            if found == FREE {
-                return Slot::Free(at);
-            }
-            at += 1;
-            if at == self.slots {
-                at = 0;
+            line += 1;
+            if line == self.lines {
+                line = 0;
             }
         }
     }
 
-    /// Puts a key's entry in the free slot that [`Self::find`] gave. False when the memory is used up: then it is not in.
+    /// Puts a key's entry in the free place that [`Self::find`] gave. False when the memory is used up: then it is not in.
     pub(super) fn insert(&mut self, free: usize, entry: [u32; WORDS]) -> bool {
+        let entries = self.lines * Self::IN_LINE;
         // Beyond 29 of 32 probing gets slow. Until the limit is near it never comes to that.
-        if self.slots == self.most_slots && self.taken >= self.slots / 32 * 29 {
+        if self.lines == self.most_lines && self.taken >= entries / 32 * 29 {
             return false;
         }
         self.put(free, entry);
         self.taken += 1;
-        let slots = self.slots;
-        if self.taken > slots / 16 * 11 && slots < self.most_slots {
-            self.grow(if slots <= self.most_slots / 8 {
-                slots * 2
+        let lines = self.lines;
+        if self.taken > entries / 16 * 11 && lines < self.most_lines {
+            self.grow(if lines <= self.most_lines / 8 {
+                lines * 2
             } else {
-                (slots + slots / 2).min(self.most_slots)
+                (lines + lines / 2).min(self.most_lines)
             });
         }
         true
     }
 
-    /// The entry in a taken slot.
+    /// The entry at a taken place.
     pub(super) fn entry(&self, taken: usize) -> [u32; WORDS] {
         let mut entry = [0; WORDS];
-        entry.copy_from_slice(&self.words[taken * WORDS..][..WORDS]);
+        entry.copy_from_slice(&self.words[taken..][..WORDS]);
         entry
     }
 
-    /// Changes the entry in a taken slot, and gives the one that was there.
+    /// Changes the entry at a taken place, and gives the one that was there.
     pub(super) fn replace(&mut self, taken: usize, entry: [u32; WORDS]) -> [u32; WORDS] {
         let before = self.entry(taken);
         self.put(taken, entry);
@@ -139,23 +157,27 @@ impl<const WORDS: usize> Table<WORDS> {
     }
 
     fn put(&mut self, at: usize, entry: [u32; WORDS]) {
-        self.words[at * WORDS..][..WORDS].copy_from_slice(&entry);
+        self.words[at..][..WORDS].copy_from_slice(&entry);
     }
 
+    /// The key's line.
     #[inline]
     fn home(&self, key: Key) -> usize {
-        ((u64::from(key.0[0]) * self.slots as u64) >> 32) as usize
+        ((u64::from(key.0[0]) * self.lines as u64) >> 32) as usize
     }
 
-    fn grow(&mut self, slots: usize) {
-        let old = std::mem::replace(&mut self.words, Words::zeroed(slots * WORDS));
-        self.slots = slots;
-        for old in old.chunks_exact(WORDS) {
-            let key = key_at(old);
+    fn grow(&mut self, lines: usize) {
+        let old = std::mem::replace(&mut self.words, Words::zeroed(lines * LINE_WORDS));
+        self.lines = lines;
+        for entry in old
+            .chunks_exact(LINE_WORDS)
+            .flat_map(|line| line.chunks_exact(WORDS))
+        {
+            let key = key_at(entry);
             if key != FREE
                 && let Slot::Free(at) = self.find(key)
             {
-                self.words[at * WORDS..][..WORDS].copy_from_slice(old);
+                self.words[at..][..WORDS].copy_from_slice(entry);
             }
         }
     }
@@ -184,7 +206,8 @@ mod tests {
             let fingerprint = xxh3_128(&(number % 30_000).to_le_bytes());
             if number == 500 {
                 table.make_room(2_000);
-                assert_eq!(table.slots, 3_200);
+                // Three entries of five words are in a line.
+                assert_eq!(table.lines, 3_200_usize.div_ceil(3));
                 table.make_room(100);
             }
             let key = Key::of(fingerprint);
@@ -206,6 +229,7 @@ mod tests {
 
     #[test]
     fn a_full_table_takes_no_more_and_still_answers() {
+        // 187 lines of five entries.
         let mut table = Table::<3>::new(12_000);
         table.make_room(usize::MAX);
         let mut refused = 0;
@@ -216,7 +240,7 @@ mod tests {
             };
             refused += u32::from(!table.insert(at, key.words()));
         }
-        assert_eq!((table.slots, refused), (1_000, 2_000 - 899));
+        assert_eq!((table.lines, refused), (187, 2_000 - 841));
         assert!(matches!(table.find(Key::of(0)), Slot::Free(_)));
     }
 }
