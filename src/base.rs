@@ -1,6 +1,7 @@
 //! Building blocks that know nothing of audiences, parts or Klaviyo. Each file is used by two groups or more.
 
 pub mod csv;
+pub(crate) mod durable;
 pub mod environment;
 pub mod exit_code;
 pub mod http;

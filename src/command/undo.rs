@@ -20,7 +20,7 @@ use crate::run::report::count;
 use crate::run::resume::last_run;
 use crate::state::directory::RunDirectory;
 use crate::state::lock::JobLock;
-use crate::state::manifest::{UndoRecord, read_manifest, replace_file, to_json};
+use crate::state::manifest::{UndoRecord, read_manifest, replace_json};
 
 /// Undoes the removals of the run of `args`, and leaves a record of that. The result in words.
 pub fn undo(
@@ -129,5 +129,5 @@ fn note(run: &RunDirectory, members: u64, deleted: u64) -> Result<(), Error> {
         members,
         deleted,
     });
-    Ok(replace_file(&run.manifest(), &to_json(&manifest))?)
+    Ok(replace_json(&run.manifest(), &manifest)?)
 }

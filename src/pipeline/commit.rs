@@ -83,6 +83,9 @@ pub enum CommitError {
         /// Source and record of the later row.
         second: String,
     },
+    /// A batch before this one failed: what was looked up of it is not known any more.
+    #[error("an earlier batch of rows failed, so that nothing more is written")]
+    AfterError,
     /// Two rows of different keys have one identifier and the job says `shared-identifiers = "fail"`.
     #[error(
         "{first} and {second} have different keys and the same {header}, and the job says shared-identifiers = \"fail\"; nothing was sent"
@@ -114,7 +117,7 @@ pub struct Commit<'a> {
     mapping: &'a Mapping,
     max_rejected: MaxRejected,
     meter: &'a Meter,
-    /// `None` only while a batch is being looked up.
+    /// `None` only while a batch is being looked up, and after one that failed.
     keys: Option<Keys>,
     spool: Spool,
     rejects: RejectsFiles,
@@ -233,14 +236,13 @@ impl<'a> Commit<'a> {
         self.meter.rows_read.set(self.counts.rows_read);
         self.meter.source_bytes_read.set(batch.consumed_bytes);
         // Taken out, so that what is kept can be written meanwhile.
-        if let Some(mut keys) = self.keys.take() {
-            let changes = self.settle_identifiers(&mut batch, &mut keys)?;
-            self.note_repairs(&batch)?;
-            let source = self.name_of(&batch);
-            batch.add_notes(&mut self.counts.notes, source);
-            self.rows(&mut batch, &mut keys, &changes)?;
-            self.keys = Some(keys);
-        }
+        let mut keys = self.keys.take().ok_or(CommitError::AfterError)?;
+        let changes = self.settle_identifiers(&mut batch, &mut keys)?;
+        self.note_repairs(&batch)?;
+        let source = self.name_of(&batch);
+        batch.add_notes(&mut self.counts.notes, source);
+        self.rows(&mut batch, &mut keys, &changes)?;
+        self.keys = Some(keys);
         self.spares().give_rows(batch.rows);
         self.spares().give_identifiers(batch.other_identifiers);
         Ok(self.remaining > 0)
@@ -494,7 +496,7 @@ impl<'a> Commit<'a> {
     /// The result that is known only when the audience has ended.
     fn settle(&mut self) -> Result<(), CommitError> {
         let (waiting, loser) = match self.keys.take() {
-            None => return Ok(()),
+            None => return Err(CommitError::AfterError),
             Some(Keys::Fail(mut unique)) => return self.no_repeat(None, &mut unique.spilled),
             Some(Keys::Last { waiting, .. }) => (Some(waiting), Loser::Earlier),
             Some(Keys::First { waiting, .. }) => (waiting, Loser::Later),

@@ -17,6 +17,7 @@ use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use crate::base::durable;
 use crate::base::page_cache::LEFT_BYTES;
 use crate::pipeline::batch::Spares;
 use crate::pipeline::settings::PartLimits;
@@ -368,13 +369,11 @@ fn close_parts(
 
 /// Makes a rename in `directory` durable.
 pub(crate) fn sync_directory(directory: &Path) -> Result<(), SpoolError> {
-    std::fs::File::open(directory)
-        .and_then(|folder| folder.sync_all())
-        .map_err(|source| SpoolError::Storage {
-            path: directory.to_owned(),
-            action: "make its entries durable",
-            source,
-        })
+    durable::sync_directory(directory).map_err(|source| SpoolError::Storage {
+        path: directory.to_owned(),
+        action: "make its entries durable",
+        source,
+    })
 }
 
 #[cfg(test)]

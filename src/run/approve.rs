@@ -23,7 +23,7 @@ use crate::run::retention;
 use crate::run::surroundings::Surroundings;
 use crate::state::directory::RunDirectory;
 use crate::state::lock::JobLock;
-use crate::state::manifest::{ManifestFile, RunManifest, RunStatus, replace_file, to_json};
+use crate::state::manifest::{ManifestFile, RunManifest, RunStatus, replace_json};
 
 /// Removes whom the run `run_id` of `job` has stored. It has to be the job's last one: a later one may have put some of them
 /// on the list again.
@@ -156,7 +156,7 @@ fn conclude(
     let mut report = RunReport::new(&manifest, circumstances);
     let unwritten = page.write(&manifest, &report, error.as_ref(), None);
     report.warnings.extend(unwritten);
-    replace_file(&directory.report(), &to_json(&report))?;
+    replace_json(&directory.report(), &report)?;
     Ok(Finished {
         report,
         directory: directory.clone(),

@@ -286,7 +286,9 @@ fn commit_exit_code(error: &CommitError) -> ExitCode {
         | CommitError::Spill(_)
         | CommitError::State(_) => ExitCode::Storage,
         CommitError::Spool(SpoolError::Differs { .. }) => ExitCode::Audience,
-        CommitError::Spool(SpoolError::Refused | SpoolError::Lost) => ExitCode::Bug,
+        CommitError::AfterError | CommitError::Spool(SpoolError::Refused | SpoolError::Lost) => {
+            ExitCode::Bug
+        }
         CommitError::TooManyRejected { .. }
         | CommitError::Duplicate { .. }
         | CommitError::SharedIdentifier { .. } => ExitCode::Guard,

@@ -14,6 +14,7 @@ use super::shard::{last_of_group, refuse_api};
 use super::stages::{Outcome, count_warnings, empty, strict};
 use super::watch::{self, Extent, Told};
 use super::{Ended, Failed, Finished, RunOptions, StageClock, conclude, delta};
+use crate::base::durable::{link_or_copy, sync_directory};
 use crate::base::meter::Meter;
 use crate::cli::ListArgs;
 use crate::cli::progress::Progress;
@@ -320,6 +321,7 @@ fn take_over(
             });
         }
     }
+    sync_links(&begun.directory.parts())?;
     if let Some(compared) = &mut counts.compared {
         let runs = shards.iter();
         let runs = runs.map(|(shard, run)| (state.shard(*shard), run.run_id.as_str()));
@@ -342,28 +344,23 @@ fn take_over(
     })?)
 }
 
-/// Links a file, or copies it where the two folders are not on one disk. False where there is none.
+/// As [`link_or_copy`], with an error of the state.
 pub(super) fn link(from: &Path, to: &Path) -> Result<bool, StateError> {
     let failed = |source| StateError::Storage {
         path: to.to_owned(),
         action: "link it",
         source,
     };
-    if to.exists() {
-        return Ok(true);
-    }
-    if !from.exists() {
-        return Ok(false);
-    }
-    if std::fs::hard_link(from, to).is_ok() {
-        return Ok(true);
-    }
-    // Under another name first: half a file must not look like a whole one.
-    let partial = to.with_extension("partial");
-    std::fs::copy(from, &partial)
-        .and_then(|_| std::fs::rename(&partial, to))
-        .map_err(failed)?;
-    Ok(true)
+    link_or_copy(from, to).map_err(failed)
+}
+
+/// Makes what [`link`] put in a folder durable there: the manifest says next that it is complete.
+pub(super) fn sync_links(directory: &Path) -> Result<(), StateError> {
+    sync_directory(directory).map_err(|source| StateError::Storage {
+        path: directory.to_owned(),
+        action: "make its entries durable",
+        source,
+    })
 }
 
 /// All are on the list: who was in the shards need not be known any more.

@@ -304,6 +304,7 @@ pub(super) fn row_files(
         let path = directory.parts().join(&part.file_name);
         RowFile {
             part: PartNumber(part.number.0),
+            rows: part.rows,
             path: if parts {
                 path
             } else {

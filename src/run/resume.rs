@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::source::audience::SourceFingerprint;
 use crate::state::directory::{JobDirectory, RunDirectory};
 use crate::state::manifest::{
-    Attempt, PartRecord, RunManifest, RunStatus, StateError, read_manifest, replace_file, to_json,
+    Attempt, PartRecord, RunManifest, RunStatus, StateError, read_manifest, replace_json,
 };
 use crate::state::part::{Part, hex};
 use crate::state::shard::ShardRecord;
@@ -237,7 +237,7 @@ fn check_digest(part: &Part) -> Result<(), SpooledPartError> {
 pub fn supersede(state: &JobDirectory, mut manifest: RunManifest) -> Result<(), StateError> {
     let run = state.run(&manifest.run_id);
     manifest.status = RunStatus::Superseded;
-    replace_file(&run.manifest(), &to_json(&manifest))?;
+    replace_json(&run.manifest(), &manifest)?;
     let _ = std::fs::remove_file(run.next_snapshot());
     // What a killed list stage may have left holds personal data too.
     for name in ["members.csv", "candidates.csv"] {

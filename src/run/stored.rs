@@ -238,6 +238,8 @@ fn take_over(
     gather::link(&delta::unchanged(from), &delta::unchanged(&begun.directory))?;
     gather::link(&from.next_snapshot(), &begun.directory.next_snapshot())?;
     gather::link(&from.next_unsettled(), &begun.directory.next_unsettled())?;
+    gather::sync_links(&begun.directory.parts())?;
+    gather::sync_links(begun.directory.path())?;
     if plan
         .delta
         .as_ref()

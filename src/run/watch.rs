@@ -27,7 +27,7 @@ use crate::run::error::Error;
 use crate::run::report::RunReport;
 use crate::run::surroundings::Surroundings;
 use crate::state::directory::JobDirectory;
-use crate::state::manifest::{StateError, replace_file, to_json};
+use crate::state::manifest::{StateError, replace_json, to_json};
 use crate::state::outcome::OutcomeRecord;
 use crate::state::shard::Shard;
 use call::Caller;
@@ -155,7 +155,7 @@ impl<'a> Watch<'a> {
                 warnings: on_disk.warnings.iter().cloned().chain(warning).collect(),
                 ..on_disk
             });
-            let written = noted.map(|noted| replace_file(&path, &to_json(&noted)));
+            let written = noted.map(|noted| replace_json(&path, &noted));
             warn_of(written.transpose());
         }
     }
@@ -169,7 +169,7 @@ impl<'a> Watch<'a> {
         let next = next.map(|line| line.to_string());
         let write = |report: &RunReport, state: Option<&JobDirectory>| {
             let path = state?.attempt_report();
-            let written = replace_file(&path, &to_json(report));
+            let written = replace_json(&path, report);
             written.ok().map(|()| path)
         };
         let is_told = self.settings.notifies();

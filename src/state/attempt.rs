@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::state::directory::JobDirectory;
 use crate::state::lock::seconds;
-use crate::state::manifest::{StateError, replace_file, to_json};
+use crate::state::manifest::{StateError, replace_json};
 
 /// The version of the record's form.
 const ATTEMPT_VERSION: u32 = 1;
@@ -68,6 +68,6 @@ impl AttemptRecord {
     /// Makes it the last attempt of the job in `state`.
     pub fn write(&self, state: &JobDirectory) -> Result<(), StateError> {
         state.create()?;
-        replace_file(&state.last_attempt(), &to_json(self))
+        replace_json(&state.last_attempt(), self)
     }
 }

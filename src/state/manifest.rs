@@ -11,6 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::base::durable::sync_directory;
 use crate::state::counts::Counts;
 use crate::state::drift::DriftRecord;
 use crate::state::fingerprint::SourceFingerprint;
@@ -41,6 +42,14 @@ pub enum StateError {
         path: PathBuf,
         /// Where reading stopped.
         line: usize,
+    },
+    /// A part was delivered that the run does not have.
+    #[error("{}: has no part {part}", path.display())]
+    UnknownPart {
+        /// The manifest.
+        path: PathBuf,
+        /// The part.
+        part: PartNumber,
     },
     /// Another user could plant or change what is written there.
     #[error("{}: the folder belongs to another user (id {owner})", path.display())]
@@ -397,7 +406,7 @@ pub struct ManifestFile {
 impl ManifestFile {
     /// Writes a new manifest at `path`.
     pub fn create(path: PathBuf, manifest: RunManifest) -> Result<Self, StateError> {
-        replace_file(&path, &to_json(&manifest))?;
+        replace_json(&path, &manifest)?;
         Ok(Self {
             path,
             manifest: Mutex::new(manifest),
@@ -408,22 +417,32 @@ impl ManifestFile {
     pub fn update(&self, change: impl FnOnce(&mut RunManifest)) -> Result<(), StateError> {
         let mut manifest = self.manifest.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut manifest);
-        replace_file(&self.path, &to_json(&*manifest))
+        replace_json(&self.path, &*manifest)
     }
 
-    /// Changes one part's record; durable when this returns.
+    /// Changes one part's record; durable when this returns. An error if the run has no such part.
     pub fn update_part(
         &self,
         number: PartNumber,
         change: impl FnOnce(&mut PartRecord),
     ) -> Result<(), StateError> {
+        let mut is_known = false;
         self.update(|manifest| {
             let sentinel = manifest.sentinel.as_mut().and_then(|it| it.part.as_mut());
             let mut parts = manifest.parts.iter_mut().chain(sentinel);
             if let Some(part) = parts.find(|part| part.number == number) {
                 change(part);
+                is_known = true;
             }
-        })
+        })?;
+        if is_known {
+            Ok(())
+        } else {
+            Err(StateError::UnknownPart {
+                path: self.path.clone(),
+                part: number,
+            })
+        }
     }
 
     /// Opens the manifest of a run that goes on.
@@ -475,12 +494,16 @@ pub fn parse_manifest(path: &Path, bytes: &[u8]) -> Result<RunManifest, StateErr
     serde_json::from_slice(bytes).map_err(damaged)
 }
 
-/// Pretty JSON with a line feed at its end.
+/// Pretty JSON with a line feed at its end, to be shown.
 pub fn to_json(value: &impl Serialize) -> Vec<u8> {
     // These structs have string keys only: serialising them cannot fail.
-    let mut json = serde_json::to_vec_pretty(value).unwrap_or_default();
+    json_of(value).unwrap_or_default()
+}
+
+fn json_of(value: &impl Serialize) -> serde_json::Result<Vec<u8>> {
+    let mut json = serde_json::to_vec_pretty(value)?;
     json.push(b'\n');
-    json
+    Ok(json)
 }
 
 /// Replaces `path` by `bytes`, mode 0600, so that a crash leaves the old or the new content.
@@ -495,9 +518,17 @@ pub fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
     file.write_all(bytes).map_err(failed)?;
     file.as_file().sync_all().map_err(failed)?;
     file.persist(path).map_err(|error| failed(error.error))?;
-    std::fs::File::open(directory)
-        .and_then(|folder| folder.sync_all())
-        .map_err(failed)
+    sync_directory(directory).map_err(failed)
+}
+
+/// As [`replace_file`], by `value` as [`to_json`] writes it.
+pub fn replace_json(path: &Path, value: &impl Serialize) -> Result<(), StateError> {
+    let json = json_of(value).map_err(|error| StateError::Storage {
+        path: path.to_owned(),
+        action: "replace it",
+        source: error.into(),
+    })?;
+    replace_file(path, &json)
 }
 
 #[cfg(test)]
@@ -544,6 +575,20 @@ mod tests {
             1,
             "no temporary file is left"
         );
+    }
+
+    #[test]
+    fn a_part_that_the_run_does_not_have_is_told() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("manifest.json");
+        let file = ManifestFile::create(path.clone(), manifest()).unwrap();
+        let number = PartNumber(9);
+        let told = file.update_part(number, |_| panic!("there is no such part"));
+        assert!(
+            matches!(&told, Err(StateError::UnknownPart { part, .. }) if *part == number),
+            "{told:?}"
+        );
+        assert_eq!(read_manifest(&path).unwrap().parts.len(), 0);
     }
 
     #[test]

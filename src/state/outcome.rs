@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::state::directory::JobDirectory;
 use crate::state::lock::seconds;
-use crate::state::manifest::{RunStatus, StateError, read_manifest, replace_file, to_json};
+use crate::state::manifest::{RunStatus, StateError, read_manifest, replace_json};
 
 /// The version of the record's form.
 const OUTCOME_VERSION: u32 = 1;
@@ -64,7 +64,7 @@ impl OutcomeRecord {
     /// Makes it the memory of the job in `state`.
     pub fn write(&self, state: &JobDirectory) -> Result<(), StateError> {
         state.create()?;
-        replace_file(&state.outcome(), &to_json(self))
+        replace_json(&state.outcome(), self)
     }
 }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::state::directory::JobDirectory;
-use crate::state::manifest::{StateError, replace_file, to_json};
+use crate::state::manifest::{StateError, replace_json};
 
 /// The version of the record's form.
 const OWNER_VERSION: u32 = 1;
@@ -50,7 +50,7 @@ impl JobOwner {
         if is_copy || known.as_ref() == Some(self) {
             return Ok(());
         }
-        replace_file(&state.owner(), &to_json(self))
+        replace_json(&state.owner(), self)
     }
 
     /// Whether this is another job than `known`: another file while the known one is still there, or while the server is

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
+use crate::base::durable::sync_parent;
 use crate::state::manifest::StateError;
 
 /// The head is JSON, filled up with spaces to this size, so that it can be written when the records are known.
@@ -140,7 +141,7 @@ impl<const BYTES: usize> SealedWriter<BYTES> {
             file.write_all(&head)?;
             file.as_file().sync_all()?;
             file.persist(&path).map_err(|error| error.error)?;
-            File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+            sync_parent(&path)
         };
         write().map_err(failed(&path))
     }

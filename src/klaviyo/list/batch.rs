@@ -149,6 +149,7 @@ pub(super) fn each_batch(
             batch.bytes += bytes;
             batch.profiles.push((row, profile));
         }
+        file.check(row)?;
         if batch.rows > 0 && !give(batch) {
             return Ok(());
         }
@@ -164,21 +165,54 @@ mod tests {
     use std::fmt::Write;
 
     fn batches(csv: &str, accepted: &[(u64, u64)]) -> Vec<ProfileBatch> {
+        let rows = csv::Reader::from_reader(csv.as_bytes()).records().count();
+        let (found, read) = batches_of(csv, rows as u64, accepted);
+        read.unwrap();
+        found
+    }
+
+    /// The batches of a file that should have so many rows.
+    fn batches_of(
+        csv: &str,
+        rows: u64,
+        accepted: &[(u64, u64)],
+    ) -> (Vec<ProfileBatch>, Result<(), StateError>) {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.csv");
         std::fs::write(&path, csv).unwrap();
         let files = [RowFile {
             part: PartNumber(1),
             path,
+            rows,
         }];
         let accepted = Accepted::from([(1, accepted.iter().copied().collect())]);
         let mut found = Vec::new();
-        each_batch(&files, &accepted, |batch| {
+        let read = each_batch(&files, &accepted, |batch| {
             found.push(batch);
             true
-        })
-        .unwrap();
-        found
+        });
+        (found, read)
+    }
+
+    #[test]
+    fn a_file_that_was_cut_is_not_taken_for_a_whole_one() {
+        let csv = numbered(3, "x");
+        for (csv, rows, line) in [
+            ("Email,Note\n", 3, 2),
+            ("", 3, 2),
+            (csv.as_str(), 4, 5),
+            (csv.as_str(), 2, 4),
+        ] {
+            let (found, read) = batches_of(csv, rows, &[]);
+            assert!(found.is_empty());
+            assert!(
+                matches!(&read, Err(StateError::Damaged { line: it, .. }) if *it == line),
+                "{read:?}"
+            );
+        }
+        // What was handed over before counts, however it was batched.
+        let (found, read) = batches_of(&csv, 3, &[(1, 2)]);
+        assert!(read.is_ok() && ranges(&found) == [(3, 1)]);
     }
 
     fn numbered(rows: usize, cell: &str) -> String {

@@ -145,8 +145,8 @@ impl Journal {
 
     /// Appends `entry`; durable when this returns.
     pub fn append(&mut self, entry: &Entry) -> Result<(), StateError> {
-        // An enum of strings and numbers is always JSON.
-        let mut line = serde_json::to_vec(entry).unwrap_or_default();
+        let line = serde_json::to_vec(entry);
+        let mut line = line.map_err(|error| super::rows::unwritable(&self.path)(error.into()))?;
         line.push(b'\n');
         let before = self.file.stream_position().unwrap_or(0);
         let written = self

@@ -176,7 +176,10 @@ fn add_all(
         })?;
         match failure {
             Some(error) => return Err(error),
-            None => flush(&mut chunk, &mut first, ledger)?,
+            None => {
+                file.check(first - 1 + chunk.len() as u64)?;
+                flush(&mut chunk, &mut first, ledger)?;
+            }
         }
     }
     Ok(unresolved)

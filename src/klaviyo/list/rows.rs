@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use crate::base::durable::sync_parent;
 use crate::state::manifest::StateError;
 use crate::state::part::PartNumber;
 
@@ -14,6 +15,23 @@ pub struct RowFile {
     pub part: PartNumber,
     /// A part file, or the identifiers file beside one.
     pub path: PathBuf,
+    /// How many rows were written to it.
+    pub rows: u64,
+}
+
+impl RowFile {
+    /// An error if so many rows are not all of them, or too many: the file was cut or changed.
+    pub(super) fn check(&self, rows: u64) -> Result<(), StateError> {
+        if rows == self.rows {
+            return Ok(());
+        }
+        // The header is the first line.
+        let line = rows.min(self.rows) + 2;
+        Err(StateError::Damaged {
+            path: self.path.clone(),
+            line: usize::try_from(line).unwrap_or(usize::MAX),
+        })
+    }
 }
 
 /// The identifiers of a row or of a member as Klaviyo tells them. Blank where it does not say; only files of members have the id.
@@ -163,10 +181,7 @@ impl PersonFile {
             .map_err(|error| failed(error.into_error()))?;
         file.sync_all().map_err(&failed)?;
         std::fs::rename(&self.partial, &self.path).map_err(&failed)?;
-        let directory = self.path.parent().unwrap_or(Path::new("."));
-        File::open(directory)
-            .and_then(|folder| folder.sync_all())
-            .map_err(&failed)
+        sync_parent(&self.path).map_err(&failed)
     }
 }
 

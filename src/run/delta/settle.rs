@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use super::people::remove_unchanged;
+use crate::base::durable::sync_directory;
 use crate::job::Job;
 use crate::klaviyo::list::rejected_people;
 use crate::pipeline::delta::RowHasher;
@@ -117,7 +118,7 @@ fn replace(
     // In between, more rows than necessary are unsettled: they are sent once more.
     add_keys(&state.unsettled(), again.iter().map(|key| Ok(*key)))?;
     std::fs::rename(&next, state.snapshot())
-        .and_then(|()| std::fs::File::open(state.path())?.sync_all())
+        .and_then(|()| sync_directory(state.path()))
         .map_err(|source| StateError::Storage {
             path: state.snapshot(),
             action: "replace it",
