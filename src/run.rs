@@ -49,7 +49,7 @@ use crate::run::surroundings::Surroundings;
 use crate::source::audience::{Audience, AudienceSettings};
 use crate::state::directory::{JobDirectory, RunDirectory};
 use crate::state::lock::JobLock;
-use crate::state::manifest::{RunStatus, replace_file, to_json};
+use crate::state::manifest::{RunStatus, replace_json};
 use crate::state::shard::ShardRecord;
 use begin::WENT_ON;
 pub(crate) use begin::{future_warning, is_in_future};
@@ -154,6 +154,38 @@ struct Place {
     lock: Option<JobLock>,
     /// Which shard it is, if it is one.
     shard: Option<ShardRecord>,
+    /// What was settled already.
+    met: Option<Met>,
+}
+
+/// What people and servers are asked before a row is read.
+#[derive(Debug)]
+struct Met {
+    /// The server and its key, which is open; `None` where nothing is sent by SFTP.
+    delivery: Option<Delivery>,
+    /// The first look at the API.
+    looked: list::Looked,
+}
+
+/// Asks for a passphrase, meets a server that is not known yet, and looks at the account and the list. Before the lock: a
+/// person may take their time, and another run need not wait for that.
+fn meet(
+    job: &Job,
+    options: RunOptions,
+    is_shard: bool,
+    surroundings: &Surroundings,
+) -> Result<Met, Error> {
+    let mut delivery = destination(job, options)?.cloned();
+    if let Some(delivery) = &mut delivery {
+        surroundings::unlock(&mut delivery.sftp, surroundings)?;
+        deliver::meet(&delivery.sftp, &surroundings.interrupt)?;
+    }
+    let looked = if is_shard {
+        list::Looked::default()
+    } else {
+        list::look_first(job, options, surroundings)?
+    };
+    Ok(Met { delivery, looked })
 }
 
 /// Runs the job file of `args`, leaves a record of the attempt, and tells those who watch the job.
@@ -256,6 +288,7 @@ pub fn execute(
         state: job.state()?,
         lock: None,
         shard: None,
+        met: None,
     };
     execute_at(job, audience, place, options, surroundings)
 }
@@ -291,25 +324,20 @@ fn execute_at(
     surroundings: &Surroundings,
 ) -> Result<Finished, Error> {
     let clock = Instant::now();
-    let mut delivery = destination(job, options)?.cloned();
+    destination(job, options)?;
     // All columns, so that a name that is nearly right is found; then those alone that are read.
     Mapping::new(&job.columns, audience.sources())?;
     let audience = audience.only(|name| job.columns.reads(name));
     let mapping = Mapping::new(&job.columns, audience.sources())?;
-    // Before the lock: a person may take their time, and another run need not wait for that.
-    if let Some(delivery) = &mut delivery {
-        surroundings::unlock(&mut delivery.sftp, surroundings)?;
-    }
-    let delivery = delivery.as_ref();
-    if let Some(delivery) = delivery {
-        deliver::meet(&delivery.sftp, &surroundings.interrupt)?;
-    }
-    let Place { state, lock, shard } = place;
-    let is_shard = shard.is_some();
-    let looked = if is_shard {
-        list::Looked::default()
-    } else {
-        list::look_first(job, options, surroundings)?
+    let Place {
+        state,
+        lock,
+        shard,
+        met,
+    } = place;
+    let Met { delivery, looked } = match met {
+        Some(met) => met,
+        None => meet(job, options, shard.is_some(), surroundings)?,
     };
     state.create()?;
     let _lock = match lock {
@@ -333,7 +361,7 @@ fn execute_at(
     let ready = Ready {
         job,
         state: &state,
-        delivery,
+        delivery: delivery.as_ref(),
         options,
         surroundings,
         clock,
@@ -481,7 +509,7 @@ fn conclude(
         .warnings
         .extend(page.write(&manifest, &report, error.as_ref(), next.as_ref()));
     // Before the manifest: a run that is done has a report, wherever it was killed.
-    let noted = replace_file(&begun.directory.report(), &to_json(&report))
+    let noted = replace_json(&begun.directory.report(), &report)
         .and_then(|()| begun.manifest.update(|noted| noted.clone_from(&manifest)));
     match noted {
         Ok(()) if manifest.status == RunStatus::Done => {

@@ -1,6 +1,7 @@
 //! The statements of `before`, and a run whose audience is the result of a query.
 //!
-//! The lock is taken first: nobody else may have the engine write the same files, or ask the same query, meanwhile.
+//! A passphrase is asked for, and the account and the list are looked at, before the engine works for an hour. The lock is taken
+//! before it begins: nobody else may have it write the same files, or ask the same query, meanwhile.
 
 use super::begin::{identity, refuse_trial};
 use super::{Finished, Place, RunOptions, execute_at, shard};
@@ -19,8 +20,7 @@ pub(super) fn run(
     options: RunOptions,
     surroundings: &Surroundings,
 ) -> Result<Finished, Error> {
-    // A server that is not there is told before an engine works for an hour.
-    super::destination(job, options)?;
+    let met = super::meet(job, options, false, surroundings)?;
     let state = job.state()?;
     state.create()?;
     let lock = JobLock::take(state.path())?;
@@ -44,6 +44,7 @@ pub(super) fn run(
         state,
         lock: Some(lock),
         shard: None,
+        met: Some(met),
     };
     execute_at(job, audience, place, options, surroundings)
 }

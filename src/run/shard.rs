@@ -55,6 +55,7 @@ pub(super) fn run(
         state,
         lock: Some(lock),
         shard: Some(record),
+        met: None,
     };
     execute_at(&job, audience, place, options, surroundings)
 }

@@ -179,6 +179,56 @@ fn statements_come_before_a_run_and_nothing_else() {
 }
 
 #[test]
+fn what_needs_a_person_or_a_server_is_settled_before_the_statements() {
+    let workspace = Workspace::new();
+    let server = workspace.server();
+    let marker = workspace.path("marker.csv");
+    let audience = format!(
+        "{}\nbefore = [\"COPY (SELECT 1) TO '{}'\"]",
+        query(),
+        marker.display()
+    );
+    job(&workspace, &audience, Some(&server));
+    let good = std::fs::read_to_string(workspace.path("vip.toml")).unwrap();
+    let section = server.section();
+    let path_of = |key: &str| {
+        let line = section.lines().find(|line| line.starts_with(key));
+        line.unwrap().split('"').nth(1).unwrap()
+    };
+    let key = path_of("private-key");
+    let locked = workspace.path("locked");
+    std::fs::copy(key, &locked).unwrap();
+    let encrypted = std::process::Command::new("ssh-keygen")
+        .args(["-q", "-p", "-N", "secret", "-f"])
+        .arg(&locked)
+        .status();
+    assert!(encrypted.unwrap().success());
+    workspace.set_mode("locked", 0o600);
+    for (what, text, code) in [
+        (
+            "a passphrase that nobody can be asked for",
+            good.replace(key, &locked.display().to_string()),
+            13,
+        ),
+        (
+            "a host key that is not known",
+            good.replace(path_of("known-hosts"), "/dev/null"),
+            13,
+        ),
+    ] {
+        workspace.write("vip.toml", text);
+        workspace.set_mode("vip.toml", 0o600);
+        let refused = workspace.run(&["run", "vip.toml"]);
+        assert_eq!(refused.code, code, "{what}: {}", refused.stderr);
+        assert!(!marker.exists(), "{what}");
+    }
+    workspace.write("vip.toml", good);
+    workspace.set_mode("vip.toml", 0o600);
+    workspace.run(&["run", "vip.toml"]).exits(0);
+    assert!(marker.exists());
+}
+
+#[test]
 fn an_unfinished_run_of_files_goes_on_without_the_statements() {
     let workspace = Workspace::new();
     let out = workspace.path("out.parquet");
