@@ -68,8 +68,14 @@ fn every_asset_of_the_debian_package_is_there_or_is_made_by_its_script() {
         let is_packed = targets.contains_key(&format!("packaging/{name}"));
         assert!(
             is_packed
-                || ["Containerfile", "build-deb", "container-root", "debian"]
-                    .contains(&name.as_str()),
+                || [
+                    "Containerfile",
+                    "build-deb",
+                    "build-static",
+                    "container-root",
+                    "debian"
+                ]
+                .contains(&name.as_str()),
             "{name}"
         );
     }
@@ -77,7 +83,12 @@ fn every_asset_of_the_debian_package_is_there_or_is_made_by_its_script() {
 
 #[test]
 fn scripts_can_be_run() {
-    for name in ["build-deb", "container-root", "debian/postinst"] {
+    for name in [
+        "build-deb",
+        "build-static",
+        "container-root",
+        "debian/postinst",
+    ] {
         let path = root().join("packaging").join(name);
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o111, 0o111);
         let checked = std::process::Command::new("bash")
