@@ -18,7 +18,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use klaviyo_export::delivery::sftp::{Authentication, SftpSettings, Way};
+use klaviyo_export::delivery::sftp::{Authentication, SftpSettings, Transport, Way};
 use rustix::process::{Pid, Signal, kill_process};
 
 const SSHD: &str = "/usr/sbin/sshd";
@@ -180,6 +180,7 @@ impl Sshd {
             host: "127.0.0.1".into(),
             port: self.port,
             way: Way::Direct,
+            transport: Transport::default(),
             username: current_user(),
             authentication: Authentication {
                 private_key: Some(self.user_key()),
