@@ -8,6 +8,7 @@
     reason = "each test target uses a part of it, as a module of its own"
 )]
 
+use std::cell::Cell;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -24,6 +25,21 @@ use rustix::process::{Pid, Signal, kill_process};
 const SSHD: &str = "/usr/sbin/sshd";
 /// The SFTP server as a program of its own, for scripts that wrap it.
 pub const SFTP_SERVER: &str = "/usr/lib/openssh/sftp-server";
+
+thread_local! {
+    /// The transport of the test that runs on this thread.
+    static TRANSPORT: Cell<Transport> = const { Cell::new(Transport::Russh) };
+}
+
+/// Has the settings of servers name this transport, on this thread.
+pub fn over(transport: Transport) {
+    TRANSPORT.set(transport);
+}
+
+/// The transport that is tried on this thread.
+pub fn transport() -> Transport {
+    TRANSPORT.get()
+}
 
 /// The settings of a server.
 pub struct SshdBuilder {
@@ -180,7 +196,7 @@ impl Sshd {
             host: "127.0.0.1".into(),
             port: self.port,
             way: Way::Direct,
-            transport: Transport::default(),
+            transport: transport(),
             username: current_user(),
             authentication: Authentication {
                 private_key: Some(self.user_key()),

@@ -14,6 +14,14 @@ use russh::{MethodKind, MethodSet};
 use super::sshd::{Sshd, SshdBuilder, keygen};
 use super::{chain, connect, connect_error};
 
+over_both! {
+    several_proofs_are_given_one_after_another;
+    a_certificate_beside_the_key_lets_in;
+    what_no_second_try_can_better_is_worth_one;
+    another_kind_of_server_is_named_by_its_first_line;
+    algorithms_that_are_missing_are_named_on_both_sides;
+}
+
 /// The proofs that the server wants, one after another.
 type Wanted = &'static [MethodKind];
 
@@ -113,7 +121,6 @@ fn settings(sshd: &Sshd, port: u16, password: &str) -> SftpSettings {
     settings
 }
 
-#[test]
 fn several_proofs_are_given_one_after_another() {
     use MethodKind::{KeyboardInteractive, Password, PublicKey};
     let sshd = Sshd::start();
@@ -143,7 +150,6 @@ fn several_proofs_are_given_one_after_another() {
     }
 }
 
-#[test]
 fn a_certificate_beside_the_key_lets_in() {
     let home = tempfile::tempdir().unwrap();
     let authority = home.path().join("authority");
@@ -174,7 +180,6 @@ fn a_certificate_beside_the_key_lets_in() {
     ));
 }
 
-#[test]
 fn what_no_second_try_can_better_is_worth_one() {
     for (builder, words) in [
         (
@@ -202,7 +207,6 @@ fn what_no_second_try_can_better_is_worth_one() {
     }
 }
 
-#[test]
 fn another_kind_of_server_is_named_by_its_first_line() {
     use std::io::{Read as _, Write as _};
     for answer in [
@@ -228,7 +232,6 @@ fn another_kind_of_server_is_named_by_its_first_line() {
     }
 }
 
-#[test]
 fn algorithms_that_are_missing_are_named_on_both_sides() {
     let sshd = SshdBuilder::default().config("Ciphers aes256-cbc").start();
     let error = connect_error(&sshd.settings());
