@@ -10,8 +10,17 @@ use crate::support::workspace;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use sshd::{Sshd, SshdBuilder, current_user, keygen};
+use sshd::{Sshd, SshdBuilder, current_user, keygen, transport_line};
 use workspace::{Outcome, Workspace};
+
+over_both! {
+    all_is_well_with_and_without_probe;
+    a_key_that_the_server_does_not_know_is_named_with_what_it_offers;
+    unknown_and_changed_hosts_are_told_apart;
+    a_folder_that_is_missing_and_one_that_takes_no_file_are_told_apart;
+    a_server_that_is_down_is_no_reason_to_look_at_nothing_else;
+    doctor_measures_the_server_and_leaves_nothing_there;
+}
 
 /// A workspace whose job delivers to `sshd` by `key`; every host key of it is known.
 fn job(sshd: &Sshd, key: &Path, directory: &str) -> Workspace {
@@ -22,11 +31,12 @@ fn job(sshd: &Sshd, key: &Path, directory: &str) -> Workspace {
     writeln!(
         text,
         "[sftp]\nhost = \"127.0.0.1\"\nport = {}\nusername = \"{}\"\nprivate-key = \"{}\"\n\
-         known-hosts = [\"{}\"]\ndirectory = \"{directory}\"\nconnect-timeout = \"5s\"",
+         known-hosts = [\"{}\"]\ndirectory = \"{directory}\"\nconnect-timeout = \"5s\"\n{}",
         sshd.port,
         current_user(),
         key.display(),
         sshd.settings().known_hosts[0].display(),
+        transport_line(),
     )
     .unwrap();
     workspace.write("vip.toml", text);
@@ -52,7 +62,6 @@ fn line<'a>(outcome: &'a Outcome, name: &str) -> &'a str {
         .unwrap_or_else(|| panic!("{name}: {}", outcome.stdout))
 }
 
-#[test]
 fn all_is_well_with_and_without_probe() {
     let sshd = Sshd::start();
     let workspace = working(&sshd);
@@ -65,7 +74,6 @@ fn all_is_well_with_and_without_probe() {
     assert_eq!(std::fs::read_dir(sshd.files()).unwrap().count(), 0);
 }
 
-#[test]
 fn a_key_that_the_server_does_not_know_is_named_with_what_it_offers() {
     let sshd = Sshd::start();
     let stranger = sshd.directory.path().join("stranger");
@@ -80,7 +88,6 @@ fn a_key_that_the_server_does_not_know_is_named_with_what_it_offers() {
     assert!(line(&outcome, "directory").contains("skipped"));
 }
 
-#[test]
 fn unknown_and_changed_hosts_are_told_apart() {
     let mut sshd = Sshd::start();
     let workspace = working(&sshd);
@@ -100,7 +107,6 @@ fn unknown_and_changed_hosts_are_told_apart() {
     check(&workspace, &[], 0);
 }
 
-#[test]
 fn a_folder_that_is_missing_and_one_that_takes_no_file_are_told_apart() {
     let sshd = SshdBuilder::default().subsystem("internal-sftp -R").start();
     let missing = job(&sshd, &sshd.user_key(), &sshd.remote("none"));
@@ -116,7 +122,6 @@ fn a_folder_that_is_missing_and_one_that_takes_no_file_are_told_apart() {
     check(&working(&sshd), &[], 0);
 }
 
-#[test]
 fn a_server_that_is_down_is_no_reason_to_look_at_nothing_else() {
     let mut sshd = Sshd::start();
     let workspace = working(&sshd);
@@ -132,7 +137,6 @@ fn a_server_that_is_down_is_no_reason_to_look_at_nothing_else() {
     }
 }
 
-#[test]
 fn doctor_measures_the_server_and_leaves_nothing_there() {
     let sshd = Sshd::start();
     let workspace = working(&sshd);

@@ -25,6 +25,31 @@ mod support {
     pub(crate) mod workspace;
 }
 
+/// Runs tests by both transports; the settings of [`support::sshd::Sshd`] have the one that is tried.
+macro_rules! over_both {
+    ($($name:ident;)*) => {
+        mod over_russh {
+            $(
+                #[test]
+                fn $name() {
+                    crate::support::sshd::over(klaviyo_export::delivery::sftp::Transport::Russh);
+                    super::$name();
+                }
+            )*
+        }
+        #[cfg(feature = "ssh2")]
+        mod over_ssh2 {
+            $(
+                #[test]
+                fn $name() {
+                    crate::support::sshd::over(klaviyo_export::delivery::sftp::Transport::Ssh2);
+                    super::$name();
+                }
+            )*
+        }
+    };
+}
+
 #[cfg(all(feature = "adbc", feature = "parquet", feature = "sandbox"))]
 mod adbc;
 mod book;

@@ -6,31 +6,6 @@
     reason = "a test may end by a panic"
 )]
 
-/// Runs tests by both transports; the settings of [`sshd::Sshd`] have the one that is tried.
-macro_rules! over_both {
-    ($($name:ident;)*) => {
-        mod over_russh {
-            $(
-                #[test]
-                fn $name() {
-                    super::super::sshd::over(klaviyo_export::delivery::sftp::Transport::Russh);
-                    super::$name();
-                }
-            )*
-        }
-        #[cfg(feature = "ssh2")]
-        mod over_ssh2 {
-            $(
-                #[test]
-                fn $name() {
-                    super::super::sshd::over(klaviyo_export::delivery::sftp::Transport::Ssh2);
-                    super::$name();
-                }
-            )*
-        }
-    };
-}
-
 mod faults;
 mod host_keys;
 mod keys;

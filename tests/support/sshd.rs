@@ -41,6 +41,15 @@ pub fn transport() -> Transport {
     TRANSPORT.get()
 }
 
+/// The line of `[sftp]` that names it.
+pub fn transport_line() -> &'static str {
+    match transport() {
+        Transport::Russh => "",
+        #[cfg(feature = "ssh2")]
+        Transport::Ssh2 => "transport = \"ssh2\"\n",
+    }
+}
+
 /// The settings of a server.
 pub struct SshdBuilder {
     config: String,
