@@ -10,7 +10,8 @@ use crate::support::workspace;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use sshd::{Sshd, SshdBuilder, current_user, keygen, transport_line};
+use crate::support::transport::{self, over_both};
+use sshd::{Sshd, SshdBuilder, current_user, keygen};
 use workspace::{Outcome, Workspace};
 
 over_both! {
@@ -36,7 +37,7 @@ fn job(sshd: &Sshd, key: &Path, directory: &str) -> Workspace {
         current_user(),
         key.display(),
         sshd.settings().known_hosts[0].display(),
-        transport_line(),
+        transport::line(),
     )
     .unwrap();
     workspace.write("vip.toml", text);
@@ -66,7 +67,10 @@ fn all_is_well_with_and_without_probe() {
     let sshd = Sshd::start();
     let workspace = working(&sshd);
     let outcome = check(&workspace, &[], 0);
-    assert!(line(&outcome, "greeting").contains("SSH-2.0-OpenSSH"));
+    let greeting = line(&outcome, "greeting");
+    assert!(greeting.contains("SSH-2.0-OpenSSH"), "{greeting}");
+    let is_told = greeting.ends_with(", by libssh2");
+    assert_eq!(is_told, !transport::line().is_empty(), "{greeting}");
     assert!(line(&outcome, "methods").contains("publickey"));
     let outcome = check(&workspace, &["--probe"], 0);
     assert!(line(&outcome, "probe").contains("put there and removed"));

@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use klaviyo_export::base::interrupt::Interrupt;
 
-use crate::support::sshd::{Sshd, SshdBuilder, current_user, over, transport, transport_line};
+use crate::support::sshd::{Sshd, SshdBuilder, current_user};
+use crate::support::transport::{self, over_both};
 use crate::support::workspace::Workspace;
 
 over_both! {
@@ -92,7 +93,7 @@ fn assert_ends(kind: &str, sshd: &Sshd, port: u16, end: &End) {
              connect-timeout = \"10s\"\nstall-timeout = \"3s\"\ncommit-timeout = \"3s\"\n{}",
             current_user(),
             sshd.user_key().display(),
-            transport_line(),
+            transport::line(),
         ),
     );
     let output = workspace.path("output");
@@ -123,14 +124,14 @@ fn assert_ends(kind: &str, sshd: &Sshd, port: u16, end: &End) {
 #[track_caller]
 fn assert_all_end<T: Send>(kinds: Vec<(&'static str, T, End)>, run: impl Fn(&str, T, &End) + Sync) {
     std::thread::scope(|scope| {
-        let (run, transport) = (&run, transport());
+        let (run, tried) = (&run, transport::transport());
         let running: Vec<_> = kinds
             .into_iter()
             .map(|(kind, what, end)| {
                 (
                     kind,
                     scope.spawn(move || {
-                        over(transport);
+                        transport::over(tried);
                         run(kind, what, &end);
                     }),
                 )

@@ -20,34 +20,10 @@ mod support {
     pub(crate) mod scene;
     pub(crate) mod spark;
     pub(crate) mod sshd;
+    pub(crate) mod transport;
     pub(crate) mod typed_fixtures;
     pub(crate) mod value_fixtures;
     pub(crate) mod workspace;
-}
-
-/// Runs tests by both transports; the settings of [`support::sshd::Sshd`] have the one that is tried.
-macro_rules! over_both {
-    ($($name:ident;)*) => {
-        mod over_russh {
-            $(
-                #[test]
-                fn $name() {
-                    crate::support::sshd::over(klaviyo_export::delivery::sftp::Transport::Russh);
-                    super::$name();
-                }
-            )*
-        }
-        #[cfg(feature = "ssh2")]
-        mod over_ssh2 {
-            $(
-                #[test]
-                fn $name() {
-                    crate::support::sshd::over(klaviyo_export::delivery::sftp::Transport::Ssh2);
-                    super::$name();
-                }
-            )*
-        }
-    };
 }
 
 #[cfg(all(feature = "adbc", feature = "parquet", feature = "sandbox"))]

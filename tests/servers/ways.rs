@@ -12,18 +12,13 @@ mod hops;
 use std::fmt::Write as _;
 
 use crate::support::proxy::{Manner, Proxy};
-use crate::support::sshd::{Sshd, SshdBuilder, current_user, transport_line};
+use crate::support::sshd::{Sshd, SshdBuilder, current_user};
+use crate::support::transport::{self, over_both};
 use crate::support::workspace::{Outcome, Workspace};
 
 over_both! {
     a_jump_host_is_gone_through_with_both_host_keys_judged;
-    pins_of_the_server_do_not_vouch_for_the_jump_host;
-    a_jump_host_that_forwards_nothing_and_one_that_finds_no_server_are_told;
     ssh_w_is_a_way_to_the_server;
-    an_alias_with_a_jump_host_is_resolved_by_ssh_itself;
-    a_proxy_command_of_ssh_config_is_run_without_a_shell;
-    proxies_of_both_kinds_are_gone_through_and_find_the_server_themselves;
-    a_proxy_that_wants_an_account_gets_it_from_its_variable_or_file;
 }
 
 /// Rows that make a part of some hundred kilobytes.
@@ -94,7 +89,7 @@ impl TwoHops {
             "name = \"vip\"\n[audience]\nfiles = [\"a.csv\"]\n[columns]\nemail = \"Email\"\n\
              [retry]\nfirst = \"100ms\"\ngive-up-after = \"2s\"\n\
              [sftp]\ndirectory = \"{directory}\"\nconnect-timeout = \"5s\"\nsessions = 2\n{}{server}{lines}",
-            transport_line()
+            transport::line()
         );
         self.workspace.write("vip.toml", text);
         self.workspace.set_mode("vip.toml", 0o600);
@@ -170,6 +165,7 @@ fn a_jump_host_is_gone_through_with_both_host_keys_judged() {
     two.check(0);
 }
 
+#[test]
 fn pins_of_the_server_do_not_vouch_for_the_jump_host() {
     let two = TwoHops::new();
     let pin = |server: &Sshd| {
@@ -198,6 +194,7 @@ fn pins_of_the_server_do_not_vouch_for_the_jump_host() {
     two.check(13);
 }
 
+#[test]
 fn a_jump_host_that_forwards_nothing_and_one_that_finds_no_server_are_told() {
     let two = TwoHops::with(SshdBuilder::default().config("AllowTcpForwarding no"));
     two.job(&two.jump());
@@ -259,6 +256,7 @@ fn ssh_w_is_a_way_to_the_server() {
     assert!(outcome.stdout.contains("is unknown"), "{}", outcome.stdout);
 }
 
+#[test]
 fn an_alias_with_a_jump_host_is_resolved_by_ssh_itself() {
     let two = TwoHops::new();
     two.workspace
@@ -290,6 +288,7 @@ fn an_alias_with_a_jump_host_is_resolved_by_ssh_itself() {
     );
 }
 
+#[test]
 fn a_proxy_command_of_ssh_config_is_run_without_a_shell() {
     let two = TwoHops::new();
     let path = two.workspace.path("ssh_config");
@@ -309,6 +308,7 @@ fn a_proxy_command_of_ssh_config_is_run_without_a_shell() {
     );
 }
 
+#[test]
 fn proxies_of_both_kinds_are_gone_through_and_find_the_server_themselves() {
     let two = TwoHops::new();
     for scheme in ["socks5", "http"] {
@@ -346,6 +346,7 @@ fn proxies_of_both_kinds_are_gone_through_and_find_the_server_themselves() {
     }
 }
 
+#[test]
 fn a_proxy_that_wants_an_account_gets_it_from_its_variable_or_file() {
     let two = TwoHops::new();
     for scheme in ["socks5", "http"] {

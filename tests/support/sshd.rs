@@ -8,7 +8,6 @@
     reason = "each test target uses a part of it, as a module of its own"
 )]
 
-use std::cell::Cell;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -19,36 +18,12 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use klaviyo_export::delivery::sftp::{Authentication, SftpSettings, Transport, Way};
+use klaviyo_export::delivery::sftp::{Authentication, SftpSettings, Way};
 use rustix::process::{Pid, Signal, kill_process};
 
 const SSHD: &str = "/usr/sbin/sshd";
 /// The SFTP server as a program of its own, for scripts that wrap it.
 pub const SFTP_SERVER: &str = "/usr/lib/openssh/sftp-server";
-
-thread_local! {
-    /// The transport of the test that runs on this thread.
-    static TRANSPORT: Cell<Transport> = const { Cell::new(Transport::Russh) };
-}
-
-/// Has the settings of servers name this transport, on this thread.
-pub fn over(transport: Transport) {
-    TRANSPORT.set(transport);
-}
-
-/// The transport that is tried on this thread.
-pub fn transport() -> Transport {
-    TRANSPORT.get()
-}
-
-/// The line of `[sftp]` that names it.
-pub fn transport_line() -> &'static str {
-    match transport() {
-        Transport::Russh => "",
-        #[cfg(feature = "ssh2")]
-        Transport::Ssh2 => "transport = \"ssh2\"\n",
-    }
-}
 
 /// The settings of a server.
 pub struct SshdBuilder {
@@ -205,7 +180,7 @@ impl Sshd {
             host: "127.0.0.1".into(),
             port: self.port,
             way: Way::Direct,
-            transport: transport(),
+            transport: super::transport::transport(),
             username: current_user(),
             authentication: Authentication {
                 private_key: Some(self.user_key()),

@@ -10,6 +10,7 @@ use rustix::process::Signal;
 
 use super::sshd::{SFTP_SERVER, Sshd, SshdBuilder};
 use super::{bytes, chain, connect, connect_error, put};
+use crate::support::transport::over_both;
 
 over_both! {
     a_session_killed_on_the_way_is_lost_at_once;

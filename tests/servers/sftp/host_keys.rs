@@ -8,6 +8,7 @@ use klaviyo_export::delivery::sftp::{HostKeyPin, HostKeyReason, SftpError};
 
 use super::sshd::{Sshd, SshdBuilder, keygen};
 use super::{connect, connect_error};
+use crate::support::transport::over_both;
 
 over_both! {
     known_hosts_files_are_read_as_openssh_reads_them;

@@ -15,8 +15,10 @@ use klaviyo_export::base::secret::Secret;
 use klaviyo_export::delivery::sftp::{AgentIdentities, Authentication, SftpError, Transport};
 
 use super::host_keys::ssh_keygen_fingerprint;
-use super::sshd::{Sshd, SshdBuilder, current_user, keygen, transport};
+use super::sshd::{Sshd, SshdBuilder, current_user, keygen};
+
 use super::{chain, connect, connect_error, put};
+use crate::support::transport::{self, over_both};
 
 over_both! {
     every_kind_of_key_file_works_and_a_wrong_passphrase_is_named;
@@ -533,7 +535,7 @@ fn a_connection_that_the_server_ends_during_login_is_no_refusal() {
         chain(&error)
     );
     // libssh2 does not tell the server's words.
-    let words = match transport() {
+    let words = match transport::transport() {
         Transport::Russh => "it ended the connection: Too many authentication failures",
         #[cfg(feature = "ssh2")]
         Transport::Ssh2 => "the connection was closed",

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use klaviyo_export::base::secret::Secret;
-use klaviyo_export::delivery::sftp::{Authentication, Retry, SftpError, SftpSettings};
+use klaviyo_export::delivery::sftp::{Authentication, Retry, SftpError, SftpSettings, Transport};
 use russh::keys::{Algorithm, PrivateKey};
 use russh::server::{Auth, Handler, Response, VerifiedPublicKey};
 use russh::{MethodKind, MethodSet};
 
 use super::sshd::{Sshd, SshdBuilder, keygen};
 use super::{chain, connect, connect_error};
+use crate::support::transport::{self, over_both};
 
 over_both! {
     several_proofs_are_given_one_after_another;
@@ -20,6 +21,7 @@ over_both! {
     what_no_second_try_can_better_is_worth_one;
     another_kind_of_server_is_named_by_its_first_line;
     algorithms_that_are_missing_are_named_on_both_sides;
+    the_library_is_the_one_that_the_settings_name;
 }
 
 /// The proofs that the server wants, one after another.
@@ -230,6 +232,16 @@ fn another_kind_of_server_is_named_by_its_first_line() {
         assert_eq!(error.retry(), Retry::Once);
         assert!(begun.elapsed() < Duration::from_secs(6));
     }
+}
+
+fn the_library_is_the_one_that_the_settings_name() {
+    let sshd = SshdBuilder::default().config("LogLevel DEBUG1").start();
+    connect(&sshd.settings()).unwrap_or_else(|error| panic!("{}", chain(&error)));
+    sshd.wait_for_log(match transport::transport() {
+        Transport::Russh => "remote software version russh_",
+        #[cfg(feature = "ssh2")]
+        Transport::Ssh2 => "remote software version libssh2_",
+    });
 }
 
 fn algorithms_that_are_missing_are_named_on_both_sides() {

@@ -11,6 +11,7 @@ use socket2::SockRef;
 
 use super::sshd::{SFTP_SERVER, Sshd, SshdBuilder};
 use super::{bytes, connect, put};
+use crate::support::transport::over_both;
 
 over_both! {
     files_of_every_size_arrive_whole;

@@ -4,17 +4,12 @@ use std::time::{Duration, Instant};
 
 use super::{Manner, Proxy, TwoHops};
 use crate::support::sshd::SshdBuilder;
+use crate::support::transport::over_both;
 
 over_both! {
-    proxies_that_hang_refuse_or_die_are_told_within_the_limit;
-    a_proxy_that_is_not_there_is_named;
     a_proxy_that_dies_in_a_part_costs_an_attempt;
-    a_refusal_by_rule_is_not_tried_again;
-    an_answer_that_stays_the_same_ends_the_run_long_before_it_gives_up;
     a_program_that_fails_is_told_in_its_own_words;
     a_program_ends_with_the_run_and_its_children_too;
-    a_job_file_that_others_can_write_runs_no_program;
-    no_way_leads_out_of_this_machine_where_that_is_forbidden;
 }
 
 /// The page of a `check` that fails, which has these words and is there soon. `case` names it where it is not so.
@@ -31,6 +26,7 @@ fn fails_in_time(two: &TwoHops, words: &str, case: &str) -> String {
     told
 }
 
+#[test]
 fn proxies_that_hang_refuse_or_die_are_told_within_the_limit() {
     let two = TwoHops::new();
     for scheme in ["socks5", "http"] {
@@ -49,6 +45,7 @@ fn proxies_that_hang_refuse_or_die_are_told_within_the_limit() {
     }
 }
 
+#[test]
 fn a_proxy_that_is_not_there_is_named() {
     let two = TwoHops::new();
     let gone = Proxy::start(Manner::Die);
@@ -75,6 +72,7 @@ fn a_proxy_that_dies_in_a_part_costs_an_attempt() {
     two.assert_delivered();
 }
 
+#[test]
 fn a_refusal_by_rule_is_not_tried_again() {
     let two = TwoHops::new();
     let proxy = Proxy::start(Manner::Refuse);
@@ -96,6 +94,7 @@ fn a_refusal_by_rule_is_not_tried_again() {
     );
 }
 
+#[test]
 fn an_answer_that_stays_the_same_ends_the_run_long_before_it_gives_up() {
     let mut two = TwoHops::new();
     for line in ["MaxSessions 0", "ForceCommand echo Welcome"] {
@@ -161,6 +160,7 @@ fn a_program_ends_with_the_run_and_its_children_too() {
     }
 }
 
+#[test]
 fn a_job_file_that_others_can_write_runs_no_program() {
     let two = TwoHops::new();
     two.job("proxy-command = [\"nc\", \"%h\", \"%p\"]\n");
@@ -169,6 +169,7 @@ fn a_job_file_that_others_can_write_runs_no_program() {
     assert!(outcome.stderr.contains("chmod go-w"), "{}", outcome.stderr);
 }
 
+#[test]
 fn no_way_leads_out_of_this_machine_where_that_is_forbidden() {
     let two = TwoHops::new();
     for way in [

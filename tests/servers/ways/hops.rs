@@ -8,12 +8,7 @@ use klaviyo_export::base::interrupt::Interrupt;
 use super::{TwoHops, ssh_config};
 use crate::support::sshd::{SshdBuilder, current_user};
 
-over_both! {
-    several_jump_hosts_are_gone_through_in_their_order;
-    a_server_with_an_address_of_ipv6_is_reached;
-    an_agent_that_the_configuration_names_is_asked;
-}
-
+#[test]
 fn several_jump_hosts_are_gone_through_in_their_order() {
     let two = TwoHops::new();
     let public = two.server.user_key().with_extension("pub");
@@ -43,6 +38,7 @@ fn several_jump_hosts_are_gone_through_in_their_order() {
     assert!(outcome.stdout.contains("is unknown"), "{}", outcome.stdout);
 }
 
+#[test]
 fn a_server_with_an_address_of_ipv6_is_reached() {
     let two = TwoHops::new();
     let server = SshdBuilder::default().config("ListenAddress ::1").start();
@@ -72,6 +68,7 @@ impl Drop for Agent {
     }
 }
 
+#[test]
 fn an_agent_that_the_configuration_names_is_asked() {
     let two = TwoHops::new();
     let socket = two.workspace.path("agent.sock");
