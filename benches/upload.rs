@@ -11,7 +11,7 @@ use std::time::Duration;
 use divan::Bencher;
 use divan::counter::BytesCount;
 use klaviyo_export::base::interrupt::Interrupt;
-use klaviyo_export::delivery::sftp::{Authentication, SftpSession, SftpSettings, Way};
+use klaviyo_export::delivery::sftp::{Authentication, SftpSession, SftpSettings, Transport, Way};
 use klaviyo_export_sandbox::api::ApiSettings;
 use klaviyo_export_sandbox::{Faults, Sandbox, SandboxSettings};
 
@@ -36,6 +36,7 @@ fn put(bencher: Bencher<'_, '_>, window_bytes: usize) {
     .unwrap();
     let settings = SftpSettings {
         way: Way::Direct,
+        transport: Transport::default(),
         host: "127.0.0.1".to_owned(),
         port: sandbox.address().port(),
         username: sandbox.username().to_owned(),

@@ -17,9 +17,12 @@ mod host_key;
 mod host_key_error;
 mod key_file;
 mod known_hosts;
+#[cfg(feature = "ssh2")]
+mod libssh2;
 mod login;
 mod new_key;
 mod packet;
+mod peer;
 mod pin;
 mod put;
 mod session;
@@ -45,6 +48,7 @@ pub use host_key_error::{HostKeyError, HostKeyReason};
 pub use key_file::{KeyFacts, OpenedKey};
 pub use login::Credentials;
 pub use new_key::NewKey;
+pub use peer::Transport;
 pub use pin::{HostKeyPin, HostKeyPinError};
 pub use session::{RemoteDirectory, RemoteSize, Removal, ServerFacts, SftpSession};
 pub use ssh_error::{AlgorithmLists, SshError};
@@ -62,6 +66,8 @@ pub struct SftpSettings {
     pub port: u16,
     /// The way to it.
     pub way: Way,
+    /// The library that speaks SSH with it; other servers on the way are always spoken with by russh.
+    pub transport: Transport,
     /// The account.
     pub username: String,
     /// The proofs of identity.

@@ -6,13 +6,13 @@ mod way;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::file::{JobFile, SftpSection, SshConfigChoice};
+use super::file::{JobFile, SftpSection, SshConfigChoice, TransportChoice};
 use super::secrets::{PASSPHRASE, PASSWORD, PROXY_PASSWORD, WrittenSource};
 use super::{JobError, PLACEHOLDER, value};
 use crate::base::environment::Environment;
 use crate::base::retry::RetryPolicy;
 use crate::delivery::settings::{Delivery, SecretPlaces};
-use crate::delivery::sftp::{AgentIdentities, HostKeyPin, SftpSettings, Way};
+use crate::delivery::sftp::{AgentIdentities, HostKeyPin, SftpSettings, Transport, Way};
 use crate::delivery::ssh_config::SshAlias;
 
 /// The job file and where it is read.
@@ -61,6 +61,7 @@ pub(super) fn delivery(
             .or(of_alias.map(|alias| alias.port))
             .unwrap_or(SftpSection::PORT),
         way: Way::Direct,
+        transport: transport(section.transport)?,
         username: named
             .or(of_alias.map(|alias| alias.user.clone()))
             .unwrap_or_default(),
@@ -97,6 +98,20 @@ pub(super) fn delivery(
         secrets,
         from_ssh_config: told,
     }))
+}
+
+/// The library, if it is in this build.
+fn transport(choice: TransportChoice) -> Result<Transport, JobError> {
+    match choice {
+        TransportChoice::Russh => Ok(Transport::Russh),
+        #[cfg(feature = "ssh2")]
+        TransportChoice::Ssh2 => Ok(Transport::Ssh2),
+        #[cfg(not(feature = "ssh2"))]
+        TransportChoice::Ssh2 => Err(value(
+            "sftp.transport",
+            "needs a build with libssh2: cargo install --features ssh2; or remove the key",
+        )),
+    }
 }
 
 fn check(section: &SftpSection) -> Result<(), JobError> {

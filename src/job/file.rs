@@ -23,7 +23,7 @@ pub use crate::pipeline::settings::{
 };
 use crate::source::day_time::DayTime;
 use crate::source::query::Parameter;
-pub use sftp::{SftpSection, SshConfigChoice};
+pub use sftp::{SftpSection, SshConfigChoice, TransportChoice};
 
 /// A whole job file. Every field's default is the one in the tables of docs/job-file.md.
 #[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]

@@ -16,6 +16,7 @@ mod support {
     pub(crate) mod random;
     pub(crate) mod scene;
     pub(crate) mod schemas;
+    pub(crate) mod transport;
     #[cfg(feature = "parquet")]
     pub(crate) mod typed_fixtures;
     pub(crate) mod value_fixtures;

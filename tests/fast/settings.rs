@@ -245,3 +245,27 @@ fn keys_are_refused_where_there_is_no_job_file() {
         refused.stderr
     );
 }
+
+#[test]
+fn a_transport_that_is_not_in_this_build_or_anywhere_is_refused() {
+    let workspace = Workspace::with(&[("a.csv", AUDIENCE)]);
+    let server = workspace.server();
+    let section = server.section();
+    workspace.write("vip.toml", format!("name = \"vip\"\n{JOB}{section}"));
+    let run = |transport: &str| {
+        let setting = format!("sftp.transport={transport}");
+        workspace.run(&["run", "vip.toml", "--fresh", "--set", &setting])
+    };
+    let refused = run("openssh").exits(10);
+    let error = refused.error();
+    assert!(error.contains("russh") && error.contains("ssh2"), "{error}");
+    run("russh").exits(0);
+    if cfg!(feature = "ssh2") {
+        run("ssh2").exits(0);
+        return;
+    }
+    let refused = run("ssh2").exits(10);
+    let error = refused.error();
+    let told = "needs a build with libssh2: cargo install --features ssh2";
+    assert!(error.contains(told), "{error}");
+}

@@ -10,8 +10,18 @@ use crate::support::workspace;
 use std::fmt::Write as _;
 use std::path::Path;
 
+use crate::support::transport::{self, over_both};
 use sshd::{Sshd, SshdBuilder, current_user, keygen};
 use workspace::{Outcome, Workspace};
+
+over_both! {
+    all_is_well_with_and_without_probe;
+    a_key_that_the_server_does_not_know_is_named_with_what_it_offers;
+    unknown_and_changed_hosts_are_told_apart;
+    a_folder_that_is_missing_and_one_that_takes_no_file_are_told_apart;
+    a_server_that_is_down_is_no_reason_to_look_at_nothing_else;
+    doctor_measures_the_server_and_leaves_nothing_there;
+}
 
 /// A workspace whose job delivers to `sshd` by `key`; every host key of it is known.
 fn job(sshd: &Sshd, key: &Path, directory: &str) -> Workspace {
@@ -22,11 +32,12 @@ fn job(sshd: &Sshd, key: &Path, directory: &str) -> Workspace {
     writeln!(
         text,
         "[sftp]\nhost = \"127.0.0.1\"\nport = {}\nusername = \"{}\"\nprivate-key = \"{}\"\n\
-         known-hosts = [\"{}\"]\ndirectory = \"{directory}\"\nconnect-timeout = \"5s\"",
+         known-hosts = [\"{}\"]\ndirectory = \"{directory}\"\nconnect-timeout = \"5s\"\n{}",
         sshd.port,
         current_user(),
         key.display(),
         sshd.settings().known_hosts[0].display(),
+        transport::line(),
     )
     .unwrap();
     workspace.write("vip.toml", text);
@@ -52,12 +63,14 @@ fn line<'a>(outcome: &'a Outcome, name: &str) -> &'a str {
         .unwrap_or_else(|| panic!("{name}: {}", outcome.stdout))
 }
 
-#[test]
 fn all_is_well_with_and_without_probe() {
     let sshd = Sshd::start();
     let workspace = working(&sshd);
     let outcome = check(&workspace, &[], 0);
-    assert!(line(&outcome, "greeting").contains("SSH-2.0-OpenSSH"));
+    let greeting = line(&outcome, "greeting");
+    assert!(greeting.contains("SSH-2.0-OpenSSH"), "{greeting}");
+    let is_told = greeting.ends_with(", by libssh2");
+    assert_eq!(is_told, !transport::line().is_empty(), "{greeting}");
     assert!(line(&outcome, "methods").contains("publickey"));
     let outcome = check(&workspace, &["--probe"], 0);
     assert!(line(&outcome, "probe").contains("put there and removed"));
@@ -65,7 +78,6 @@ fn all_is_well_with_and_without_probe() {
     assert_eq!(std::fs::read_dir(sshd.files()).unwrap().count(), 0);
 }
 
-#[test]
 fn a_key_that_the_server_does_not_know_is_named_with_what_it_offers() {
     let sshd = Sshd::start();
     let stranger = sshd.directory.path().join("stranger");
@@ -80,7 +92,6 @@ fn a_key_that_the_server_does_not_know_is_named_with_what_it_offers() {
     assert!(line(&outcome, "directory").contains("skipped"));
 }
 
-#[test]
 fn unknown_and_changed_hosts_are_told_apart() {
     let mut sshd = Sshd::start();
     let workspace = working(&sshd);
@@ -100,7 +111,6 @@ fn unknown_and_changed_hosts_are_told_apart() {
     check(&workspace, &[], 0);
 }
 
-#[test]
 fn a_folder_that_is_missing_and_one_that_takes_no_file_are_told_apart() {
     let sshd = SshdBuilder::default().subsystem("internal-sftp -R").start();
     let missing = job(&sshd, &sshd.user_key(), &sshd.remote("none"));
@@ -116,7 +126,6 @@ fn a_folder_that_is_missing_and_one_that_takes_no_file_are_told_apart() {
     check(&working(&sshd), &[], 0);
 }
 
-#[test]
 fn a_server_that_is_down_is_no_reason_to_look_at_nothing_else() {
     let mut sshd = Sshd::start();
     let workspace = working(&sshd);
@@ -132,7 +141,6 @@ fn a_server_that_is_down_is_no_reason_to_look_at_nothing_else() {
     }
 }
 
-#[test]
 fn doctor_measures_the_server_and_leaves_nothing_there() {
     let sshd = Sshd::start();
     let workspace = working(&sshd);

@@ -15,7 +15,13 @@ use std::time::Duration;
 use klaviyo_export::base::interrupt::Interrupt;
 
 use crate::support::sshd::{Sshd, SshdBuilder, current_user};
+use crate::support::transport::{self, over_both};
 use crate::support::workspace::Workspace;
+
+over_both! {
+    subsystems_that_misbehave_end_the_run_within_its_limits;
+    peers_that_are_no_ssh_server_end_the_run_within_its_limits;
+}
 
 /// The most memory of a run, in kB.
 const MOST_MEMORY: f64 = 100_000.0;
@@ -84,9 +90,10 @@ fn assert_ends(kind: &str, sshd: &Sshd, port: u16, end: &End) {
              [retry]\nfirst = \"100ms\"\nmax = \"500ms\"\ngive-up-after = \"4s\"\n\
              [sftp]\nhost = \"127.0.0.1\"\nport = {port}\nusername = \"{}\"\nprivate-key = \"{}\"\n\
              known-hosts = [\"known_hosts\"]\ndirectory = \"/profiles\"\nsessions = 1\n\
-             connect-timeout = \"10s\"\nstall-timeout = \"3s\"\ncommit-timeout = \"3s\"\n",
+             connect-timeout = \"10s\"\nstall-timeout = \"3s\"\ncommit-timeout = \"3s\"\n{}",
             current_user(),
             sshd.user_key().display(),
+            transport::line(),
         ),
     );
     let output = workspace.path("output");
@@ -117,10 +124,18 @@ fn assert_ends(kind: &str, sshd: &Sshd, port: u16, end: &End) {
 #[track_caller]
 fn assert_all_end<T: Send>(kinds: Vec<(&'static str, T, End)>, run: impl Fn(&str, T, &End) + Sync) {
     std::thread::scope(|scope| {
-        let run = &run;
+        let (run, tried) = (&run, transport::transport());
         let running: Vec<_> = kinds
             .into_iter()
-            .map(|(kind, what, end)| (kind, scope.spawn(move || run(kind, what, &end))))
+            .map(|(kind, what, end)| {
+                (
+                    kind,
+                    scope.spawn(move || {
+                        transport::over(tried);
+                        run(kind, what, &end);
+                    }),
+                )
+            })
             .collect();
         let failed = running
             .into_iter()
@@ -130,7 +145,6 @@ fn assert_all_end<T: Send>(kinds: Vec<(&'static str, T, End)>, run: impl Fn(&str
     });
 }
 
-#[test]
 fn subsystems_that_misbehave_end_the_run_within_its_limits() {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/foreign/hostile.py");
     let end = |code, says| End { code, says };
@@ -159,7 +173,6 @@ fn subsystems_that_misbehave_end_the_run_within_its_limits() {
     });
 }
 
-#[test]
 fn peers_that_are_no_ssh_server_end_the_run_within_its_limits() {
     type Peer = fn(&mut TcpStream) -> std::io::Result<()>;
     let end = |code, says| End { code, says };

@@ -20,6 +20,7 @@ mod support {
     pub(crate) mod scene;
     pub(crate) mod spark;
     pub(crate) mod sshd;
+    pub(crate) mod transport;
     pub(crate) mod typed_fixtures;
     pub(crate) mod value_fixtures;
     pub(crate) mod workspace;

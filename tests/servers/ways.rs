@@ -13,7 +13,13 @@ use std::fmt::Write as _;
 
 use crate::support::proxy::{Manner, Proxy};
 use crate::support::sshd::{Sshd, SshdBuilder, current_user};
+use crate::support::transport::{self, over_both};
 use crate::support::workspace::{Outcome, Workspace};
+
+over_both! {
+    a_jump_host_is_gone_through_with_both_host_keys_judged;
+    ssh_w_is_a_way_to_the_server;
+}
 
 /// Rows that make a part of some hundred kilobytes.
 const ROWS: usize = 20_000;
@@ -82,7 +88,8 @@ impl TwoHops {
         let text = format!(
             "name = \"vip\"\n[audience]\nfiles = [\"a.csv\"]\n[columns]\nemail = \"Email\"\n\
              [retry]\nfirst = \"100ms\"\ngive-up-after = \"2s\"\n\
-             [sftp]\ndirectory = \"{directory}\"\nconnect-timeout = \"5s\"\nsessions = 2\n{server}{lines}"
+             [sftp]\ndirectory = \"{directory}\"\nconnect-timeout = \"5s\"\nsessions = 2\n{}{server}{lines}",
+            transport::line()
         );
         self.workspace.write("vip.toml", text);
         self.workspace.set_mode("vip.toml", 0o600);
@@ -132,7 +139,6 @@ fn ssh_config(two: &TwoHops, way: &str) -> String {
     )
 }
 
-#[test]
 fn a_jump_host_is_gone_through_with_both_host_keys_judged() {
     let two = TwoHops::new();
     two.job(&two.jump());
@@ -228,7 +234,6 @@ fn a_jump_host_that_forwards_nothing_and_one_that_finds_no_server_are_told() {
     assert!(outcome.stdout.contains(&jump), "{}", outcome.stdout);
 }
 
-#[test]
 fn ssh_w_is_a_way_to_the_server() {
     let two = TwoHops::new();
     two.workspace.write("ssh_config", ssh_config(&two, ""));

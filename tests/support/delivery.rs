@@ -18,6 +18,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::transport;
 use klaviyo_export::run::report::RunReport;
 use klaviyo_export::state::part::hex;
 use sha2::{Digest as _, Sha256};
@@ -128,7 +129,7 @@ impl Workspace {
             "name = \"{JOB}\"\n[audience]\nfiles = [\"{}\"]\n[columns]\n{}\n\
              [parts]\nmax-rows = {}\n{}\n\
              [sftp]\nhost = \"127.0.0.1\"\nport = {}\nusername = \"{}\"\nprivate-key = \"{}\"\n{}\n\
-             directory = \"{}\"\nsessions = {}\nstall-timeout = \"{}\"\ncommit-timeout = \"{}\"\n{}\n\
+             directory = \"{}\"\nsessions = {}\nstall-timeout = \"{}\"\ncommit-timeout = \"{}\"\n{}{}\n\
              [retry]\nfirst = \"{}\"\nmax = \"300ms\"\ngive-up-after = \"{}\"\n",
             options.file,
             options.columns,
@@ -142,6 +143,7 @@ impl Workspace {
             options.sessions,
             options.stall_timeout,
             options.commit_timeout,
+            transport::line(),
             options.sftp,
             options.first,
             options.give_up_after,

@@ -180,6 +180,7 @@ impl Sshd {
             host: "127.0.0.1".into(),
             port: self.port,
             way: Way::Direct,
+            transport: super::transport::transport(),
             username: current_user(),
             authentication: Authentication {
                 private_key: Some(self.user_key()),

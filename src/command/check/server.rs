@@ -9,7 +9,7 @@ use super::deep;
 use super::findings::{Findings, Name, Outcome};
 use crate::delivery::sftp::{
     Credentials, Greeted, HostKeyCheck, KeyFacts, Reached, RemoteDirectory, SftpError, SftpSession,
-    SftpSettings, SftpStatus, Trust, Trusted, Way, resolve,
+    SftpSettings, SftpStatus, Transport, Trust, Trusted, Way, resolve,
 };
 use crate::job::Delivery;
 use crate::run::error::Error;
@@ -247,7 +247,14 @@ fn trusted<'a>(
     let greeted = findings.note(
         Name::Greeting,
         greeted,
-        |Greeted { banner, cipher, .. }| format!("{banner}, {cipher}").into(),
+        |Greeted { banner, cipher, .. }| {
+            let by = match settings.transport {
+                Transport::Russh => "",
+                #[cfg(feature = "ssh2")]
+                Transport::Ssh2 => ", by libssh2",
+            };
+            format!("{banner}, {cipher}{by}").into()
+        },
     )?;
     let judged = greeted.trust(&known).map_err(Error::from);
     findings.note(Name::HostKey, judged, |trusted| {

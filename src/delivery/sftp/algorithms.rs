@@ -79,6 +79,23 @@ pub(super) fn preferred(is_known: impl Fn(&str) -> bool) -> Preferred {
     }
 }
 
+/// The names of the key exchanges, ciphers and MACs, for another library to offer the same.
+#[cfg(feature = "ssh2")]
+pub(super) fn names() -> [Vec<&'static str>; 3] {
+    [
+        KEY_EXCHANGES.iter().map(AsRef::as_ref).collect(),
+        CIPHERS.iter().map(AsRef::as_ref).collect(),
+        MACS.iter().map(AsRef::as_ref).collect(),
+    ]
+}
+
+/// The names of the types of host keys, those of a type that `is_known` first.
+#[cfg(feature = "ssh2")]
+pub(super) fn host_key_names(is_known: impl Fn(&str) -> bool) -> Vec<String> {
+    let preferred = preferred(is_known);
+    preferred.key.iter().map(ToString::to_string).collect()
+}
+
 /// RSA keys have one type and, since SHA-1 is gone, two ways to sign.
 fn key_type(algorithm: &Algorithm) -> &str {
     match algorithm {

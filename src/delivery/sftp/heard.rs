@@ -15,8 +15,8 @@ use super::error::printable;
 use super::way::Stream;
 
 /// The longest line before the banner, and the most of them, as OpenSSH reads.
-const LONGEST_LINE: usize = 8192;
-const MOST_LINES: usize = 1024;
+pub(super) const LONGEST_LINE: usize = 8192;
+pub(super) const MOST_LINES: usize = 1024;
 
 /// Shared by the connection and those who listen on it.
 #[derive(Debug, Clone, Default)]
@@ -60,12 +60,34 @@ impl Heard {
     }
 
     /// Keeps the first line, also where it has not ended: no SSH server may have sent it.
-    fn note_first_line(&self, line: &[u8]) {
+    pub(super) fn note_first_line(&self, line: &[u8]) {
         let mut facts = self.lock();
         if !line.is_empty() && !facts.first_line_is_whole {
             let text = String::from_utf8_lossy(line);
             facts.first_line = Some(printable(text.trim_end_matches('\r')).into());
         }
+    }
+
+    /// Keeps a whole line without its line feed. Whether it is the banner.
+    pub(super) fn note_line(&self, line: &[u8]) -> bool {
+        self.note_first_line(line);
+        let mut facts = self.lock();
+        let is_banner = line.starts_with(b"SSH-");
+        if is_banner {
+            let banner = String::from_utf8_lossy(line);
+            facts.banner = printable(banner.trim_end_matches('\r'));
+        } else {
+            facts.first_line_is_whole = true;
+        }
+        is_banner
+    }
+
+    /// Keeps the outcome of a key exchange.
+    #[cfg(feature = "ssh2")]
+    pub(super) fn note_agreement(&self, host_key: Vec<u8>, cipher: &str) {
+        let mut facts = self.lock();
+        facts.host_key = host_key;
+        facts.cipher = printable(cipher);
     }
 
     /// The first line, of a server that has greeted nobody as an SSH server does.
@@ -246,17 +268,12 @@ impl Listened {
                 continue;
             }
             let line = std::mem::take(&mut before.line);
-            let text = &line[..line.len() - 1];
-            self.heard.note_first_line(text);
-            if line.starts_with(b"SSH-") {
-                let banner = String::from_utf8_lossy(text);
-                self.heard.lock().banner = printable(banner.trim_end_matches('\r'));
+            if self.heard.note_line(&line[..line.len() - 1]) {
                 self.before = None;
                 self.held = line;
                 self.held.extend_from_slice(&bytes[place + 1..]);
                 return Ok(());
             }
-            self.heard.lock().first_line_is_whole = true;
             before.lines += 1;
             if before.lines >= MOST_LINES {
                 return Err(io::ErrorKind::InvalidData.into());

@@ -1,24 +1,23 @@
 //! Proves to the server who we are: agent or key file, then password.
 
-mod keyboard_interactive;
-
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use russh::client::AuthResult;
-use russh::keys::{Certificate, HashAlg, PrivateKey, PrivateKeyWithHashAlg};
-use russh::{AgentAuthError, MethodKind, MethodSet};
+use russh::keys::{Certificate, PrivateKey};
+use russh::{MethodKind, MethodSet};
 
 use super::key_file::{self, KeyFile};
+use super::peer::AgentFault;
 use super::wire::{Connection, Fault, Limit, Wire};
 use super::{AgentIdentities, HostKeyPin, SftpError, SftpSettings, SshError};
 use crate::base::secret::Secret;
 
 /// Servers cut the connection after some refused keys (OpenSSH: six).
 const MAX_IDENTITIES: usize = 5;
-/// How many proofs a server may want, one after another; also how often it may ask in one keyboard-interactive login.
+/// How many proofs a server may want, one after another.
 const MOST_ROUNDS: usize = 4;
 
 /// The proofs that will be tried, read before the connection so that a bad file is found without a server.
@@ -136,16 +135,13 @@ impl<'a> Credentials<'a> {
             return Ok(());
         };
         if refusals.may_try(connection, MethodKind::Password) {
-            let asked = connection
-                .handle
-                .authenticate_password(self.username, password.reveal());
+            let asked = connection.peer.give_password(self.username, password);
             let outcome = connection.wire.drive(refusals.limit, asked);
             self.note(connection, outcome, refusals, || "the password".into())?;
         }
         if refusals.may_try(connection, MethodKind::KeyboardInteractive) && !refusals.took_one {
             let limit = refusals.limit;
-            let asked =
-                keyboard_interactive::answer(&mut connection.handle, self.username, password);
+            let asked = connection.peer.answer_questions(self.username, password);
             let outcome = connection.wire.drive(limit, asked);
             self.note(connection, outcome, refusals, || {
                 "the password (keyboard-interactive)".into()
@@ -162,11 +158,8 @@ impl<'a> Credentials<'a> {
         key: &Arc<PrivateKey>,
         refusals: &mut Refusals,
     ) -> Result<(), SftpError> {
-        let asked = connection.handle.authenticate_openssh_cert(
-            self.username,
-            Arc::clone(key),
-            certificate.clone(),
-        );
+        let peer = &mut connection.peer;
+        let asked = peer.give_certificate(self.username, certificate, key);
         let outcome = connection.wire.drive(refusals.limit, asked);
         self.note(connection, outcome, refusals, || {
             format!("certificate {:?}", certificate.key_id())
@@ -180,13 +173,8 @@ impl<'a> Credentials<'a> {
         key: &Arc<PrivateKey>,
         refusals: &mut Refusals,
     ) -> Result<(), SftpError> {
-        let limit = refusals.limit;
-        let hash = hash(connection, key.algorithm().is_rsa(), limit);
-        let outcome = hash.and_then(|hash| {
-            let key = PrivateKeyWithHashAlg::new(Arc::clone(key), hash);
-            let asked = connection.handle.authenticate_publickey(self.username, key);
-            connection.wire.drive(limit, asked)
-        });
+        let asked = connection.peer.give_key(self.username, key);
+        let outcome = connection.wire.drive(refusals.limit, asked);
         self.note(connection, outcome, refusals, || {
             let name = file.path.display();
             file.fingerprint.map_or_else(
@@ -222,20 +210,17 @@ impl<'a> Credentials<'a> {
         }
         refusals.passed_over = identities.len().saturating_sub(MAX_IDENTITIES);
         for identity in identities.iter().take(MAX_IDENTITIES) {
-            let hash = hash(connection, identity.is_rsa, limit);
-            let proof = hash.and_then(|hash| {
-                let proof = identity.prove(&mut connection.handle, &mut agent, self.username, hash);
-                connection.wire.wait_for(limit, proof)
-            });
-            let outcome = match proof {
+            let peer = &mut connection.peer;
+            let proof = peer.give_identity(self.username, identity, &mut agent, choice);
+            let outcome = match connection.wire.wait_for(limit, proof) {
                 Ok(Ok(answer)) => Ok(answer),
                 // An agent that does not sign is as good as a server that refuses.
-                Ok(Err(AgentAuthError::Key(error))) => {
-                    tracing::debug!(%error, "the ssh-agent does not sign");
+                Ok(Err(AgentFault::Unsigned(error))) => {
+                    tracing::debug!(error, "the ssh-agent does not sign");
                     refusals.tried.push(name_of(&identity.blob));
                     continue;
                 }
-                Ok(Err(AgentAuthError::Send(_))) => Err(Fault::Ssh(SshError::Closed)),
+                Ok(Err(AgentFault::Ssh(error))) => Err(Fault::Ssh(error)),
                 Err(Fault::TimedOut(whole))
                     if agent.asked.is_some_and(|asked| is_to_blame(asked, whole)) =>
                 {
@@ -312,17 +297,6 @@ impl<'a> Credentials<'a> {
     }
 }
 
-/// How an RSA key signs: as the server says that it can, or else in the way that every server of today can.
-fn hash(connection: &Connection, is_rsa: bool, limit: Limit) -> Result<Option<HashAlg>, Fault> {
-    if !is_rsa {
-        return Ok(None);
-    }
-    // The library waits a second for a server that says nothing of it.
-    let asked = connection.handle.best_supported_rsa_hash();
-    let known = connection.wire.drive(limit, asked)?.flatten();
-    Ok(known.or(Some(HashAlg::Sha512)))
-}
-
 /// Whether an agent that was asked at this time took most of the whole limit, and not the server before it.
 fn is_to_blame(asked: Instant, whole: Duration) -> bool {
     asked.elapsed() >= whole / 2
@@ -341,7 +315,7 @@ pub(super) fn offered(
     username: &str,
     limit: Limit,
 ) -> Result<String, SftpError> {
-    let asked = connection.handle.authenticate_none(username);
+    let asked = connection.peer.give_nothing(username);
     let wire = &connection.wire;
     let fault = match wire.drive(limit, asked) {
         Ok(AuthResult::Success) => {

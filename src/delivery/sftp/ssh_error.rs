@@ -110,7 +110,7 @@ impl SshError {
 }
 
 /// Names of extensions are left out: they share the list with the algorithms.
-fn algorithms(names: &[String]) -> Vec<&str> {
+pub(super) fn algorithms(names: &[String]) -> Vec<&str> {
     let is_extension =
         |name: &&str| name.starts_with("ext-info-") || name.starts_with("kex-strict-");
     let names = names.iter().map(String::as_str);

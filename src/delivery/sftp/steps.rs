@@ -6,14 +6,12 @@
 
 use std::net::SocketAddr;
 
-use russh::client;
-
 use super::host_key::{HostKeyCheck, HostKeyFacts};
 use super::login::{self, Credentials};
 use super::session::ServerFacts;
 use super::subsystem::Subsystem;
 use super::wire::{Connection, Limit, Wire};
-use super::{SftpError, SftpSession, SftpSettings, SshError, algorithms, way};
+use super::{SftpError, SftpSession, SftpSettings, SshError, Transport, way};
 use crate::base::interrupt::Interrupt;
 
 /// The addresses of the first station on the way to the host, in the order in which they are tried: the host itself, a proxy or
@@ -79,17 +77,20 @@ impl<'a> Reached<'a> {
 
     /// Agrees on keys and ciphers, asking for a host key of a type that `host_key` knows.
     pub fn greet(self, host_key: &HostKeyCheck<'_>) -> Result<Greeted<'a>, SftpError> {
-        // Larger groups take seconds of computing, in which no signal and no limit is looked at.
-        let groups = client::GexParams::new(3072, 3072, 4096);
-        let config = client::Config {
-            gex: groups.unwrap_or_default(),
-            preferred: algorithms::preferred(|key_type| host_key.knows(key_type)),
-            ..client::Config::default()
-        };
+        let transport = self.settings.transport;
+        self.greet_by(transport, host_key)
+    }
+
+    /// As [`Reached::greet`], by a library of the caller's choice.
+    pub(super) fn greet_by(
+        self,
+        transport: Transport,
+        host_key: &HostKeyCheck<'_>,
+    ) -> Result<Greeted<'a>, SftpError> {
         let server = self.wire.server.clone();
         let connection = self
             .wire
-            .greet(config, self.limit)?
+            .greet(transport, |key_type| host_key.knows(key_type), self.limit)?
             .map_err(|source| match source {
                 SshError::NothingInCommon { .. } => SftpError::NothingInCommon { server, source },
                 source => SftpError::Handshake { server, source },
@@ -152,7 +153,7 @@ impl Trusted<'_> {
         credentials.log_in(&mut connection, limit)?;
         let wire = &connection.wire;
         let subsystem = wire
-            .drive(limit, Subsystem::open(&connection.handle))
+            .drive(limit, Subsystem::open(&connection.peer))
             .map_err(|fault| fault.into_error(wire, "start the SFTP subsystem".into()))?;
         tracing::debug!(server = wire.server, banner, cipher, "logged in");
         let facts = ServerFacts {

@@ -1,28 +1,30 @@
 //! The SFTP subsystem on one SSH channel: requests go out one after another, replies come as the server sends them.
 
-use std::future::{Future, pending};
-use std::pin::Pin;
-use std::sync::Arc;
+mod over_russh;
 
-use russh::client::{Handle, Msg};
-use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf};
-
+use self::over_russh::RusshChannel;
 use super::SshError;
-use super::heard::Heard;
+#[cfg(feature = "ssh2")]
+use super::libssh2::Libssh2Channel;
 use super::packet::{self, Reply, ReplyBody};
+use super::peer::Peer;
 
 /// The longest packet that a server may send (OpenSSH's own limit).
 const LONGEST_PACKET: usize = 256 * 1024;
 
-type Sending = Pin<Box<dyn Future<Output = Result<(), russh::Error>> + Send>>;
-
 /// An open subsystem.
 pub(super) struct Subsystem {
-    outgoing: Arc<ChannelWriteHalf<Msg>>,
-    incoming: Incoming,
-    /// The request that the connection is taking. It is never dropped half taken while the session lives.
-    sending: Option<Sending>,
+    channel: Channel,
+    /// The bytes from the server.
+    packets: Packets,
     next_id: u32,
+}
+
+/// The channel as the library has it.
+enum Channel {
+    Russh(RusshChannel),
+    #[cfg(feature = "ssh2")]
+    Libssh2(Box<Libssh2Channel>),
 }
 
 /// The outcome of [`Subsystem::turn`].
@@ -33,27 +35,26 @@ pub(super) enum Turn {
     Replied(Reply),
 }
 
+/// A step of a channel.
+pub(super) enum Moved {
+    /// The connection has taken the request.
+    Sent,
+    /// Bytes have come.
+    Heard,
+}
+
 impl Subsystem {
     /// Opens the channel and the subsystem on it.
-    pub(super) async fn open(handle: &Handle<Heard>) -> Result<Self, SshError> {
-        let mut channel = handle.channel_open_session().await?;
-        channel.request_subsystem(true, "sftp").await?;
-        loop {
-            match channel.wait().await {
-                Some(ChannelMsg::Success) => break,
-                Some(ChannelMsg::Failure) => return Err(SshError::NotOffered("SFTP")),
-                Some(ChannelMsg::Eof | ChannelMsg::Close) | None => return Err(SshError::Closed),
-                Some(_) => {}
-            }
-        }
-        let (incoming, outgoing) = channel.split();
+    pub(super) async fn open(peer: &Peer) -> Result<Self, SshError> {
         let mut subsystem = Self {
-            outgoing: Arc::new(outgoing),
-            incoming: Incoming {
-                half: incoming,
-                packets: Packets::default(),
+            channel: match peer {
+                Peer::Russh(handle) => Channel::Russh(RusshChannel::open(handle).await?),
+                #[cfg(feature = "ssh2")]
+                Peer::Libssh2(session) => {
+                    Channel::Libssh2(Box::new(Libssh2Channel::open(session).await?))
+                }
             },
-            sending: None,
+            packets: Packets::default(),
             next_id: 0,
         };
         subsystem.send(packet::init());
@@ -75,31 +76,38 @@ impl Subsystem {
 
     /// Whether the connection is still taking a request; another may only be sent afterwards.
     pub(super) fn is_sending(&self) -> bool {
-        self.sending.is_some()
+        match &self.channel {
+            Channel::Russh(channel) => channel.is_sending(),
+            #[cfg(feature = "ssh2")]
+            Channel::Libssh2(channel) => channel.is_sending(),
+        }
     }
 
     /// Begins to send; [`Subsystem::turn`] goes on with it.
     pub(super) fn send(&mut self, request: Vec<u8>) {
-        let outgoing = Arc::clone(&self.outgoing);
-        self.sending = Some(Box::pin(async move { outgoing.data_bytes(request).await }));
+        match &mut self.channel {
+            Channel::Russh(channel) => channel.send(request),
+            #[cfg(feature = "ssh2")]
+            Channel::Libssh2(channel) => channel.send(request),
+        }
     }
 
     /// Waits until the request was taken or one was answered. May be dropped before it is done: nothing is lost by that.
     pub(super) async fn turn(&mut self) -> Result<Turn, SshError> {
-        let sending = self.sending.as_mut();
-        let sent = async {
-            match sending {
-                Some(sending) => sending.await,
-                None => pending().await,
+        loop {
+            if let Some(packet) = self.packets.next()? {
+                let reply = packet::reply(packet).ok_or(SshError::NoSftp)?;
+                return Ok(Turn::Replied(reply));
             }
-        };
-        tokio::select! {
-            biased;
-            reply = self.incoming.reply() => return Ok(Turn::Replied(reply?)),
-            outcome = sent => outcome?,
+            let moved = match &mut self.channel {
+                Channel::Russh(channel) => channel.turn(&mut self.packets).await?,
+                #[cfg(feature = "ssh2")]
+                Channel::Libssh2(channel) => channel.turn(&mut self.packets).await?,
+            };
+            if let Moved::Sent = moved {
+                return Ok(Turn::Sent);
+            }
         }
-        self.sending = None;
-        Ok(Turn::Sent)
     }
 
     /// Sends a request and waits for its reply, whatever is on the way.
@@ -116,28 +124,6 @@ impl Subsystem {
             match self.turn().await? {
                 Turn::Replied(reply) if reply.id == id => return Ok(reply.body),
                 Turn::Replied(_) | Turn::Sent => {}
-            }
-        }
-    }
-}
-
-/// The bytes from the server, put together to packets.
-struct Incoming {
-    half: ChannelReadHalf,
-    packets: Packets,
-}
-
-impl Incoming {
-    async fn reply(&mut self) -> Result<Reply, SshError> {
-        loop {
-            if let Some(packet) = self.packets.next()? {
-                return packet::reply(packet).ok_or(SshError::NoSftp);
-            }
-            match self.half.wait().await {
-                Some(ChannelMsg::Data { data }) => self.packets.add(&data),
-                Some(ChannelMsg::Eof | ChannelMsg::Close) | None => return Err(SshError::Closed),
-                // What the server writes to stderr, among others.
-                Some(_) => {}
             }
         }
     }

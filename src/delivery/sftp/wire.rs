@@ -10,13 +10,13 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use russh::client::{self, Handle};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::Socket;
 use tokio::runtime::Runtime;
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep_until};
 
-use super::heard::{Heard, Listened};
+use super::heard::Heard;
+use super::peer::{Peer, Transport};
 use super::way::{Carrier, Keeper, Stream};
 use super::{SftpError, SshError};
 use crate::base::interrupt::Interrupt;
@@ -42,7 +42,7 @@ pub(super) struct Wire {
 /// A connection whose key exchange is done.
 pub(super) struct Connection {
     pub(super) wire: Wire,
-    pub(super) handle: Handle<Heard>,
+    pub(super) peer: Peer,
     /// Whether the server has let us in.
     pub(super) entered: bool,
 }
@@ -89,26 +89,27 @@ impl Wire {
         }
     }
 
-    /// Greets the server: banners and key exchange. The inner error is about these.
+    /// Greets the server: banners and key exchange, asking for a host key of a type that `is_known`. The inner error is about
+    /// these.
     pub(super) fn greet(
         mut self,
-        config: client::Config,
+        transport: Transport,
+        is_known: impl Fn(&str) -> bool,
         limit: Limit,
     ) -> Result<Result<Connection, SshError>, SftpError> {
         let heard = self.heard.clone();
         let Some(stream) = self.stream.take() else {
             return Ok(Err(SshError::Closed));
         };
-        let stream = Listened::new(stream, heard.clone());
-        let greeting = client::connect_stream(Arc::new(config), stream, heard);
+        let greeting = Peer::greet(transport, stream, heard, is_known);
         match self.wait_for(limit, greeting) {
-            Ok(Ok(handle)) => Ok(Ok(Connection {
+            Ok(Ok(peer)) => Ok(Ok(Connection {
                 wire: self,
-                handle,
+                peer,
                 entered: false,
             })),
             Ok(Err(error)) => {
-                let error = self.in_its_words(error.into());
+                let error = self.in_its_words(error);
                 Ok(Err(match self.heard.foreign_line() {
                     Some(line) if !matches!(error, SshError::Program(_)) => {
                         SshError::of_first_line(line)
@@ -159,16 +160,7 @@ impl Wire {
 
     /// Whether the connection has ended from the other side, be there unread bytes or not.
     pub(super) fn is_lost(&self) -> bool {
-        #[cfg(target_os = "linux")]
-        let ended = PollFlags::RDHUP;
-        #[cfg(not(target_os = "linux"))]
-        let ended = PollFlags::empty();
-        let mut sockets = [PollFd::new(&self.socket, ended)];
-        let at_once = Timespec::default();
-        // The kernel tells of a reset without being asked; an orderly end shows to `peek` where there is no RDHUP.
-        let told = poll(&mut sockets, Some(&at_once)).is_ok_and(|sockets| sockets > 0);
-        let mut byte = [std::mem::MaybeUninit::uninit()];
-        told || matches!(self.socket.peek(&mut byte), Ok(0))
+        has_ended(&self.socket)
     }
 
     /// The error with the server's own reason to go, or that of the program that is the way to it, if one gave any.
@@ -205,8 +197,22 @@ impl Drop for Wire {
 impl Connection {
     /// Whether nothing more can be asked.
     pub(super) fn is_lost(&self) -> bool {
-        self.handle.is_closed() || self.wire.is_lost()
+        self.peer.is_closed() || self.wire.is_lost()
     }
+}
+
+/// Whether a connection has ended from the other side, be there unread bytes or not.
+pub(super) fn has_ended(socket: &Socket) -> bool {
+    #[cfg(target_os = "linux")]
+    let ended = PollFlags::RDHUP;
+    #[cfg(not(target_os = "linux"))]
+    let ended = PollFlags::empty();
+    let mut sockets = [PollFd::new(socket, ended)];
+    let at_once = Timespec::default();
+    // The kernel tells of a reset without being asked; an orderly end shows to `peek` where there is no RDHUP.
+    let told = poll(&mut sockets, Some(&at_once)).is_ok_and(|sockets| sockets > 0);
+    let mut byte = [std::mem::MaybeUninit::uninit()];
+    told || matches!(socket.peek(&mut byte), Ok(0))
 }
 
 /// Waits for anything, for at most the limit, as the interrupt allows.

@@ -2,7 +2,9 @@
 
 use super::authentication::authentication_of_alias;
 use super::{JobError, Surroundings, value};
-use crate::delivery::sftp::{HostKeyPin, Proxy, ProxyProtocol, SftpSettings, Way, expand_program};
+use crate::delivery::sftp::{
+    HostKeyPin, Proxy, ProxyProtocol, SftpSettings, Transport, Way, expand_program,
+};
 use crate::delivery::ssh_config::SshAlias;
 
 /// Alias over alias: as many stations are a circle.
@@ -114,6 +116,7 @@ fn station(
         host: host.clone(),
         host_keys,
         way: Way::Direct,
+        transport: Transport::Russh,
         ..server.clone()
     });
     station.authentication.password = None;

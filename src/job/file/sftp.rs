@@ -53,6 +53,8 @@ pub struct SftpSection {
     pub jump: Option<String>,
     /// Fingerprints of accepted host keys of that server.
     pub jump_host_key: Vec<String>,
+    /// The library that speaks SSH.
+    pub transport: TransportChoice,
     /// Parallel sessions.
     pub sessions: usize,
     /// Unacknowledged bytes per session.
@@ -100,6 +102,7 @@ impl Default for SftpSection {
             proxy_password_command: Vec::new(),
             jump: None,
             jump_host_key: Vec::new(),
+            transport: TransportChoice::default(),
             sessions: 4,
             window: ByteCount(4_000_000),
             connect_timeout: Span::from_secs(15),
@@ -127,4 +130,15 @@ impl Default for SshConfigChoice {
     fn default() -> Self {
         Self::Usual(false)
     }
+}
+
+/// The library that speaks SSH with the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum TransportChoice {
+    /// russh, with the cryptography of ring.
+    #[default]
+    Russh,
+    /// libssh2, with the cryptography of OpenSSL, in builds that have it.
+    Ssh2,
 }

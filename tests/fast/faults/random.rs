@@ -6,6 +6,14 @@ use klaviyo_export_sandbox::Faults;
 use super::cut_proxy::{Cut, CutProxy};
 use super::delivery::{JobOptions, random, seeds};
 use super::{ROW, Scene};
+use crate::support::transport::over_both;
+
+over_both! {
+    connections_cut_at_random_lose_and_double_nothing_1;
+    connections_cut_at_random_lose_and_double_nothing_2;
+    connections_cut_at_random_lose_and_double_nothing_3;
+    connections_cut_at_random_lose_and_double_nothing_4;
+}
 
 /// Connections of one run that may be cut; after these all is well.
 const CUTS: usize = 12;
@@ -71,22 +79,18 @@ fn quarter(which: u64) {
     }
 }
 
-#[test]
 fn connections_cut_at_random_lose_and_double_nothing_1() {
     quarter(0);
 }
 
-#[test]
 fn connections_cut_at_random_lose_and_double_nothing_2() {
     quarter(1);
 }
 
-#[test]
 fn connections_cut_at_random_lose_and_double_nothing_3() {
     quarter(2);
 }
 
-#[test]
 fn connections_cut_at_random_lose_and_double_nothing_4() {
     quarter(3);
 }

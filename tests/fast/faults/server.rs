@@ -8,6 +8,41 @@ use klaviyo_export_sandbox::{Event, Fault, Faults};
 
 use super::delivery::{JobOptions, Running, wait_until};
 use super::{ROW, Scene, attempts, words};
+use crate::support::transport::over_both;
+
+over_both! {
+    a_cut_part_is_sent_again_whole_and_its_broken_attempt_is_removed;
+    a_part_cut_at_its_last_byte_is_sent_again_or_adopted_but_never_twice_there;
+    a_part_whose_close_was_not_answered_is_adopted;
+    a_part_whose_close_was_not_answered_is_sent_again_when_nobody_may_look;
+    a_close_that_is_slower_than_the_stall_limit_is_waited_for;
+    a_file_that_appears_after_its_close_was_given_up_is_adopted;
+    a_server_that_never_confirms_gets_three_copies_and_each_is_named;
+    a_server_that_stalls_is_left_after_the_limit;
+    a_stall_below_the_limit_is_waited_for;
+    refused_connections_are_tried_again_by_one_session_at_a_time;
+    a_server_that_refuses_for_good_ends_the_run_after_give_up_after;
+    a_run_that_a_guard_stops_does_not_wait_for_a_server_that_is_down;
+    a_part_that_is_cut_each_time_does_not_go_on_for_ever;
+    a_refused_login_is_not_tried_again;
+    a_login_that_is_refused_after_a_cut_is_not_tried_again_to_tidy_up;
+    time_without_a_part_to_send_is_no_trouble;
+    a_full_server_is_tried_once_more_and_then_named;
+    a_server_with_room_again_takes_the_part;
+    a_denied_open_ends_the_run_at_once_and_leaves_nothing_to_tell;
+    a_denied_close_ends_the_run_at_once;
+    a_file_that_is_collected_at_once_counts_as_delivered;
+    a_file_that_nobody_may_look_at_counts_as_delivered;
+    a_file_of_the_wrong_size_is_sent_three_times_and_the_other_parts_arrive;
+    a_file_of_the_wrong_size_is_sent_again_and_may_be_right_then;
+    a_broken_attempt_that_may_not_be_removed_is_told;
+    the_text_report_names_what_is_left_over;
+    a_broken_attempt_is_removed_at_last_when_the_server_relents;
+    a_cut_in_each_of_several_sessions_costs_one_attempt_each;
+    a_server_with_a_tiny_channel_window_gets_every_byte;
+    faults_of_all_kinds_at_once_lose_nothing;
+    a_part_file_that_was_cut_on_this_machine_is_a_matter_of_local_storage;
+}
 
 /// Rows of an audience that is one part of about 600 kB.
 const ROWS: usize = 600;
@@ -26,7 +61,6 @@ fn parts(count: usize, sessions: usize, faults: Faults) -> Scene {
     Scene::new(count * 100, &options, faults)
 }
 
-#[test]
 fn a_cut_part_is_sent_again_whole_and_its_broken_attempt_is_removed() {
     for bytes in [0, 1, 29_999, 30_000, 300_000] {
         let scene = one_part(Faults::none().once(Fault::CutAfter { bytes }));
@@ -47,7 +81,6 @@ fn a_cut_part_is_sent_again_whole_and_its_broken_attempt_is_removed() {
     }
 }
 
-#[test]
 fn a_part_cut_at_its_last_byte_is_sent_again_or_adopted_but_never_twice_there() {
     let whole = one_part(Faults::none());
     let size = whole.assert_delivered(&whole.run()).parts[0].bytes;
@@ -57,7 +90,6 @@ fn a_part_cut_at_its_last_byte_is_sent_again_or_adopted_but_never_twice_there() 
     }
 }
 
-#[test]
 fn a_part_whose_close_was_not_answered_is_adopted() {
     let scene = one_part(Faults::none().once(Fault::CutAtClose));
     let report = scene.assert_delivered(&scene.run());
@@ -68,7 +100,6 @@ fn a_part_whose_close_was_not_answered_is_adopted() {
     assert_eq!(scene.opened(), 1, "it was sent twice");
 }
 
-#[test]
 fn a_part_whose_close_was_not_answered_is_sent_again_when_nobody_may_look() {
     let faults = Faults::none()
         .once(Fault::CutAtClose)
@@ -94,7 +125,6 @@ fn slow_close(seconds: u64, times: u32, commit_timeout: &'static str) -> Scene {
     Scene::new(ROWS, &options, Faults::none().times(slow, times))
 }
 
-#[test]
 fn a_close_that_is_slower_than_the_stall_limit_is_waited_for() {
     let scene = slow_close(3, 1, "20s");
     let report = scene.assert_delivered(&scene.run());
@@ -105,7 +135,6 @@ fn a_close_that_is_slower_than_the_stall_limit_is_waited_for() {
     assert_eq!(scene.opened(), 1, "it was sent twice");
 }
 
-#[test]
 fn a_file_that_appears_after_its_close_was_given_up_is_adopted() {
     let scene = slow_close(4, 1, "3s");
     let report = scene.assert_delivered(&scene.run());
@@ -117,7 +146,6 @@ fn a_file_that_appears_after_its_close_was_given_up_is_adopted() {
     assert!(report.leftovers.is_empty(), "{:?}", report.leftovers);
 }
 
-#[test]
 fn a_server_that_never_confirms_gets_three_copies_and_each_is_named() {
     let scene = slow_close(60, u32::MAX, "1s");
     let outcome = scene.run();
@@ -131,7 +159,6 @@ fn a_server_that_never_confirms_gets_three_copies_and_each_is_named() {
     assert_eq!(left.len(), 3, "{left:?}");
 }
 
-#[test]
 fn a_server_that_stalls_is_left_after_the_limit() {
     let stall = Fault::StallAfter {
         bytes: 300_000,
@@ -145,7 +172,6 @@ fn a_server_that_stalls_is_left_after_the_limit() {
     assert!(outcome.took < Duration::from_secs(8), "{:?}", outcome.took);
 }
 
-#[test]
 fn a_stall_below_the_limit_is_waited_for() {
     let stall = Fault::StallAfter {
         bytes: 300_000,
@@ -156,7 +182,6 @@ fn a_stall_below_the_limit_is_waited_for() {
     assert_eq!(attempts(&report), [1]);
 }
 
-#[test]
 fn refused_connections_are_tried_again_by_one_session_at_a_time() {
     let refused = Faults::none().times(Fault::RefuseConnection, 4);
     let scene = parts(4, 4, refused);
@@ -173,7 +198,6 @@ fn refused_connections_are_tried_again_by_one_session_at_a_time() {
     assert_eq!(journal[..first].iter().filter(connected).count(), 5);
 }
 
-#[test]
 fn a_server_that_refuses_for_good_ends_the_run_after_give_up_after() {
     let options = JobOptions {
         sessions: 4,
@@ -189,7 +213,6 @@ fn a_server_that_refuses_for_good_ends_the_run_after_give_up_after() {
     assert!(outcome.took < Duration::from_secs(5), "{:?}", outcome.took);
 }
 
-#[test]
 fn a_run_that_a_guard_stops_does_not_wait_for_a_server_that_is_down() {
     let options = JobOptions {
         give_up_after: "1h",
@@ -212,7 +235,6 @@ fn a_run_that_a_guard_stops_does_not_wait_for_a_server_that_is_down() {
     );
 }
 
-#[test]
 fn a_part_that_is_cut_each_time_does_not_go_on_for_ever() {
     let options = JobOptions {
         give_up_after: "1h",
@@ -230,7 +252,6 @@ fn a_part_that_is_cut_each_time_does_not_go_on_for_ever() {
     assert!(scene.received().is_empty());
 }
 
-#[test]
 fn a_refused_login_is_not_tried_again() {
     let scene = parts(8, 4, Faults::none().always(Fault::RefuseLogin));
     let outcome = scene.run();
@@ -246,7 +267,6 @@ fn a_refused_login_is_not_tried_again() {
     );
 }
 
-#[test]
 fn a_login_that_is_refused_after_a_cut_is_not_tried_again_to_tidy_up() {
     let faults = Faults::none()
         .once(Fault::CutAfter { bytes: 50_000 })
@@ -260,7 +280,6 @@ fn a_login_that_is_refused_after_a_cut_is_not_tried_again_to_tidy_up() {
     assert_eq!(report.leftovers, [cut]);
 }
 
-#[test]
 fn time_without_a_part_to_send_is_no_trouble() {
     let options = JobOptions {
         file: "-",
@@ -287,7 +306,6 @@ fn time_without_a_part_to_send_is_no_trouble() {
     assert_eq!(attempts(&report), [2]);
 }
 
-#[test]
 fn a_full_server_is_tried_once_more_and_then_named() {
     let scene = one_part(Faults::none().always(Fault::NoSpaceAfter { bytes: 100_000 }));
     let outcome = scene.run();
@@ -305,14 +323,12 @@ fn a_full_server_is_tried_once_more_and_then_named() {
     assert!(scene.received().is_empty(), "{:?}", scene.received().keys());
 }
 
-#[test]
 fn a_server_with_room_again_takes_the_part() {
     let scene = one_part(Faults::none().once(Fault::NoSpaceAfter { bytes: 100_000 }));
     let report = scene.assert_delivered(&scene.run());
     assert_eq!(attempts(&report), [2]);
 }
 
-#[test]
 fn a_denied_open_ends_the_run_at_once_and_leaves_nothing_to_tell() {
     let faults = Faults::none()
         .always(Fault::RefuseOpen)
@@ -329,7 +345,6 @@ fn a_denied_open_ends_the_run_at_once_and_leaves_nothing_to_tell() {
     assert_eq!(report.leftovers, [""; 0], "nothing was created");
 }
 
-#[test]
 fn a_denied_close_ends_the_run_at_once() {
     let scene = one_part(Faults::none().always(Fault::RefuseClose));
     let outcome = scene.run();
@@ -342,7 +357,6 @@ fn a_denied_close_ends_the_run_at_once() {
     assert!(scene.received().is_empty());
 }
 
-#[test]
 fn a_file_that_is_collected_at_once_counts_as_delivered() {
     let scene = parts(3, 2, Faults::none().always(Fault::Collect));
     let report = scene.assert_delivered(&scene.run());
@@ -350,7 +364,6 @@ fn a_file_that_is_collected_at_once_counts_as_delivered() {
     assert_eq!(attempts(&report), [1; 3]);
 }
 
-#[test]
 fn a_file_that_nobody_may_look_at_counts_as_delivered() {
     let scene = parts(3, 2, Faults::none().always(Fault::DenyStat));
     let report = scene.assert_delivered(&scene.run());
@@ -358,7 +371,6 @@ fn a_file_that_nobody_may_look_at_counts_as_delivered() {
     assert_eq!(attempts(&report), [1; 3]);
 }
 
-#[test]
 fn a_file_of_the_wrong_size_is_sent_three_times_and_the_other_parts_arrive() {
     let wrong = Faults::none().times(Fault::WrongSize { missing: 1 }, 3);
     let scene = parts(3, 1, wrong);
@@ -372,7 +384,6 @@ fn a_file_of_the_wrong_size_is_sent_three_times_and_the_other_parts_arrive() {
     assert_eq!(scene.received().len(), 2, "{:?}", scene.received().keys());
 }
 
-#[test]
 fn a_file_of_the_wrong_size_is_sent_again_and_may_be_right_then() {
     let scene = parts(3, 2, Faults::none().nth(Fault::WrongSize { missing: 1 }, 2));
     let report = scene.assert_delivered(&scene.run());
@@ -380,7 +391,6 @@ fn a_file_of_the_wrong_size_is_sent_again_and_may_be_right_then() {
     assert_eq!(attempts(&report).iter().sum::<u32>(), 4);
 }
 
-#[test]
 fn a_broken_attempt_that_may_not_be_removed_is_told() {
     let faults = Faults::none()
         .once(Fault::CutAfter { bytes: 50_000 })
@@ -391,7 +401,6 @@ fn a_broken_attempt_that_may_not_be_removed_is_told() {
     assert_eq!(report.leftovers, [delivered.replace("-a2.csv", ".csv")]);
 }
 
-#[test]
 fn the_text_report_names_what_is_left_over() {
     let faults = Faults::none()
         .once(Fault::CutAfter { bytes: 50_000 })
@@ -406,7 +415,6 @@ fn the_text_report_names_what_is_left_over() {
     );
 }
 
-#[test]
 fn a_broken_attempt_is_removed_at_last_when_the_server_relents() {
     let faults = Faults::none()
         .once(Fault::CutAfter { bytes: 50_000 })
@@ -416,7 +424,6 @@ fn a_broken_attempt_is_removed_at_last_when_the_server_relents() {
     assert_eq!(report.leftovers, [""; 0]);
 }
 
-#[test]
 fn a_cut_in_each_of_several_sessions_costs_one_attempt_each() {
     let cut = Fault::CutAfter { bytes: 40_000 };
     let scene = parts(8, 4, Faults::none().times(cut, 4));
@@ -424,7 +431,6 @@ fn a_cut_in_each_of_several_sessions_costs_one_attempt_each() {
     assert_eq!(attempts(&report).iter().sum::<u32>(), 12);
 }
 
-#[test]
 fn a_server_with_a_tiny_channel_window_gets_every_byte() {
     for window in [1_000, 30_000, 35_000, 100_001] {
         let scene = one_part(Faults::none().channel_window(window));
@@ -433,7 +439,6 @@ fn a_server_with_a_tiny_channel_window_gets_every_byte() {
     }
 }
 
-#[test]
 fn faults_of_all_kinds_at_once_lose_nothing() {
     let faults = Faults::none()
         .nth(Fault::RefuseConnection, 2)
@@ -450,7 +455,6 @@ fn faults_of_all_kinds_at_once_lose_nothing() {
     scene.assert_delivered(&scene.run());
 }
 
-#[test]
 fn a_part_file_that_was_cut_on_this_machine_is_a_matter_of_local_storage() {
     let options = JobOptions {
         first: "300ms",

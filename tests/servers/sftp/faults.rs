@@ -10,6 +10,23 @@ use rustix::process::Signal;
 
 use super::sshd::{SFTP_SERVER, Sshd, SshdBuilder};
 use super::{bytes, chain, connect, connect_error, put};
+use crate::support::transport::over_both;
+
+over_both! {
+    a_session_killed_on_the_way_is_lost_at_once;
+    a_stalled_server_is_given_up_within_the_limit;
+    a_short_stall_is_no_error;
+    an_interrupt_ends_an_upload_soon_and_does_not_close_the_file;
+    the_first_signal_lets_the_upload_finish;
+    a_panic_of_the_source_does_not_close_the_file;
+    a_lost_answer_to_close_is_told_apart;
+    a_session_that_died_while_idle_says_so;
+    what_is_no_ssh_server_is_an_error_soon;
+    refused_unknown_and_foreign_addresses_are_told_apart;
+    an_interrupt_ends_waiting_for_a_silent_server;
+    a_server_without_sftp_is_an_error_that_stays;
+    a_server_with_nothing_in_common_is_not_tried_again;
+}
 
 const SIZE: u64 = 40_000_000;
 
@@ -60,7 +77,6 @@ fn put_and_act(
     (outcome, acted_at.unwrap().elapsed())
 }
 
-#[test]
 fn a_session_killed_on_the_way_is_lost_at_once() {
     let sshd = Sshd::start();
     for signal in [Signal::KILL, Signal::TERM] {
@@ -75,7 +91,6 @@ fn a_session_killed_on_the_way_is_lost_at_once() {
     }
 }
 
-#[test]
 fn a_stalled_server_is_given_up_within_the_limit() {
     let sshd = Sshd::start();
     let mut settings = sshd.settings();
@@ -96,7 +111,6 @@ fn a_stalled_server_is_given_up_within_the_limit() {
     );
 }
 
-#[test]
 fn a_short_stall_is_no_error() {
     let sshd = Sshd::start();
     let mut settings = sshd.settings();
@@ -121,7 +135,6 @@ fn a_short_stall_is_no_error() {
     assert!(std::fs::read(&remote).unwrap() == bytes(usize::try_from(SIZE).unwrap()));
 }
 
-#[test]
 fn an_interrupt_ends_an_upload_soon_and_does_not_close_the_file() {
     let sshd = logging().start();
     for server_stops in [false, true] {
@@ -145,7 +158,6 @@ fn an_interrupt_ends_an_upload_soon_and_does_not_close_the_file() {
     }
 }
 
-#[test]
 fn the_first_signal_lets_the_upload_finish() {
     let sshd = Sshd::start();
     let interrupt = Interrupt::new();
@@ -154,7 +166,6 @@ fn the_first_signal_lets_the_upload_finish() {
     outcome.unwrap();
 }
 
-#[test]
 fn a_panic_of_the_source_does_not_close_the_file() {
     let sshd = logging().start();
     let mut session = connect(&sshd.settings()).unwrap();
@@ -171,7 +182,6 @@ fn a_panic_of_the_source_does_not_close_the_file() {
     assert_was_cut(&sshd, &remote);
 }
 
-#[test]
 fn a_lost_answer_to_close_is_told_apart() {
     let sshd = Sshd::start();
     let mut settings = sshd.settings();
@@ -207,7 +217,6 @@ fn a_lost_answer_to_close_is_told_apart() {
     }
 }
 
-#[test]
 fn a_session_that_died_while_idle_says_so() {
     let sshd = Sshd::start();
     let mut session = connect(&sshd.settings()).unwrap();
@@ -236,7 +245,6 @@ fn connect_to(answer: impl FnOnce(TcpStream) + Send + 'static) -> (SftpError, Du
     (error, time)
 }
 
-#[test]
 fn what_is_no_ssh_server_is_an_error_soon() {
     let (error, time) = connect_to(|mut stream| {
         let _ = stream.read_to_end(&mut Vec::new()); // says nothing
@@ -260,7 +268,6 @@ fn what_is_no_ssh_server_is_an_error_soon() {
     );
 }
 
-#[test]
 fn refused_unknown_and_foreign_addresses_are_told_apart() {
     let sshd = Sshd::start();
     let mut settings = sshd.settings();
@@ -281,7 +288,6 @@ fn refused_unknown_and_foreign_addresses_are_told_apart() {
     assert!(matches!(error, SftpError::Resolve { .. }), "{error}");
 }
 
-#[test]
 fn an_interrupt_ends_waiting_for_a_silent_server() {
     let sshd = Sshd::start();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -296,7 +302,6 @@ fn an_interrupt_ends_waiting_for_a_silent_server() {
     assert!(began.elapsed() < Duration::from_secs(1));
 }
 
-#[test]
 fn a_server_without_sftp_is_an_error_that_stays() {
     let sshd = SshdBuilder::default().subsystem("/bin/false").start();
     let error = connect_error(&sshd.settings());
@@ -307,7 +312,6 @@ fn a_server_without_sftp_is_an_error_that_stays() {
     );
 }
 
-#[test]
 fn a_server_with_nothing_in_common_is_not_tried_again() {
     let sshd = SshdBuilder::default()
         .config("KexAlgorithms sntrup761x25519-sha512@openssh.com")

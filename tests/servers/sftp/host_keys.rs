@@ -8,6 +8,15 @@ use klaviyo_export::delivery::sftp::{HostKeyPin, HostKeyReason, SftpError};
 
 use super::sshd::{Sshd, SshdBuilder, keygen};
 use super::{connect, connect_error};
+use crate::support::transport::over_both;
+
+over_both! {
+    known_hosts_files_are_read_as_openssh_reads_them;
+    hashed_names_are_known;
+    an_unknown_key_is_refused_with_the_line_to_add;
+    a_new_key_is_added_once_and_a_changed_one_never;
+    a_pin_decides_alone_but_revoked_wins;
+}
 
 fn three_keys() -> Sshd {
     SshdBuilder::default()
@@ -37,7 +46,6 @@ fn reason(error: &SftpError) -> &'static str {
     }
 }
 
-#[test]
 fn known_hosts_files_are_read_as_openssh_reads_them() {
     let sshd = three_keys();
     let name = sshd.host_name();
@@ -83,7 +91,6 @@ fn known_hosts_files_are_read_as_openssh_reads_them() {
     }
 }
 
-#[test]
 fn hashed_names_are_known() {
     let sshd = Sshd::start();
     let settings = sshd.settings();
@@ -98,7 +105,6 @@ fn hashed_names_are_known() {
     connect(&settings).unwrap();
 }
 
-#[test]
 fn an_unknown_key_is_refused_with_the_line_to_add() {
     let sshd = Sshd::start();
     let mut settings = sshd.settings();
@@ -133,7 +139,6 @@ pub(crate) fn ssh_keygen_fingerprint(sshd: &Sshd) -> String {
     text.split(' ').nth(1).unwrap().to_owned()
 }
 
-#[test]
 fn a_new_key_is_added_once_and_a_changed_one_never() {
     let mut sshd = Sshd::start();
     let mut settings = sshd.settings();
@@ -169,7 +174,6 @@ fn a_new_key_is_added_once_and_a_changed_one_never() {
     assert_eq!(fs::read_to_string(&file).unwrap(), line);
 }
 
-#[test]
 fn a_pin_decides_alone_but_revoked_wins() {
     let sshd = Sshd::start();
     let mut settings = sshd.settings();

@@ -6,13 +6,23 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use klaviyo_export::base::secret::Secret;
-use klaviyo_export::delivery::sftp::{Authentication, Retry, SftpError, SftpSettings};
+use klaviyo_export::delivery::sftp::{Authentication, Retry, SftpError, SftpSettings, Transport};
 use russh::keys::{Algorithm, PrivateKey};
 use russh::server::{Auth, Handler, Response, VerifiedPublicKey};
 use russh::{MethodKind, MethodSet};
 
 use super::sshd::{Sshd, SshdBuilder, keygen};
 use super::{chain, connect, connect_error};
+use crate::support::transport::{self, over_both};
+
+over_both! {
+    several_proofs_are_given_one_after_another;
+    a_certificate_beside_the_key_lets_in;
+    what_no_second_try_can_better_is_worth_one;
+    another_kind_of_server_is_named_by_its_first_line;
+    algorithms_that_are_missing_are_named_on_both_sides;
+    the_library_is_the_one_that_the_settings_name;
+}
 
 /// The proofs that the server wants, one after another.
 type Wanted = &'static [MethodKind];
@@ -113,7 +123,6 @@ fn settings(sshd: &Sshd, port: u16, password: &str) -> SftpSettings {
     settings
 }
 
-#[test]
 fn several_proofs_are_given_one_after_another() {
     use MethodKind::{KeyboardInteractive, Password, PublicKey};
     let sshd = Sshd::start();
@@ -143,7 +152,6 @@ fn several_proofs_are_given_one_after_another() {
     }
 }
 
-#[test]
 fn a_certificate_beside_the_key_lets_in() {
     let home = tempfile::tempdir().unwrap();
     let authority = home.path().join("authority");
@@ -174,7 +182,6 @@ fn a_certificate_beside_the_key_lets_in() {
     ));
 }
 
-#[test]
 fn what_no_second_try_can_better_is_worth_one() {
     for (builder, words) in [
         (
@@ -202,7 +209,6 @@ fn what_no_second_try_can_better_is_worth_one() {
     }
 }
 
-#[test]
 fn another_kind_of_server_is_named_by_its_first_line() {
     use std::io::{Read as _, Write as _};
     for answer in [
@@ -228,7 +234,16 @@ fn another_kind_of_server_is_named_by_its_first_line() {
     }
 }
 
-#[test]
+fn the_library_is_the_one_that_the_settings_name() {
+    let sshd = SshdBuilder::default().config("LogLevel DEBUG1").start();
+    connect(&sshd.settings()).unwrap_or_else(|error| panic!("{}", chain(&error)));
+    sshd.wait_for_log(match transport::transport() {
+        Transport::Russh => "remote software version russh_",
+        #[cfg(feature = "ssh2")]
+        Transport::Ssh2 => "remote software version libssh2_",
+    });
+}
+
 fn algorithms_that_are_missing_are_named_on_both_sides() {
     let sshd = SshdBuilder::default().config("Ciphers aes256-cbc").start();
     let error = connect_error(&sshd.settings());

@@ -11,8 +11,20 @@ use socket2::SockRef;
 
 use super::sshd::{SFTP_SERVER, Sshd, SshdBuilder};
 use super::{bytes, connect, put};
+use crate::support::transport::over_both;
 
-#[test]
+over_both! {
+    files_of_every_size_arrive_whole;
+    a_large_file_arrives_whole_with_the_default_window_and_the_smallest;
+    a_file_survives_new_keys_on_the_way;
+    an_existing_file_is_replaced_and_a_source_of_another_size_is_not_committed;
+    stat_remove_and_directory_tell_what_is_there;
+    refusals_name_the_path_and_say_if_trying_again_helps;
+    a_server_that_denies_stat_and_remove_leaves_the_session_alive;
+    a_full_disk_is_reported_with_the_room_that_is_left;
+    a_slow_link_is_waited_for_without_spinning;
+}
+
 fn files_of_every_size_arrive_whole() {
     let sshd = Sshd::start();
     let window = 256 << 10;
@@ -51,7 +63,6 @@ fn files_of_every_size_arrive_whole() {
     }
 }
 
-#[test]
 fn a_large_file_arrives_whole_with_the_default_window_and_the_smallest() {
     let sshd = Sshd::start();
     let content = bytes(30_000_000);
@@ -115,7 +126,6 @@ impl std::io::Read for Repeated<'_> {
     }
 }
 
-#[test]
 fn a_file_survives_new_keys_on_the_way() {
     let sshd = SshdBuilder::default().config("RekeyLimit 1M").start();
     let content = bytes(20_000_000);
@@ -124,7 +134,6 @@ fn a_file_survives_new_keys_on_the_way() {
     assert!(fs::read(&remote).unwrap() == content);
 }
 
-#[test]
 fn an_existing_file_is_replaced_and_a_source_of_another_size_is_not_committed() {
     let sshd = super::faults::logging().start();
     let remote = sshd.remote("x.csv");
@@ -149,7 +158,6 @@ fn an_existing_file_is_replaced_and_a_source_of_another_size_is_not_committed() 
     }
 }
 
-#[test]
 fn stat_remove_and_directory_tell_what_is_there() {
     let sshd = Sshd::start();
     let mut session = connect(&sshd.settings()).unwrap();
@@ -178,7 +186,6 @@ fn stat_remove_and_directory_tell_what_is_there() {
     assert!(session.server().banner.starts_with("SSH-2.0-OpenSSH"));
 }
 
-#[test]
 fn refusals_name_the_path_and_say_if_trying_again_helps() {
     let sshd = Sshd::start();
     fs::create_dir(sshd.remote("directory.csv")).unwrap();
@@ -214,7 +221,6 @@ fn refusals_name_the_path_and_say_if_trying_again_helps() {
     assert_eq!(error.retry(), Retry::Never);
 }
 
-#[test]
 fn a_server_that_denies_stat_and_remove_leaves_the_session_alive() {
     let sshd = SshdBuilder::default()
         .subsystem("internal-sftp -P stat,lstat,fstat,remove,opendir,setstat,fsetstat,rename")
@@ -231,7 +237,6 @@ fn a_server_that_denies_stat_and_remove_leaves_the_session_alive() {
     assert_eq!(fs::read(&remote).unwrap(), b"abcd");
 }
 
-#[test]
 fn a_full_disk_is_reported_with_the_room_that_is_left() {
     let sshd = SshdBuilder::default()
         .script(&format!("trap '' XFSZ; ulimit -f 2048; exec {SFTP_SERVER}"))
@@ -290,7 +295,6 @@ fn cpu_ticks() -> u64 {
 
 /// A bound, not a proof: the spin that the poll rule prevents was measured on a long link (36 s of CPU in 25 s); here the
 /// wrong rule costs five times the CPU of the right one, and both stay small.
-#[test]
 fn a_slow_link_is_waited_for_without_spinning() {
     let sshd = Sshd::start();
     let mut settings = sshd.settings();

@@ -4,6 +4,13 @@ use std::time::{Duration, Instant};
 
 use super::{Manner, Proxy, TwoHops};
 use crate::support::sshd::SshdBuilder;
+use crate::support::transport::over_both;
+
+over_both! {
+    a_proxy_that_dies_in_a_part_costs_an_attempt;
+    a_program_that_fails_is_told_in_its_own_words;
+    a_program_ends_with_the_run_and_its_children_too;
+}
 
 /// The page of a `check` that fails, which has these words and is there soon. `case` names it where it is not so.
 fn fails_in_time(two: &TwoHops, words: &str, case: &str) -> String {
@@ -54,7 +61,6 @@ fn a_proxy_that_is_not_there_is_named() {
     assert!(outcome.stdout.contains(&url), "{}", outcome.stdout);
 }
 
-#[test]
 fn a_proxy_that_dies_in_a_part_costs_an_attempt() {
     let two = TwoHops::new();
     let proxy = Proxy::start(Manner::DieAfter(100_000));
@@ -115,7 +121,6 @@ fn an_answer_that_stays_the_same_ends_the_run_long_before_it_gives_up() {
     }
 }
 
-#[test]
 fn a_program_that_fails_is_told_in_its_own_words() {
     let two = TwoHops::new();
     for (command, words) in [
@@ -135,7 +140,6 @@ fn a_program_that_fails_is_told_in_its_own_words() {
     }
 }
 
-#[test]
 fn a_program_ends_with_the_run_and_its_children_too() {
     let two = TwoHops::new();
     let mark = two.workspace.path("pids");

@@ -8,6 +8,7 @@ use super::{Carrier, Keeper, SftpError, SftpSettings, Stream};
 use crate::base::interrupt::Interrupt;
 use crate::delivery::sftp::host_key::{HostKeyCheck, Trust};
 use crate::delivery::sftp::login::Credentials;
+use crate::delivery::sftp::peer::Transport;
 use crate::delivery::sftp::ssh_error::SshError;
 use crate::delivery::sftp::steps::Reached;
 use crate::delivery::sftp::wire::{Fault, Limit};
@@ -24,7 +25,9 @@ pub(super) fn open(
     let host_key = HostKeyCheck::load(jump)?;
     let reached = Reached::within(jump, addresses, limit, interrupt)?;
     let mut hops = reached.hops.clone();
-    let trusted = reached.greet(&host_key)?.trust(&host_key)?;
+    let trusted = reached
+        .greet_by(Transport::Russh, &host_key)?
+        .trust(&host_key)?;
     let shown = &trusted.host_key;
     let why = match &shown.trust {
         Trust::Known { file, line } => format!("known by {}:{line}", file.display()),
@@ -40,12 +43,12 @@ pub(super) fn open(
     ));
     let connection = trusted.enter(&credentials)?;
     let wire = &connection.wire;
-    let asked = connection.handle.channel_open_direct_tcpip(
-        &settings.host,
-        u32::from(settings.port),
-        "127.0.0.1",
-        0,
-    );
+    let doing = format!("connect to {}", settings.server());
+    let Some(station) = connection.peer.station() else {
+        return Err(Fault::Ssh(SshError::Closed).into_error(wire, doing));
+    };
+    let asked =
+        station.channel_open_direct_tcpip(&settings.host, u32::from(settings.port), "127.0.0.1", 0);
     let channel = match wire.wait_for(limit, asked) {
         Ok(Ok(channel)) => channel,
         Ok(Err(russh::Error::ChannelOpenFailure(reason))) => {
@@ -57,11 +60,9 @@ pub(super) fn open(
         }
         Ok(Err(error)) => {
             let fault = Fault::Ssh(SshError::from(error));
-            return Err(fault.into_error(wire, format!("connect to {}", settings.server())));
+            return Err(fault.into_error(wire, doing));
         }
-        Err(fault) => {
-            return Err(fault.into_error(wire, format!("connect to {}", settings.server())));
-        }
+        Err(fault) => return Err(fault.into_error(wire, doing)),
     };
     let socket = wire.second_handle().map_err(|source| SftpError::Connect {
         server: settings.server(),

@@ -3,7 +3,7 @@
 use russh::client::{AuthResult, Handle, KeyboardInteractiveAuthResponse};
 use russh::{MethodKind, MethodSet};
 
-use super::MOST_ROUNDS;
+use super::MOST_QUESTIONS;
 use crate::base::secret::Secret;
 use crate::delivery::sftp::heard::Heard;
 
@@ -17,7 +17,7 @@ pub(super) async fn answer(
     let mut answer = handle
         .authenticate_keyboard_interactive_start(username, None)
         .await?;
-    for _ in 0..MOST_ROUNDS {
+    for _ in 0..MOST_QUESTIONS {
         let prompts = match answer {
             KeyboardInteractiveAuthResponse::Success => return Ok(AuthResult::Success),
             KeyboardInteractiveAuthResponse::Failure {
