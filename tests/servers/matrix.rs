@@ -79,6 +79,30 @@ fn takes_every_row(software: Software) {
 
 #[test]
 #[ignore = "slow lane: asyncssh, from PyPI"]
+fn a_password_that_has_expired_is_told_and_not_tried_again() {
+    let server = ForeignServer::start(Software::ExpiredPassword);
+    let section = server.section();
+    let lines = section.lines().filter(|it| !it.starts_with("private-key"));
+    let section = lines.collect::<Vec<_>>().join("\n");
+    for transport in ["russh", "ssh2"] {
+        let workspace = Workspace::with(&[("a.csv", "email\nana@example.com\n"), ("pw", "old")]);
+        workspace.set_mode("pw", 0o600);
+        workspace.write(
+            "vip.toml",
+            format!(
+                "name = \"vip\"\n[audience]\nfiles = [\"a.csv\"]\n[columns]\nemail = \"Email\"\n\
+                 {section}\npassword-file = \"pw\"\nconnect-timeout = \"5s\"\ntransport = \"{transport}\"\n"
+            ),
+        );
+        let refused = workspace.run(&["run", "vip.toml"]).exits(13);
+        let error = refused.error();
+        assert!(error.contains("has expired"), "{transport}: {error}");
+        assert!(error.contains("set a new password"), "{error}");
+    }
+}
+
+#[test]
+#[ignore = "slow lane: asyncssh, from PyPI"]
 fn asyncssh_takes_every_row() {
     takes_every_row(Software::Asyncssh);
 }

@@ -29,6 +29,8 @@ pub(crate) enum Software {
     Asyncssh,
     Conch,
     Dropbear,
+    /// By asyncssh.
+    ExpiredPassword,
     Paramiko,
     ProFtpd,
     Rclone,
@@ -139,6 +141,7 @@ fn command(software: Software, port: u16, directory: &Path) -> Command {
     };
     match software {
         Software::Asyncssh => script(engines::sftp_python(), "asyncssh_server.py"),
+        Software::ExpiredPassword => script(engines::sftp_python(), "expired_password.py"),
         Software::Conch => script(engines::sftp_python(), "conch_server.py"),
         Software::Paramiko => script(engines::sftp_python(), "paramiko_server.py"),
         Software::Ssh2 => {

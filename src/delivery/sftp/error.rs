@@ -80,6 +80,8 @@ pub enum SftpError {
         tried: String,
         methods: String,
     },
+    #[error("the password of {username} at {server} has expired")]
+    PasswordExpired { server: String, username: String },
 
     #[error("{server} refused to {doing}: {status}{}", free_text(*free_bytes))]
     Refused {
@@ -190,6 +192,7 @@ impl SftpError {
                     | Self::Agent { .. }
                     | Self::NoIdentity { .. }
                     | Self::Unauthorised { .. }
+                    | Self::PasswordExpired { .. }
             )
     }
 
@@ -223,6 +226,9 @@ impl SftpError {
             } => "trying again does not help: ask the provider whether this user may write there, then run the same command again".into(),
             Self::PassphraseMissing { .. } => {
                 "put it into an environment variable, and name the variable with passphrase-env or --passphrase-env; at a terminal the program asks for it".into()
+            }
+            Self::PasswordExpired { .. } => {
+                "set a new password at the server, by the provider's page or by ssh, and store it where password-env or password-file names".into()
             }
             Self::Unauthorised { .. } => {
                 "check that the public key was added to this account, and that the user name is right".into()

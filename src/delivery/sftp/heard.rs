@@ -2,6 +2,7 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
@@ -20,7 +21,11 @@ pub(super) const MOST_LINES: usize = 1024;
 
 /// Shared by the connection and those who listen on it.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Heard(Arc<Mutex<Facts>>);
+pub(super) struct Heard {
+    facts: Arc<Mutex<Facts>>,
+    /// How often bytes of the server were read.
+    reads: Arc<AtomicU64>,
+}
 
 /// The facts so far.
 #[derive(Debug, Clone, Default)]
@@ -54,6 +59,11 @@ impl Facts {
 }
 
 impl Heard {
+    /// How often bytes of the server were read: whether it has said anything since.
+    pub(super) fn reads(&self) -> u64 {
+        self.reads.load(Ordering::Relaxed)
+    }
+
     /// The facts so far.
     pub(super) fn facts(&self) -> Facts {
         self.lock().clone()
@@ -98,7 +108,7 @@ impl Heard {
     }
 
     fn lock(&self) -> MutexGuard<'_, Facts> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.facts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -300,7 +310,9 @@ impl AsyncRead for Listened {
             self.listen(chunk.filled())?;
         }
         if self.held.is_empty() {
-            return Pin::new(&mut self.stream).poll_read(context, buffer);
+            let read = ready!(Pin::new(&mut self.stream).poll_read(context, buffer));
+            self.heard.reads.fetch_add(1, Ordering::Relaxed);
+            return Poll::Ready(read);
         }
         let taken = self.held.len().min(buffer.remaining());
         buffer.put_slice(&self.held[..taken]);

@@ -135,8 +135,15 @@ impl<'a> Credentials<'a> {
             return Ok(());
         };
         if refusals.may_try(connection, MethodKind::Password) {
+            let before = connection.wire.heard.reads();
             let asked = connection.peer.give_password(self.username, password);
-            let outcome = connection.wire.drive(refusals.limit, asked);
+            let outcome = match connection.wire.drive(refusals.limit, asked) {
+                // russh takes no notice of the one other answer that there is (RFC 4252, section 8).
+                Err(Fault::TimedOut(_)) if connection.wire.heard.reads() > before => {
+                    Err(Fault::Ssh(SshError::PasswordExpired))
+                }
+                outcome => outcome,
+            };
             self.note(connection, outcome, refusals, || "the password".into())?;
         }
         if refusals.may_try(connection, MethodKind::KeyboardInteractive) && !refusals.took_one {
@@ -269,6 +276,12 @@ impl<'a> Credentials<'a> {
             Ok(AuthResult::Failure { .. }) => Fault::Ssh(SshError::Closed),
             Err(fault) => fault,
         };
+        if matches!(fault, Fault::Ssh(SshError::PasswordExpired)) {
+            return Err(SftpError::PasswordExpired {
+                server: connection.wire.server.clone(),
+                username: self.username.to_owned(),
+            });
+        }
         if matches!(fault, Fault::Ssh(_)) && !refusals.tried.is_empty() {
             refusals.offered = None;
             return Err(self.unauthorised(&connection.wire, refusals));

@@ -32,6 +32,9 @@ pub enum SshError {
     /// An SSH server refuses the connection before its own first line: it has too many.
     #[error("it takes no more connections at the moment: {0:?}")]
     Busy(Box<str>),
+    /// The server took the password and wants a new one.
+    #[error("it asks for a new password")]
+    PasswordExpired,
     /// The server does not do what was asked for.
     #[error("it does not offer {0}")]
     NotOffered(&'static str),

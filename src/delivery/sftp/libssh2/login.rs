@@ -161,7 +161,8 @@ impl Libssh2 {
             code::PUBLICKEY_UNVERIFIED if error.message().starts_with(WAITING) => {
                 return Err(SshError::Closed);
             }
-            code::AUTHENTICATION_FAILED | code::PUBLICKEY_UNVERIFIED | code::PASSWORD_EXPIRED => {}
+            code::PASSWORD_EXPIRED => return Err(SshError::PasswordExpired),
+            code::AUTHENTICATION_FAILED | code::PUBLICKEY_UNVERIFIED => {}
             _ => return Err(of(error)),
         }
         Ok(match self.ask_methods(username).await {
