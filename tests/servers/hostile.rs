@@ -10,7 +10,14 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
+
+use arrow_array::{ArrayRef, RecordBatch, StringArray};
+use arrow_schema::{DataType, Field, Schema};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::WriterProperties;
 
 use klaviyo_export::base::interrupt::Interrupt;
 
@@ -287,5 +294,50 @@ fn a_cell_that_unpacks_to_hundreds_of_megabytes_is_one_rejected_row_in_little_me
         assert!(said.contains("\"rows_rejected\": 1,"), "{name}: {said}");
         assert!(said.contains("\"rows_written\": 1,"), "{name}: {said}");
         assert!(measured.memory < 200_000.0, "{name}: {measured:?}");
+    }
+}
+
+/// Writes a Parquet file of so many rows, each with a text of a megabyte that is the same in all of them.
+fn write_parquet_bomb(path: &Path, rows: usize, with_dictionary: bool) {
+    let text = "a".repeat(1_000_000);
+    let schema = Arc::new(Schema::new(vec![
+        Field::new("email", DataType::Utf8, false),
+        Field::new("note", DataType::Utf8, false),
+    ]));
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_dictionary_enabled(with_dictionary)
+        .set_dictionary_page_size_limit(4_000_000)
+        .build();
+    let file = std::fs::File::create(path).unwrap();
+    let mut writer = ArrowWriter::try_new(file, Arc::clone(&schema), Some(properties)).unwrap();
+    for begin in (0..rows).step_by(100) {
+        let emails = (begin..begin + 100).map(|row| format!("{row}@example.com"));
+        let emails: ArrayRef = Arc::new(StringArray::from_iter_values(emails));
+        let notes: ArrayRef = Arc::new(StringArray::from(vec![text.as_str(); 100]));
+        let batch = RecordBatch::try_new(Arc::clone(&schema), vec![emails, notes]);
+        writer.write(&batch.unwrap()).unwrap();
+    }
+    writer.close().unwrap();
+}
+
+#[test]
+fn a_parquet_file_that_unpacks_to_gigabytes_ends_at_the_guard_in_little_memory() {
+    for (what, with_dictionary) in [("a dictionary", true), ("plain pages", false)] {
+        let workspace = Workspace::new();
+        let path = workspace.path("bomb.parquet");
+        write_parquet_bomb(&path, 2_000, with_dictionary);
+        assert!(std::fs::metadata(&path).unwrap().len() < 2_000_000);
+        workspace.write(
+            "vip.toml",
+            "name = \"vip\"\n[audience]\nfiles = [\"bomb.parquet\"]\n\
+             [columns]\nemail = \"Email\"\nnote = \"Note\"\n",
+        );
+        let output = workspace.path("output");
+        let measured = measure(&output, &["run", "--dry-run"], &workspace);
+        let said = std::fs::read_to_string(&output).unwrap();
+        assert!((measured.code - 17.0).abs() < 0.1, "{what}: {said}");
+        assert!(said.contains("too-large"), "{what}: {said}");
+        assert!(measured.memory < 600_000.0, "{what}: {measured:?}");
     }
 }

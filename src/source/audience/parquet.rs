@@ -1,5 +1,6 @@
 //! Parquet files: row groups are decoded side by side and given in their order; only columns that are wanted are read.
 
+mod batch;
 #[cfg(feature = "cloud")]
 mod remote;
 mod schema;
@@ -25,9 +26,6 @@ use super::columns::{Batches, Columns};
 use super::error::{AudienceError, Unreadable};
 use super::stream::{self, Origin};
 use unread::Unread;
-
-/// Records that are decoded at once.
-const BATCH_ROWS: usize = 8_192;
 
 /// Decoded batches that wait for their turn, for each row group in hand.
 const WAITING: usize = 4;
@@ -248,9 +246,17 @@ impl Decoding {
         projection: ProjectionMask,
         skipped: usize,
     ) -> Result<ParquetRecordBatchReader, AudienceError> {
+        let row_group = self.metadata.metadata().row_group(group);
+        let input = Arc::new(input);
+        let rows = batch::rows(&input, row_group, &projection);
+        let rows = rows.map_err(|source| broken(&self.name, source))?;
+        let input = Arc::into_inner(input).ok_or_else(|| {
+            let kept = ParquetError::General("the file is read twice".to_owned());
+            broken(&self.name, kept)
+        })?;
         let mut reader =
             ParquetRecordBatchReaderBuilder::new_with_metadata(input, self.metadata.clone())
-                .with_batch_size(BATCH_ROWS)
+                .with_batch_size(rows)
                 .with_row_groups(vec![group])
                 .with_projection(projection);
         if skipped > 0 {
