@@ -102,16 +102,19 @@ pub(super) fn delivery(
 
 /// The library, if it is in this build.
 fn transport(choice: TransportChoice) -> Result<Transport, JobError> {
-    match choice {
-        TransportChoice::Russh => Ok(Transport::Russh),
+    let transport = match choice {
+        TransportChoice::Russh => Some(Transport::Russh),
         #[cfg(feature = "ssh2")]
-        TransportChoice::Ssh2 => Ok(Transport::Ssh2),
+        TransportChoice::Ssh2 => Some(Transport::Ssh2),
         #[cfg(not(feature = "ssh2"))]
-        TransportChoice::Ssh2 => Err(value(
+        TransportChoice::Ssh2 => None,
+    };
+    transport.ok_or_else(|| {
+        value(
             "sftp.transport",
             "needs a build with libssh2: cargo install --features ssh2; or remove the key",
-        )),
-    }
+        )
+    })
 }
 
 fn check(section: &SftpSection) -> Result<(), JobError> {

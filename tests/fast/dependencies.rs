@@ -60,6 +60,8 @@ fn tls_is_rustls_with_ring_and_the_authorities_of_the_system() {
     ] {
         assert!(!all.contains(name), "{name}");
     }
+    let second = linked(&["--no-default-features", "--features=ssh2"]);
+    assert!(second.contains("libssh2-sys") && second.contains("openssl-sys"));
 }
 
 /// The files outside of `src` that the program is compiled with, unit tests aside.

@@ -80,6 +80,10 @@ impl Peer {
     }
 
     /// The session with a server that is only a station of the way.
+    #[cfg_attr(
+        not(feature = "ssh2"),
+        expect(clippy::unnecessary_wraps, reason = "libssh2 has none")
+    )]
     pub(super) fn station(&self) -> Option<&Handle<Heard>> {
         match self {
             Self::Russh(handle) => Some(handle),

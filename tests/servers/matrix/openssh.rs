@@ -8,6 +8,13 @@ use klaviyo_export::base::interrupt::Interrupt;
 use klaviyo_export::delivery::sftp::{RemoteSize, SftpSession};
 
 use crate::support::sshd::{Sshd, SshdBuilder};
+use crate::support::transport::over_both;
+
+over_both! {
+    each_algorithm_that_is_offered_works_alone;
+    new_keys_by_bytes_and_by_time_and_packed_packets_change_nothing;
+    the_type_of_host_key_that_is_known_is_asked_for;
+}
 
 /// More than the window, so that some is on the way whenever something changes.
 const BYTES: usize = 6_000_000;
@@ -46,7 +53,6 @@ fn known(kind: &str) -> Vec<String> {
     text.lines().map(str::to_owned).collect()
 }
 
-#[test]
 fn each_algorithm_that_is_offered_works_alone() {
     let kinds = [
         (
@@ -110,7 +116,6 @@ fn each_algorithm_that_is_offered_works_alone() {
     }
 }
 
-#[test]
 fn new_keys_by_bytes_and_by_time_and_packed_packets_change_nothing() {
     let content = content();
     for setting in ["RekeyLimit 1M", "RekeyLimit default 1", "Compression yes"] {
@@ -125,7 +130,6 @@ fn new_keys_by_bytes_and_by_time_and_packed_packets_change_nothing() {
     }
 }
 
-#[test]
 fn the_type_of_host_key_that_is_known_is_asked_for() {
     let content = content();
     let types = ["ed25519", "ecdsa", "rsa"];

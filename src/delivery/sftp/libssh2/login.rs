@@ -101,7 +101,9 @@ impl Libssh2 {
         certificate: &Certificate,
         key: &PrivateKey,
     ) -> Result<AuthResult, SshError> {
-        let text = certificate.to_openssh().map_err(unreadable)?;
+        let text = certificate
+            .to_openssh()
+            .map_err(|error| unreadable(&error))?;
         self.give(username, Some(&text), key).await
     }
 
@@ -111,7 +113,9 @@ impl Libssh2 {
         public: Option<&str>,
         key: &PrivateKey,
     ) -> Result<AuthResult, SshError> {
-        let text = key.to_openssh(LineEnding::LF).map_err(unreadable)?;
+        let text = key
+            .to_openssh(LineEnding::LF)
+            .map_err(|error| unreadable(&error))?;
         self.prove(username, |session| {
             session.userauth_pubkey_memory(username, public, &text, None)
         })
@@ -142,7 +146,7 @@ impl Libssh2 {
         }
     }
 
-    /// What the refusal of a proof means, or the error if it is none.
+    /// The meaning of a refused proof, or the error if it is none.
     pub(super) async fn refusal(
         &self,
         username: &str,
@@ -190,7 +194,7 @@ fn refused(remaining_methods: MethodSet, partial_success: bool) -> AuthResult {
     }
 }
 
-fn unreadable(error: russh::keys::ssh_key::Error) -> SshError {
+fn unreadable(error: &russh::keys::ssh_key::Error) -> SshError {
     SshError::Other(printable(&error.to_string()).into())
 }
 
@@ -206,11 +210,11 @@ impl Answers<'_> {
 }
 
 impl KeyboardInteractivePrompt for Answers<'_> {
-    fn prompt<'a>(
+    fn prompt(
         &mut self,
         _username: &str,
         _instructions: &str,
-        prompts: &[Prompt<'a>],
+        prompts: &[Prompt<'_>],
     ) -> Vec<String> {
         self.rounds += 1;
         let answers = prompts.iter().map(|prompt| {

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use crate::delivery::sftp::way::Stream;
 
-/// What is on the way between a channel of another session and the socket of this one, in each direction.
+/// The most bytes on the way between a channel of another session and the socket of this one, in each direction.
 const PUMP_BYTES: usize = 64 * 1024;
 
 /// A socket whose bytes libssh2 reads and writes.
