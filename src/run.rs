@@ -154,11 +154,11 @@ struct Place {
     lock: Option<JobLock>,
     /// Which shard it is, if it is one.
     shard: Option<ShardRecord>,
-    /// What was settled already.
+    /// The answers of people and servers, if they were asked already.
     met: Option<Met>,
 }
 
-/// What people and servers are asked before a row is read.
+/// The answers of people and servers, who are asked before a row is read.
 #[derive(Debug)]
 struct Met {
     /// The server and its key, which is open; `None` where nothing is sent by SFTP.
