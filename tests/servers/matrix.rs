@@ -97,7 +97,8 @@ fn a_password_that_has_expired_is_told_and_not_tried_again() {
         let refused = workspace.run(&["run", "vip.toml"]).exits(13);
         let error = refused.error();
         assert!(error.contains("has expired"), "{transport}: {error}");
-        assert!(error.contains("set a new password"), "{error}");
+        let hint = &refused.stderr;
+        assert!(hint.contains("set a new password"), "{transport}: {hint}");
     }
 }
 

@@ -174,13 +174,11 @@ fn add_all(
                 }
             }
         })?;
-        match failure {
-            Some(error) => return Err(error),
-            None => {
-                file.check(first - 1 + chunk.len() as u64)?;
-                flush(&mut chunk, &mut first, ledger)?;
-            }
+        if let Some(error) = failure {
+            return Err(error);
         }
+        file.check(first - 1 + chunk.len() as u64)?;
+        flush(&mut chunk, &mut first, ledger)?;
     }
     Ok(unresolved)
 }
