@@ -19,6 +19,9 @@ use crate::delivery::sftp::peer::MOST_QUESTIONS;
 /// The beginning of what libssh2 says where the connection ended before the answer to a key; the number of the error is that of
 /// a refusal.
 const WAITING: &str = "Waiting for";
+/// All that libssh2 says where the server asks for a new password and nobody is there to give one; the number of the error is
+/// that of a refusal, whose text goes on.
+const EXPIRED: &str = "Authentication failed";
 
 impl Libssh2 {
     /// Asks how to log in; a server that wants no proof accepts the login at this question.
@@ -166,6 +169,9 @@ impl Libssh2 {
                 return Err(SshError::Closed);
             }
             code::PASSWORD_EXPIRED => return Err(SshError::PasswordExpired),
+            code::AUTHENTICATION_FAILED if error.message() == EXPIRED => {
+                return Err(SshError::PasswordExpired);
+            }
             code::AUTHENTICATION_FAILED | code::PUBLICKEY_UNVERIFIED => {}
             _ => return Err(of(error)),
         }
