@@ -4,9 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use super::begin::{self, Begun, identity};
-use super::{
-    Finished, Ready, RunOptions, deliver, delta, destination, gather, list, resume, surroundings,
-};
+use super::{Finished, Met, Ready, RunOptions, delta, gather, meet, resume};
 use crate::cli::RunArgs;
 use crate::cli::command_line::CommandLine;
 use crate::delivery::upload::Task;
@@ -288,16 +286,7 @@ fn deliver_stored(
     choose: impl FnOnce(&JobDirectory) -> Result<Begun, Error>,
 ) -> Result<Finished, Error> {
     let clock = Instant::now();
-    let mut delivery = destination(job, options)?.cloned();
-    if let Some(delivery) = &mut delivery {
-        surroundings::unlock(&mut delivery.sftp, surroundings)?;
-        deliver::meet(&delivery.sftp, &surroundings.interrupt)?;
-    }
-    let looked = if is_shard {
-        list::Looked::default()
-    } else {
-        list::look_first(job, options, surroundings)?
-    };
+    let Met { delivery, looked } = meet(job, options, is_shard, surroundings)?;
     state.create()?;
     let _lock = JobLock::take(state.path())?;
     let begun = choose(state)?;
