@@ -6,7 +6,7 @@
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Float64Type};
 use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch};
-use arrow_schema::DataType;
+use arrow_schema::{ArrowError, DataType};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 
@@ -19,7 +19,40 @@ pub(super) struct Unread {
     /// The rows of the batches so far.
     rows: usize,
     /// Begins with the first row that looks blank.
-    reader: Option<ParquetRecordBatchReader>,
+    others: Option<Others>,
+}
+
+/// The rows of the unread columns from there on. They come in batches of their own: how many rows are decoded at once depends
+/// on the columns.
+struct Others {
+    reader: ParquetRecordBatchReader,
+    batch: Option<RecordBatch>,
+    /// The row of the batch that comes next.
+    next: usize,
+}
+
+impl Others {
+    /// Whether each of the next rows has a value, or as many as there are. All of it is true where `look` is not set.
+    fn have_values(&mut self, rows: usize, look: bool) -> Result<Vec<bool>, ArrowError> {
+        let mut values = Vec::with_capacity(rows);
+        while values.len() < rows {
+            let Some(batch) = self.batch.as_ref() else {
+                self.batch = self.reader.next().transpose()?;
+                self.next = 0;
+                if self.batch.is_none() {
+                    break;
+                }
+                continue;
+            };
+            let end = batch.num_rows().min(self.next + rows - values.len());
+            values.extend((self.next..end).map(|row| !look || !is_blank(batch, row)));
+            self.next = end;
+            if end == batch.num_rows() {
+                self.batch = None;
+            }
+        }
+        Ok(values)
+    }
 }
 
 impl Unread {
@@ -29,7 +62,7 @@ impl Unread {
         (!columns.is_empty()).then_some(Self {
             columns,
             rows: 0,
-            reader: None,
+            others: None,
         })
     }
 
@@ -43,26 +76,25 @@ impl Unread {
         let start = self.rows;
         self.rows += batch.num_rows();
         let look_blank = (0..batch.num_rows()).any(|row| is_blank(batch, row));
-        let reader = match &mut self.reader {
-            Some(reader) => reader,
+        let others = match &mut self.others {
+            Some(others) => others,
             None if look_blank => {
                 let schema = decoding.metadata.metadata().file_metadata().schema_descr();
                 let projection = ProjectionMask::roots(schema, self.columns.iter().copied());
                 let reader = decoding.reader(group, projection, start)?;
-                self.reader.insert(reader)
+                self.others.insert(Others {
+                    reader,
+                    batch: None,
+                    next: 0,
+                })
             }
             None => return Ok(None),
         };
-        // Both readers cut the row group at the same rows.
-        match reader.next() {
-            Some(Ok(others)) if others.num_rows() == batch.num_rows() => {
-                let more = (0..others.num_rows()).map(|row| Some(!is_blank(&others, row)));
-                Ok(look_blank.then(|| more.collect()))
-            }
-            Some(Err(error)) => Err(broken(&decoding.name, error.into())),
-            // Not to be told: no row of the batch is taken for blank.
-            _ => Ok(Some(vec![true; batch.num_rows()].into())),
-        }
+        let values = others.have_values(batch.num_rows(), look_blank);
+        let mut values = values.map_err(|error| broken(&decoding.name, error.into()))?;
+        // Not to be told: a row without any is not taken for blank.
+        values.resize(batch.num_rows(), true);
+        Ok(look_blank.then(|| values.into()))
     }
 }
 
