@@ -228,6 +228,16 @@ fn peers_that_are_no_ssh_server_end_the_run_within_its_limits() {
             end(14, "did not answer"),
         ),
         (
+            "half a banner and the end",
+            |stream| stream.write_all(b"SSH-2.0-Cut"),
+            end(14, "the connection was closed"),
+        ),
+        (
+            "a greeting, half an offer and the end",
+            |stream| stream.write_all(b"SSH-2.0-Cut_1.0\r\n\0\0\x02\0\x04\x14abc"),
+            end(14, "the connection was closed"),
+        ),
+        (
             "a web server",
             |stream| {
                 stream.read_exact(&mut [0; 8])?;

@@ -68,7 +68,11 @@ impl Libssh2 {
         let ours = agreement::prefer(&this.session, is_known).map_err(|error| of(&error))?;
         this.listen(heard).await?;
         let shaken = this.shake_hands().await;
-        shaken.map_err(|failed| failed.told(&ours))?;
+        shaken.map_err(|failed| match failed.told(&ours) {
+            // libssh2 tells of an exchange that failed.
+            SshError::Other(_) if this.has_ended() => SshError::Closed,
+            told => told,
+        })?;
         let host_key = this.session.host_key().map(|(key, _)| key.to_vec());
         let cipher = this.session.methods(MethodType::CryptCs);
         heard.note_agreement(host_key.unwrap_or_default(), cipher.unwrap_or_default());

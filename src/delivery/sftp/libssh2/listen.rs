@@ -25,6 +25,8 @@ impl Libssh2 {
         let mut has_spoken = false;
         let mut lines = 0;
         loop {
+            // Asked first: what has come before the end is seen after it.
+            let is_last = self.has_ended();
             let seen = self.peek(LONGEST_LINE)?;
             if let Some(end) = seen.iter().position(|&byte| byte == b'\n') {
                 if heard.note_line(&seen[..end]) {
@@ -40,6 +42,9 @@ impl Libssh2 {
             heard.note_first_line(&seen);
             if seen.len() >= LONGEST_LINE {
                 return Err(SshError::Other("its first line has no end".into()));
+            }
+            if is_last {
+                return Err(SshError::Closed);
             }
             if seen.is_empty() && !has_spoken {
                 has_spoken = true;
@@ -78,10 +83,11 @@ impl Libssh2 {
     async fn offer(&self) -> Option<Offer> {
         let until = Instant::now() + REST_OF_OFFER;
         loop {
+            let is_last = self.has_ended();
             let seen = self.peek(LONGEST_OFFER).ok()?;
             match Offer::read(&seen) {
                 Ok(offer) => return Some(offer),
-                Err(has_begun) if has_begun && Instant::now() < until => {
+                Err(has_begun) if has_begun && !is_last && Instant::now() < until => {
                     self.socket
                         .wait_for(Interest::READABLE, REST_OF_OFFER)
                         .await;

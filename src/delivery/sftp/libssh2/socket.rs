@@ -7,6 +7,7 @@ use std::time::Duration;
 use socket2::SockRef;
 use tokio::io::{Interest, copy_bidirectional_with_sizes};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::task::coop::consume_budget;
 use tokio::time::timeout;
 
 use crate::delivery::sftp::way::Stream;
@@ -49,6 +50,8 @@ impl Socket {
 
     /// Waits until it is ready. An error of it shows in the next call of the session.
     pub(super) async fn wait_for(&self, interest: Interest, at_most: Duration) {
+        // A socket that has ended is always ready: the limits and signals of whoever waits have their turn all the same.
+        consume_budget().await;
         let ready = async {
             match self {
                 Self::Tcp(stream) => stream.ready(interest).await,
