@@ -48,10 +48,14 @@ impl SmallFile {
     /// The file's mode, where others than its owner and root's trusted groups may read or write it. A group may read a file of
     /// root's: so Kubernetes (0440) and systemd hand secrets to a service.
     pub(crate) fn exposed_mode(&self) -> Option<u32> {
+        self.exposed_to_others_than(rustix::process::geteuid().as_raw())
+    }
+
+    /// The same for a reader with this user id.
+    fn exposed_to_others_than(&self, reader: u32) -> Option<u32> {
         let permits = |bits: u32| self.mode & bits != 0;
         let is_private = !permits(0o077);
-        let is_of_root =
-            self.owner == 0 && !rustix::process::geteuid().is_root() && !permits(0o037);
+        let is_of_root = self.owner == 0 && reader != 0 && !permits(0o037);
         (!is_private && !is_of_root).then_some(self.mode)
     }
 }
@@ -113,18 +117,30 @@ mod tests {
 
     #[test]
     fn what_others_can_read_is_exposed() {
-        let file = |mode, owner| SmallFile {
-            bytes: Zeroizing::default(),
-            mode,
-            owner,
-        };
-        let me = rustix::process::geteuid().as_raw();
-        for mode in [0o600, 0o400] {
-            assert_eq!(file(mode, me).exposed_mode(), None);
-        }
-        for mode in [0o640, 0o604, 0o620, 0o444] {
-            assert_eq!(file(mode, me).exposed_mode(), Some(mode));
-            assert_eq!(file(0o444, 0).exposed_mode(), Some(0o444));
+        const ROOT: u32 = 0;
+        const SERVICE: u32 = 65_532;
+        for (owner, reader, private, exposed) in [
+            (ROOT, ROOT, &[0o600, 0o400][..], &[0o440, 0o640, 0o604][..]),
+            (SERVICE, SERVICE, &[0o600, 0o400], &[0o440, 0o620, 0o444]),
+            // The group may be that of the service alone: so Kubernetes and systemd give a secret.
+            (
+                ROOT,
+                SERVICE,
+                &[0o440, 0o640, 0o400],
+                &[0o444, 0o460, 0o450],
+            ),
+            (1, SERVICE, &[0o400], &[0o440]),
+        ] {
+            let file = |&mode| SmallFile {
+                bytes: Zeroizing::default(),
+                mode,
+                owner,
+            };
+            let is_exposed = |mode| file(mode).exposed_to_others_than(reader) == Some(*mode);
+            for mode in private {
+                assert_eq!(file(mode).exposed_to_others_than(reader), None, "{mode:o}");
+            }
+            assert!(exposed.iter().all(is_exposed), "{owner} for {reader}");
         }
     }
 }

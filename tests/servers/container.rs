@@ -133,6 +133,46 @@ fn the_program_runs_in_the_image_as_nobody_and_writes_into_the_volume_alone() {
 }
 
 #[test]
+fn a_secret_that_root_gives_to_the_group_of_the_user_is_taken_and_one_for_all_is_not() {
+    let image = Image::new();
+    let secrets = image.path("run/secrets");
+    for folder in [&secrets, &image.path("srv")] {
+        std::fs::create_dir_all(folder).unwrap();
+    }
+    let key = secrets.join("private-key");
+    let made = Command::new("ssh-keygen")
+        .args(["-q", "-N", "", "-t", "ed25519", "-f"])
+        .arg(&key)
+        .status();
+    assert!(made.unwrap().success());
+    std::fs::write(image.path("srv/a.csv"), "email\nzoe@example.com\n").unwrap();
+    let job = "name = \"vip\"\n[audience]\nfiles = [\"a.csv\"]\n[columns]\nemail = \"Email\"\n\
+               [sftp]\nhost = \"127.0.0.1\"\nusername = \"u\"\n";
+    std::fs::write(image.path("srv/vip.toml"), job).unwrap();
+    for (group, mode, code, says) in [
+        (
+            USER,
+            0o440,
+            0,
+            "ok       key         /run/secrets/private-key",
+        ),
+        (USER, 0o444, 13, "can be read by others (mode 0444)"),
+        (0, 0o440, 13, "Permission denied"),
+    ] {
+        std::os::unix::fs::chown(&key, Some(0), Some(group)).unwrap();
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(mode)).unwrap();
+        let checked = image
+            .command(&["check", "--offline", "/srv/vip.toml"])
+            .env("CREDENTIALS_DIRECTORY", "/run/secrets")
+            .output()
+            .unwrap();
+        let found = text(&checked.stdout);
+        assert_eq!(checked.status.code(), Some(code), "{mode:o}: {found}");
+        assert!(found.contains(says), "{mode:o}: {found}");
+    }
+}
+
+#[test]
 fn the_image_has_no_shell_and_nothing_that_another_user_could_change() {
     let image = Image::new();
     let mut folders = vec![image.path("")];
