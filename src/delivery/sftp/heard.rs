@@ -18,6 +18,8 @@ use super::way::Stream;
 /// The longest line before the banner, and the most of them, as OpenSSH reads.
 pub(super) const LONGEST_LINE: usize = 8192;
 pub(super) const MOST_LINES: usize = 1024;
+/// The beginning of a banner (RFC 4253, section 4.2).
+pub(super) const BANNER: &str = "SSH-";
 
 /// Shared by the connection and those who listen on it.
 #[derive(Debug, Clone, Default)]
@@ -82,7 +84,7 @@ impl Heard {
     pub(super) fn note_line(&self, line: &[u8]) -> bool {
         self.note_first_line(line);
         let mut facts = self.lock();
-        let is_banner = line.starts_with(b"SSH-");
+        let is_banner = line.starts_with(BANNER.as_bytes());
         if is_banner {
             let banner = String::from_utf8_lossy(line);
             facts.banner = printable(banner.trim_end_matches('\r'));
@@ -104,7 +106,7 @@ impl Heard {
     pub(super) fn foreign_line(&self) -> Option<Box<str>> {
         let facts = self.lock();
         let line = facts.first_line.clone().filter(|_| facts.banner.is_empty());
-        line.filter(|line| !line.starts_with("SSH-"))
+        line.filter(|line| !line.starts_with(BANNER))
     }
 
     fn lock(&self) -> MutexGuard<'_, Facts> {

@@ -66,8 +66,8 @@ impl Libssh2 {
     ) -> Result<Self, SshError> {
         let this = Self::new(stream)?;
         let ours = agreement::prefer(&this.session, is_known).map_err(|error| of(&error))?;
-        this.listen(heard).await?;
-        let shaken = this.shake_hands().await;
+        let has_our_banner = this.listen(heard).await?;
+        let shaken = this.shake_hands(has_our_banner).await;
         shaken.map_err(|failed| match failed.told(&ours) {
             // libssh2 tells of an exchange that failed.
             SshError::Other(_) if this.has_ended() => SshError::Closed,

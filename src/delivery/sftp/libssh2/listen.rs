@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::agreement::{Failed, Offer};
 use super::{Libssh2, SLICE, code, of};
 use crate::delivery::sftp::SshError;
-use crate::delivery::sftp::heard::{Heard, LONGEST_LINE, MOST_LINES};
+use crate::delivery::sftp::heard::{BANNER, Heard, LONGEST_LINE, MOST_LINES};
 
 /// How long the rest of the server's offer is waited for, once its beginning has come.
 const REST_OF_OFFER: Duration = Duration::from_millis(250);
@@ -20,8 +20,8 @@ const LONGEST_OFFER: usize = 32 * 1024;
 
 impl Libssh2 {
     /// Takes away what the server sends before its banner, and keeps the banner. Ours is sent first, if the server has said
-    /// nothing yet: a server of another kind answers only then.
-    pub(super) async fn listen(&self, heard: &Heard) -> Result<(), SshError> {
+    /// nothing yet: a server of another kind answers only then. The answer is whether it was sent.
+    pub(super) async fn listen(&self, heard: &Heard) -> Result<bool, SshError> {
         let mut has_spoken = false;
         let mut lines = 0;
         loop {
@@ -30,7 +30,7 @@ impl Libssh2 {
             let seen = self.peek(LONGEST_LINE)?;
             if let Some(end) = seen.iter().position(|&byte| byte == b'\n') {
                 if heard.note_line(&seen[..end]) {
-                    return Ok(());
+                    return Ok(has_spoken);
                 }
                 self.take(end + 1)?;
                 lines += 1;
@@ -56,7 +56,7 @@ impl Libssh2 {
                 // The server may have spoken in just this moment.
                 if let Some(banner) = self.session.banner_bytes() {
                     heard.note_line(banner);
-                    return Ok(());
+                    return Ok(has_spoken);
                 }
             }
             self.socket.wait_for(Interest::READABLE, SLICE).await;
@@ -64,8 +64,14 @@ impl Libssh2 {
     }
 
     /// The key exchange. Where it fails, what the server offered is told, if it was seen.
-    pub(super) async fn shake_hands(&self) -> Result<(), Failed> {
+    ///
+    /// A server that `has_our_banner` sends its offer next, which libssh2 may read and take in with the banner in one call. So it is
+    /// waited for, which costs no time: nothing but our own offer could be sent before it has come.
+    pub(super) async fn shake_hands(&self, has_our_banner: bool) -> Result<(), Failed> {
         let mut offer = None;
+        if has_our_banner {
+            offer = self.offer(true).await;
+        }
         loop {
             match self.session.clone().handshake() {
                 Ok(()) => return Ok(()),
@@ -74,20 +80,21 @@ impl Libssh2 {
             }
             self.ready().await;
             if offer.is_none() {
-                offer = self.offer().await;
+                offer = self.offer(false).await;
             }
         }
     }
 
-    /// The offer of the server, if that is what comes next. A part of it is waited for, but not for long.
-    async fn offer(&self) -> Option<Offer> {
+    /// The offer of the server, if that is what comes next or after its banner. The rest of a part is waited for, and the whole if it
+    /// `is_due`, but not for long.
+    async fn offer(&self, is_due: bool) -> Option<Offer> {
         let until = Instant::now() + REST_OF_OFFER;
         loop {
             let is_last = self.has_ended();
             let seen = self.peek(LONGEST_OFFER).ok()?;
-            match Offer::read(&seen) {
+            match Offer::read(after_banner(&seen)) {
                 Ok(offer) => return Some(offer),
-                Err(has_begun) if has_begun && !is_last && Instant::now() < until => {
+                Err(has_begun) if (has_begun || is_due) && !is_last && Instant::now() < until => {
                     self.socket
                         .wait_for(Interest::READABLE, REST_OF_OFFER)
                         .await;
@@ -119,4 +126,13 @@ impl Libssh2 {
             Err(_) => Err(SshError::Closed),
         }
     }
+}
+
+/// The bytes behind the line of a banner that they begin with.
+fn after_banner(bytes: &[u8]) -> &[u8] {
+    if !bytes.starts_with(BANNER.as_bytes()) {
+        return bytes;
+    }
+    let end = bytes.iter().position(|&byte| byte == b'\n');
+    end.map_or(&[], |end| &bytes[end + 1..])
 }
