@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::request::{One, Request, Resource};
+use super::request::{Request, Resource, ResourceDocument};
 use super::{Klaviyo, KlaviyoError, Operation};
 
 /// Profiles of one job (OpenAPI, `bulk_import_profiles`).
@@ -121,7 +121,7 @@ impl Klaviyo {
     /// a profile is updated by what it was updated by.
     pub fn import(&self, body: Arc<[u8]>) -> Result<String, KlaviyoError> {
         let request = Request::new(Operation::BulkImportProfiles, JOBS, "").with_body(body);
-        let one: One<Resource<JobAttributes>> = self.read(&request)?;
+        let one: ResourceDocument<Resource<JobAttributes>> = self.read(&request)?;
         Ok(one.data.id)
     }
 
@@ -142,7 +142,7 @@ impl Klaviyo {
     pub fn job(&self, id: &str) -> Result<ImportJob, KlaviyoError> {
         let path = format!("{JOBS}/{{}}");
         let request = Request::new(Operation::GetBulkImportProfilesJob, &path, id);
-        let one: One<Resource<JobAttributes>> = self.read(&request)?;
+        let one: ResourceDocument<Resource<JobAttributes>> = self.read(&request)?;
         Ok(one.data.into())
     }
 

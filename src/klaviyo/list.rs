@@ -30,7 +30,7 @@ pub use error::ListError;
 pub use find::{check_account, find, find_or_create};
 pub use identity::IdentifierForms;
 pub use import::import;
-pub use ledger::{Attached, Ledger};
+pub use ledger::{AttachOutcome, Ledger};
 pub use members::attach_members;
 pub use mirror::{AudienceRows, MirrorRules, mirror};
 pub use rejects::rejected_people;

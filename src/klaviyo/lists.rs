@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::client::understood;
-use super::request::{One, Request, Resource, equals, ids_body};
+use super::request::{Request, Resource, ResourceDocument, equals, ids_body};
 use super::{Klaviyo, KlaviyoError, Operation};
 use crate::base::retry::Backoff;
 
@@ -108,7 +108,7 @@ impl Klaviyo {
             .with("fields[list]", "name")
             .with("include", "flow-triggers")
             .with("fields[flow]", "name");
-        let one: One<Resource<ListAttributes>> = match self.read(&request) {
+        let one: ResourceDocument<Resource<ListAttributes>> = match self.read(&request) {
             Ok(one) => one,
             Err(KlaviyoError::NotFound { .. }) => return Ok(None),
             Err(error) => return Err(error),
@@ -134,7 +134,7 @@ impl Klaviyo {
     pub fn profile_count(&self, list_id: &str) -> Result<Option<u64>, KlaviyoError> {
         let request = Request::new(Operation::GetListWithCount, "/api/lists/{}", list_id)
             .with("additional-fields[list]", "profile_count");
-        let one: One<Resource<ListAttributes>> = self.read(&request)?;
+        let one: ResourceDocument<Resource<ListAttributes>> = self.read(&request)?;
         Ok(one.data.attributes.profile_count)
     }
 
@@ -159,7 +159,7 @@ impl Klaviyo {
                 .with_body(body.to_string().into_bytes());
             match self.send_once(&request) {
                 Ok(answer) => {
-                    let one: One<Resource<ListAttributes>> =
+                    let one: ResourceDocument<Resource<ListAttributes>> =
                         understood(request.operation, &answer)?;
                     return Ok(Ok((one.data.into(), true)));
                 }
@@ -247,7 +247,7 @@ mod tests {
             "attributes": {"name": "VIP", "profile_count": 3, "new": 1}});
         let one = json!({"data": list, "meta": extra, "new": 1,
             "included": [{"type": "flow", "id": "f", "attributes": {"name": "n"}, "new": 1}]});
-        let one: One<Resource<ListAttributes>> = serde_json::from_value(one).unwrap();
+        let one: ResourceDocument<Resource<ListAttributes>> = serde_json::from_value(one).unwrap();
         let list = List::from(one.data);
         assert_eq!((list.name.as_str(), list.profile_count), ("VIP", Some(3)));
         assert_eq!(one.included.len(), 1);

@@ -32,7 +32,7 @@ pub struct Rate {
 }
 
 /// The fixed properties of an operation.
-pub(super) struct Facts {
+pub(super) struct OperationFacts {
     /// For people: what it does, as in "Klaviyo refuses to …".
     pub(super) does: &'static str,
     pub(super) method: &'static str,
@@ -74,7 +74,7 @@ impl Operation {
         Self::ListBillingUsage,
     ];
 
-    pub(super) const fn facts(self) -> Facts {
+    pub(super) const fn facts(self) -> OperationFacts {
         let (does, method, rate, scopes): (_, _, _, &'static [&'static str]) = match self {
             Self::GetAccounts => ("tell the account", "GET", SLOW, &["accounts:read"]),
             Self::GetLists => ("look up lists", "GET", FAST, &["lists:read"]),
@@ -94,7 +94,7 @@ impl Operation {
             }
             Self::ListBillingUsage => ("tell the plan's usage", "GET", BULK, &["usage:read"]),
         };
-        Facts {
+        OperationFacts {
             does,
             method,
             rate,

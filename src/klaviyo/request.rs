@@ -71,7 +71,7 @@ fn quoted(text: &str) -> String {
 
 /// A body with one resource.
 #[derive(Debug, Deserialize)]
-pub(super) struct One<T> {
+pub(super) struct ResourceDocument<T> {
     pub(super) data: T,
     /// The objects that `include` asked for.
     #[serde(default)]

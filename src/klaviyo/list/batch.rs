@@ -93,12 +93,12 @@ fn person_of(json: &str) -> Person {
 }
 
 /// Rows that Klaviyo has: by part and first row, how many.
-pub(super) type Accepted = HashMap<u32, BTreeMap<u64, u64>>;
+pub(super) type AcceptedRows = HashMap<u32, BTreeMap<u64, u64>>;
 
 /// Calls `give` with every batch of `files` that is not accepted yet, until it says that it is enough.
 pub(super) fn each_batch(
     files: &[RowFile],
-    accepted: &Accepted,
+    accepted: &AcceptedRows,
     mut give: impl FnMut(ProfileBatch) -> bool,
 ) -> Result<(), StateError> {
     let none = BTreeMap::new();
@@ -185,7 +185,7 @@ mod tests {
             path,
             rows,
         }];
-        let accepted = Accepted::from([(1, accepted.iter().copied().collect())]);
+        let accepted = AcceptedRows::from([(1, accepted.iter().copied().collect())]);
         let mut found = Vec::new();
         let read = each_batch(&files, &accepted, |batch| {
             found.push(batch);

@@ -22,9 +22,9 @@ pub trait IdentifierForms: Sync {
 
 /// Identifiers as they are written, for files of which this program wrote both.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct AsWritten;
+pub(super) struct VerbatimForms;
 
-impl IdentifierForms for AsWritten {
+impl IdentifierForms for VerbatimForms {
     fn read<'a>(&self, _: Identifier, text: &'a str) -> Option<Cow<'a, str>> {
         Some(Cow::Borrowed(text))
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, bounded};
 
 use super::batch::{ProfileBatch, each_batch};
-use super::journal::Batch;
+use super::journal::ImportBatch;
 use super::ledger::Ledger;
 use super::rejects::Reject;
 use super::rows::{Person, RowFile};
@@ -140,7 +140,7 @@ fn hand_over(
         }
     };
     dropped.sort_by_key(|(row, ..)| *row);
-    let accepted = Batch {
+    let accepted = ImportBatch {
         part: batch.part,
         first: batch.first,
         rows: batch.rows,
@@ -196,8 +196,9 @@ fn wait(desk: Desk<'_>, ledger: &mut Ledger) -> Result<(), ListError> {
     if pending.is_empty() {
         return Ok(());
     }
-    let rows =
-        |pending: &HashMap<String, Batch>| pending.values().map(|batch| batch.rows).sum::<u64>();
+    let rows = |pending: &HashMap<String, ImportBatch>| {
+        pending.values().map(|batch| batch.rows).sum::<u64>()
+    };
     let mut left = rows(&pending);
     desk.meter.list.begin(ListStep::WaitingForJobs, left);
     let begun = Instant::now();
@@ -236,7 +237,10 @@ fn wait(desk: Desk<'_>, ledger: &mut Ledger) -> Result<(), ListError> {
 }
 
 /// How far the pending jobs are. Many are told by one page of the account's newest; one that is not on these is asked for.
-fn look_at(desk: Desk<'_>, pending: &HashMap<String, Batch>) -> Result<Vec<ImportJob>, ListError> {
+fn look_at(
+    desk: Desk<'_>,
+    pending: &HashMap<String, ImportBatch>,
+) -> Result<Vec<ImportJob>, ListError> {
     let mut found = Vec::new();
     let mut pages = pending.len() / 100 + 5;
     if pending.len() > 1 {
@@ -273,7 +277,7 @@ fn look_at(desk: Desk<'_>, pending: &HashMap<String, Batch>) -> Result<Vec<Impor
 fn settle(
     desk: Desk<'_>,
     job: ImportJob,
-    batch: &Batch,
+    batch: &ImportBatch,
     ledger: &mut Ledger,
 ) -> Result<(), ListError> {
     let errors = if job.failed > 0 {
@@ -307,7 +311,7 @@ fn settle(
 }
 
 /// The row of the profile at `index` of the body, from which some rows were dropped.
-fn row_at(batch: &Batch, index: usize) -> u64 {
+fn row_at(batch: &ImportBatch, index: usize) -> u64 {
     let sent = (batch.first..batch.first + batch.rows).filter(|row| !batch.dropped.contains(row));
     sent.into_iter().nth(index).unwrap_or(0)
 }
@@ -324,7 +328,7 @@ mod tests {
             (Some(7), "attributes/email")
         );
         assert_eq!(place("/data/relationships/lists/data/0/id"), None);
-        let batch = Batch {
+        let batch = ImportBatch {
             part: 1,
             first: 11,
             rows: 5,

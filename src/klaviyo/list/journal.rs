@@ -17,7 +17,7 @@ pub const FILE_NAME: &str = "list.journal";
 /// One thing that happened. Rows are counted from 1 in their part.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Entry {
+pub enum JournalEntry {
     /// The following entries are about this list; without an id, about none.
     List {
         /// Its id.
@@ -26,7 +26,7 @@ pub enum Entry {
         created: bool,
     },
     /// Klaviyo took an import job.
-    Accepted(Batch),
+    Accepted(ImportBatch),
     /// An import job is complete.
     Settled {
         /// Its id.
@@ -96,7 +96,7 @@ pub enum Entry {
 
 /// An import job that Klaviyo took.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Batch {
+pub struct ImportBatch {
     /// The part that its rows are of.
     pub part: u32,
     /// The first row.
@@ -120,7 +120,7 @@ pub struct Journal {
 
 impl Journal {
     /// Opens the journal in a run's folder, and reads what is in it. A last line that was cut by a crash is dropped.
-    pub fn open(run_directory: &Path) -> Result<(Self, Vec<Entry>), StateError> {
+    pub fn open(run_directory: &Path) -> Result<(Self, Vec<JournalEntry>), StateError> {
         let path = run_directory.join(FILE_NAME);
         let failed = |source| StateError::Storage {
             path: path.clone(),
@@ -144,7 +144,7 @@ impl Journal {
     }
 
     /// Appends `entry`; durable when this returns.
-    pub fn append(&mut self, entry: &Entry) -> Result<(), StateError> {
+    pub fn append(&mut self, entry: &JournalEntry) -> Result<(), StateError> {
         let line = serde_json::to_vec(entry);
         let mut line = line.map_err(|error| super::rows::unwritable(&self.path)(error.into()))?;
         line.push(b'\n');
@@ -169,7 +169,7 @@ impl Journal {
 }
 
 /// The content of a run's journal, without opening it for writing.
-pub fn read(run_directory: &Path) -> Result<Vec<Entry>, StateError> {
+pub fn read(run_directory: &Path) -> Result<Vec<JournalEntry>, StateError> {
     let path = run_directory.join(FILE_NAME);
     match std::fs::read(&path) {
         Ok(bytes) => Ok(entries(&path, &bytes)?.0),
@@ -183,7 +183,7 @@ pub fn read(run_directory: &Path) -> Result<Vec<Entry>, StateError> {
 }
 
 /// The entries of the lines that are whole, and how many bytes those are: a last line may have been cut by a crash.
-fn entries(path: &Path, bytes: &[u8]) -> Result<(Vec<Entry>, u64), StateError> {
+fn entries(path: &Path, bytes: &[u8]) -> Result<(Vec<JournalEntry>, u64), StateError> {
     let end = bytes.iter().rposition(|byte| *byte == b'\n');
     let whole = &bytes[..end.map_or(0, |at| at + 1)];
     let lines = whole.split(|byte| *byte == b'\n').enumerate();
@@ -206,7 +206,7 @@ mod tests {
     #[test]
     fn a_cut_line_is_dropped_and_a_damaged_one_told() {
         let directory = tempfile::tempdir().unwrap();
-        let entry = Entry::Planned {
+        let entry = JournalEntry::Planned {
             mode: Mirror::Exact,
             removals: 3,
             of: 10,
@@ -215,7 +215,9 @@ mod tests {
         let (mut journal, entries) = Journal::open(directory.path()).unwrap();
         assert!(entries.is_empty());
         journal.append(&entry).unwrap();
-        journal.append(&Entry::Mirrored { removed: 3 }).unwrap();
+        journal
+            .append(&JournalEntry::Mirrored { removed: 3 })
+            .unwrap();
         let path = directory.path().join(FILE_NAME);
         let text = std::fs::read_to_string(&path).unwrap();
         std::fs::write(&path, &text[..text.len() - 5]).unwrap();

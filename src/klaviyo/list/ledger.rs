@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
-use super::batch::Accepted;
-use super::journal::{Batch, Entry, Journal};
+use super::batch::AcceptedRows;
+use super::journal::{ImportBatch, Journal, JournalEntry};
 use super::rejects::{AttachRejects, Reject};
 use super::{ListError, removal};
 use crate::klaviyo::KlaviyoError;
@@ -13,7 +13,7 @@ use crate::state::manifest::StateError;
 
 /// The outcome of adding profiles to the list.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Attached {
+pub struct AttachOutcome {
     /// Rows that Klaviyo took.
     pub attached: u64,
     /// Rows for which there is no profile.
@@ -24,7 +24,7 @@ pub struct Attached {
 
 /// The members to remove, as far as they are known.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Plan {
+pub(super) struct RemovalPlan {
     pub(super) mode: Mirror,
     pub(super) removals: u64,
     pub(super) of: u64,
@@ -43,7 +43,7 @@ pub struct Ledger {
     directory: PathBuf,
     journal: Journal,
     rejects: AttachRejects,
-    entries: Vec<Entry>,
+    entries: Vec<JournalEntry>,
 }
 
 impl Ledger {
@@ -51,9 +51,9 @@ impl Ledger {
     pub fn open(run_directory: &Path) -> Result<Self, StateError> {
         let (journal, entries) = Journal::open(run_directory)?;
         let bytes = entries.iter().rev().find_map(|entry| match entry {
-            Entry::Accepted(Batch { rejects_bytes, .. })
-            | Entry::Settled { rejects_bytes, .. }
-            | Entry::Attached { rejects_bytes, .. } => Some(*rejects_bytes),
+            JournalEntry::Accepted(ImportBatch { rejects_bytes, .. })
+            | JournalEntry::Settled { rejects_bytes, .. }
+            | JournalEntry::Attached { rejects_bytes, .. } => Some(*rejects_bytes),
             _ => None,
         });
         Ok(Self {
@@ -72,7 +72,7 @@ impl Ledger {
     /// From now on everything is about this list. What was noted of another one is forgotten: it has to be done again.
     pub fn is_about(&mut self, list_id: Option<&str>, created: bool) -> Result<(), StateError> {
         let known = self.entries.iter().rev().find_map(|entry| match entry {
-            Entry::List { id, .. } => Some(id.as_deref() == list_id),
+            JournalEntry::List { id, .. } => Some(id.as_deref() == list_id),
             _ => None,
         });
         if known == Some(true) {
@@ -84,7 +84,7 @@ impl Ledger {
         self.journal.clear()?;
         self.entries.clear();
         self.rejects = AttachRejects::open(&self.directory, 0)?;
-        self.note(Entry::List {
+        self.note(JournalEntry::List {
             id: list_id.map(str::to_owned),
             created,
         })
@@ -93,13 +93,13 @@ impl Ledger {
     /// The list that everything is about, and whether this run made it.
     pub fn list(&self) -> Option<(Option<&str>, bool)> {
         self.entries.iter().rev().find_map(|entry| match entry {
-            Entry::List { id, created } => Some((id.as_deref(), *created)),
+            JournalEntry::List { id, created } => Some((id.as_deref(), *created)),
             _ => None,
         })
     }
 
     /// Notes something; durable when this returns.
-    pub(super) fn note(&mut self, entry: Entry) -> Result<(), StateError> {
+    pub(super) fn note(&mut self, entry: JournalEntry) -> Result<(), StateError> {
         self.journal.append(&entry)?;
         self.entries.push(entry);
         Ok(())
@@ -108,11 +108,11 @@ impl Ledger {
     /// Notes an accepted job and who was left out of it.
     pub(super) fn accept<'a>(
         &mut self,
-        batch: Batch,
+        batch: ImportBatch,
         dropped: impl IntoIterator<Item = Reject<'a>>,
     ) -> Result<(), StateError> {
         self.rejects.write(dropped)?;
-        self.note(Entry::Accepted(Batch {
+        self.note(JournalEntry::Accepted(ImportBatch {
             rejects_bytes: self.rejects.bytes(),
             ..batch
         }))
@@ -126,7 +126,7 @@ impl Ledger {
         rejects: impl IntoIterator<Item = Reject<'a>>,
     ) -> Result<(), StateError> {
         self.rejects.write(rejects)?;
-        self.note(Entry::Settled {
+        self.note(JournalEntry::Settled {
             job,
             failed,
             rejects_bytes: self.rejects.bytes(),
@@ -141,7 +141,7 @@ impl Ledger {
         rejects: impl IntoIterator<Item = Reject<'a>>,
     ) -> Result<(), StateError> {
         self.rejects.write(rejects)?;
-        self.note(Entry::Attached {
+        self.note(JournalEntry::Attached {
             attached,
             unresolved,
             rejects_bytes: self.rejects.bytes(),
@@ -157,8 +157,8 @@ impl Ledger {
     }
 
     /// Rows in accepted jobs.
-    pub(super) fn accepted(&self) -> Accepted {
-        let mut accepted: Accepted = HashMap::new();
+    pub(super) fn accepted(&self) -> AcceptedRows {
+        let mut accepted: AcceptedRows = HashMap::new();
         for batch in self.batches() {
             accepted
                 .entry(batch.part)
@@ -172,7 +172,7 @@ impl Ledger {
     pub(super) fn added(&self) -> HashMap<u32, BTreeMap<u64, (u64, u64)>> {
         let mut added: HashMap<u32, BTreeMap<u64, (u64, u64)>> = HashMap::new();
         for entry in &self.entries {
-            if let Entry::Added {
+            if let JournalEntry::Added {
                 part,
                 first,
                 rows,
@@ -188,15 +188,15 @@ impl Ledger {
         added
     }
 
-    fn batches(&self) -> impl Iterator<Item = &Batch> {
+    fn batches(&self) -> impl Iterator<Item = &ImportBatch> {
         self.entries.iter().filter_map(|entry| match entry {
-            Entry::Accepted(batch) => Some(batch),
+            JournalEntry::Accepted(batch) => Some(batch),
             _ => None,
         })
     }
 
     /// Accepted jobs that are not known to be complete.
-    pub(super) fn pending(&self) -> HashMap<String, Batch> {
+    pub(super) fn pending(&self) -> HashMap<String, ImportBatch> {
         let mut pending: HashMap<_, _> = self
             .batches()
             // A batch of which nothing was left to hand over has no job.
@@ -204,7 +204,7 @@ impl Ledger {
             .map(|batch| (batch.job.clone(), batch.clone()))
             .collect();
         for entry in &self.entries {
-            if let Entry::Settled { job, .. } = entry {
+            if let JournalEntry::Settled { job, .. } = entry {
                 pending.remove(job);
             }
         }
@@ -215,29 +215,29 @@ impl Ledger {
     pub fn is_attached(&self) -> bool {
         self.entries
             .iter()
-            .any(|entry| matches!(entry, Entry::Attached { .. }))
+            .any(|entry| matches!(entry, JournalEntry::Attached { .. }))
     }
 
     /// The outcome so far of adding profiles to the list.
-    pub fn outcome(&self) -> Attached {
+    pub fn outcome(&self) -> AttachOutcome {
         let found =
             |rows: &BTreeMap<u64, (u64, u64)>| rows.values().map(|(_, found)| *found).sum::<u64>();
-        let mut sums = Attached {
+        let mut sums = AttachOutcome {
             attached: self.added().values().map(found).sum(),
-            ..Attached::default()
+            ..AttachOutcome::default()
         };
         for entry in &self.entries {
             match entry {
-                Entry::Accepted(batch) => {
+                JournalEntry::Accepted(batch) => {
                     let dropped = batch.dropped.len() as u64;
                     sums.rejected += dropped;
                     sums.attached += batch.rows - dropped.min(batch.rows);
                 }
-                Entry::Settled { failed, .. } => {
+                JournalEntry::Settled { failed, .. } => {
                     sums.rejected += failed;
                     sums.attached = sums.attached.saturating_sub(*failed);
                 }
-                Entry::Attached {
+                JournalEntry::Attached {
                     attached,
                     unresolved,
                     ..
@@ -252,13 +252,13 @@ impl Ledger {
     }
 
     /// The members to remove, once that was decided.
-    pub(super) fn plan(&self) -> Option<Plan> {
-        let mut plan: Option<Plan> = None;
+    pub(super) fn plan(&self) -> Option<RemovalPlan> {
+        let mut plan: Option<RemovalPlan> = None;
         let mut on_record = 0;
         for entry in &self.entries {
             match (entry, &mut plan) {
                 (
-                    Entry::Planned {
+                    JournalEntry::Planned {
                         mode,
                         removals,
                         of,
@@ -266,22 +266,22 @@ impl Ledger {
                     },
                     plan,
                 ) => {
-                    *plan = Some(Plan {
+                    *plan = Some(RemovalPlan {
                         mode: *mode,
                         removals: *removals,
                         of: *of,
                         unreadable: *unreadable,
                         removed_bytes: on_record,
-                        ..Plan::default()
+                        ..RemovalPlan::default()
                     });
                 }
-                (Entry::Discarded { removed_bytes }, plan) => {
+                (JournalEntry::Discarded { removed_bytes }, plan) => {
                     on_record = *removed_bytes;
                     *plan = None;
                 }
-                (Entry::Approved, Some(plan)) => plan.approved = true,
+                (JournalEntry::Approved, Some(plan)) => plan.approved = true,
                 (
-                    Entry::Removed {
+                    JournalEntry::Removed {
                         done,
                         removed_bytes,
                     },
@@ -309,7 +309,7 @@ impl Ledger {
     /// How many members the list had before this run put anybody on it, where that is known.
     pub(super) fn members_before(&self) -> Option<u64> {
         self.entries.iter().rev().find_map(|entry| match entry {
-            Entry::Before { members } => Some(*members),
+            JournalEntry::Before { members } => Some(*members),
             _ => None,
         })
     }
@@ -325,15 +325,17 @@ impl Ledger {
         &mut self,
         count: impl FnOnce() -> Result<Option<u64>, KlaviyoError>,
     ) -> Result<(), ListError> {
-        let begun = self
-            .entries
-            .iter()
-            .any(|entry| matches!(entry, Entry::Accepted(_) | Entry::Added { .. }));
+        let begun = self.entries.iter().any(|entry| {
+            matches!(
+                entry,
+                JournalEntry::Accepted(_) | JournalEntry::Added { .. }
+            )
+        });
         if !begun
             && self.members_before().is_none()
             && let Some(members) = count()?
         {
-            self.note(Entry::Before { members })?;
+            self.note(JournalEntry::Before { members })?;
         }
         Ok(())
     }
@@ -341,7 +343,7 @@ impl Ledger {
     /// How many were removed, once everybody who was to be removed is.
     pub fn mirrored(&self) -> Option<u64> {
         self.entries.iter().rev().find_map(|entry| match entry {
-            Entry::Mirrored { removed } => Some(*removed),
+            JournalEntry::Mirrored { removed } => Some(*removed),
             _ => None,
         })
     }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::journal::Entry;
+use super::journal::JournalEntry;
 use super::ledger::Ledger;
 use super::rejects::Reject;
 use super::resolve::resolve;
@@ -21,7 +21,7 @@ const LOOK: Duration = Duration::from_secs(5);
 const LONGEST_LOOK: Duration = Duration::from_mins(1);
 
 /// Someone who had no profile when it was looked.
-struct Unresolved {
+struct MissingPerson {
     part: u32,
     row: u64,
     person: Person,
@@ -117,7 +117,7 @@ fn add_all(
     files: &[RowFile],
     list_id: &str,
     ledger: &mut Ledger,
-) -> Result<Vec<Unresolved>, ListError> {
+) -> Result<Vec<MissingPerson>, ListError> {
     let mut unresolved = Vec::new();
     let added = ledger.added();
     for file in files {
@@ -131,7 +131,7 @@ fn add_all(
             if rows > 0 {
                 let resolved = resolve(desk, chunk)?;
                 // Of a chunk that an earlier process added, those without a profile are looked for again.
-                let missing = resolved.missing.iter().map(|place| Unresolved {
+                let missing = resolved.missing.iter().map(|place| MissingPerson {
                     part,
                     row: *first + *place as u64,
                     person: chunk[*place].clone(),
@@ -148,7 +148,7 @@ fn add_all(
                     for ids in ids.chunks(MAX_CHANGES) {
                         removal::add_those_that_exist(desk, list_id, ids)?;
                     }
-                    ledger.note(Entry::Added {
+                    ledger.note(JournalEntry::Added {
                         part,
                         first: *first,
                         rows,
@@ -186,9 +186,9 @@ fn add_all(
 /// Looks once more for those who had no profile; who still has none.
 fn add_late(
     desk: Desk<'_>,
-    unresolved: Vec<Unresolved>,
+    unresolved: Vec<MissingPerson>,
     list_id: &str,
-) -> Result<Vec<Unresolved>, ListError> {
+) -> Result<Vec<MissingPerson>, ListError> {
     let mut still = Vec::new();
     let mut rest = unresolved;
     while !rest.is_empty() {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::identity::has_unreadable_phone;
 use super::import::gone;
-use super::journal::Entry;
+use super::journal::JournalEntry;
 use super::ledger::Ledger;
 use super::presence::{Flags, among, among_by_best, without_flag};
 use super::removal::{self, Guard, PLANNED, reaches};
@@ -76,7 +76,7 @@ pub fn mirror(
     if because.is_none() && !planned {
         if ledger.planned_by().is_some() {
             let removed_bytes = removal::on_record(ledger.directory());
-            ledger.note(Entry::Discarded { removed_bytes })?;
+            ledger.note(JournalEntry::Discarded { removed_bytes })?;
         }
         let plan = match mode {
             Mirror::Off => return Ok(Ok(0)),
@@ -85,7 +85,7 @@ pub fn mirror(
         };
         because = off(audience, plan.missing, limits);
         if because.is_none() {
-            ledger.note(Entry::Planned {
+            ledger.note(JournalEntry::Planned {
                 mode,
                 removals: plan.stored.removals,
                 of: plan.of,
@@ -126,8 +126,8 @@ impl AudienceRows<'_> {
 }
 
 /// The outcome of a look at the list.
-struct Planned {
-    stored: Stored,
+struct MirrorFindings {
+    stored: RemovalTally,
     of: u64,
     /// Rows of the audience that nobody on the list seems to be, and that have no profile.
     missing: u64,
@@ -184,16 +184,16 @@ fn plan_exact(
     list_id: &str,
     audience: &AudienceRows<'_>,
     ledger: &Ledger,
-) -> Result<Planned, ListError> {
+) -> Result<MirrorFindings, ListError> {
     let members = Scratch::new(ledger.directory(), MEMBERS);
     let read = read_list(desk, list_id, &members.0)?;
     let present = among(desk.forms, members.paths(), audience.paths)?;
-    let mut kept = Kept::default();
+    let mut kept = UnseenMembers::default();
     if present.unset() > 0 {
         let seen = among_by_best(desk.forms, audience.paths, members.paths())?;
         kept = those_unseen(desk, audience.paths, &seen)?;
     }
-    Ok(Planned {
+    Ok(MirrorFindings {
         stored: write_plan(
             desk,
             ledger.directory(),
@@ -242,12 +242,12 @@ fn plan_tracked(
     audience: &AudienceRows<'_>,
     tracked: &TrackedFile,
     ledger: &Ledger,
-) -> Result<Planned, ListError> {
+) -> Result<MirrorFindings, ListError> {
     let before = tracked.all();
     let present = among(desk.forms, &before, audience.paths)?;
     let candidates = Scratch::new(ledger.directory(), CANDIDATES);
     let mut file = PersonFile::create(&candidates.0)?;
-    let mut kept = Kept::default();
+    let mut kept = UnseenMembers::default();
     if present.unset() > 0 {
         desk.meter.list.begin(ListStep::Resolving, present.unset());
         let mut leavers = Vec::new();
@@ -267,7 +267,7 @@ fn plan_tracked(
     file.finish()?;
     // A profile may have an identifier by now that the audience has too.
     let present_now = among(desk.forms, candidates.paths(), audience.paths)?;
-    Ok(Planned {
+    Ok(MirrorFindings {
         stored: write_plan(
             desk,
             ledger.directory(),
@@ -296,14 +296,18 @@ fn rows_in(paths: &[PathBuf]) -> Result<u64, StateError> {
 
 /// Audience members that were not found on the list, although they have a profile.
 #[derive(Default)]
-struct Kept {
+struct UnseenMembers {
     ids: HashSet<String>,
     /// How many have none.
     missing: u64,
 }
 
 /// The profiles of those of the audience whom nobody seems to be.
-fn those_unseen(desk: Desk<'_>, audience: &[PathBuf], seen: &Flags) -> Result<Kept, ListError> {
+fn those_unseen(
+    desk: Desk<'_>,
+    audience: &[PathBuf],
+    seen: &Flags,
+) -> Result<UnseenMembers, ListError> {
     desk.meter.list.begin(ListStep::Resolving, seen.unset());
     let mut unseen = Vec::new();
     without_flag(audience, seen, |person| {
@@ -311,11 +315,11 @@ fn those_unseen(desk: Desk<'_>, audience: &[PathBuf], seen: &Flags) -> Result<Ke
         Ok(())
     })?;
     let (ids, missing) = ids_of(desk, &unseen)?;
-    Ok(Kept { ids, missing })
+    Ok(UnseenMembers { ids, missing })
 }
 
 /// The outcome of `removals.csv`.
-struct Stored {
+struct RemovalTally {
     removals: u64,
     /// Members who keep their place because their phone number cannot be read: it may be somebody's in the audience.
     unreadable: u64,
@@ -328,7 +332,7 @@ fn write_plan(
     members: &[PathBuf],
     present: &Flags,
     kept: &HashSet<String>,
-) -> Result<Stored, StateError> {
+) -> Result<RemovalTally, StateError> {
     let mut file = PersonFile::create(&directory.join(PLANNED))?;
     let (mut planned, mut unreadable) = (HashSet::new(), HashSet::new());
     without_flag(members, present, |person| {
@@ -349,7 +353,7 @@ fn write_plan(
         })
     })?;
     file.finish()?;
-    Ok(Stored {
+    Ok(RemovalTally {
         removals: planned.len() as u64,
         unreadable: unreadable.len() as u64,
     })

@@ -5,7 +5,7 @@ use std::io::{Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use super::journal::{self, Entry};
+use super::journal::{self, JournalEntry};
 use super::ledger::Ledger;
 use super::rows::{each_person, unwritable};
 use super::{Desk, ListError};
@@ -71,7 +71,7 @@ pub fn remove_planned(
         });
     };
     match guard {
-        Guard::Approved if !plan.approved => ledger.note(Entry::Approved)?,
+        Guard::Approved if !plan.approved => ledger.note(JournalEntry::Approved)?,
         // What a person has begun goes on.
         Guard::Limit(_) if !plan.approved && plan.done == 0 => {
             guard.check(plan.removals, plan.of, run_id)?;
@@ -96,14 +96,14 @@ pub fn remove_planned(
         }
         done += chunk.len();
         desk.meter.list.done.add(chunk.len() as u64);
-        ledger.note(Entry::Removed {
+        ledger.note(JournalEntry::Removed {
             done: done as u64,
             removed_bytes: removed.bytes,
         })?;
     }
     // Without those whose profiles were deleted meanwhile.
     let removed = ids_in(&removed.path)?.len() as u64;
-    ledger.note(Entry::Mirrored { removed })?;
+    ledger.note(JournalEntry::Mirrored { removed })?;
     Ok(removed)
 }
 
@@ -141,7 +141,7 @@ pub fn undo(desk: Desk<'_>, run_directory: &Path, run_id: &str) -> Result<(u64, 
     };
     let entries = journal::read(run_directory)?;
     let list_id = entries.iter().rev().find_map(|entry| match entry {
-        Entry::List { id, .. } => id.clone(),
+        JournalEntry::List { id, .. } => id.clone(),
         _ => None,
     });
     let list_id = list_id.ok_or_else(nothing)?;

@@ -14,7 +14,7 @@ const AT_ONCE: usize = 4;
 
 /// The outcome of a look-up.
 #[derive(Debug, Default)]
-pub(super) struct Resolved {
+pub(super) struct Resolution {
     /// Every profile that was found, each once.
     pub(super) members: Vec<Member>,
     /// The places of those who have none.
@@ -23,7 +23,7 @@ pub(super) struct Resolved {
 
 /// Looks `people` up by their e-mail addresses, who has none by the phone number, and else by the external id; who is not
 /// found by one identifier is looked up by the next.
-pub(super) fn resolve(desk: Desk<'_>, people: &[Person]) -> Result<Resolved, ListError> {
+pub(super) fn resolve(desk: Desk<'_>, people: &[Person]) -> Result<Resolution, ListError> {
     let mut members: HashMap<String, Member> = HashMap::new();
     let mut missing: BTreeSet<usize> = (0..people.len()).collect();
     for identifier in Identifier::BEST_FIRST {
@@ -61,7 +61,7 @@ pub(super) fn resolve(desk: Desk<'_>, people: &[Person]) -> Result<Resolved, Lis
     }
     let mut members: Vec<_> = members.into_values().collect();
     members.sort_by(|a, b| a.id.cmp(&b.id));
-    Ok(Resolved {
+    Ok(Resolution {
         members,
         missing: missing.into_iter().collect(),
     })

@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::identity::AsWritten;
+use super::identity::VerbatimForms;
 use super::presence::{among, without_flag};
 use super::rows::{PersonFile, RowFile, each_person, unwritable};
 use crate::state::manifest::StateError;
@@ -90,9 +90,11 @@ fn write(path: &Path, audience: &[PathBuf], before: &[PathBuf]) -> Result<(), St
         Ok(true)
     })?;
     if !before.is_empty() {
-        without_flag(before, &among(&AsWritten, before, audience)?, |person| {
-            file.push(person)
-        })?;
+        without_flag(
+            before,
+            &among(&VerbatimForms, before, audience)?,
+            |person| file.push(person),
+        )?;
     }
     file.finish()
 }
