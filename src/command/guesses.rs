@@ -11,7 +11,7 @@ use crate::pipeline::column_type::ColumnType;
 use crate::pipeline::mapping::guess::{Guess, Sample, Unmapped, address_column, guess};
 use crate::profile::column::ProfileColumn;
 use crate::run::error::Error;
-use crate::source::audience::{Addressed, Audience};
+use crate::source::audience::{Audience, ColumnMatch};
 
 /// The guesses for the columns of an audience's first source.
 #[derive(Debug, Default)]
@@ -39,7 +39,7 @@ impl Guesses {
                 .iter()
                 .zip(&source.header)
                 .map(|(address, name)| match source.addressed(name) {
-                    Addressed::FirstOf(..) if address != name => String::new(),
+                    ColumnMatch::FirstOf(..) if address != name => String::new(),
                     _ => name.clone(),
                 });
         Self::new(header.clone(), names.collect(), sample.unwrap_or_default())

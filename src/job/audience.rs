@@ -7,13 +7,13 @@ use super::{JobError, day_time, value};
 use crate::base::private_file::read_text;
 use crate::source::audience::{AudienceFiles, AudienceSettings, Escape, SourceFormat};
 use crate::source::day_time::DayTime;
-use crate::source::query::{Connection, PostgresSettings, Query};
+use crate::source::query::{PostgresSettings, Query, QueryConnection};
 
 /// The statements that an engine runs before the audience is read.
 #[derive(Debug, Clone)]
 pub struct Before {
     /// Where.
-    pub connection: Connection,
+    pub connection: QueryConnection,
     /// In this order.
     pub statements: Vec<String>,
 }
@@ -75,7 +75,7 @@ pub fn settings(file: &JobFile, base: &Path) -> Result<AudienceSettings, JobErro
             if text.trim().is_empty() {
                 return Err(value("audience.query", "is empty"));
             }
-            if matches!(connection, Connection::Postgres(_)) {
+            if matches!(connection, QueryConnection::Postgres(_)) {
                 refuse_parameters(section)?;
             }
             let parameters = section.parameters.iter();
@@ -110,7 +110,7 @@ pub(super) fn before(file: &JobFile) -> Result<Option<Before>, JobError> {
     }
 }
 
-fn connection(file: &JobFile) -> Result<Option<Connection>, JobError> {
+fn connection(file: &JobFile) -> Result<Option<QueryConnection>, JobError> {
     let section = &file.audience;
     let day_time = day_time(file)?;
     let postgres_only = [
@@ -144,14 +144,14 @@ fn connection(file: &JobFile) -> Result<Option<Connection>, JobError> {
             settings
                 .check()
                 .map_err(|problem| value("audience.postgres", problem))?;
-            Ok(Some(Connection::Postgres(settings)))
+            Ok(Some(QueryConnection::Postgres(settings)))
         }
         (None, Some(adbc)) => adbc_connection(adbc, day_time).map(Some),
     }
 }
 
 #[cfg(feature = "adbc")]
-fn adbc_connection(section: &AdbcSection, day_time: DayTime) -> Result<Connection, JobError> {
+fn adbc_connection(section: &AdbcSection, day_time: DayTime) -> Result<QueryConnection, JobError> {
     let options = section.options.iter();
     let settings = crate::source::query::AdbcSettings {
         driver: section.driver.clone(),
@@ -170,11 +170,11 @@ fn adbc_connection(section: &AdbcSection, day_time: DayTime) -> Result<Connectio
     settings
         .check()
         .map_err(|(key, problem)| value(key, problem))?;
-    Ok(Connection::Adbc(settings))
+    Ok(QueryConnection::Adbc(settings))
 }
 
 #[cfg(not(feature = "adbc"))]
-fn adbc_connection(_: &AdbcSection, _: DayTime) -> Result<Connection, JobError> {
+fn adbc_connection(_: &AdbcSection, _: DayTime) -> Result<QueryConnection, JobError> {
     Err(value(
         "audience.adbc",
         "is not in this build; it was compiled without the feature adbc",

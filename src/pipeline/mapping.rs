@@ -19,7 +19,9 @@ use crate::pipeline::column_type::ColumnType;
 use crate::pipeline::settings::{ColumnSettings, PrimaryKey, Unlisted};
 use crate::profile::column::{LIST_ID, ProfileColumn};
 use crate::profile::target::{ColumnError, RESERVED_HEADERS};
-use crate::source::audience::{Addressed, GivenBack, Source, SourceFormat, SourceId, numbered};
+use crate::source::audience::{
+    ColumnMatch, RejectColumns, Source, SourceFormat, SourceId, numbered,
+};
 
 /// The reason for which a mapping cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -120,7 +122,7 @@ pub struct SourcePlan {
     /// For each column of the rejects file, the index in this source's header.
     pub reject_cells: Vec<Option<usize>>,
     /// The columns of a `rejects.csv` that is given back.
-    pub given_back: Option<GivenBack>,
+    pub given_back: Option<RejectColumns>,
 }
 
 /// The columns of the parts, and where each source has them.
@@ -365,7 +367,7 @@ fn plan(
         cells,
         country,
         reject_cells,
-        given_back: GivenBack::of(source),
+        given_back: RejectColumns::of(source),
     })
 }
 
@@ -399,32 +401,32 @@ fn find(
     warnings: &mut Vec<String>,
 ) -> Result<Option<usize>, MappingError> {
     match source.addressed(column) {
-        Addressed::One(index) => {
+        ColumnMatch::One(index) => {
             if index >= source.found_columns {
                 warnings.push(absent(source, column));
             }
             Ok(Some(index))
         }
-        Addressed::FirstOf(index, count) => {
+        ColumnMatch::FirstOf(index, count) => {
             warnings.push(format!(
                 "{}: {count} columns are named `{column}` and have the same values in the first rows; the first is sent",
                 source.name
             ));
             Ok(Some(index))
         }
-        Addressed::Several(count) => Err(MappingError::AmbiguousColumn {
+        ColumnMatch::Several(count) => Err(MappingError::AmbiguousColumn {
             file: source.name.clone(),
             column: column.to_owned(),
             header: header.map(str::to_owned),
             count,
         }),
-        Addressed::Nothing if optional => {
+        ColumnMatch::Nothing if optional => {
             if may_lack_columns(source) {
                 warnings.push(absent(source, column));
             }
             Ok(None)
         }
-        Addressed::Nothing => Err(MappingError::MissingColumn {
+        ColumnMatch::Nothing => Err(MappingError::MissingColumn {
             file: source.name.clone(),
             column: column.to_owned(),
             suggestion: Some(suggestion(column, &source.header)),

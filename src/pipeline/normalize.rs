@@ -31,7 +31,7 @@ use crate::profile::column::ProfileColumn;
 use crate::profile::limits::MAX_PROFILE_BYTES;
 use crate::source::audience::reject_cell::{self, RowDigest};
 use crate::source::audience::{
-    AudienceError, Block, GivenBack, GivenBackRow, RecordReader, Source, Standing,
+    AudienceError, Block, RecordReader, RejectColumns, RejectRow, RejectStanding, Source,
 };
 use crate::source::record::{Cell, Record, RecordFault, RecordVisitor};
 use crate::state::codes::{RejectionReason, RepairCode};
@@ -64,7 +64,7 @@ struct Buffers {
     /// The columns of the blank cells in the rows of the batch, in the order of the rows.
     blank_columns: Vec<u32>,
     /// A row of a `rejects.csv` that is given back.
-    given_back: GivenBackRow,
+    given_back: RejectRow,
 }
 
 impl<'a> Normalizer<'a> {
@@ -193,15 +193,15 @@ impl<'a> Visit<'a> {
     /// A row of a `rejects.csv`: read again if a person mended it.
     fn judge_given_back(
         &mut self,
-        columns: &GivenBack,
+        columns: &RejectColumns,
         record: &impl Record,
         fault: Option<RecordFault>,
     ) {
         let mut row = std::mem::take(&mut self.buffers.given_back);
         match columns.judge(record, fault, &mut row) {
-            Standing::Row => self.judge(&row),
-            Standing::Fault(fault) => self.reject_fault(fault, &row),
-            Standing::AsItWas { reason, detail } => {
+            RejectStanding::Row => self.judge(&row),
+            RejectStanding::Fault(fault) => self.reject_fault(fault, &row),
+            RejectStanding::AsItWas { reason, detail } => {
                 note(self.batch, RowNote::AsItWas);
                 self.reject(&row, Refusal { reason, detail });
             }

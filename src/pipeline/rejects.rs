@@ -2,8 +2,9 @@
 //! for the person who must look at it.
 //!
 //! The first two hold personal data, and all are 0600. Rejected rows stand in the order of the source, with the source's own
-//! columns first, so that the file can be mended and given back as an audience ([`crate::source::audience::GivenBack`] reads
-//! it). All are safe to open in a spreadsheet. A file is made with its first line.
+//! columns first, so that the file can be mended and given back as an audience
+//! ([`crate::source::audience::RejectColumns`] reads it). All are safe to open in a spreadsheet. A file is made with its first
+//! line.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write};

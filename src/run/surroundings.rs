@@ -45,8 +45,8 @@ impl Surroundings {
     }
 
     /// The part of them that a connection to an engine needs.
-    pub(crate) fn of_query(&self) -> query::Surroundings<'_> {
-        query::Surroundings {
+    pub(crate) fn of_query(&self) -> query::QuerySurroundings<'_> {
+        query::QuerySurroundings {
             environment: &self.environment,
             interrupt: &self.interrupt,
         }

@@ -56,23 +56,25 @@ use encoding_rs::Encoding;
 pub use crate::state::fingerprint::SourceFingerprint;
 pub use blocks::{Block, BlockLimits, Blocks, Recycler};
 pub use dialect::Escape;
-pub use doubles::{Addressed, numbered};
+pub use doubles::{ColumnMatch, numbered};
 pub use encodings::{DOS_ADVICE, LikelyEncoding};
-pub use error::{AudienceError, Dialect, LikelyDelimiter, Unreadable};
-pub use foreign::Foreign;
+pub use error::{AudienceError, Dialect, LikelyDelimiter, UnreadableFormat};
+pub use foreign::ForeignFormat;
 pub use format::SourceFormat;
-pub use given_back::{GivenBack, GivenBackRow, Standing};
+pub use given_back::{RejectColumns, RejectRow, RejectStanding};
 pub use reader::RecordReader;
 #[cfg(feature = "adbc")]
 pub(in crate::source) use typed::{LIST_TEXT, STORED, foreign_type};
 
-use crate::source::query::{Access, CellForm, Connection, Query, QueryColumn, Rows, Surroundings};
+use crate::source::query::{
+    Access, CellForm, Query, QueryColumn, QueryConnection, QuerySurroundings, Rows,
+};
 #[cfg(not(feature = "cloud"))]
 use cloud_absent as cloud;
 use late_keys::LateKeys;
 #[cfg(not(feature = "parquet"))]
 use parquet_absent as parquet;
-use stream::Origin;
+use stream::ByteOrigin;
 #[cfg(not(feature = "arrow"))]
 use typed_absent as typed;
 
@@ -102,7 +104,7 @@ pub enum AudienceSettings {
     /// The records of files.
     Files(AudienceFiles),
     /// The result of a query.
-    Query(Connection, Query),
+    Query(QueryConnection, Query),
 }
 
 impl AudienceSettings {
@@ -184,7 +186,7 @@ pub struct Source {
 #[derive(Debug)]
 pub struct Audience {
     sources: Arc<[Source]>,
-    origins: Vec<Origin>,
+    origins: Vec<ByteOrigin>,
 }
 
 impl Audience {
@@ -194,7 +196,7 @@ impl Audience {
         stdin: Box<dyn Read + Send>,
         before: &[String],
         access: Access,
-        surroundings: Surroundings<'_>,
+        surroundings: QuerySurroundings<'_>,
     ) -> Result<Self, AudienceError> {
         match settings {
             AudienceSettings::Files(files) => Self::open(files, stdin),
@@ -218,7 +220,7 @@ impl Audience {
                 SourceFormat::Columns,
                 names.collect(),
             )],
-            origins: vec![Origin::Batches(Box::new(std::iter::empty()))],
+            origins: vec![ByteOrigin::Batches(Box::new(std::iter::empty()))],
         }
         .finish()
     }
@@ -236,7 +238,7 @@ impl Audience {
                     escape: Escape::Unsaid,
                     header_row: None,
                 };
-                audience.add(QUERY.to_owned(), Origin::of_stream(text), &dialect)?;
+                audience.add(QUERY.to_owned(), ByteOrigin::of_stream(text), &dialect)?;
                 for source in &mut audience.sources {
                     source.is_quoted_right = true;
                     if forms.iter().any(|form| *form != CellForm::Text) {
@@ -257,7 +259,9 @@ impl Audience {
                     batch.map(columns::Columns::whole)
                 });
                 audience.sources.push(source);
-                audience.origins.push(Origin::Batches(Box::new(batches)));
+                audience
+                    .origins
+                    .push(ByteOrigin::Batches(Box::new(batches)));
             }
         }
         Ok(audience.finish())
@@ -289,7 +293,7 @@ impl Audience {
         for input in files::resolve(files)? {
             let origin = match input.place.origin(&input.name)? {
                 Some(origin) => origin,
-                None => Origin::of_stream(stdin.take().ok_or(AudienceError::StdinTwice)?),
+                None => ByteOrigin::of_stream(stdin.take().ok_or(AudienceError::StdinTwice)?),
             };
             audience.add(input.name, origin, files)?;
         }
@@ -304,7 +308,7 @@ impl Audience {
         dialect: &AudienceFiles,
     ) -> Result<Self, AudienceError> {
         let mut audience = Opening::default();
-        audience.add(name, Origin::of_stream(stream), dialect)?;
+        audience.add(name, ByteOrigin::of_stream(stream), dialect)?;
         Ok(audience.finish())
     }
 
@@ -332,11 +336,11 @@ impl Audience {
     pub fn fingerprints(&self) -> Result<Option<Vec<SourceFingerprint>>, AudienceError> {
         let mut fingerprints = Vec::new();
         for (source, origin) in self.sources.iter().zip(&self.origins) {
-            if let Origin::Object(object) = origin {
+            if let ByteOrigin::Object(object) = origin {
                 fingerprints.push(object.fingerprint());
                 continue;
             }
-            let Origin::File { path, .. } = origin else {
+            let ByteOrigin::File { path, .. } = origin else {
                 return Ok(None);
             };
             let fingerprint =
@@ -378,8 +382,12 @@ impl Audience {
 const QUERY: &str = "query";
 
 /// Whether the job, the file's name or its first bytes say that it is Parquet; a stream is none.
-fn is_parquet(origin: &Origin, name: &str, files: &AudienceFiles) -> Result<bool, AudienceError> {
-    if !matches!(origin, Origin::File { .. } | Origin::Object(_)) {
+fn is_parquet(
+    origin: &ByteOrigin,
+    name: &str,
+    files: &AudienceFiles,
+) -> Result<bool, AudienceError> {
+    if !matches!(origin, ByteOrigin::File { .. } | ByteOrigin::Object(_)) {
         return Ok(false);
     }
     if let Some(format) = files.format {
@@ -390,8 +398,8 @@ fn is_parquet(origin: &Origin, name: &str, files: &AudienceFiles) -> Result<bool
         return Ok(true);
     }
     let mut bytes: Box<dyn Read> = match origin {
-        Origin::File { path, .. } => Box::new(stream::open_file(path, name)?),
-        Origin::Object(object) => object.read()?,
+        ByteOrigin::File { path, .. } => Box::new(stream::open_file(path, name)?),
+        ByteOrigin::Object(object) => object.read()?,
         _ => return Ok(false),
     };
     let mut first = Vec::new();
@@ -486,14 +494,14 @@ impl Source {
 #[derive(Default)]
 struct Opening {
     sources: Vec<Source>,
-    origins: Vec<Origin>,
+    origins: Vec<ByteOrigin>,
 }
 
 impl Opening {
     fn add(
         &mut self,
         name: String,
-        mut origin: Origin,
+        mut origin: ByteOrigin,
         files: &AudienceFiles,
     ) -> Result<(), AudienceError> {
         let source = if is_parquet(&origin, &name, files)? {

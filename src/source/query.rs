@@ -27,7 +27,7 @@ pub use postgres::PostgresSettings;
 
 /// Where a query runs.
 #[derive(Debug, Clone)]
-pub enum Connection {
+pub enum QueryConnection {
     /// A PostgreSQL server, by its own protocol.
     Postgres(PostgresSettings),
     /// An engine that has an ADBC driver.
@@ -122,19 +122,19 @@ pub enum Access {
 
 /// The surroundings that a connection needs.
 #[derive(Debug, Clone, Copy)]
-pub struct Surroundings<'a> {
+pub struct QuerySurroundings<'a> {
     /// Holds the secrets, and what `libpq` users expect to be looked at.
     pub environment: &'a Environment,
     /// Ends a query that is running.
     pub interrupt: &'a Interrupt,
 }
 
-impl Connection {
+impl QueryConnection {
     /// Runs `statements` one after the other on one connection.
     pub fn execute(
         &self,
         statements: &[String],
-        surroundings: Surroundings<'_>,
+        surroundings: QuerySurroundings<'_>,
     ) -> Result<(), QueryError> {
         match self {
             Self::Postgres(settings) => postgres::execute(settings, statements, surroundings),
@@ -157,7 +157,7 @@ impl Connection {
         before: &[String],
         query: &Query,
         access: Access,
-        surroundings: Surroundings<'_>,
+        surroundings: QuerySurroundings<'_>,
     ) -> Result<Rows, QueryError> {
         match self {
             Self::Postgres(settings) => postgres::open(settings, before, query, surroundings),
@@ -191,7 +191,7 @@ impl Connection {
     pub fn describe(
         &self,
         query: &Query,
-        surroundings: Surroundings<'_>,
+        surroundings: QuerySurroundings<'_>,
     ) -> Result<Vec<QueryColumn>, QueryError> {
         match self {
             Self::Postgres(settings) => postgres::describe(settings, query, surroundings),
@@ -201,7 +201,11 @@ impl Connection {
     }
 
     /// How many rows the query gives, counted by the engine.
-    pub fn count(&self, query: &Query, surroundings: Surroundings<'_>) -> Result<u64, QueryError> {
+    pub fn count(
+        &self,
+        query: &Query,
+        surroundings: QuerySurroundings<'_>,
+    ) -> Result<u64, QueryError> {
         match self {
             Self::Postgres(settings) => postgres::count(settings, query, surroundings),
             #[cfg(feature = "adbc")]

@@ -18,7 +18,7 @@ use crate::run::error::Error;
 use crate::run::report::{count, megabytes};
 use crate::run::{future_warning, is_in_future, resume};
 use crate::source::audience::{Audience, AudienceFiles, AudienceSettings, SourceFormat};
-use crate::source::query::{Connection, Query};
+use crate::source::query::{Query, QueryConnection};
 use crate::state::lock;
 use crate::state::manifest::{RunManifest, StateError};
 
@@ -77,7 +77,7 @@ pub(super) fn files(files: &AudienceFiles, job: &Job, findings: &mut Findings) {
 
 /// The connection, the query's columns, and their mapping. No row is asked for.
 fn answer(
-    connection: &Connection,
+    connection: &QueryConnection,
     query: &Query,
     job: &Job,
     surroundings: &Surroundings,

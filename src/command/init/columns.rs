@@ -13,7 +13,7 @@ use crate::pipeline::mapping::MappingError;
 use crate::pipeline::mapping::guess::{Guess, Unmapped};
 use crate::profile::column::ProfileColumn;
 use crate::run::error::Error;
-use crate::source::audience::{Addressed, Source};
+use crate::source::audience::{ColumnMatch, Source};
 
 /// The column that becomes Email by its values, where none does by its name or a flag.
 pub(super) fn address_column(guesses: &Guesses, maps: &[String]) -> Result<Option<String>, Error> {
@@ -59,7 +59,7 @@ pub(super) fn decide(
             (None, _) if name.is_empty() => Fate::Nameless,
             (None, _) if named.contains(&name.as_str()) => Fate::LeftOut,
             (None, _) if name != own => match source.addressed(own) {
-                Addressed::FirstOf(..) => Fate::SameAsFirst,
+                ColumnMatch::FirstOf(..) => Fate::SameAsFirst,
                 _ => Fate::Ambiguous,
             },
             (None, Guess::Unmapped(Unmapped::Consent))
@@ -130,7 +130,7 @@ pub(super) fn ambiguous_identifier(
         let mut names = headers.names().iter();
         let header = names.find(|name| PrimaryKey::of_header(name).is_some())?;
         match source.addressed(column) {
-            Addressed::Several(count) => Some(MappingError::AmbiguousColumn {
+            ColumnMatch::Several(count) => Some(MappingError::AmbiguousColumn {
                 file: source.name.clone(),
                 column: column.clone(),
                 header: Some(header.clone()),

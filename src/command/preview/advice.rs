@@ -11,14 +11,14 @@ use crate::pipeline::mapping::Mapping;
 use crate::pipeline::mapping::guess::{Guess, Sample, Unmapped, guess};
 use crate::profile::column::ProfileColumn;
 use crate::run::report::count;
-use crate::source::audience::{Addressed, Source, numbered};
+use crate::source::audience::{ColumnMatch, Source, numbered};
 use crate::state::codes::RejectionReason;
 
 /// Whether a column is a later one of several with one name and the same values.
 fn is_same_as_first(source: &Source, address: &str) -> bool {
     source.places(address).is_empty()
         && numbered(address)
-            .is_some_and(|(name, _)| matches!(source.addressed(name), Addressed::FirstOf(..)))
+            .is_some_and(|(name, _)| matches!(source.addressed(name), ColumnMatch::FirstOf(..)))
 }
 
 /// The subject of advice.

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use super::columns::{ColumnReading, Columns};
 use super::error::AudienceError;
 use super::reading::Reading;
-use super::stream::Origin;
+use super::stream::ByteOrigin;
 use super::{Source, SourceId};
 use crate::base::pool::Pool;
 use crate::source::record::MAX_RECORD_BYTES;
@@ -59,12 +59,12 @@ pub struct Block {
     pub records: u64,
     /// Bytes on disk that were read so far of all sources, for a progress bar.
     pub consumed_bytes: u64,
-    pub(super) content: Content,
+    pub(super) content: BlockContent,
 }
 
 /// The records of a block.
 #[derive(Debug)]
-pub(super) enum Content {
+pub(super) enum BlockContent {
     /// As they stand in the file.
     Text { bytes: Vec<u8>, kind: BlockKind },
     /// A row for each record.
@@ -75,8 +75,8 @@ impl Block {
     /// About how much memory its records take.
     pub fn size_bytes(&self) -> usize {
         match &self.content {
-            Content::Text { bytes, .. } => bytes.len(),
-            Content::Columns(columns) => columns.cells() * CELL_BYTES,
+            BlockContent::Text { bytes, .. } => bytes.len(),
+            BlockContent::Columns(columns) => columns.cells() * CELL_BYTES,
         }
     }
 }
@@ -84,16 +84,16 @@ impl Block {
 /// A block before it has its place.
 pub(super) struct Piece {
     pub(super) records: u64,
-    pub(super) content: Content,
+    pub(super) content: BlockContent,
 }
 
 /// One source being read.
-enum Opened {
+enum OpenSource {
     Text(Box<Reading>),
     Columns(ColumnReading),
 }
 
-impl Opened {
+impl OpenSource {
     fn next_piece(
         &mut self,
         source: &Source,
@@ -129,7 +129,7 @@ pub struct Recycler(Pool<u8>);
 impl Recycler {
     /// Gives the block's buffer back to the reader.
     pub fn give(&self, block: Block) {
-        if let Content::Text { bytes, .. } = block.content {
+        if let BlockContent::Text { bytes, .. } = block.content {
             self.0.give(bytes);
         }
     }
@@ -138,10 +138,10 @@ impl Recycler {
 /// The blocks of an audience. After an error there are no more.
 pub struct Blocks {
     sources: Arc<[Source]>,
-    origins: std::vec::IntoIter<Origin>,
+    origins: std::vec::IntoIter<ByteOrigin>,
     /// The source that is being read, or the next to be opened.
     current: u32,
-    reading: Option<Opened>,
+    reading: Option<OpenSource>,
     limits: BlockLimits,
     sequence: u64,
     consumed_before: u64,
@@ -159,7 +159,11 @@ impl std::fmt::Debug for Blocks {
 }
 
 impl Blocks {
-    pub(super) fn new(sources: Arc<[Source]>, origins: Vec<Origin>, limits: BlockLimits) -> Self {
+    pub(super) fn new(
+        sources: Arc<[Source]>,
+        origins: Vec<ByteOrigin>,
+        limits: BlockLimits,
+    ) -> Self {
         Self {
             sources,
             origins: origins.into_iter(),
@@ -185,11 +189,11 @@ impl Blocks {
                 None => match self.origins.next() {
                     Some(origin) => {
                         let opened = if source.format.is_columnar() {
-                            Opened::Columns(ColumnReading::open(origin, source)?)
+                            OpenSource::Columns(ColumnReading::open(origin, source)?)
                         } else {
                             let before = self.consumed_before;
                             let reading = Reading::open(origin, source, self.limits, before)?;
-                            Opened::Text(Box::new(reading))
+                            OpenSource::Text(Box::new(reading))
                         };
                         self.reading.insert(opened)
                     }

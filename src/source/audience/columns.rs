@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::Source;
-use super::blocks::{Content, Piece};
+use super::blocks::{BlockContent, Piece};
 use super::error::AudienceError;
-use super::stream::Origin;
+use super::stream::ByteOrigin;
 pub(super) use super::typed::Columns;
 
 /// The most records in a block: as much text as a block of CSV has, at rows of 128 bytes.
@@ -26,7 +26,7 @@ pub(super) struct ColumnReading {
 }
 
 impl ColumnReading {
-    pub(super) fn open(origin: Origin, source: &Source) -> Result<Self, AudienceError> {
+    pub(super) fn open(origin: ByteOrigin, source: &Source) -> Result<Self, AudienceError> {
         let consumed = Arc::default();
         Ok(Self {
             batches: origin.into_batches(source, &consumed)?,
@@ -61,7 +61,7 @@ impl ColumnReading {
             }
             return Ok(Some(Piece {
                 records: rows as u64,
-                content: Content::Columns(batch.slice(0, rows)),
+                content: BlockContent::Columns(batch.slice(0, rows)),
             }));
         }
     }

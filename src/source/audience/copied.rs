@@ -10,19 +10,19 @@ use crate::source::query::CellForm;
 use crate::source::record::{Cell, Record, RecordFault, RecordVisitor};
 
 /// Visits the records of `COPY` for another visitor.
-pub(super) struct Copied<'a, V> {
+pub(super) struct CopyVisitor<'a, V> {
     pub(super) forms: &'a [CellForm],
     pub(super) visitor: &'a mut V,
 }
 
-impl<V: RecordVisitor> RecordVisitor for Copied<'_, V> {
+impl<V: RecordVisitor> RecordVisitor for CopyVisitor<'_, V> {
     fn row(&mut self, row: &impl Record) {
-        let row = Row {
+        let row = CopyRow {
             forms: self.forms,
             row,
         };
         match row.fault() {
-            Some(fault) => self.visitor.fault(fault, &utf8::Mended(row)),
+            Some(fault) => self.visitor.fault(fault, &utf8::MendedRecord(row)),
             None => self.visitor.row(&row),
         }
     }
@@ -36,12 +36,12 @@ impl<V: RecordVisitor> RecordVisitor for Copied<'_, V> {
     }
 }
 
-struct Row<'a, R> {
+struct CopyRow<'a, R> {
     forms: &'a [CellForm],
     row: &'a R,
 }
 
-impl<R: Record> Row<'_, R> {
+impl<R: Record> CopyRow<'_, R> {
     fn form(&self, column: usize) -> CellForm {
         self.forms.get(column).copied().unwrap_or(CellForm::Text)
     }
@@ -63,7 +63,7 @@ impl<R: Record> Row<'_, R> {
     }
 }
 
-impl<R: Record> Record for Row<'_, R> {
+impl<R: Record> Record for CopyRow<'_, R> {
     #[inline]
     fn cell<'a>(&'a self, column: usize, scratch: &'a mut Vec<u8>) -> Cell<'a> {
         match self.form(column) {
@@ -231,7 +231,7 @@ mod tests {
             (ByteList, "[\"\\\\xff\"]", "InvalidEncoding [\"\u{fffd}\"]"),
         ] {
             let mut seen = Seen::default();
-            let mut copied = Copied {
+            let mut copied = CopyVisitor {
                 forms: &[form],
                 visitor: &mut seen,
             };

@@ -121,13 +121,13 @@ fn unescape(inner: &[u8], out: &mut Vec<u8>) {
 }
 
 /// A record with as many cells as the header, all of them text.
-struct Row<'a, C> {
+struct CsvRow<'a, C> {
     cells: &'a C,
-    /// An unquoted cell has nothing but text; see [`Visit::is_bare`].
+    /// An unquoted cell has nothing but text; see [`CsvVisit::is_bare`].
     is_bare: bool,
 }
 
-impl<C: Cells> Record for Row<'_, C> {
+impl<C: Cells> Record for CsvRow<'_, C> {
     #[inline]
     fn cell<'a>(&'a self, column: usize, scratch: &'a mut Vec<u8>) -> Cell<'a> {
         Cell::Text(self.cells.text(column, scratch))
@@ -155,7 +155,7 @@ impl<C: Cells> Record for Row<'_, C> {
 /// A record that is no row: made to fit the header, and to be text.
 struct MendedRow<'a, C> {
     cells: &'a C,
-    visit: &'a Visit,
+    visit: &'a CsvVisit,
     /// How long the record is of which this is the beginning.
     whole_bytes: Option<u64>,
 }
@@ -227,7 +227,7 @@ pub(super) fn visit_plain(
     has_breaks: bool,
     visitor: &mut impl RecordVisitor,
 ) -> u64 {
-    let visit = Visit::of(source, bytes, has_breaks);
+    let visit = CsvVisit::of(source, bytes, has_breaks);
     let mut reader = simd_csv::ZeroCopyReaderBuilder::with_capacity(BUFFER_BYTES)
         .has_headers(false)
         .flexible(true)
@@ -243,7 +243,7 @@ pub(super) fn visit_plain(
 
 /// As [`visit_plain`], for a block with literal quotes.
 pub(super) fn visit_odd(source: &Source, bytes: &[u8], visitor: &mut impl RecordVisitor) -> u64 {
-    let visit = Visit::of(source, bytes, true);
+    let visit = CsvVisit::of(source, bytes, true);
     each_odd(source, bytes, |record| visit.record(record, visitor))
 }
 
@@ -257,7 +257,7 @@ pub(super) fn visit_too_long(
 ) -> u64 {
     let mut first = csv::ByteRecord::new();
     each_odd(source, bytes, |record| first.clone_from(record));
-    let visit = Visit::of(source, bytes, false);
+    let visit = CsvVisit::of(source, bytes, false);
     let beginning = MendedRow {
         whole_bytes,
         ..visit.mended(&first)
@@ -286,7 +286,7 @@ fn each_odd(source: &Source, bytes: &[u8], mut each: impl FnMut(&csv::ByteRecord
 }
 
 /// The facts about every record of a block.
-struct Visit {
+struct CsvVisit {
     columns: usize,
     delimiter: u8,
     /// The column that surplus cells are joined to.
@@ -301,7 +301,7 @@ struct Visit {
     is_bare: bool,
 }
 
-impl Visit {
+impl CsvVisit {
     fn of(source: &Source, bytes: &[u8], has_breaks: bool) -> Self {
         let is_clean = utf8::is_clean(bytes);
         Self {
@@ -337,8 +337,8 @@ impl Visit {
     }
 
     #[inline]
-    fn row<'a, C>(&self, cells: &'a C) -> Row<'a, C> {
-        Row {
+    fn row<'a, C>(&self, cells: &'a C) -> CsvRow<'a, C> {
+        CsvRow {
             cells,
             is_bare: self.is_bare,
         }
@@ -380,7 +380,7 @@ mod tests {
     use super::super::{AudienceFiles, header};
     use super::*;
     use crate::source::audience::scan::{Scanner, Syntax};
-    use crate::source::audience::stream::Origin;
+    use crate::source::audience::stream::ByteOrigin;
     use proptest::prelude::*;
 
     /// The cells of every record, with its fault.
@@ -421,7 +421,7 @@ mod tests {
             header_row: None,
         };
         let mut origin =
-            Origin::of_stream(Box::new(std::io::Cursor::new(header.as_bytes().to_vec())));
+            ByteOrigin::of_stream(Box::new(std::io::Cursor::new(header.as_bytes().to_vec())));
         header::inspect("a.csv".to_owned(), &mut origin, &files).unwrap()
     }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::files::{self, Input, Place};
+use super::files::{self, SourceInput, SourcePlace};
 use super::{Audience, AudienceError, AudienceFiles, Opening};
 use crate::state::shard::Shard;
 
@@ -21,7 +21,7 @@ impl Audience {
         let inputs = sorted(files)?;
         let hash = hash(&inputs)?;
         let mut audience = Opening::default();
-        for (index, Input { name, place }) in inputs.into_iter().enumerate() {
+        for (index, SourceInput { name, place }) in inputs.into_iter().enumerate() {
             if shard.takes(index) {
                 let origin = place.origin(&name)?.ok_or(AudienceError::StdinShard)?;
                 audience.add(name, origin, files)?;
@@ -32,20 +32,20 @@ impl Audience {
 }
 
 /// All files, sorted by the names that the job gives them: these are the same on every machine.
-fn sorted(files: &AudienceFiles) -> Result<Vec<Input>, AudienceError> {
+fn sorted(files: &AudienceFiles) -> Result<Vec<SourceInput>, AudienceError> {
     let mut inputs = files::resolve(files)?;
     inputs.sort_by(|a, b| Path::new(&a.name).cmp(Path::new(&b.name)));
     Ok(inputs)
 }
 
 /// Nothing of the files is read for it.
-fn hash(inputs: &[Input]) -> Result<String, AudienceError> {
+fn hash(inputs: &[SourceInput]) -> Result<String, AudienceError> {
     let mut text = String::new();
-    for Input { name, place } in inputs {
+    for SourceInput { name, place } in inputs {
         // Writing to a String cannot fail.
         let _ = match place {
-            Place::Stdin => return Err(AudienceError::StdinShard),
-            Place::Path(path) => {
+            SourcePlace::Stdin => return Err(AudienceError::StdinShard),
+            SourcePlace::Path(path) => {
                 let metadata = std::fs::metadata(path).map_err(|source| AudienceError::Open {
                     name: name.clone(),
                     source,
@@ -57,7 +57,7 @@ fn hash(inputs: &[Input]) -> Result<String, AudienceError> {
                     metadata.len()
                 )
             }
-            Place::Object(object) => {
+            SourcePlace::Object(object) => {
                 let seen = object.fingerprint();
                 writeln!(
                     text,

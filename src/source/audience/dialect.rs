@@ -8,9 +8,9 @@ use std::io::{self, Read};
 
 use memchr::{memchr, memchr2};
 
-use super::escaped::{self, Escaped};
+use super::escaped::{self, EscapedRecord};
 use super::stream::Bytes;
-use super::tabs::{self, Found};
+use super::tabs::{self, TabFront};
 use crate::source::record::MAX_RECORD_BYTES;
 
 /// Text is read in pieces of this size.
@@ -33,7 +33,7 @@ pub enum Escape {
 
 /// The facts about a source that a rewriting needs.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Rules {
+pub(super) struct DialectRules {
     pub(super) delimiter: u8,
     pub(super) escape: Option<u8>,
     /// Bytes before the header that pass as they are.
@@ -41,8 +41,8 @@ pub(super) struct Rules {
 }
 
 /// The text as RFC 4180 has it, without Ctrl-Z at its end.
-pub(super) fn rewrite(text: Bytes, rules: Option<Rules>) -> Bytes {
-    let text = Box::new(WithoutCtrlZ {
+pub(super) fn rewrite(text: Bytes, rules: Option<DialectRules>) -> Bytes {
+    let text = Box::new(CtrlZFilter {
         inner: text,
         is_held: false,
     });
@@ -80,12 +80,12 @@ pub(super) fn is_delimiter(byte: u8) -> bool {
 }
 
 /// Drops a Ctrl-Z at the very end.
-struct WithoutCtrlZ {
+struct CtrlZFilter {
     inner: Bytes,
     is_held: bool,
 }
 
-impl Read for WithoutCtrlZ {
+impl Read for CtrlZFilter {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if buffer.len() < 2 {
             return self.read_byte(buffer);
@@ -108,7 +108,7 @@ impl Read for WithoutCtrlZ {
     }
 }
 
-impl WithoutCtrlZ {
+impl CtrlZFilter {
     /// Reads into a buffer of one byte or none.
     fn read_byte(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut two = [0; 2];
@@ -141,7 +141,7 @@ impl WithoutCtrlZ {
 /// Text that is rewritten record by record.
 struct Rewriting {
     inner: Bytes,
-    rules: Rules,
+    rules: DialectRules,
     /// Read and not rewritten: what comes after `taken`.
     input: Vec<u8>,
     taken: usize,
@@ -155,7 +155,7 @@ struct Rewriting {
 }
 
 impl Rewriting {
-    fn new(inner: Bytes, rules: Rules) -> Self {
+    fn new(inner: Bytes, rules: DialectRules) -> Self {
         Self {
             inner,
             rules,
@@ -229,7 +229,7 @@ impl Rewriting {
             &mut self.output,
         );
         let is_whole = match &found {
-            Escaped { end: Some(end), .. } => *end < limit || self.at_end,
+            EscapedRecord { end: Some(end), .. } => *end < limit || self.at_end,
             _ => false,
         };
         if is_whole {
@@ -297,8 +297,8 @@ impl Rewriting {
             return true;
         }
         match tabs::record(rest, line, self.at_end, self.columns) {
-            Found::More => false,
-            Found::Record { cells, text, end } => {
+            TabFront::More => false,
+            TabFront::Record { cells, text, end } => {
                 tabs::push_cells(&rest[..text], &cells, &mut self.output);
                 self.output.extend_from_slice(&rest[text..end]);
                 self.columns = self.columns.or(Some(cells.len()));

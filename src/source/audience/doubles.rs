@@ -13,7 +13,7 @@ const RECORDS: usize = 1_000;
 
 /// The columns that a name addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Addressed {
+pub enum ColumnMatch {
     /// None.
     Nothing,
     /// One, by its place in the header.
@@ -24,7 +24,7 @@ pub enum Addressed {
     Several(usize),
 }
 
-impl Addressed {
+impl ColumnMatch {
     /// The place in the header of the column that is meant, if it is one.
     pub fn place(self) -> Option<usize> {
         match self {
@@ -43,16 +43,16 @@ pub fn numbered(address: &str) -> Option<(&str, usize)> {
 
 impl Source {
     /// The column that `address` means: a name, or a name and a number as in `Vorname#2`. A column that is named so wins.
-    pub fn addressed(&self, address: &str) -> Addressed {
+    pub fn addressed(&self, address: &str) -> ColumnMatch {
         match *self.places(address) {
-            [place] => Addressed::One(place),
+            [place] => ColumnMatch::One(place),
             [first, ..] if self.is_rejects || self.has_equal(address) => {
-                Addressed::FirstOf(first, self.places(address).len())
+                ColumnMatch::FirstOf(first, self.places(address).len())
             }
-            [_, ..] => Addressed::Several(self.places(address).len()),
+            [_, ..] => ColumnMatch::Several(self.places(address).len()),
             [] => numbered(address)
                 .and_then(|(name, number)| self.places(name).get(number - 1))
-                .map_or(Addressed::Nothing, |place| Addressed::One(*place)),
+                .map_or(ColumnMatch::Nothing, |place| ColumnMatch::One(*place)),
         }
     }
 
@@ -150,18 +150,18 @@ mod tests {
     fn a_number_addresses_one_of_several_columns() {
         let source = source("a,b,a,c,c,b#2\n1,2,3,4, 4 ,5\n6,7,6,,,8\n");
         for (address, addressed) in [
-            ("a", Addressed::Several(2)),
-            ("a#1", Addressed::One(0)),
-            ("a#2", Addressed::One(2)),
-            ("a#3", Addressed::Nothing),
-            ("a#0", Addressed::Nothing),
-            ("a#02", Addressed::Nothing),
-            ("a#", Addressed::Nothing),
-            ("b", Addressed::One(1)),
-            ("b#1", Addressed::One(1)),
-            ("b#2", Addressed::One(5)),
-            ("c", Addressed::FirstOf(3, 2)),
-            ("c#2", Addressed::One(4)),
+            ("a", ColumnMatch::Several(2)),
+            ("a#1", ColumnMatch::One(0)),
+            ("a#2", ColumnMatch::One(2)),
+            ("a#3", ColumnMatch::Nothing),
+            ("a#0", ColumnMatch::Nothing),
+            ("a#02", ColumnMatch::Nothing),
+            ("a#", ColumnMatch::Nothing),
+            ("b", ColumnMatch::One(1)),
+            ("b#1", ColumnMatch::One(1)),
+            ("b#2", ColumnMatch::One(5)),
+            ("c", ColumnMatch::FirstOf(3, 2)),
+            ("c#2", ColumnMatch::One(4)),
         ] {
             assert_eq!(source.addressed(address), addressed, "{address}");
         }
@@ -170,8 +170,8 @@ mod tests {
 
     #[test]
     fn columns_that_are_blank_are_not_the_same() {
-        assert_eq!(source("a,a\n,\n").addressed("a"), Addressed::Several(2));
-        assert_eq!(source("a,a\n").addressed("a"), Addressed::FirstOf(0, 2));
+        assert_eq!(source("a,a\n,\n").addressed("a"), ColumnMatch::Several(2));
+        assert_eq!(source("a,a\n").addressed("a"), ColumnMatch::FirstOf(0, 2));
     }
 
     #[test]

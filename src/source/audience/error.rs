@@ -4,7 +4,7 @@
 
 use std::io;
 
-use super::foreign::Foreign;
+use super::foreign::ForeignFormat;
 use crate::source::query::QueryError;
 
 /// The reason for which the audience cannot be read, or not to its end.
@@ -72,7 +72,7 @@ pub enum AudienceError {
         /// The file.
         name: String,
         /// The format that it seems to be.
-        kind: Unreadable,
+        kind: UnreadableFormat,
     },
     /// A delimiter that cannot be told from text, quotes or line ends.
     #[error("delimiter {:?}: it must be one ASCII character, and no quote, line break or NUL", char::from(*.delimiter))]
@@ -393,7 +393,7 @@ impl CloudFault {
 
 /// A kind of file that is recognised and not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Unreadable {
+pub enum UnreadableFormat {
     /// Parquet, in a build without it.
     #[error(
         "is Parquet, which this build does not read: it was compiled without the feature parquet"
@@ -407,7 +407,7 @@ pub enum Unreadable {
     Workbook,
     /// A file that is no audience, by its first bytes.
     #[error("{0}")]
-    Foreign(Foreign),
+    Foreign(ForeignFormat),
 }
 
 /// A row below titles that seems to be the header.

@@ -7,7 +7,7 @@ pub(super) const BACKSLASH: u8 = b'\\';
 
 /// A record as it was found.
 #[derive(Debug, Default)]
-pub(super) struct Escaped {
+pub(super) struct EscapedRecord {
     /// Where the next record begins; none when the text ends inside quotes.
     pub(super) end: Option<usize>,
     pub(super) cells: usize,
@@ -20,14 +20,19 @@ pub(super) struct Escaped {
 }
 
 /// Reads the record at the front of `text` and appends it to `out` as RFC 4180 writes it.
-pub(super) fn record(text: &[u8], delimiter: u8, escape: Option<u8>, out: &mut Vec<u8>) -> Escaped {
+pub(super) fn record(
+    text: &[u8],
+    delimiter: u8,
+    escape: Option<u8>,
+    out: &mut Vec<u8>,
+) -> EscapedRecord {
     let mut cursor = Cursor {
         text,
         delimiter,
         escape,
         at: 0,
         cell: Vec::new(),
-        found: Escaped::default(),
+        found: EscapedRecord::default(),
     };
     while cursor.take_cell(out) {}
     cursor.found
@@ -40,7 +45,7 @@ struct Cursor<'a> {
     escape: Option<u8>,
     at: usize,
     cell: Vec<u8>,
-    found: Escaped,
+    found: EscapedRecord,
 }
 
 impl Cursor<'_> {
@@ -167,14 +172,14 @@ fn push_doubled(cell: &[u8], out: &mut Vec<u8>) {
 
 /// How well a text reads.
 #[derive(Debug, Default)]
-struct Reading {
+struct EscapeReading {
     flaws: usize,
     /// Flaws of records that hold an escaped quote.
     escaped_flaws: usize,
     escaped: usize,
 }
 
-impl Reading {
+impl EscapeReading {
     fn of(text: &[u8], is_all: bool, delimiter: u8, escape: Option<u8>) -> Self {
         let mut reading = Self::default();
         let mut columns = None;
@@ -206,11 +211,11 @@ pub(super) fn needs_backslash(text: &[u8], is_all: bool, delimiter: u8) -> bool 
     if memmem::find(text, b"\\\"").is_none() {
         return false;
     }
-    let plain = Reading::of(text, is_all, delimiter, None);
+    let plain = EscapeReading::of(text, is_all, delimiter, None);
     if plain.flaws == 0 {
         return false;
     }
-    let escaped = Reading::of(text, is_all, delimiter, Some(BACKSLASH));
+    let escaped = EscapeReading::of(text, is_all, delimiter, Some(BACKSLASH));
     escaped.escaped > 0 && escaped.escaped_flaws == 0 && escaped.flaws < plain.flaws
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::AudienceFiles;
 use super::cloud::{self, Object};
 use super::error::AudienceError;
-use super::stream::Origin;
+use super::stream::ByteOrigin;
 
 /// How alike two names must be for one to be suggested for the other (Jaro-Winkler).
 const ALIKE: f64 = 0.85;
@@ -16,26 +16,26 @@ const OBJECTS: [&str; 5] = ["s3://", "gs://", "az://", "abfs://", "abfss://"];
 
 /// One thing to read.
 #[derive(Debug)]
-pub(super) struct Input {
+pub(super) struct SourceInput {
     pub(super) name: String,
-    pub(super) place: Place,
+    pub(super) place: SourcePlace,
 }
 
 /// Where an input is.
 #[derive(Debug)]
-pub(super) enum Place {
+pub(super) enum SourcePlace {
     Stdin,
     Path(PathBuf),
     Object(Object),
 }
 
-impl Place {
+impl SourcePlace {
     /// Its bytes; `None` of standard input, which who opens it has.
-    pub(super) fn origin(self, name: &str) -> Result<Option<Origin>, AudienceError> {
+    pub(super) fn origin(self, name: &str) -> Result<Option<ByteOrigin>, AudienceError> {
         match self {
             Self::Stdin => Ok(None),
-            Self::Path(path) => Origin::at_path(path, name).map(Some),
-            Self::Object(object) => Ok(Some(Origin::Object(object))),
+            Self::Path(path) => ByteOrigin::at_path(path, name).map(Some),
+            Self::Object(object) => Ok(Some(ByteOrigin::Object(object))),
         }
     }
 
@@ -50,7 +50,7 @@ impl Place {
 }
 
 /// The files in the order they are to be read.
-pub(super) fn resolve(files: &AudienceFiles) -> Result<Vec<Input>, AudienceError> {
+pub(super) fn resolve(files: &AudienceFiles) -> Result<Vec<SourceInput>, AudienceError> {
     let mut inputs = Vec::new();
     let mut seen = HashSet::new();
     for written in &files.files {
@@ -75,18 +75,18 @@ pub(super) fn is_object(written: &str) -> bool {
     OBJECTS.iter().any(|scheme| written.starts_with(scheme))
 }
 
-fn resolve_one(written: &str, base: &Path) -> Result<Vec<Input>, AudienceError> {
+fn resolve_one(written: &str, base: &Path) -> Result<Vec<SourceInput>, AudienceError> {
     if written == "-" {
-        return Ok(vec![Input {
+        return Ok(vec![SourceInput {
             name: "stdin".to_owned(),
-            place: Place::Stdin,
+            place: SourcePlace::Stdin,
         }]);
     }
     if is_object(written) {
         let objects = cloud::resolve(written)?.into_iter();
-        let input = |object: Object| Input {
+        let input = |object: Object| SourceInput {
             name: object.name().to_owned(),
-            place: Place::Object(object),
+            place: SourcePlace::Object(object),
         };
         return Ok(objects.map(input).collect());
     }
@@ -100,9 +100,9 @@ fn resolve_one(written: &str, base: &Path) -> Result<Vec<Input>, AudienceError> 
     }
     // A name with brackets in it may be a file's own.
     if path.exists() {
-        return Ok(vec![Input {
+        return Ok(vec![SourceInput {
             name: written.to_owned(),
-            place: Place::Path(path),
+            place: SourcePlace::Path(path),
         }]);
     }
     if written.contains(['*', '?', '[']) {
@@ -114,7 +114,7 @@ fn resolve_one(written: &str, base: &Path) -> Result<Vec<Input>, AudienceError> 
     })
 }
 
-fn matches_of(pattern: &str, base: &Path) -> Result<Vec<Input>, AudienceError> {
+fn matches_of(pattern: &str, base: &Path) -> Result<Vec<SourceInput>, AudienceError> {
     let whole = if Path::new(pattern).is_absolute() {
         pattern.to_owned()
     } else {
@@ -155,13 +155,13 @@ fn matches_of(pattern: &str, base: &Path) -> Result<Vec<Input>, AudienceError> {
         return Err(AudienceError::IsTable { name, kind });
     }
     paths.sort();
-    let input = |path: PathBuf| Input {
+    let input = |path: PathBuf| SourceInput {
         name: path
             .strip_prefix(base)
             .unwrap_or(&path)
             .display()
             .to_string(),
-        place: Place::Path(path),
+        place: SourcePlace::Path(path),
     };
     Ok(paths.into_iter().map(input).collect())
 }

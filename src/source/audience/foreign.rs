@@ -8,12 +8,12 @@ use super::encodings::DOS_ADVICE;
 
 /// A kind of file that is recognised and not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Foreign {
+pub struct ForeignFormat {
     what: &'static str,
     advice: &'static str,
 }
 
-impl fmt::Display for Foreign {
+impl fmt::Display for ForeignFormat {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "is {}, which is not read; {}", self.what, self.advice)
     }
@@ -90,11 +90,11 @@ const IN_ARCHIVES: [(&[u8], &str); 4] = [
 const ARCHIVE_BYTES: usize = 1 << 16;
 
 /// The kind of a file with these first bytes, when it is no audience. A packed file's bytes come unpacked.
-pub(super) fn kind_of(bytes: &[u8]) -> Option<Foreign> {
+pub(super) fn kind_of(bytes: &[u8]) -> Option<ForeignFormat> {
     let signed = SIGNATURES
         .iter()
         .find(|(signature, ..)| bytes.starts_with(signature))
-        .map(|&(_, what, advice)| Foreign { what, advice });
+        .map(|&(_, what, advice)| ForeignFormat { what, advice });
     signed
         .or_else(|| archive(bytes))
         .or_else(|| of_shape(bytes))
@@ -102,7 +102,7 @@ pub(super) fn kind_of(bytes: &[u8]) -> Option<Foreign> {
         .or_else(|| padded(bytes))
 }
 
-fn archive(bytes: &[u8]) -> Option<Foreign> {
+fn archive(bytes: &[u8]) -> Option<ForeignFormat> {
     if !bytes.starts_with(b"PK\x03\x04") && !bytes.starts_with(b"PK\x05\x06") {
         return None;
     }
@@ -111,8 +111,8 @@ fn archive(bytes: &[u8]) -> Option<Foreign> {
         .iter()
         .find(|(name, _)| memmem::find(beginning, name).is_some());
     Some(match document {
-        Some(&(_, what)) => Foreign { what, advice: SAVE },
-        None => Foreign {
+        Some(&(_, what)) => ForeignFormat { what, advice: SAVE },
+        None => ForeignFormat {
             what: "a zip archive",
             advice: UNPACK,
         },
@@ -120,8 +120,8 @@ fn archive(bytes: &[u8]) -> Option<Foreign> {
 }
 
 /// Kinds whose signature is not enough, or lies farther back.
-fn of_shape(bytes: &[u8]) -> Option<Foreign> {
-    let foreign = |what, advice| Some(Foreign { what, advice });
+fn of_shape(bytes: &[u8]) -> Option<ForeignFormat> {
+    let foreign = |what, advice| Some(ForeignFormat { what, advice });
     let is_text = |byte: u8| byte >= b' ' || matches!(byte, b'\t' | b'\r' | b'\n');
     if bytes.get(257..262) == Some(b"ustar") {
         return foreign("a tar archive", "unpack it first");
@@ -145,17 +145,17 @@ fn of_shape(bytes: &[u8]) -> Option<Foreign> {
 }
 
 /// Text in a code page of DOS, which the letters of a header show.
-pub(super) const DOS: Foreign = Foreign {
+pub(super) const DOS: ForeignFormat = ForeignFormat {
     what: "text in a code page of DOS",
     advice: DOS_ADVICE,
 };
 
-const UTF_32: Foreign = Foreign {
+const UTF_32: ForeignFormat = ForeignFormat {
     what: "text in UTF-32",
     advice: "convert it, for example with iconv -f UTF-32 -t UTF-8",
 };
 
-fn markup(bytes: &[u8]) -> Option<Foreign> {
+fn markup(bytes: &[u8]) -> Option<ForeignFormat> {
     let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let text = text.trim_ascii_start();
     let begins = |with: &str| {
@@ -163,7 +163,7 @@ fn markup(bytes: &[u8]) -> Option<Foreign> {
             .is_some_and(|begin| begin.eq_ignore_ascii_case(with.as_bytes()))
     };
     if begins("<!doctype html") || begins("<html") {
-        return Some(Foreign {
+        return Some(ForeignFormat {
             what: "an HTML page",
             advice: "it may be the page of a login or of an error: download the file again, or save the table as CSV",
         });
@@ -172,11 +172,11 @@ fn markup(bytes: &[u8]) -> Option<Foreign> {
         let begin = &text[..text.len().min(ARCHIVE_BYTES)];
         let is_workbook = memmem::find(begin, b"urn:schemas-microsoft-com:office:spreadsheet");
         return Some(match is_workbook {
-            Some(_) => Foreign {
+            Some(_) => ForeignFormat {
                 what: "an Excel workbook in XML",
                 advice: SAVE,
             },
-            None => Foreign {
+            None => ForeignFormat {
                 what: "an XML file",
                 advice: EXPORT,
             },
@@ -188,18 +188,18 @@ fn markup(bytes: &[u8]) -> Option<Foreign> {
 /// Bytes that are NUL one after another: text of no encoding has them.
 const PADDING_BYTES: usize = 64;
 
-fn padded(bytes: &[u8]) -> Option<Foreign> {
+fn padded(bytes: &[u8]) -> Option<ForeignFormat> {
     let nuls = [0; PADDING_BYTES];
     let is_padded = bytes.starts_with(&nuls) || bytes.ends_with(&nuls);
-    is_padded.then_some(Foreign {
+    is_padded.then_some(ForeignFormat {
         what: "padded with NUL bytes",
         advice: "it was cut by a crash or copied from a fixed-size block: get it again, or remove them with tr -d '\\000'",
     })
 }
 
 /// NDJSON that is none, by its decoded beginning.
-pub(super) fn json_of(text: &[u8], is_all: bool) -> Option<Foreign> {
-    let foreign = |what, advice| Some(Foreign { what, advice });
+pub(super) fn json_of(text: &[u8], is_all: bool) -> Option<ForeignFormat> {
+    let foreign = |what, advice| Some(ForeignFormat { what, advice });
     let text = text.trim_ascii_start();
     if text.first() == Some(&b'[') {
         return foreign(

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::error::{AudienceError, Unreadable};
+use super::error::{AudienceError, UnreadableFormat};
 use super::foreign;
 
 /// How the records of a source are written.
@@ -71,7 +71,7 @@ pub(super) fn of_name(name: &str) -> Result<SourceFormat, AudienceError> {
         "tsv" | "tab" => Ok(SourceFormat::Tsv),
         "ndjson" | "jsonl" | "json-lines" | "jsonlines" => Ok(SourceFormat::Ndjson),
         "parquet" | "parq" => Ok(SourceFormat::Parquet),
-        "xlsx" | "xls" | "xlsm" | "ods" => unreadable(Unreadable::Workbook),
+        "xlsx" | "xls" | "xlsm" | "ods" => unreadable(UnreadableFormat::Workbook),
         _ => Ok(SourceFormat::Csv),
     }
 }
@@ -87,7 +87,7 @@ pub(super) fn compression_of(first_bytes: &[u8], name: &str) -> Result<Compressi
     match first_bytes {
         [0x1f, 0x8b, ..] => Ok(Compression::Gzip),
         [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Ok(Compression::Zstd),
-        bytes if is_parquet(bytes) => unreadable(Unreadable::ParquetStream),
+        bytes if is_parquet(bytes) => unreadable(UnreadableFormat::ParquetStream),
         [] => Ok(Compression::None),
         // Whoever looks at the beginning names it.
         bytes if foreign::kind_of(bytes).is_some() => Ok(Compression::None),

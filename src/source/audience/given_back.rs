@@ -13,7 +13,7 @@ use crate::state::codes::RejectionReason;
 
 /// The columns of a `rejects.csv`, by their place in its header.
 #[derive(Debug, Clone)]
-pub struct GivenBack {
+pub struct RejectColumns {
     reason: Option<usize>,
     detail: Option<usize>,
     digest: Option<usize>,
@@ -23,9 +23,9 @@ pub struct GivenBack {
     names_digest: u32,
 }
 
-/// The answer of [`GivenBack::judge`] for a row.
+/// The answer of [`RejectColumns::judge`] for a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Standing {
+pub enum RejectStanding {
     /// It is read again.
     Row,
     /// It is read again, and is no row.
@@ -39,7 +39,7 @@ pub enum Standing {
     },
 }
 
-impl GivenBack {
+impl RejectColumns {
     /// The columns of `source`, if it is a `rejects.csv`.
     pub fn of(source: &Source) -> Option<Self> {
         if !source.is_rejects {
@@ -65,14 +65,14 @@ impl GivenBack {
         &self,
         record: &impl Record,
         fault: Option<RecordFault>,
-        row: &mut GivenBackRow,
-    ) -> Standing {
+        row: &mut RejectRow,
+    ) -> RejectStanding {
         row.read(self, record, fault);
         if let Some(
             fault @ (RecordFault::Ragged { .. } | RecordFault::NotAnObject | RecordFault::TooLong),
         ) = fault
         {
-            return Standing::Fault(fault);
+            return RejectStanding::Fault(fault);
         }
         let detail = text(record, self.detail);
         let written = text(record, self.reason);
@@ -81,20 +81,21 @@ impl GivenBack {
         if let Some(reason) = reason
             && self.is_as_it_was(reason, &text(record, self.digest), row)
         {
-            return Standing::AsItWas { reason, detail };
+            return RejectStanding::AsItWas { reason, detail };
         }
         if detail == RecordFault::NotAnObject.to_string() && row.is_line(self) {
             if !row.read_line(self) {
-                return Standing::Fault(RecordFault::NotAnObject);
+                return RejectStanding::Fault(RecordFault::NotAnObject);
             }
         } else if reason == Some(RejectionReason::NestedValue) {
             row.nest();
         }
-        row.fault().map_or(Standing::Row, Standing::Fault)
+        row.fault()
+            .map_or(RejectStanding::Row, RejectStanding::Fault)
     }
 
     /// Whether nobody changed a row of which the cells do not show why it was rejected.
-    fn is_as_it_was(&self, reason: RejectionReason, digest: &str, row: &GivenBackRow) -> bool {
+    fn is_as_it_was(&self, reason: RejectionReason, digest: &str, row: &RejectRow) -> bool {
         let digest = reject_cell::digest_of(digest, self.names_digest);
         match reason {
             RejectionReason::RaggedRow
@@ -126,15 +127,15 @@ fn text(record: &impl Record, column: Option<usize>) -> String {
 
 /// A row of a `rejects.csv`, its cells as they were before they were written there. Used again from row to row.
 #[derive(Debug, Default)]
-pub struct GivenBackRow {
+pub struct RejectRow {
     cells: Vec<Vec<u8>>,
     is_nested: Vec<bool>,
     is_in_place: bool,
     whole_bytes: Option<u64>,
 }
 
-impl GivenBackRow {
-    fn read(&mut self, columns: &GivenBack, record: &impl Record, fault: Option<RecordFault>) {
+impl RejectRow {
+    fn read(&mut self, columns: &RejectColumns, record: &impl Record, fault: Option<RecordFault>) {
         let count = columns.own.last().map_or(0, |last| last + 1);
         self.cells.resize_with(count, Vec::new);
         self.is_nested.clear();
@@ -154,7 +155,7 @@ impl GivenBackRow {
         }
     }
 
-    fn digest(&self, columns: &GivenBack) -> u64 {
+    fn digest(&self, columns: &RejectColumns) -> u64 {
         let mut digest = reject_cell::RowDigest::default();
         let mut escaped = Vec::new();
         for &column in &columns.own {
@@ -166,7 +167,7 @@ impl GivenBackRow {
     }
 
     /// Whether the row is a line of NDJSON, all of it in the first cell.
-    fn is_line(&self, columns: &GivenBack) -> bool {
+    fn is_line(&self, columns: &RejectColumns) -> bool {
         let mut own = columns
             .own
             .iter()
@@ -175,7 +176,7 @@ impl GivenBackRow {
     }
 
     /// Puts the values of the line under their columns. False when it is no object.
-    fn read_line(&mut self, columns: &GivenBack) -> bool {
+    fn read_line(&mut self, columns: &RejectColumns) -> bool {
         let Some(&first) = columns.own.first() else {
             return false;
         };
@@ -221,7 +222,7 @@ impl GivenBackRow {
 }
 
 /// The values of a line that is an object, each with its column and whether it is nested.
-fn values_of(line: &[u8], columns: &GivenBack) -> Option<Vec<(usize, Vec<u8>, bool)>> {
+fn values_of(line: &[u8], columns: &RejectColumns) -> Option<Vec<(usize, Vec<u8>, bool)>> {
     let line = std::str::from_utf8(line).ok()?;
     let mut values = Vec::new();
     let mut is_text = true;
@@ -239,7 +240,7 @@ fn values_of(line: &[u8], columns: &GivenBack) -> Option<Vec<(usize, Vec<u8>, bo
     (is_object && is_text).then_some(values)
 }
 
-impl Record for GivenBackRow {
+impl Record for RejectRow {
     fn cell<'a>(&'a self, column: usize, _: &'a mut Vec<u8>) -> Cell<'a> {
         let text = self.cells.get(column).map_or(&b""[..], Vec::as_slice);
         if self.is_nested.get(column) == Some(&true) {

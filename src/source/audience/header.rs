@@ -5,13 +5,13 @@ use std::io::{Cursor, Read};
 
 use encoding_rs::{Encoding, UTF_8};
 
-use super::dialect::{self, Escape, Rules};
+use super::dialect::{self, DialectRules, Escape};
 use super::encodings::LikelyEncoding;
-use super::error::{AudienceError, Dialect, LikelyDelimiter, Unreadable};
-use super::foreign::Foreign;
+use super::error::{AudienceError, Dialect, LikelyDelimiter, UnreadableFormat};
+use super::foreign::ForeignFormat;
 use super::format::{self, SourceFormat};
 use super::scan::{Scan, Scanner, Syntax};
-use super::stream::{Origin, Peek, own_error};
+use super::stream::{ByteOrigin, Peek, own_error};
 use super::{
     AudienceFiles, Source, doubles, encodings, foreign, json, mistakes, reject_cell, stream,
     titles, utf8,
@@ -28,7 +28,7 @@ const REJECTS_DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
 /// Reads the beginning of `origin` and tells what its records are.
 pub(super) fn inspect(
     name: String,
-    origin: &mut Origin,
+    origin: &mut ByteOrigin,
     files: &AudienceFiles,
 ) -> Result<Source, AudienceError> {
     let format = files.format.map_or_else(|| format::of_name(&name), Ok)?;
@@ -74,7 +74,7 @@ pub(super) fn inspect(
         }
     }
     let error = peek.error.take();
-    let text = Text::of(&peek, source.encoding, &source.name)?;
+    let text = HeaderText::of(&peek, source.encoding, &source.name)?;
     let outcome = if source.format == SourceFormat::Ndjson {
         if let Some(foreign) = foreign::json_of(&text.bytes, text.is_all) {
             return Err(unreadable(source.name, foreign));
@@ -108,18 +108,18 @@ fn samples_in(bytes: &[u8], label: Option<&str>) -> Vec<String> {
     encoding.map_or_else(Vec::new, |encoding| encodings::samples(bytes, encoding))
 }
 
-fn unreadable(name: String, foreign: Foreign) -> AudienceError {
-    let kind = Unreadable::Foreign(foreign);
+fn unreadable(name: String, foreign: ForeignFormat) -> AudienceError {
+    let kind = UnreadableFormat::Foreign(foreign);
     AudienceError::Unreadable { name, kind }
 }
 
 /// The decoded beginning of a source.
-struct Text {
+struct HeaderText {
     bytes: Vec<u8>,
     is_all: bool,
 }
 
-impl Text {
+impl HeaderText {
     fn of(peek: &Peek, encoding: &'static Encoding, name: &str) -> Result<Self, AudienceError> {
         let mut bytes = Vec::new();
         let raw = Box::new(Cursor::new(peek.bytes.clone()));
@@ -139,7 +139,7 @@ impl Text {
 
 /// Reads the header of CSV as it is once its dialect is rewritten.
 fn read_rewritten(
-    text: &Text,
+    text: &HeaderText,
     files: &AudienceFiles,
     source: &mut Source,
 ) -> Result<(), AudienceError> {
@@ -161,7 +161,7 @@ fn read_rewritten(
     dialect::rewrite(raw, source.rules())
         .read_to_end(&mut rewritten)
         .map_err(|error| source.read_error(0, error))?;
-    let rewritten = Text {
+    let rewritten = HeaderText {
         bytes: rewritten,
         is_all: text.is_all,
     };
@@ -183,9 +183,9 @@ fn read_rewritten(
 
 impl Source {
     /// The dialect by which its text is rewritten, where it is not CSV by RFC 4180.
-    pub(super) fn rules(&self) -> Option<Rules> {
+    pub(super) fn rules(&self) -> Option<DialectRules> {
         let is_csv = matches!(self.format, SourceFormat::Csv | SourceFormat::Tsv);
-        (is_csv && !self.is_rejects).then_some(Rules {
+        (is_csv && !self.is_rejects).then_some(DialectRules {
             delimiter: self.delimiter,
             escape: self.escape,
             skipped: self.skipped,
@@ -231,7 +231,7 @@ impl Source {
 
 /// The cells of the first record, trimmed.
 fn read_header(
-    text: &Text,
+    text: &HeaderText,
     files: &AudienceFiles,
     source: &mut Source,
 ) -> Result<(), AudienceError> {
@@ -290,7 +290,7 @@ fn read_header(
 }
 
 /// Refuses JSON that would be read as CSV, before its values are taken for names of columns.
-fn refuse_json(text: &Text, source: &Source) -> Result<(), AudienceError> {
+fn refuse_json(text: &HeaderText, source: &Source) -> Result<(), AudienceError> {
     let next = match text.bytes.trim_ascii_start() {
         [b'{', rest @ ..] => rest.trim_ascii_start().first() == Some(&b'"'),
         [b'[', rest @ ..] => rest.trim_ascii_start().first() == Some(&b'{'),
@@ -379,7 +379,7 @@ fn delimiter_of_rejects(
     name: &str,
 ) -> Result<Option<u8>, AudienceError> {
     let decoded = match marked {
-        Some(encoding) if encoding != UTF_8 => Some(Text::of(peek, encoding, name)?.bytes),
+        Some(encoding) if encoding != UTF_8 => Some(HeaderText::of(peek, encoding, name)?.bytes),
         _ => None,
     };
     let bytes = decoded.as_deref().unwrap_or(&peek.bytes);
@@ -447,7 +447,7 @@ mod tests {
             escape: crate::source::audience::Escape::Unsaid,
             header_row: None,
         };
-        let mut origin = Origin::of_stream(Box::new(Cursor::new(bytes.to_vec())));
+        let mut origin = ByteOrigin::of_stream(Box::new(Cursor::new(bytes.to_vec())));
         inspect(name.to_owned(), &mut origin, &files).map_err(|error| error.to_string())
     }
 

@@ -60,14 +60,14 @@ fn each_pair_of_deep<'a>(line: &'a str, each: impl FnMut(&str, &'a str)) -> bool
             out.write_str("an object")
         }
         fn visit_map<A: MapAccess<'de>>(mut self, mut pairs: A) -> Result<(), A::Error> {
-            while let Some((key, value)) = pairs.next_entry::<Key<'de>, &'de RawValue>()? {
+            while let Some((key, value)) = pairs.next_entry::<JsonKey<'de>, &'de RawValue>()? {
                 (self.0)(&key.0, value.get());
             }
             Ok(())
         }
     }
     #[derive(serde::Deserialize)]
-    struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+    struct JsonKey<'a>(#[serde(borrow)] Cow<'a, str>);
     let mut reader = serde_json::Deserializer::from_str(line);
     reader.deserialize_map(Pairs(each)).is_ok() && reader.end().is_ok()
 }

@@ -9,10 +9,10 @@ const NAMES: usize = 5;
 
 /// The late keys that were seen, shared by all workers.
 #[derive(Debug, Clone, Default)]
-pub(super) struct LateKeys(Arc<Mutex<Seen>>);
+pub(super) struct LateKeys(Arc<Mutex<LateKeySet>>);
 
 #[derive(Debug, Default)]
-struct Seen {
+struct LateKeySet {
     values: u64,
     /// The first record that has one.
     first: Option<u64>,

@@ -6,12 +6,12 @@ use super::{Source, json, scan, utf8};
 use crate::source::record::{Cell, Record, RecordFault, RecordVisitor};
 
 /// A line that is an object, and the raw value of each column.
-struct Object<'a, 'b> {
+struct NdjsonObject<'a, 'b> {
     line: &'b str,
     values: &'a [Option<&'b str>],
 }
 
-impl Record for Object<'_, '_> {
+impl Record for NdjsonObject<'_, '_> {
     #[inline]
     fn cell<'a>(&'a self, column: usize, scratch: &'a mut Vec<u8>) -> Cell<'a> {
         match self.values.get(column) {
@@ -33,7 +33,7 @@ impl Record for Object<'_, '_> {
 }
 
 /// A line that is none: all of it is the first column's cell.
-struct Line<'a> {
+struct NdjsonLine<'a> {
     /// The bytes in the file.
     bytes: &'a [u8],
     is_decoded: bool,
@@ -41,7 +41,7 @@ struct Line<'a> {
     whole_bytes: Option<u64>,
 }
 
-impl<'a> Line<'a> {
+impl<'a> NdjsonLine<'a> {
     fn of(source: &Source, bytes: &'a [u8]) -> Self {
         Self {
             bytes,
@@ -51,7 +51,7 @@ impl<'a> Line<'a> {
     }
 }
 
-impl Record for Line<'_> {
+impl Record for NdjsonLine<'_> {
     fn cell<'a>(&'a self, column: usize, scratch: &'a mut Vec<u8>) -> Cell<'a> {
         scratch.clear();
         if column == 0 && self.whole_bytes.is_none() {
@@ -82,9 +82,9 @@ impl Record for Line<'_> {
 }
 
 /// An object in whose line some bytes are no text: they are disguised there, so that the line can be read.
-struct Doubtful<'a, 'b>(Object<'a, 'b>);
+struct DisguisedObject<'a, 'b>(NdjsonObject<'a, 'b>);
 
-impl Record for Doubtful<'_, '_> {
+impl Record for DisguisedObject<'_, '_> {
     fn cell<'a>(&'a self, column: usize, scratch: &'a mut Vec<u8>) -> Cell<'a> {
         revealed(
             self.0.cell(column, &mut Vec::new()),
@@ -185,7 +185,7 @@ pub(super) fn visit(
         let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
         let line = &rest[..end];
         if !scan::is_blank_line(line) {
-            let place = Place {
+            let place = NdjsonPlace {
                 source,
                 record: first_record + visited,
             };
@@ -209,9 +209,9 @@ pub(super) fn visit_too_long(
     whole_bytes: Option<u64>,
     visitor: &mut impl RecordVisitor,
 ) -> u64 {
-    let beginning = Line {
+    let beginning = NdjsonLine {
         whole_bytes,
-        ..Line::of(source, bytes)
+        ..NdjsonLine::of(source, bytes)
     };
     visitor.fault(RecordFault::TooLong, &beginning);
     1
@@ -219,32 +219,32 @@ pub(super) fn visit_too_long(
 
 /// Where a line stands.
 #[derive(Clone, Copy)]
-struct Place<'a> {
+struct NdjsonPlace<'a> {
     source: &'a Source,
     /// The number of its record.
     record: u64,
 }
 
 fn visit_line<'b>(
-    place: Place<'_>,
+    place: NdjsonPlace<'_>,
     line: &'b str,
     values: &mut [Option<&'b str>],
     visitor: &mut impl RecordVisitor,
 ) {
-    let no_object = || Line::of(place.source, line.as_bytes());
+    let no_object = || NdjsonLine::of(place.source, line.as_bytes());
     if !read_values(place, line, values) {
         visitor.fault(RecordFault::NotAnObject, &no_object());
         return;
     }
     match fault_in(line, values) {
         Some(RecordFault::NotAnObject) => visitor.fault(RecordFault::NotAnObject, &no_object()),
-        Some(fault) => visitor.fault(fault, &Doubtful(Object { line, values })),
-        None => visitor.row(&Object { line, values }),
+        Some(fault) => visitor.fault(fault, &DisguisedObject(NdjsonObject { line, values })),
+        None => visitor.row(&NdjsonObject { line, values }),
     }
 }
 
 /// Visits a line of a block in which some line is not valid.
-fn visit_doubtful_line(place: Place<'_>, line: &[u8], visitor: &mut impl RecordVisitor) {
+fn visit_doubtful_line(place: NdjsonPlace<'_>, line: &[u8], visitor: &mut impl RecordVisitor) {
     let source = place.source;
     let mut values = vec![None; source.header.len()];
     let Some(fault) = utf8::fault_of(line) else {
@@ -262,19 +262,19 @@ fn visit_doubtful_line(place: Place<'_>, line: &[u8], visitor: &mut impl RecordV
     if read_values(place, &text, &mut values) {
         visitor.fault(
             fault,
-            &Doubtful(Object {
+            &DisguisedObject(NdjsonObject {
                 line: &text,
                 values: &values,
             }),
         );
     } else {
-        visitor.fault(fault, &Line::of(source, line));
+        visitor.fault(fault, &NdjsonLine::of(source, line));
     }
 }
 
 /// The raw value of each column, the last where a key comes twice. False when the line is no object.
 fn read_values<'b>(
-    Place { source, record }: Place<'_>,
+    NdjsonPlace { source, record }: NdjsonPlace<'_>,
     line: &'b str,
     values: &mut [Option<&'b str>],
 ) -> bool {

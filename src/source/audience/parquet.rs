@@ -23,9 +23,9 @@ use super::Source;
 #[cfg(feature = "cloud")]
 use super::cloud::Object;
 use super::columns::{Batches, Columns};
-use super::error::{AudienceError, Unreadable};
-use super::stream::{self, Origin};
-use unread::Unread;
+use super::error::{AudienceError, UnreadableFormat};
+use super::stream::{self, ByteOrigin};
+use unread::UnreadColumns;
 
 /// Decoded batches that wait for their turn, for each row group in hand.
 const WAITING: usize = 4;
@@ -34,10 +34,10 @@ const WAITING: usize = 4;
 const MOST_IN_HAND: usize = 4;
 
 /// The next batch of a row group, or its end.
-type Decoded = Result<Option<Columns>, AudienceError>;
+type GroupBatch = Result<Option<Columns>, AudienceError>;
 
 /// Tells whoever waits for a row group that its decoder fell over.
-struct Fall<'a>(&'a Sender<Decoded>, &'a str);
+struct Fall<'a>(&'a Sender<GroupBatch>, &'a str);
 
 impl Drop for Fall<'_> {
     fn drop(&mut self) {
@@ -50,8 +50,8 @@ impl Drop for Fall<'_> {
 }
 
 /// The names of the columns of the file, which is called `name`, and how many rows it has.
-pub(super) fn header(origin: &Origin, name: &str) -> Result<(Vec<String>, u64), AudienceError> {
-    let metadata = metadata(&Place::of(origin, name)?, name)?;
+pub(super) fn header(origin: &ByteOrigin, name: &str) -> Result<(Vec<String>, u64), AudienceError> {
+    let metadata = metadata(&ParquetPlace::of(origin, name)?, name)?;
     let fields = metadata.schema().fields().iter();
     let rows = metadata.metadata().file_metadata().num_rows();
     Ok((
@@ -60,12 +60,14 @@ pub(super) fn header(origin: &Origin, name: &str) -> Result<(Vec<String>, u64), 
     ))
 }
 
-fn metadata(place: &Place, name: &str) -> Result<ArrowReaderMetadata, AudienceError> {
+fn metadata(place: &ParquetPlace, name: &str) -> Result<ArrowReaderMetadata, AudienceError> {
     let loaded = match place {
-        Place::File(path) => ArrowReaderMetadata::load(&stream::open_file(path, name)?, options()),
+        ParquetPlace::File(path) => {
+            ArrowReaderMetadata::load(&stream::open_file(path, name)?, options())
+        }
         #[cfg(feature = "cloud")]
-        Place::Object(object) => {
-            ArrowReaderMetadata::load(&remote::Whole(object.clone()), options())
+        ParquetPlace::Object(object) => {
+            ArrowReaderMetadata::load(&remote::WholeObject(object.clone()), options())
         }
     };
     let exact = loaded.and_then(schema::exact);
@@ -79,21 +81,21 @@ fn options() -> ArrowReaderOptions {
 
 /// Where the file is.
 #[derive(Clone)]
-enum Place {
+enum ParquetPlace {
     File(PathBuf),
     #[cfg(feature = "cloud")]
     Object(Object),
 }
 
-impl Place {
-    fn of(origin: &Origin, name: &str) -> Result<Self, AudienceError> {
+impl ParquetPlace {
+    fn of(origin: &ByteOrigin, name: &str) -> Result<Self, AudienceError> {
         match origin {
-            Origin::File { path, .. } => Ok(Self::File(path.clone())),
+            ByteOrigin::File { path, .. } => Ok(Self::File(path.clone())),
             #[cfg(feature = "cloud")]
-            Origin::Object(object) => Ok(Self::Object(object.clone())),
+            ByteOrigin::Object(object) => Ok(Self::Object(object.clone())),
             _ => Err(AudienceError::Unreadable {
                 name: name.to_owned(),
-                kind: Unreadable::ParquetStream,
+                kind: UnreadableFormat::ParquetStream,
             }),
         }
     }
@@ -107,8 +109,8 @@ fn broken(name: &str, source: ParquetError) -> AudienceError {
 }
 
 /// The state that the decoding threads of one file share.
-struct Decoding {
-    place: Place,
+struct ParquetDecoding {
+    place: ParquetPlace,
     name: String,
     metadata: ArrowReaderMetadata,
     /// The columns to read; all of them if `None`.
@@ -121,11 +123,11 @@ struct Decoding {
 
 /// The batches of the file, in their order. Dropping them ends the threads.
 pub(super) fn open(
-    origin: &Origin,
+    origin: &ByteOrigin,
     source: &Source,
     consumed: &Arc<AtomicU64>,
 ) -> Result<Batches, AudienceError> {
-    let place = Place::of(origin, &source.name)?;
+    let place = ParquetPlace::of(origin, &source.name)?;
     let metadata = metadata(&place, &source.name)?;
     let fields = metadata.schema().fields();
     let names: Vec<&str> = fields.iter().map(|field| field.name().as_str()).collect();
@@ -142,7 +144,7 @@ pub(super) fn open(
         });
     }
     let groups = metadata.metadata().num_row_groups();
-    let decoding = Arc::new(Decoding {
+    let decoding = Arc::new(ParquetDecoding {
         place,
         name: source.name.clone(),
         metadata,
@@ -157,16 +159,16 @@ pub(super) fn open(
         let (decoding, senders) = (Arc::clone(&decoding), Arc::clone(&senders));
         std::thread::spawn(move || decoding.work(&senders));
     }
-    Ok(Box::new(InOrder {
+    Ok(Box::new(OrderedBatches {
         name: source.name.clone(),
         groups: receivers.into_iter(),
         current: None,
     }))
 }
 
-impl Decoding {
+impl ParquetDecoding {
     /// Decodes one row group after the other, until none is left or nobody wants them.
-    fn work(&self, senders: &[Sender<Decoded>]) {
+    fn work(&self, senders: &[Sender<GroupBatch>]) {
         loop {
             let group = self.next.fetch_add(1, Ordering::Relaxed);
             let Some(sender) = senders.get(group) else {
@@ -188,13 +190,13 @@ impl Decoding {
     }
 
     /// Decodes one row group. False when nobody takes it.
-    fn group(&self, group: usize, sender: &Sender<Decoded>) -> Result<bool, AudienceError> {
+    fn group(&self, group: usize, sender: &Sender<GroupBatch>) -> Result<bool, AudienceError> {
         let schema = self.metadata.metadata().file_metadata().schema_descr();
         let roots = schema.root_schema().get_fields().len();
         let (projection, mut unread) = match &self.projection {
             Some(columns) => (
                 ProjectionMask::roots(schema, columns.iter().copied()),
-                Unread::of_others(columns, roots),
+                UnreadColumns::of_others(columns, roots),
             ),
             None => (ProjectionMask::all(), None),
         };
@@ -226,12 +228,12 @@ impl Decoding {
         skipped: usize,
     ) -> Result<ParquetRecordBatchReader, AudienceError> {
         match &self.place {
-            Place::File(path) => {
+            ParquetPlace::File(path) => {
                 let file = stream::open_file(path, &self.name)?;
                 self.reader_of(file, group, projection, skipped)
             }
             #[cfg(feature = "cloud")]
-            Place::Object(object) => {
+            ParquetPlace::Object(object) => {
                 let row_group = self.metadata.metadata().row_group(group);
                 let pieces = remote::Pieces::fetch(object, row_group, &projection)?;
                 self.reader_of(pieces, group, projection, skipped)
@@ -273,13 +275,13 @@ impl Decoding {
 }
 
 /// The batches of one row group after the other.
-struct InOrder {
+struct OrderedBatches {
     name: String,
-    groups: std::vec::IntoIter<Receiver<Decoded>>,
-    current: Option<Receiver<Decoded>>,
+    groups: std::vec::IntoIter<Receiver<GroupBatch>>,
+    current: Option<Receiver<GroupBatch>>,
 }
 
-impl Iterator for InOrder {
+impl Iterator for OrderedBatches {
     type Item = Result<Columns, AudienceError>;
 
     fn next(&mut self) -> Option<Self::Item> {

@@ -5,20 +5,20 @@ use std::sync::atomic::AtomicU64;
 
 use super::Source;
 use super::columns::Batches;
-use super::error::{AudienceError, Unreadable};
-use super::stream::Origin;
+use super::error::{AudienceError, UnreadableFormat};
+use super::stream::ByteOrigin;
 
 /// Refuses the file.
-pub(super) fn header(_: &Origin, name: &str) -> Result<(Vec<String>, u64), AudienceError> {
+pub(super) fn header(_: &ByteOrigin, name: &str) -> Result<(Vec<String>, u64), AudienceError> {
     Err(AudienceError::Unreadable {
         name: name.to_owned(),
-        kind: Unreadable::Parquet,
+        kind: UnreadableFormat::Parquet,
     })
 }
 
 /// Refuses the file.
 pub(super) fn open(
-    origin: &Origin,
+    origin: &ByteOrigin,
     source: &Source,
     _: &Arc<AtomicU64>,
 ) -> Result<Batches, AudienceError> {

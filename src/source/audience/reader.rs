@@ -1,7 +1,7 @@
 //! Visits the records of a block, whatever its source.
 
-use super::blocks::{BlockKind, Content};
-use super::copied::Copied;
+use super::blocks::{BlockContent, BlockKind};
+use super::copied::CopyVisitor;
 use super::error::AudienceError;
 use super::format::SourceFormat;
 use super::{Block, Source, csv, ndjson, typed};
@@ -35,22 +35,27 @@ impl RecordReader {
         visitor: &mut impl RecordVisitor,
     ) -> Result<(), AudienceError> {
         let found = match &block.content {
-            Content::Columns(batch) => typed::visit(batch, self.day_time, visitor),
-            Content::Text {
+            BlockContent::Columns(batch) => typed::visit(batch, self.day_time, visitor),
+            BlockContent::Text {
                 bytes,
                 kind: BlockKind::Plain { has_breaks },
             } if !source.forms.is_empty() => {
                 let forms = &source.forms;
-                csv::visit_plain(source, bytes, *has_breaks, &mut Copied { forms, visitor })
+                csv::visit_plain(
+                    source,
+                    bytes,
+                    *has_breaks,
+                    &mut CopyVisitor { forms, visitor },
+                )
             }
-            Content::Text {
+            BlockContent::Text {
                 bytes,
                 kind: BlockKind::Odd,
             } if !source.forms.is_empty() => {
                 let forms = &source.forms;
-                csv::visit_odd(source, bytes, &mut Copied { forms, visitor })
+                csv::visit_odd(source, bytes, &mut CopyVisitor { forms, visitor })
             }
-            Content::Text { bytes, kind } => match (source.format, kind) {
+            BlockContent::Text { bytes, kind } => match (source.format, kind) {
                 (SourceFormat::Ndjson, BlockKind::TooLong { whole_bytes }) => {
                     ndjson::visit_too_long(source, bytes, *whole_bytes, visitor)
                 }

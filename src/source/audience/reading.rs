@@ -11,11 +11,11 @@ use std::sync::atomic::AtomicU64;
 use memchr::{memchr, memchr2};
 
 use super::Source;
-use super::blocks::{BlockKind, BlockLimits, Content, Piece};
+use super::blocks::{BlockContent, BlockKind, BlockLimits, Piece};
 use super::dialect;
 use super::error::AudienceError;
 use super::scan::{Scan, Scanner, Syntax};
-use super::stream::{self, Bytes, Origin};
+use super::stream::{self, ByteOrigin, Bytes};
 use super::utf8;
 use crate::base::pool::Pool;
 
@@ -49,7 +49,7 @@ pub(super) struct Reading {
 impl Reading {
     /// Opens a source, after so many bytes on disk of those before it.
     pub(super) fn open(
-        mut origin: Origin,
+        mut origin: ByteOrigin,
         source: &Source,
         limits: BlockLimits,
         before: u64,
@@ -168,7 +168,7 @@ impl Reading {
         let bytes = std::mem::replace(&mut self.buffer, next);
         let piece = Piece {
             records: self.scanner.records(),
-            content: Content::Text { bytes, kind },
+            content: BlockContent::Text { bytes, kind },
         };
         self.scanner.take();
         piece
@@ -199,7 +199,7 @@ impl Reading {
         let kind = BlockKind::TooLong { whole_bytes };
         Ok(Piece {
             records: 1,
-            content: Content::Text { bytes, kind },
+            content: BlockContent::Text { bytes, kind },
         })
     }
 

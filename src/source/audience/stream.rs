@@ -13,7 +13,7 @@ use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_8};
 
 use super::cloud::Object;
 use super::columns::Batches;
-use super::error::{AudienceError, CloudFault, Unreadable};
+use super::error::{AudienceError, CloudFault, UnreadableFormat};
 use super::format::{self, Compression};
 use super::{Source, parquet};
 use crate::base::page_cache::ReadOnce;
@@ -38,12 +38,12 @@ const LONGEST_WINDOW: u32 = 31;
 pub(super) type Bytes = Box<dyn Read + Send>;
 
 /// Where the bytes of a source come from.
-pub(super) enum Origin {
+pub(super) enum ByteOrigin {
     File {
         path: PathBuf,
         size_bytes: u64,
     },
-    Stream(Unpacked),
+    Stream(UnpackedBytes),
     /// A stream whose packing is not known yet.
     Raw(Bytes),
     /// An object in a store.
@@ -53,7 +53,7 @@ pub(super) enum Origin {
     Taken,
 }
 
-impl std::fmt::Debug for Origin {
+impl std::fmt::Debug for ByteOrigin {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::File { path, .. } => write!(out, "File({})", path.display()),
@@ -64,7 +64,7 @@ impl std::fmt::Debug for Origin {
 }
 
 /// Unpacked bytes, and how many of the packed ones were taken for them.
-pub(super) struct Unpacked {
+pub(super) struct UnpackedBytes {
     pub(super) bytes: Bytes,
     pub(super) consumed: Arc<AtomicU64>,
 }
@@ -77,7 +77,7 @@ pub(super) struct Peek {
     pub(super) error: Option<io::Error>,
 }
 
-impl Origin {
+impl ByteOrigin {
     /// The file at `path`; one that cannot be read twice (a pipe) is opened here.
     pub(super) fn at_path(path: PathBuf, name: &str) -> Result<Self, AudienceError> {
         let failed = |source| AudienceError::Open {
@@ -118,7 +118,7 @@ impl Origin {
             let again = Cursor::new(bytes.clone());
             let rest: Bytes = match &error {
                 None => unpacked.bytes,
-                Some(error) => Box::new(Failing(Some(copy_of(error)))),
+                Some(error) => Box::new(FaultyReader(Some(copy_of(error)))),
             };
             unpacked.bytes = Box::new(again.chain(rest));
             *self = Self::Stream(unpacked);
@@ -143,7 +143,7 @@ impl Origin {
             Self::Object(object) => match *object {},
             Self::Stream(_) => {
                 let peek = self.peek(name).ok()?;
-                Some(Self::Stream(Unpacked {
+                Some(Self::Stream(UnpackedBytes {
                     bytes: Box::new(Cursor::new(peek.bytes)),
                     consumed: Arc::default(),
                 }))
@@ -153,7 +153,7 @@ impl Origin {
     }
 
     /// The unpacked bytes from the beginning, after so many packed ones of other sources. A stream gives them once.
-    pub(super) fn open(&mut self, name: &str, before: u64) -> Result<Unpacked, AudienceError> {
+    pub(super) fn open(&mut self, name: &str, before: u64) -> Result<UnpackedBytes, AudienceError> {
         match std::mem::replace(self, Self::Taken) {
             Self::File { path, size_bytes } => {
                 let unpacked = open_file(&path, name)
@@ -174,7 +174,7 @@ impl Origin {
     }
 }
 
-impl Origin {
+impl ByteOrigin {
     /// The batches of a source of columns; those of a query are given once.
     pub(super) fn into_batches(
         self,
@@ -186,7 +186,7 @@ impl Origin {
             Self::File { .. } | Self::Object(_) => parquet::open(&self, source, consumed),
             _ => Err(AudienceError::Unreadable {
                 name: source.name.clone(),
-                kind: Unreadable::ParquetStream,
+                kind: UnreadableFormat::ParquetStream,
             }),
         }
     }
@@ -200,7 +200,7 @@ pub(super) fn open_file(path: &Path, name: &str) -> Result<File, AudienceError> 
     })
 }
 
-fn unpack(mut raw: Bytes, name: &str) -> Result<Unpacked, AudienceError> {
+fn unpack(mut raw: Bytes, name: &str) -> Result<UnpackedBytes, AudienceError> {
     let mut first = Vec::new();
     if let Err(source) = (&mut raw).take(FIRST_BYTES).read_to_end(&mut first) {
         return Err(
@@ -213,13 +213,13 @@ fn unpack(mut raw: Bytes, name: &str) -> Result<Unpacked, AudienceError> {
     }
     let compression = format::compression_of(&first, name)?;
     let consumed = Arc::new(AtomicU64::new(0));
-    let raw = Counting {
+    let raw = ByteCounter {
         inner: Cursor::new(first).chain(raw),
         count: Arc::clone(&consumed),
     };
     let bytes: Bytes = match compression {
         Compression::None => Box::new(raw),
-        Compression::Gzip => Box::new(Members::new(io::BufReader::with_capacity(
+        Compression::Gzip => Box::new(GzipMembers::new(io::BufReader::with_capacity(
             BUFFER_BYTES,
             raw,
         ))),
@@ -234,7 +234,7 @@ fn unpack(mut raw: Bytes, name: &str) -> Result<Unpacked, AudienceError> {
             Box::new(decoder)
         }
     };
-    Ok(Unpacked { bytes, consumed })
+    Ok(UnpackedBytes { bytes, consumed })
 }
 
 /// The text of unpacked bytes as UTF-8 without a byte order mark; each byte that `encoding` does not know is there as a
@@ -252,11 +252,11 @@ pub(super) fn decode(mut bytes: Bytes, encoding: &'static Encoding) -> io::Resul
 }
 
 /// The members of a gzip file, and zeros after the last, which tapes and block devices add.
-struct Members<R> {
+struct GzipMembers<R> {
     member: Option<flate2::bufread::GzDecoder<R>>,
 }
 
-impl<R: BufRead> Members<R> {
+impl<R: BufRead> GzipMembers<R> {
     fn new(packed: R) -> Self {
         Self {
             member: Some(flate2::bufread::GzDecoder::new(packed)),
@@ -264,7 +264,7 @@ impl<R: BufRead> Members<R> {
     }
 }
 
-impl<R: BufRead> Read for Members<R> {
+impl<R: BufRead> Read for GzipMembers<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while let Some(member) = &mut self.member {
             let read = member.read(buffer)?;
@@ -298,12 +298,12 @@ impl<R: BufRead> Read for Members<R> {
 }
 
 /// Counts what is read through it.
-struct Counting<R> {
+struct ByteCounter<R> {
     inner: R,
     count: Arc<AtomicU64>,
 }
 
-impl<R: Read> Read for Counting<R> {
+impl<R: Read> Read for ByteCounter<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer)?;
         self.count.fetch_add(read as u64, Ordering::Relaxed);
@@ -343,9 +343,9 @@ fn copy_of(error: &io::Error) -> io::Error {
 }
 
 /// Gives an error that was met earlier.
-struct Failing(Option<io::Error>);
+struct FaultyReader(Option<io::Error>);
 
-impl Read for Failing {
+impl Read for FaultyReader {
     fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
         self.0.take().map_or(Ok(0), Err)
     }
@@ -517,7 +517,8 @@ mod tests {
 
     #[test]
     fn a_stream_gives_its_beginning_again() {
-        let mut origin = Origin::of_stream(Box::new(io::Cursor::new(b"email\na@b.c\n".to_vec())));
+        let mut origin =
+            ByteOrigin::of_stream(Box::new(io::Cursor::new(b"email\na@b.c\n".to_vec())));
         let peek = origin.peek("stdin").unwrap();
         assert!(peek.is_all && peek.error.is_none());
         let mut again = Vec::new();

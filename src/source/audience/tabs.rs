@@ -17,34 +17,34 @@ const LOOK_AHEAD_BYTES: usize = 1 << 17;
 
 /// A line, and where the next one begins.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Line<'a> {
+pub(super) struct TabLine<'a> {
     pub(super) text: &'a [u8],
     pub(super) end: usize,
 }
 
 /// A cell of the text, with its quotes if it is quoted.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Cell {
+pub(super) struct TabCell {
     place: Range<usize>,
     is_quoted: bool,
 }
 
 /// The front of a text.
-pub(super) enum Found {
+pub(super) enum TabFront {
     /// More of the text is needed to tell.
     More,
     /// A record: its cells, where its text ends, and where the next record begins.
     Record {
-        cells: Vec<Cell>,
+        cells: Vec<TabCell>,
         text: usize,
         end: usize,
     },
 }
 
 /// The first line of the text, if it is whole.
-pub(super) fn line_of(text: &[u8], at_end: bool) -> Option<Line<'_>> {
+pub(super) fn line_of(text: &[u8], at_end: bool) -> Option<TabLine<'_>> {
     let Some(end) = memchr2(b'\n', b'\r', text) else {
-        return at_end.then_some(Line {
+        return at_end.then_some(TabLine {
             text,
             end: text.len(),
         });
@@ -54,14 +54,19 @@ pub(super) fn line_of(text: &[u8], at_end: bool) -> Option<Line<'_>> {
         (b'\r', None) if !at_end => return None,
         _ => end + 1,
     };
-    Some(Line {
+    Some(TabLine {
         text: &text[..end],
         end: next,
     })
 }
 
 /// The record whose first line is `line`, at the front of `text`; `columns` is the number of cells of the header.
-pub(super) fn record(text: &[u8], line: Line<'_>, at_end: bool, columns: Option<usize>) -> Found {
+pub(super) fn record(
+    text: &[u8],
+    line: TabLine<'_>,
+    at_end: bool,
+    columns: Option<usize>,
+) -> TabFront {
     let quoted = cells_of(line.text, true);
     if let Some(cells) = &quoted
         && columns.is_none_or(|columns| columns == cells.len())
@@ -82,25 +87,25 @@ pub(super) fn record(text: &[u8], line: Line<'_>, at_end: bool, columns: Option<
     let ahead = &text[..text.len().min(LOOK_AHEAD_BYTES)];
     let is_all = at_end && ahead.len() == text.len();
     match long_record(ahead) {
-        None if !is_all && ahead.len() < LOOK_AHEAD_BYTES => Found::More,
+        None if !is_all && ahead.len() < LOOK_AHEAD_BYTES => TabFront::More,
         // What follows the quote is not known yet.
-        Some((_, end)) if !is_all && end == text.len() => Found::More,
+        Some((_, end)) if !is_all && end == text.len() => TabFront::More,
         Some((cells, end)) if is_meant(&cells, text, line, columns) => {
             match line_of(&text[end..], at_end) {
-                Some(rest) => Found::Record {
+                Some(rest) => TabFront::Record {
                     cells,
                     text: end,
                     end: end + rest.end,
                 },
-                None => Found::More,
+                None => TabFront::More,
             }
         }
         _ => of_line(bare, line),
     }
 }
 
-fn of_line(cells: Vec<Cell>, line: Line<'_>) -> Found {
-    Found::Record {
+fn of_line(cells: Vec<TabCell>, line: TabLine<'_>) -> TabFront {
+    TabFront::Record {
         cells,
         text: line.text.len(),
         end: line.end,
@@ -109,7 +114,7 @@ fn of_line(cells: Vec<Cell>, line: Line<'_>) -> Found {
 
 /// Whether a record over several lines is right: it has as many cells as the header, and its second line is no record of
 /// its own.
-fn is_meant(cells: &[Cell], text: &[u8], line: Line<'_>, columns: Option<usize>) -> bool {
+fn is_meant(cells: &[TabCell], text: &[u8], line: TabLine<'_>, columns: Option<usize>) -> bool {
     let Some(columns) = columns else {
         return true;
     };
@@ -120,14 +125,14 @@ fn is_meant(cells: &[Cell], text: &[u8], line: Line<'_>, columns: Option<usize>)
     cells.len() == columns && !(first == columns && is_record)
 }
 
-fn last_is_open(line: &[u8], cells: &[Cell]) -> bool {
+fn last_is_open(line: &[u8], cells: &[TabCell]) -> bool {
     cells
         .last()
         .is_some_and(|cell| !cell.is_quoted && line[cell.place.clone()].first() == Some(&b'"'))
 }
 
 /// The cells of a line. With `has_quoted_tabs` a quoted cell may hold tabs; none then when a quote is left open.
-fn cells_of(line: &[u8], has_quoted_tabs: bool) -> Option<Vec<Cell>> {
+fn cells_of(line: &[u8], has_quoted_tabs: bool) -> Option<Vec<TabCell>> {
     let mut cells = Vec::new();
     let mut begin = 0;
     loop {
@@ -138,11 +143,11 @@ fn cells_of(line: &[u8], has_quoted_tabs: bool) -> Option<Vec<Cell>> {
             &line[..bare_end]
         };
         let (end, is_quoted) = match quoted_end(within, begin) {
-            Quoted::Closed(end) => (end, true),
-            Quoted::Open if has_quoted_tabs => return None,
+            TabQuote::Closed(end) => (end, true),
+            TabQuote::Open if has_quoted_tabs => return None,
             _ => (bare_end, false),
         };
-        cells.push(Cell {
+        cells.push(TabCell {
             place: begin..end,
             is_quoted,
         });
@@ -154,19 +159,19 @@ fn cells_of(line: &[u8], has_quoted_tabs: bool) -> Option<Vec<Cell>> {
 }
 
 /// The cells of a record whose quoted cells may hold line breaks, and where its text ends. None when a quote stays open.
-fn long_record(text: &[u8]) -> Option<(Vec<Cell>, usize)> {
+fn long_record(text: &[u8]) -> Option<(Vec<TabCell>, usize)> {
     let mut cells = Vec::new();
     let mut begin = 0;
     loop {
         let (end, is_quoted) = match quoted_end(text, begin) {
-            Quoted::Closed(end) => (end, true),
-            Quoted::Open => return None,
-            Quoted::No => {
+            TabQuote::Closed(end) => (end, true),
+            TabQuote::Open => return None,
+            TabQuote::No => {
                 let end = memchr::memchr3(TAB, b'\n', b'\r', &text[begin..]);
                 (end.map_or(text.len(), |end| begin + end), false)
             }
         };
-        cells.push(Cell {
+        cells.push(TabCell {
             place: begin..end,
             is_quoted,
         });
@@ -178,7 +183,7 @@ fn long_record(text: &[u8]) -> Option<(Vec<Cell>, usize)> {
 }
 
 /// Whether a cell is quoted.
-enum Quoted {
+enum TabQuote {
     /// It is, and ends here.
     Closed(usize),
     /// It begins with a quote, and the text ends before another.
@@ -186,23 +191,23 @@ enum Quoted {
     No,
 }
 
-fn quoted_end(text: &[u8], begin: usize) -> Quoted {
+fn quoted_end(text: &[u8], begin: usize) -> TabQuote {
     if text.get(begin) != Some(&b'"') {
-        return Quoted::No;
+        return TabQuote::No;
     }
     let mut at = begin + 1;
     while let Some(quote) = memchr(b'"', &text[at..]).map(|quote| at + quote) {
         match text.get(quote + 1) {
             Some(b'"') => at = quote + 2,
-            None | Some(&TAB | b'\n' | b'\r') => return Quoted::Closed(quote + 1),
-            _ => return Quoted::No,
+            None | Some(&TAB | b'\n' | b'\r') => return TabQuote::Closed(quote + 1),
+            _ => return TabQuote::No,
         }
     }
-    Quoted::Open
+    TabQuote::Open
 }
 
 /// Appends the cells, those that hold a quote and are not quoted in quotes.
-pub(super) fn push_cells(text: &[u8], cells: &[Cell], out: &mut Vec<u8>) {
+pub(super) fn push_cells(text: &[u8], cells: &[TabCell], out: &mut Vec<u8>) {
     for (place, cell) in cells.iter().enumerate() {
         if place > 0 {
             out.push(TAB);

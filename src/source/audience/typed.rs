@@ -65,14 +65,14 @@ impl Columns {
 }
 
 /// One row of a batch.
-struct Row<'a> {
+struct TypedRow<'a> {
     columns: &'a [Column],
     index: usize,
     /// It has a value in a column that is not read.
     is_more: bool,
 }
 
-impl Record for Row<'_> {
+impl Record for TypedRow<'_> {
     #[inline]
     fn cell<'a>(&'a self, column: usize, scratch: &'a mut Vec<u8>) -> Cell<'a> {
         match self.columns.get(column) {
@@ -98,12 +98,12 @@ impl Record for Row<'_> {
 }
 
 /// A record that is too long: nothing of it is shown, and of each cell the beginning is kept.
-struct Long<'a> {
-    row: Row<'a>,
+struct LongRecord<'a> {
+    row: TypedRow<'a>,
     bytes: usize,
 }
 
-impl Record for Long<'_> {
+impl Record for LongRecord<'_> {
     fn cell<'a>(&'a self, _: usize, _: &'a mut Vec<u8>) -> Cell<'a> {
         Cell::Text(b"")
     }
@@ -141,7 +141,7 @@ pub(super) fn visit(rows: &Columns, day_time: DayTime, visitor: &mut impl Record
     let is_doubtful = columns.iter().any(|column| !column.is_clean());
     let mut scratch = Vec::new();
     for index in 0..batch.num_rows() {
-        let row = Row {
+        let row = TypedRow {
             columns: &columns,
             index,
             is_more: rows.is_more(index),
@@ -152,9 +152,9 @@ pub(super) fn visit(rows: &Columns, day_time: DayTime, visitor: &mut impl Record
             0
         };
         if bytes > MAX_RECORD_BYTES {
-            visitor.fault(RecordFault::TooLong, &Long { row, bytes });
+            visitor.fault(RecordFault::TooLong, &LongRecord { row, bytes });
         } else if let Some(fault) = is_doubtful.then(|| fault_of(&columns, index)).flatten() {
-            visitor.fault(fault, &utf8::Mended(row));
+            visitor.fault(fault, &utf8::MendedRecord(row));
         } else {
             visitor.row(&row);
         }

@@ -10,9 +10,9 @@ const MARK: u8 = mark(0)[0];
 const MARK_BYTES: usize = mark(0).len();
 
 /// A row with bytes that are no UTF-8: these are shown as U+FFFD, and kept with a mark.
-pub(super) struct Mended<R>(pub(super) R);
+pub(super) struct MendedRecord<R>(pub(super) R);
 
-impl<R: Record> Record for Mended<R> {
+impl<R: Record> Record for MendedRecord<R> {
     fn cell<'a>(&'a self, column: usize, scratch: &'a mut Vec<u8>) -> Cell<'a> {
         let mended = String::from_utf8_lossy(self.0.cell(column, scratch).text()).into_owned();
         *scratch = mended.into_bytes();

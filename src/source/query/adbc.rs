@@ -23,16 +23,16 @@ use arrow_array::{Array, RecordBatch};
 use arrow_cast::cast;
 use arrow_schema::{DataType, SchemaRef};
 
-use super::{Access, Query, QueryColumn, QueryError, Rows, Surroundings};
-pub use error::{AdbcError, Doubt, Refusal, Step};
+use super::{Access, Query, QueryColumn, QueryError, QuerySurroundings, Rows};
+pub use error::{AdbcError, Doubt, DriverRefusal, DriverStep};
 use exact::Marks;
-use session::{Plan, Session};
+use session::{AdbcSession, ConnectionPlan};
 pub use settings::AdbcSettings;
-use statement::Verdict;
-use work::Work;
+use statement::QueryEffect;
+use work::DriverWork;
 
 /// The messages of a query's thread.
-enum Told {
+enum DriverMessage {
     Schema(SchemaRef),
     Batch(RecordBatch),
     /// All rows came. Without it, a thread that broke off would look like the end.
@@ -42,22 +42,22 @@ enum Told {
 /// The doubts about a query that a run executes all the same; none for one that only reads.
 pub(super) fn doubt(settings: &AdbcSettings, query: &Query) -> Option<Doubt> {
     match statement::judge(&query.text, &settings.driver) {
-        Verdict::Reads | Verdict::Several => None,
-        Verdict::Writes(word) => Some(Doubt::Word(word)),
-        Verdict::Unclear => Some(Doubt::Unclear),
+        QueryEffect::Reads | QueryEffect::Several => None,
+        QueryEffect::Writes(word) => Some(Doubt::Word(word)),
+        QueryEffect::Unclear => Some(Doubt::Unclear),
     }
 }
 
 /// Refuses what is more than one statement, and what may write where only reading is allowed.
 fn check(settings: &AdbcSettings, query: &Query, access: Access) -> Result<(), AdbcError> {
     let what = match statement::judge(&query.text, &settings.driver) {
-        Verdict::Several => {
+        QueryEffect::Several => {
             return Err(AdbcError::SeveralStatements {
                 name: settings.name(),
             });
         }
-        Verdict::Writes(word) if access == Access::ReadOnly => Doubt::Word(word),
-        Verdict::Unclear if access == Access::ReadOnly => Doubt::Unclear,
+        QueryEffect::Writes(word) if access == Access::ReadOnly => Doubt::Word(word),
+        QueryEffect::Unclear if access == Access::ReadOnly => Doubt::Unclear,
         _ => return Ok(()),
     };
     Err(AdbcError::MayWrite {
@@ -69,13 +69,13 @@ fn check(settings: &AdbcSettings, query: &Query, access: Access) -> Result<(), A
 pub(super) fn execute(
     settings: &AdbcSettings,
     statements: &[String],
-    surroundings: Surroundings<'_>,
+    surroundings: QuerySurroundings<'_>,
 ) -> Result<(), QueryError> {
-    let plan = Plan::new(settings, Access::Whole, surroundings.environment)?;
+    let plan = ConnectionPlan::new(settings, Access::Whole, surroundings.environment)?;
     let statements = statements.to_vec();
-    Work::start(surroundings.interrupt, &plan.name(), move |guard, tell| {
+    DriverWork::start(surroundings.interrupt, &plan.name(), move |guard, tell| {
         let result =
-            Session::open(plan, guard).and_then(|session| session.execute(&statements, guard));
+            AdbcSession::open(plan, guard).and_then(|session| session.execute(&statements, guard));
         tell(result);
     })?
     .only()
@@ -86,38 +86,38 @@ pub(super) fn open(
     before: &[String],
     query: &Query,
     access: Access,
-    surroundings: Surroundings<'_>,
+    surroundings: QuerySurroundings<'_>,
 ) -> Result<Rows, QueryError> {
     check(settings, query, access)?;
-    let plan = Plan::new(settings, access, surroundings.environment)?;
+    let plan = ConnectionPlan::new(settings, access, surroundings.environment)?;
     let (before, query) = (before.to_vec(), query.clone());
-    let mut work = Work::start(surroundings.interrupt, &plan.name(), move |guard, tell| {
-        let streamed = Session::open(plan, guard).and_then(|session| {
+    let mut work = DriverWork::start(surroundings.interrupt, &plan.name(), move |guard, tell| {
+        let streamed = AdbcSession::open(plan, guard).and_then(|session| {
             session.execute(&before, guard)?;
             session.stream(&query, guard, |told| tell(Ok(told)))
         });
-        tell(streamed.map(|()| Told::End));
+        tell(streamed.map(|()| DriverMessage::End));
     })?;
     let schema = match work.next_told()? {
-        Told::Schema(schema) => schema,
-        Told::Batch(_) | Told::End => return Err(work.broken_off()),
+        DriverMessage::Schema(schema) => schema,
+        DriverMessage::Batch(_) | DriverMessage::End => return Err(work.broken_off()),
     };
     Ok(Rows::Columns(
         schema,
-        Box::new(Batches { work: Some(work) }),
+        Box::new(DriverBatches { work: Some(work) }),
     ))
 }
 
 pub(super) fn describe(
     settings: &AdbcSettings,
     query: &Query,
-    surroundings: Surroundings<'_>,
+    surroundings: QuerySurroundings<'_>,
 ) -> Result<Vec<QueryColumn>, QueryError> {
     check(settings, query, Access::ReadOnly)?;
-    let plan = Plan::new(settings, Access::ReadOnly, surroundings.environment)?;
+    let plan = ConnectionPlan::new(settings, Access::ReadOnly, surroundings.environment)?;
     let query = query.clone();
-    let schema = Work::start(surroundings.interrupt, &plan.name(), move |guard, tell| {
-        tell(Session::open(plan, guard).and_then(|session| session.schema(&query, guard)));
+    let schema = DriverWork::start(surroundings.interrupt, &plan.name(), move |guard, tell| {
+        tell(AdbcSession::open(plan, guard).and_then(|session| session.schema(&query, guard)));
     })?
     .only()?;
     let column = |field: &Arc<arrow_schema::Field>| QueryColumn {
@@ -130,20 +130,20 @@ pub(super) fn describe(
 pub(super) fn count(
     settings: &AdbcSettings,
     query: &Query,
-    surroundings: Surroundings<'_>,
+    surroundings: QuerySurroundings<'_>,
 ) -> Result<u64, QueryError> {
     check(settings, query, Access::ReadOnly)?;
-    let plan = Plan::new(settings, Access::ReadOnly, surroundings.environment)?;
+    let plan = ConnectionPlan::new(settings, Access::ReadOnly, surroundings.environment)?;
     let name = plan.name();
     let counting = Query {
         text: counting(&query.text),
         parameters: query.parameters.clone(),
     };
-    let batch = Work::start(surroundings.interrupt, &name, move |guard, tell| {
+    let batch = DriverWork::start(surroundings.interrupt, &name, move |guard, tell| {
         let mut first = None;
-        let streamed = Session::open(plan, guard).and_then(|session| {
+        let streamed = AdbcSession::open(plan, guard).and_then(|session| {
             session.rows(&counting, &Marks::none(), guard, |told| {
-                if let Told::Batch(batch) = told
+                if let DriverMessage::Batch(batch) = told
                     && batch.num_rows() > 0
                 {
                     first.get_or_insert(batch);
@@ -173,20 +173,20 @@ fn number(batch: &RecordBatch) -> Option<u64> {
 }
 
 /// The batches of a query that is running.
-struct Batches {
+struct DriverBatches {
     /// None when nothing more comes.
-    work: Option<Work<Told>>,
+    work: Option<DriverWork<DriverMessage>>,
 }
 
-impl Iterator for Batches {
+impl Iterator for DriverBatches {
     type Item = Result<RecordBatch, QueryError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let work = self.work.as_mut()?;
         let told = match work.next_told() {
-            Ok(Told::Batch(batch)) => return Some(Ok(batch)),
-            Ok(Told::End) => None,
-            Ok(Told::Schema(_)) => Some(Err(work.broken_off())),
+            Ok(DriverMessage::Batch(batch)) => return Some(Ok(batch)),
+            Ok(DriverMessage::End) => None,
+            Ok(DriverMessage::Schema(_)) => Some(Err(work.broken_off())),
             Err(error) => Some(Err(error)),
         };
         self.work = None;

@@ -18,14 +18,14 @@ mod words;
 
 use std::io::{self, Read};
 
-use target::Target;
-use task::Task;
+use target::PgTarget;
+use task::PgTask;
 use tls::Tls;
 use url::Url;
 
-use super::{CellForm, Query, QueryColumn, QueryError, Rows, Surroundings};
+use super::{CellForm, Query, QueryColumn, QueryError, QuerySurroundings, Rows};
 use crate::source::day_time::DayTime;
-use session::Session;
+use session::PgSession;
 
 pub use error::{PostgresError, Statement};
 
@@ -62,8 +62,11 @@ impl PostgresSettings {
     }
 
     /// The settings that a thread needs to connect.
-    fn dialler(&self, surroundings: Surroundings<'_>) -> Result<(Target, Tls), PostgresError> {
-        let target = Target::new(self, surroundings.environment)?;
+    fn dialler(
+        &self,
+        surroundings: QuerySurroundings<'_>,
+    ) -> Result<(PgTarget, Tls), PostgresError> {
+        let target = PgTarget::new(self, surroundings.environment)?;
         let tls = Tls::new(target.tls, &target.roots)?;
         Ok((target, tls))
     }
@@ -72,12 +75,12 @@ impl PostgresSettings {
 pub(super) fn execute(
     settings: &PostgresSettings,
     statements: &[String],
-    surroundings: Surroundings<'_>,
+    surroundings: QuerySurroundings<'_>,
 ) -> Result<(), QueryError> {
     let (target, tls) = settings.dialler(surroundings)?;
     let (limit, statements) = (settings.statement_timeout, statements.to_vec());
-    let task = Task::start(surroundings.interrupt, move |worker| {
-        let mut session = Session::begin(&target, &tls, limit, worker)?;
+    let task = PgTask::start(surroundings.interrupt, move |worker| {
+        let mut session = PgSession::begin(&target, &tls, limit, worker)?;
         session.execute(&statements, worker)?;
         worker.give(())
     });
@@ -88,13 +91,13 @@ pub(super) fn open(
     settings: &PostgresSettings,
     before: &[String],
     query: &Query,
-    surroundings: Surroundings<'_>,
+    surroundings: QuerySurroundings<'_>,
 ) -> Result<Rows, QueryError> {
     let (target, tls) = settings.dialler(surroundings)?;
     let (limit, day_time) = (settings.statement_timeout, settings.day_time);
     let (before, query) = (before.to_vec(), query.text.clone());
-    let task = Task::start(surroundings.interrupt, move |worker| {
-        let mut session = Session::begin(&target, &tls, limit, worker)?;
+    let task = PgTask::start(surroundings.interrupt, move |worker| {
+        let mut session = PgSession::begin(&target, &tls, limit, worker)?;
         session.execute(&before, worker)?;
         session.copy(&query, day_time, worker)
     });
@@ -102,8 +105,8 @@ pub(super) fn open(
     let (mut forms, mut chunk) = (Vec::new(), None);
     while chunk.is_none() {
         match task.next()? {
-            Copied::Forms(told) => forms = told,
-            Copied::Chunk(first) => chunk = Some(first),
+            CopyItem::Forms(told) => forms = told,
+            CopyItem::Chunk(first) => chunk = Some(first),
         }
     }
     let chunk = chunk.unwrap_or_default();
@@ -119,12 +122,12 @@ pub(super) fn open(
 pub(super) fn describe(
     settings: &PostgresSettings,
     query: &Query,
-    surroundings: Surroundings<'_>,
+    surroundings: QuerySurroundings<'_>,
 ) -> Result<Vec<QueryColumn>, QueryError> {
     let (target, tls) = settings.dialler(surroundings)?;
     let (limit, query) = (settings.statement_timeout, query.text.clone());
-    let task = Task::start(surroundings.interrupt, move |worker| {
-        let mut session = Session::begin(&target, &tls, limit, worker)?;
+    let task = PgTask::start(surroundings.interrupt, move |worker| {
+        let mut session = PgSession::begin(&target, &tls, limit, worker)?;
         let statement = session.prepare(&query)?;
         let columns = statement.columns().iter().map(|column| QueryColumn {
             name: column.name().to_owned(),
@@ -138,12 +141,12 @@ pub(super) fn describe(
 pub(super) fn count(
     settings: &PostgresSettings,
     query: &Query,
-    surroundings: Surroundings<'_>,
+    surroundings: QuerySurroundings<'_>,
 ) -> Result<u64, QueryError> {
     let (target, tls) = settings.dialler(surroundings)?;
     let (limit, query) = (settings.statement_timeout, query.text.clone());
-    let task = Task::start(surroundings.interrupt, move |worker| {
-        let mut session = Session::begin(&target, &tls, limit, worker)?;
+    let task = PgTask::start(surroundings.interrupt, move |worker| {
+        let mut session = PgSession::begin(&target, &tls, limit, worker)?;
         let count = session.count(&query, worker)?;
         worker.give(count)
     });
@@ -159,7 +162,7 @@ fn type_name(data_type: &postgres::types::Type) -> String {
 }
 
 /// The items of a query's result.
-enum Copied {
+enum CopyItem {
     /// The form of each column's cells; before the first chunk.
     Forms(Vec<CellForm>),
     /// CSV; an empty one is the end.
@@ -168,7 +171,7 @@ enum Copied {
 
 /// Chunks of CSV as they come.
 struct Chunks {
-    task: Task<Copied>,
+    task: PgTask<CopyItem>,
     chunk: Vec<u8>,
     at: usize,
     is_over: bool,
@@ -177,7 +180,7 @@ struct Chunks {
 impl Read for Chunks {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.at == self.chunk.len() && !self.is_over {
-            let Copied::Chunk(chunk) = self.task.next().map_err(io::Error::other)? else {
+            let CopyItem::Chunk(chunk) = self.task.next().map_err(io::Error::other)? else {
                 continue;
             };
             self.chunk = chunk;

@@ -13,15 +13,15 @@ use super::super::cloud::Object;
 use super::super::error::AudienceError;
 
 /// The whole object, read where it is asked for: for its metadata, which is at its end.
-pub(super) struct Whole(pub(super) Object);
+pub(super) struct WholeObject(pub(super) Object);
 
-impl Length for Whole {
+impl Length for WholeObject {
     fn len(&self) -> u64 {
         self.0.size_bytes()
     }
 }
 
-impl ChunkReader for Whole {
+impl ChunkReader for WholeObject {
     type T = Cursor<Bytes>;
 
     fn get_read(&self, start: u64) -> Result<Self::T> {
@@ -33,7 +33,7 @@ impl ChunkReader for Whole {
     }
 }
 
-impl Whole {
+impl WholeObject {
     fn range(&self, range: Range<u64>) -> Result<Bytes> {
         let mut found = self
             .0

@@ -10,28 +10,28 @@ use arrow_schema::{ArrowError, DataType};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 
-use super::{Decoding, broken};
+use super::{ParquetDecoding, broken};
 use crate::source::audience::AudienceError;
 
 /// The unread columns of one row group, and how far its rows are gone through.
-pub(super) struct Unread {
+pub(super) struct UnreadColumns {
     columns: Vec<usize>,
     /// The rows of the batches so far.
     rows: usize,
     /// Begins with the first row that looks blank.
-    others: Option<Others>,
+    others: Option<UnreadRows>,
 }
 
 /// The rows of the unread columns from there on. They come in batches of their own: how many rows are decoded at once depends
 /// on the columns.
-struct Others {
+struct UnreadRows {
     reader: ParquetRecordBatchReader,
     batch: Option<RecordBatch>,
     /// The row of the batch that comes next.
     next: usize,
 }
 
-impl Others {
+impl UnreadRows {
     /// Whether each of the next rows has a value, or as many as there are. All of it is true where `look` is not set.
     fn have_values(&mut self, rows: usize, look: bool) -> Result<Vec<bool>, ArrowError> {
         let mut values = Vec::with_capacity(rows);
@@ -55,7 +55,7 @@ impl Others {
     }
 }
 
-impl Unread {
+impl UnreadColumns {
     /// The columns of so many that are not among those that are read; `None` if all of them are read.
     pub(super) fn of_others(read: &[usize], columns: usize) -> Option<Self> {
         let columns: Vec<usize> = (0..columns).filter(|it| !read.contains(it)).collect();
@@ -70,7 +70,7 @@ impl Unread {
     pub(super) fn beside(
         &mut self,
         batch: &RecordBatch,
-        decoding: &Decoding,
+        decoding: &ParquetDecoding,
         group: usize,
     ) -> Result<Option<BooleanArray>, AudienceError> {
         let start = self.rows;
@@ -82,7 +82,7 @@ impl Unread {
                 let schema = decoding.metadata.metadata().file_metadata().schema_descr();
                 let projection = ProjectionMask::roots(schema, self.columns.iter().copied());
                 let reader = decoding.reader(group, projection, start)?;
-                self.others.insert(Others {
+                self.others.insert(UnreadRows {
                     reader,
                     batch: None,
                     next: 0,

@@ -13,7 +13,7 @@ use arrow_schema::{DataType, Field, TimeUnit};
 use super::super::utf8;
 use super::foreign;
 use super::time::{self, Period};
-use super::value::{self, Written};
+use super::value::{self, AppendOutcome};
 use crate::source::day_time::DayTime;
 use crate::source::record::{Cell, RecordFault};
 
@@ -42,7 +42,7 @@ const DAY_SECONDS: i64 = 86_400;
 
 /// Texts whose bytes are together.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Look {
+pub(super) struct TextTraits {
     /// Every text is UTF-8 without NUL.
     is_clean: bool,
     /// And has no quote, comma or control character either.
@@ -60,10 +60,10 @@ pub(super) enum Column {
     Float64(Float64Array),
     /// Seconds since 1970, UTC.
     Seconds(Int64Array),
-    Text(BinaryArray, Look),
-    LargeText(LargeBinaryArray, Look),
-    TextView(BinaryViewArray, Look),
-    FixedText(FixedSizeBinaryArray, Look),
+    Text(BinaryArray, TextTraits),
+    LargeText(LargeBinaryArray, TextTraits),
+    TextView(BinaryViewArray, TextTraits),
+    FixedText(FixedSizeBinaryArray, TextTraits),
     /// Decimals that PostgreSQL's driver gives as texts.
     NumberText(BinaryArray),
     /// JSON arrays, and behind each the values that it leaves out.
@@ -145,7 +145,7 @@ impl Column {
             DataType::Interval(_) => Self::Interval(Arc::clone(array)),
             DataType::FixedSizeBinary(_) => {
                 let texts = array.as_fixed_size_binary().clone();
-                let look = Look::of_each(texts.iter());
+                let look = TextTraits::of_each(texts.iter());
                 Self::FixedText(texts, look)
             }
             DataType::Dictionary(_, values) => match arrow_cast::cast(array, values) {
@@ -235,21 +235,21 @@ impl Column {
     }
 
     fn text(texts: BinaryArray) -> Self {
-        let look = Look::of(texts.value_data(), texts.value_offsets());
+        let look = TextTraits::of(texts.value_data(), texts.value_offsets());
         Self::Text(texts, look)
     }
 
     fn large_text(texts: LargeBinaryArray) -> Self {
-        let look = Look::of(texts.value_data(), texts.value_offsets());
+        let look = TextTraits::of(texts.value_data(), texts.value_offsets());
         Self::LargeText(texts, look)
     }
 
     fn view(texts: BinaryViewArray) -> Self {
-        let look = Look::of_each(texts.iter());
+        let look = TextTraits::of_each(texts.iter());
         Self::TextView(texts, look)
     }
 
-    fn look(&self) -> Option<&Look> {
+    fn look(&self) -> Option<&TextTraits> {
         match self {
             Self::Text(_, look)
             | Self::LargeText(_, look)
@@ -356,16 +356,16 @@ impl Column {
         }
         scratch.clear();
         match self.write(index, scratch) {
-            Written::Text => Cell::Text(scratch),
-            Written::Nested => Cell::Nested(scratch),
-            Written::Without { value } => {
+            AppendOutcome::Text => Cell::Text(scratch),
+            AppendOutcome::Nested => Cell::Nested(scratch),
+            AppendOutcome::Without { value } => {
                 let (text, value) = scratch.split_at(value.min(scratch.len()));
                 Cell::Unrepresentable { text, value }
             }
         }
     }
 
-    fn write(&self, index: usize, out: &mut Vec<u8>) -> Written {
+    fn write(&self, index: usize, out: &mut Vec<u8>) -> AppendOutcome {
         match self {
             Self::Integer(values) if values.is_valid(index) => {
                 value::push_display(out, values.value(index));
@@ -420,7 +420,7 @@ impl Column {
             }
             _ => {}
         }
-        Written::Text
+        AppendOutcome::Text
     }
 }
 
@@ -453,7 +453,7 @@ fn cast(array: &ArrayRef, to: &DataType, make: impl FnOnce(&ArrayRef) -> Column)
     }
 }
 
-impl Look {
+impl TextTraits {
     /// Of texts that lie one after the other.
     fn of<O: arrow_array::OffsetSizeTrait>(data: &[u8], offsets: &[O]) -> Self {
         let at = |offset: Option<&O>| offset.map_or(0, |offset| offset.as_usize());

@@ -5,7 +5,7 @@
 use super::super::utf8;
 use super::super::value_text::push_hex;
 use super::time::push_clock;
-use super::value::{Written, push_display, push_float};
+use super::value::{AppendOutcome, push_display, push_float};
 
 /// The largest offset of a zone in seconds; what is stored is by how much an offset is less.
 const MOST_OFFSET: i64 = 16 * 60 * 60 - 1;
@@ -24,7 +24,7 @@ pub(super) fn push_bits(out: &mut Vec<u8>, bytes: &[u8]) {
 }
 
 /// Appends a value of SQLite that stands behind the letter of its type.
-pub(super) fn push_stored(out: &mut Vec<u8>, stored: &[u8]) -> Written {
+pub(super) fn push_stored(out: &mut Vec<u8>, stored: &[u8]) -> AppendOutcome {
     match stored.split_first() {
         Some((b'r', digits)) => {
             let number = std::str::from_utf8(digits)
@@ -36,7 +36,7 @@ pub(super) fn push_stored(out: &mut Vec<u8>, stored: &[u8]) -> Written {
         Some((_, text)) => out.extend_from_slice(text),
         None => {}
     }
-    Written::Text
+    AppendOutcome::Text
 }
 
 /// Whether such a value is certainly UTF-8 without NUL.
@@ -55,12 +55,12 @@ pub(super) fn push_huge(out: &mut Vec<u8>, bytes: &[u8], has_sign: bool) {
 }
 
 /// Appends a time of day with its zone, as PostgreSQL writes it: `12:34:56+02`.
-pub(super) fn push_zoned_clock(out: &mut Vec<u8>, bytes: &[u8]) -> Written {
+pub(super) fn push_zoned_clock(out: &mut Vec<u8>, bytes: &[u8]) -> AppendOutcome {
     let number = u64::from_le_bytes(bytes.try_into().unwrap_or_default());
     let micros = i64::try_from(number >> OFFSET_BITS).unwrap_or(i64::MAX);
     let less = i64::try_from(number & ((1 << OFFSET_BITS) - 1)).unwrap_or(0);
     let written = push_clock(out, micros, MICROSECONDS);
-    if written != Written::Text {
+    if written != AppendOutcome::Text {
         return written;
     }
     let offset = MOST_OFFSET - less;

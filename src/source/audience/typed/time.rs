@@ -7,7 +7,7 @@ use arrow_array::types::{IntervalDayTimeType, IntervalMonthDayNanoType, Interval
 use arrow_array::{Array, ArrayRef};
 use arrow_schema::{DataType, IntervalUnit};
 
-use super::value::{Written, push_display};
+use super::value::{AppendOutcome, push_display};
 
 /// A day has so many seconds; a time of day may be its end, `24:00:00`.
 const DAY_SECONDS: i64 = 86_400;
@@ -17,7 +17,7 @@ const CALENDAR: std::ops::Range<i64> = -62_135_596_800..253_402_300_800;
 
 /// Appends a time in the form that Klaviyo's help names for recognising dates, `YYYY-MM-DD HH:MM:SS` in UTC (help
 /// 115005237648). Years that do not have four digits, such as that of PostgreSQL's infinity, have no such form.
-pub(super) fn push_seconds(out: &mut Vec<u8>, seconds: i64) -> Written {
+pub(super) fn push_seconds(out: &mut Vec<u8>, seconds: i64) -> AppendOutcome {
     let since_epoch = jiff::SignedDuration::from_secs(seconds);
     let epoch = jiff::civil::DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
     let in_calendar = CALENDAR.contains(&seconds);
@@ -27,7 +27,7 @@ pub(super) fn push_seconds(out: &mut Vec<u8>, seconds: i64) -> Written {
     else {
         push_display(out, seconds);
         out.extend_from_slice(b" s since 1970-01-01");
-        return Written::Without { value: 0 };
+        return AppendOutcome::Without { value: 0 };
     };
     // Writing into a vector cannot fail.
     let _ = write!(
@@ -40,21 +40,21 @@ pub(super) fn push_seconds(out: &mut Vec<u8>, seconds: i64) -> Written {
         time.minute(),
         time.second()
     );
-    Written::Text
+    AppendOutcome::Text
 }
 
 /// Appends a time of day, of which so many parts are a second.
-pub(super) fn push_clock(out: &mut Vec<u8>, parts: i64, per_second: i64) -> Written {
+pub(super) fn push_clock(out: &mut Vec<u8>, parts: i64, per_second: i64) -> AppendOutcome {
     let (seconds, fraction) = (parts.div_euclid(per_second), parts.rem_euclid(per_second));
     if !(0..=DAY_SECONDS).contains(&seconds) || (seconds == DAY_SECONDS && fraction > 0) {
         push_display(out, seconds);
         out.extend_from_slice(b" s since midnight");
-        return Written::Without { value: 0 };
+        return AppendOutcome::Without { value: 0 };
     }
     let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
     let _ = write!(out, "{hour:02}:{minute:02}:{second:02}");
     push_fraction(out, fraction.into(), per_second.into());
-    Written::Text
+    AppendOutcome::Text
 }
 
 /// The digits after a second's point, as many as are needed.

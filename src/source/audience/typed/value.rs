@@ -21,7 +21,7 @@ pub(super) fn push_display(out: &mut Vec<u8>, value: impl std::fmt::Display) {
 
 /// The result of an append.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Written {
+pub(super) enum AppendOutcome {
     /// A text.
     Text,
     /// JSON with objects in it.
@@ -34,48 +34,48 @@ pub(super) enum Written {
 }
 
 /// Appends a number in plain digits, nothing for what is not a number.
-pub(super) fn push_float(out: &mut Vec<u8>, value: f64) -> Written {
+pub(super) fn push_float(out: &mut Vec<u8>, value: f64) -> AppendOutcome {
     if value.is_infinite() {
         push_display(out, value);
-        return Written::Without { value: 0 };
+        return AppendOutcome::Without { value: 0 };
     }
     if value == 0.0 {
         out.push(b'0');
     } else if !value.is_nan() {
         push_display(out, value);
     }
-    Written::Text
+    AppendOutcome::Text
 }
 
 /// As [`push_float`], with the digits that a single-precision number has.
-pub(super) fn push_float32(out: &mut Vec<u8>, value: f32) -> Written {
+pub(super) fn push_float32(out: &mut Vec<u8>, value: f32) -> AppendOutcome {
     if value.is_finite() && value != 0.0 {
         push_display(out, value);
-        return Written::Text;
+        return AppendOutcome::Text;
     }
     push_float(out, value.into())
 }
 
 /// Appends a number that came as text.
-pub(super) fn push_number_text(out: &mut Vec<u8>, text: &[u8]) -> Written {
+pub(super) fn push_number_text(out: &mut Vec<u8>, text: &[u8]) -> AppendOutcome {
     if text.iter().any(u8::is_ascii_digit) && text.iter().all(u8::is_ascii_graphic) {
         out.extend_from_slice(text);
     } else if !text.eq_ignore_ascii_case(b"nan") {
         out.extend_from_slice(text);
-        return Written::Without { value: 0 };
+        return AppendOutcome::Without { value: 0 };
     }
-    Written::Text
+    AppendOutcome::Text
 }
 
 /// Appends a JSON array that came as text.
-pub(super) fn push_list_text(out: &mut Vec<u8>, text: &[u8]) -> Written {
+pub(super) fn push_list_text(out: &mut Vec<u8>, text: &[u8]) -> AppendOutcome {
     let (list, left_out) = split_list(text);
     out.extend_from_slice(list);
     if left_out.is_empty() {
-        return Written::Text;
+        return AppendOutcome::Text;
     }
     out.extend_from_slice(left_out);
-    Written::Without { value: list.len() }
+    AppendOutcome::Without { value: list.len() }
 }
 
 /// Appends sixteen bytes as a UUID.
@@ -94,15 +94,15 @@ pub(super) fn push_other(
     values: &ArrayRef,
     index: usize,
     day_time: DayTime,
-) -> Written {
+) -> AppendOutcome {
     match values.data_type() {
         data_type if is_list(data_type) => push_list(out, values, index, day_time),
         data_type => match (push_displayed(out, values, index), is_nested(data_type)) {
-            (true, true) => Written::Nested,
-            (true, false) => Written::Text,
+            (true, true) => AppendOutcome::Nested,
+            (true, false) => AppendOutcome::Text,
             (false, _) => {
                 push_display(out, data_type);
-                Written::Without { value: 0 }
+                AppendOutcome::Without { value: 0 }
             }
         },
     }
@@ -204,9 +204,14 @@ fn item_field(list: &DataType, items: &ArrayRef) -> FieldRef {
     }
 }
 
-fn push_list(out: &mut Vec<u8>, values: &ArrayRef, index: usize, day_time: DayTime) -> Written {
+fn push_list(
+    out: &mut Vec<u8>,
+    values: &ArrayRef,
+    index: usize,
+    day_time: DayTime,
+) -> AppendOutcome {
     let Some(items) = list_at(values, index) else {
-        return Written::Text;
+        return AppendOutcome::Text;
     };
     let column = Column::new(&item_field(values.data_type(), &items), &items, day_time);
     let mut is_nested = false;
@@ -247,14 +252,14 @@ fn push_list(out: &mut Vec<u8>, values: &ArrayRef, index: usize, day_time: DayTi
     }
     out.push(b']');
     if is_nested {
-        return Written::Nested;
+        return AppendOutcome::Nested;
     }
     if left_out.is_empty() {
-        return Written::Text;
+        return AppendOutcome::Text;
     }
     let value = out.len();
     out.extend_from_slice(&left_out);
-    Written::Without { value }
+    AppendOutcome::Without { value }
 }
 
 /// Whether the column's cells are JSON as they are: numbers and lists.

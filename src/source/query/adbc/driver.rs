@@ -7,7 +7,7 @@ use adbc_core::error::Status;
 use adbc_core::options::AdbcVersion;
 use adbc_driver_manager::ManagedDriver;
 
-use super::error::{AdbcError, Refusal};
+use super::error::{AdbcError, DriverRefusal};
 use super::manifest;
 use crate::base::environment::Environment;
 
@@ -163,7 +163,7 @@ pub(super) fn load(
         // The words of the system's loader name libraries and functions; a driver's own are not shown.
         let problem = match error.message.strip_prefix("Error with dynamic library: ") {
             Some(system) => system.chars().filter(|c| !c.is_control()).collect(),
-            None => Refusal::of(&error).to_string(),
+            None => DriverRefusal::of(&error).to_string(),
         };
         AdbcError::DriverLoad {
             path: library.path.clone(),

@@ -127,9 +127,9 @@ pub enum AdbcError {
         /// The driver, and the host that it reaches.
         name: String,
         /// The request.
-        step: Step,
+        step: DriverStep,
         /// How it refused.
-        refusal: Refusal,
+        refusal: DriverRefusal,
     },
     /// An error after the first rows; Arrow's streams carry no codes.
     #[error("{name}: the rows broke off; the engine's own log says why; run again")]
@@ -183,7 +183,7 @@ impl fmt::Display for Doubt {
 
 /// The request to a driver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
+pub enum DriverStep {
     /// The database, with the options of the job.
     Database,
     /// A connection to it.
@@ -196,7 +196,7 @@ pub enum Step {
     Query,
 }
 
-impl fmt::Display for Step {
+impl fmt::Display for DriverStep {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Database => out.write_str("uri and options"),
@@ -210,13 +210,13 @@ impl fmt::Display for Step {
 
 /// The codes of a driver's error.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
+pub struct DriverRefusal {
     status: Status,
     sqlstate: Option<String>,
     vendor_code: i32,
 }
 
-impl Refusal {
+impl DriverRefusal {
     /// The codes of `error`, without its text.
     pub(super) fn of(error: &adbc_core::error::Error) -> Self {
         let letters = error.sqlstate.map(|letter| letter.to_ne_bytes()[0]);
@@ -233,7 +233,7 @@ impl Refusal {
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for DriverRefusal {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{} ({:?}", words(self.status), self.status)?;
         if let Some(sqlstate) = &self.sqlstate {
@@ -285,7 +285,7 @@ mod tests {
             Error::with_message_and_status("row ana@example.com", Status::Unauthenticated);
         error.sqlstate = b"28P01".map(|byte| i8::try_from(byte).unwrap() as _);
         error.vendor_code = 7;
-        let text = Refusal::of(&error).to_string();
+        let text = DriverRefusal::of(&error).to_string();
         assert!(
             text.ends_with("(Unauthenticated, SQLSTATE 28P01, code 7)"),
             "{text}"
@@ -299,7 +299,7 @@ mod tests {
         error.vendor_code = i32::MIN;
         for sqlstate in [b"00000", b"\0\0\0\0\0", b"\x1b[2J!"] {
             error.sqlstate = sqlstate.map(|byte| i8::try_from(byte).unwrap() as _);
-            let text = Refusal::of(&error).to_string();
+            let text = DriverRefusal::of(&error).to_string();
             assert!(text.ends_with("(IO)"), "{text}");
         }
     }

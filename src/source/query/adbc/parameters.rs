@@ -8,7 +8,7 @@ use arrow_schema::{ArrowError, Field, Schema};
 use super::error::AdbcError;
 use crate::source::query::{Parameter, Query};
 
-type Named = (String, Parameter);
+type NamedParameter = (String, Parameter);
 
 /// The values of `query` in the places that its prepared statement has for them: those of `known` if it names each, else
 /// the job's order, as for `?` and `$1`.
@@ -21,7 +21,7 @@ pub(super) fn in_places<'a>(
     name: &str,
     query: &'a Query,
     known: Option<&Schema>,
-) -> Result<Vec<&'a Named>, AdbcError> {
+) -> Result<Vec<&'a NamedParameter>, AdbcError> {
     let values = &query.parameters;
     let fields: Vec<_> = known.iter().flat_map(|it| it.fields().iter()).collect();
     let names: Vec<&str> = fields.iter().filter_map(|it| stem(it.name())).collect();
@@ -61,8 +61,8 @@ fn stem(name: &str) -> Option<&str> {
 }
 
 /// One row with the values as columns.
-pub(super) fn row(values: &[&Named]) -> Result<RecordBatch, ArrowError> {
-    let column = |(name, value): &&Named| {
+pub(super) fn row(values: &[&NamedParameter]) -> Result<RecordBatch, ArrowError> {
+    let column = |(name, value): &&NamedParameter| {
         let array: ArrayRef = match value {
             Parameter::Boolean(value) => Arc::new(BooleanArray::from(vec![*value])),
             Parameter::Integer(value) => Arc::new(Int64Array::from(vec![*value])),

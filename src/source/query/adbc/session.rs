@@ -11,17 +11,17 @@ use arrow_array::{RecordBatch, RecordBatchReader};
 use arrow_schema::SchemaRef;
 
 use super::driver::{self, Library};
-use super::error::{AdbcError, Refusal, Step};
+use super::error::{AdbcError, DriverRefusal, DriverStep};
 use super::exact::Marks;
-use super::statement::{self, Verdict};
-use super::work::Guard;
-use super::{AdbcSettings, Told, exact, hosts, parameters, read_only, storage};
+use super::statement::{self, QueryEffect};
+use super::work::DriverGuard;
+use super::{AdbcSettings, DriverMessage, exact, hosts, parameters, read_only, storage};
 use crate::base::environment::Environment;
 use crate::source::day_time::DayTime;
 use crate::source::query::{Access, Query, QueryError};
 
 /// A connection that can be made: the library is found, the secrets are at hand. No `Debug`: it holds them.
-pub(super) struct Plan {
+pub(super) struct ConnectionPlan {
     name: String,
     library: Library,
     entrypoint: Option<String>,
@@ -30,7 +30,7 @@ pub(super) struct Plan {
     day_time: DayTime,
 }
 
-impl Plan {
+impl ConnectionPlan {
     pub(super) fn new(
         settings: &AdbcSettings,
         access: Access,
@@ -91,16 +91,16 @@ fn refuse_other_machines(name: &str, options: &[(String, String)]) -> Result<(),
 }
 
 /// An open connection. A statement keeps it, its database and the driver alive.
-pub(super) struct Session {
+pub(super) struct AdbcSession {
     name: String,
     driver: String,
     connection: ManagedConnection,
     day_time: DayTime,
 }
 
-impl Session {
-    pub(super) fn open(plan: Plan, guard: &Guard) -> Result<Self, QueryError> {
-        let Plan {
+impl AdbcSession {
+    pub(super) fn open(plan: ConnectionPlan, guard: &DriverGuard) -> Result<Self, QueryError> {
+        let ConnectionPlan {
             name,
             library,
             entrypoint,
@@ -115,11 +115,11 @@ impl Session {
             .map(|(name, value)| (OptionDatabase::Other(name), OptionValue::String(value)));
         let database = driver
             .new_database_with_opts(options)
-            .map_err(|error| refused(&name, Step::Database, &error))?;
+            .map_err(|error| refused(&name, DriverStep::Database, &error))?;
         guard.go_on()?;
         let connection = database
             .new_connection()
-            .map_err(|error| refused(&name, Step::Connect, &error))?;
+            .map_err(|error| refused(&name, DriverStep::Connect, &error))?;
         guard.go_on()?;
         let session = Self {
             name,
@@ -136,9 +136,13 @@ impl Session {
     }
 
     /// Runs the statements one after the other.
-    pub(super) fn execute(&self, statements: &[String], guard: &Guard) -> Result<(), QueryError> {
+    pub(super) fn execute(
+        &self,
+        statements: &[String],
+        guard: &DriverGuard,
+    ) -> Result<(), QueryError> {
         for (index, text) in statements.iter().enumerate() {
-            let step = Step::Before(index + 1);
+            let step = DriverStep::Before(index + 1);
             let mut statement = self.statement(text, step, guard)?;
             let result = statement.execute_update();
             guard.go_on()?;
@@ -165,8 +169,8 @@ impl Session {
     pub(super) fn stream(
         &self,
         query: &Query,
-        guard: &Guard,
-        tell: impl FnMut(Told) -> bool,
+        guard: &DriverGuard,
+        tell: impl FnMut(DriverMessage) -> bool,
     ) -> Result<(), QueryError> {
         let (query, marks) = self.exact(query, guard)?;
         self.rows(&query, &marks, guard, tell)
@@ -177,13 +181,13 @@ impl Session {
         &self,
         query: &Query,
         marks: &Marks,
-        guard: &Guard,
-        mut tell: impl FnMut(Told) -> bool,
+        guard: &DriverGuard,
+        mut tell: impl FnMut(DriverMessage) -> bool,
     ) -> Result<(), QueryError> {
         let mut statement = self.query(query, guard)?;
         let rows = statement.execute();
         guard.go_on()?;
-        let rows = rows.map_err(|error| self.refused(Step::Query, &error))?;
+        let rows = rows.map_err(|error| self.refused(DriverStep::Query, &error))?;
         let schema = rows.schema();
         if let Some((column, type_name)) = exact::untold(&schema) {
             let name = self.name.clone();
@@ -195,7 +199,7 @@ impl Session {
             .into());
         }
         let told = Arc::new(marks.on(&schema));
-        if !tell(Told::Schema(Arc::clone(&told))) {
+        if !tell(DriverMessage::Schema(Arc::clone(&told))) {
             return Err(QueryError::Interrupted);
         }
         for batch in rows {
@@ -207,7 +211,7 @@ impl Session {
             }
             let batch = batch.with_schema(Arc::clone(&told));
             let batch = batch.map_err(|_| self.rows_broken())?;
-            if !tell(Told::Batch(batch)) {
+            if !tell(DriverMessage::Batch(batch)) {
                 return Err(QueryError::Interrupted);
             }
         }
@@ -216,7 +220,11 @@ impl Session {
     }
 
     /// The columns of the query's result; the query is run by drivers that cannot tell them without.
-    pub(super) fn schema(&self, query: &Query, guard: &Guard) -> Result<SchemaRef, QueryError> {
+    pub(super) fn schema(
+        &self,
+        query: &Query,
+        guard: &DriverGuard,
+    ) -> Result<SchemaRef, QueryError> {
         let mut statement = self.query(query, guard)?;
         let told = statement.execute_schema();
         guard.go_on()?;
@@ -229,14 +237,14 @@ impl Session {
                 .map(|rows| rows.schema()),
         };
         guard.go_on()?;
-        Ok(schema.map_err(|error| self.refused(Step::Query, &error))?)
+        Ok(schema.map_err(|error| self.refused(DriverStep::Query, &error))?)
     }
 
     /// The query so that the drivers of PostgreSQL and SQLite change no value, and how its columns are to be read.
     fn exact<'a>(
         &self,
         query: &'a Query,
-        guard: &Guard,
+        guard: &DriverGuard,
     ) -> Result<(Cow<'a, Query>, Marks), QueryError> {
         let as_it_is = || Ok((Cow::Borrowed(query), Marks::none()));
         if exact::is_of(&self.driver, "sqlite") {
@@ -262,12 +270,16 @@ impl Session {
 
     /// The query that gives each value with its type; `None` of one that cannot stand inside another: it writes, or its
     /// error is told when it runs.
-    fn with_letters(&self, query: &Query, guard: &Guard) -> Result<Option<Query>, QueryError> {
+    fn with_letters(
+        &self,
+        query: &Query,
+        guard: &DriverGuard,
+    ) -> Result<Option<Query>, QueryError> {
         let inside = |text: String| Query {
             text,
             parameters: query.parameters.clone(),
         };
-        if statement::judge(&query.text, &self.driver) != Verdict::Reads {
+        if statement::judge(&query.text, &self.driver) != QueryEffect::Reads {
             return Ok(None);
         }
         let names_of = |query: &Query| -> Result<Option<SchemaRef>, QueryError> {
@@ -289,10 +301,10 @@ impl Session {
         Ok(text.map(inside))
     }
 
-    fn query(&self, query: &Query, guard: &Guard) -> Result<ManagedStatement, QueryError> {
-        let mut statement = self.statement(&query.text, Step::Query, guard)?;
+    fn query(&self, query: &Query, guard: &DriverGuard) -> Result<ManagedStatement, QueryError> {
+        let mut statement = self.statement(&query.text, DriverStep::Query, guard)?;
         if !query.parameters.is_empty() {
-            let refused = |error: Error| self.refused(Step::Parameters, &error);
+            let refused = |error: Error| self.refused(DriverStep::Parameters, &error);
             // What is wrong with the query, `execute` tells.
             let known = statement
                 .prepare()
@@ -308,8 +320,8 @@ impl Session {
     fn statement(
         &self,
         text: &str,
-        step: Step,
-        guard: &Guard,
+        step: DriverStep,
+        guard: &DriverGuard,
     ) -> Result<ManagedStatement, QueryError> {
         guard.go_on()?;
         let refused = |error| self.refused(step, &error);
@@ -323,7 +335,7 @@ impl Session {
         Ok(statement)
     }
 
-    fn refused(&self, step: Step, error: &Error) -> AdbcError {
+    fn refused(&self, step: DriverStep, error: &Error) -> AdbcError {
         refused(&self.name, step, error)
     }
 
@@ -334,11 +346,11 @@ impl Session {
     }
 }
 
-fn refused(name: &str, step: Step, error: &Error) -> AdbcError {
+fn refused(name: &str, step: DriverStep, error: &Error) -> AdbcError {
     AdbcError::Refused {
         name: name.to_owned(),
         step,
-        refusal: Refusal::of(error),
+        refusal: DriverRefusal::of(error),
     }
 }
 

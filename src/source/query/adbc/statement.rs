@@ -57,7 +57,7 @@ const WRITING: [&str; 26] = [
 
 /// The effects of a query, as far as its text tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum QueryEffect {
     /// It is one statement that reads.
     Reads,
     /// It is one statement that may write, by this word.
@@ -69,18 +69,18 @@ pub(super) enum Verdict {
 }
 
 /// Judges the text of a query of this driver.
-pub(super) fn judge(text: &str, driver: &str) -> Verdict {
+pub(super) fn judge(text: &str, driver: &str) -> QueryEffect {
     let judging = || {
         let verdicts = dialects(driver).into_iter().map(|it| judge_by(&*it, text));
-        verdicts.max_by_key(gravity).unwrap_or(Verdict::Unclear)
+        verdicts.max_by_key(gravity).unwrap_or(QueryEffect::Unclear)
     };
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new()
             .name("query-text".to_owned())
             .stack_size(STACK_BYTES);
         match thread.spawn_scoped(scope, judging) {
-            Ok(judged) => judged.join().unwrap_or(Verdict::Unclear),
-            Err(_) => Verdict::Unclear,
+            Ok(judged) => judged.join().unwrap_or(QueryEffect::Unclear),
+            Err(_) => QueryEffect::Unclear,
         }
     })
 }
@@ -109,47 +109,47 @@ fn dialects(driver: &str) -> Vec<Box<dyn Dialect>> {
 }
 
 /// Of several verdicts the gravest one counts.
-fn gravity(verdict: &Verdict) -> u8 {
+fn gravity(verdict: &QueryEffect) -> u8 {
     match verdict {
-        Verdict::Reads => 0,
-        Verdict::Unclear => 1,
-        Verdict::Writes(_) => 2,
-        Verdict::Several => 3,
+        QueryEffect::Reads => 0,
+        QueryEffect::Unclear => 1,
+        QueryEffect::Writes(_) => 2,
+        QueryEffect::Several => 3,
     }
 }
 
-fn judge_by(dialect: &dyn Dialect, text: &str) -> Verdict {
+fn judge_by(dialect: &dyn Dialect, text: &str) -> QueryEffect {
     let Ok(tokens) = Tokenizer::new(dialect, text).tokenize() else {
-        return Verdict::Unclear;
+        return QueryEffect::Unclear;
     };
-    let by_words = Words::of(&tokens);
+    let by_words = StatementWords::of(&tokens);
     if tokens.len() > MOST_TOKENS {
         return by_words.verdict();
     }
     let parsed = Parser::new(dialect).with_tokens(tokens).parse_statements();
     match parsed.as_deref() {
         Err(_) => by_words.verdict(),
-        Ok([]) => Verdict::Unclear,
+        Ok([]) => QueryEffect::Unclear,
         Ok([statement]) => of_statement(statement, &by_words),
-        Ok(_) => Verdict::Several,
+        Ok(_) => QueryEffect::Several,
     }
 }
 
-fn of_statement(statement: &Statement, words: &Words) -> Verdict {
-    match statement.visit(&mut Writing { is_inside: false }) {
-        ControlFlow::Continue(()) => Verdict::Reads,
-        ControlFlow::Break(Some(word)) => Verdict::Writes(word.to_owned()),
+fn of_statement(statement: &Statement, words: &StatementWords) -> QueryEffect {
+    match statement.visit(&mut WriteSearch { is_inside: false }) {
+        ControlFlow::Continue(()) => QueryEffect::Reads,
+        ControlFlow::Break(Some(word)) => QueryEffect::Writes(word.to_owned()),
         ControlFlow::Break(None) => words.of_writer(),
     }
 }
 
 /// Looks for a part of a statement that writes. It breaks off with its word, if that is not to be told by the text.
-struct Writing {
+struct WriteSearch {
     /// Whether the outermost statement was seen: every other one is part of a query that writes.
     is_inside: bool,
 }
 
-impl Visitor for Writing {
+impl Visitor for WriteSearch {
     type Break = Option<&'static str>;
 
     fn pre_visit_statement(&mut self, statement: &Statement) -> ControlFlow<Self::Break> {
@@ -177,7 +177,7 @@ impl Visitor for Writing {
 }
 
 /// The words of a text outside quotes and comments.
-struct Words {
+struct StatementWords {
     /// The first one.
     first: Option<String>,
     /// The first one that writes.
@@ -188,7 +188,7 @@ struct Words {
     is_balanced: bool,
 }
 
-impl Words {
+impl StatementWords {
     fn of(tokens: &[Token]) -> Self {
         let mut words = Self {
             first: None,
@@ -231,30 +231,30 @@ impl Words {
     }
 
     /// The verdict by the words alone.
-    fn verdict(self) -> Verdict {
+    fn verdict(self) -> QueryEffect {
         let reads = |word: &str| READING.contains(&word);
         match self {
             Self {
                 are_several: true, ..
-            } => Verdict::Several,
+            } => QueryEffect::Several,
             Self {
                 writing: Some(word),
                 ..
-            } => Verdict::Writes(word),
+            } => QueryEffect::Writes(word),
             Self {
                 first: Some(word),
                 is_balanced: true,
                 ..
-            } if reads(&word) => Verdict::Reads,
-            _ => Verdict::Unclear,
+            } if reads(&word) => QueryEffect::Reads,
+            _ => QueryEffect::Unclear,
         }
     }
 
     /// The verdict on a statement that is known not to read.
-    fn of_writer(&self) -> Verdict {
+    fn of_writer(&self) -> QueryEffect {
         let first = self.first.as_ref();
         let word = self.writing.as_ref().or(first);
-        Verdict::Writes(word.cloned().unwrap_or_default())
+        QueryEffect::Writes(word.cloned().unwrap_or_default())
     }
 }
 
@@ -289,7 +289,7 @@ mod tests {
             for driver in DRIVERS {
                 assert_ne!(
                     judge(statement, driver),
-                    Verdict::Reads,
+                    QueryEffect::Reads,
                     "{driver}: {statement}"
                 );
             }
@@ -310,7 +310,11 @@ mod tests {
         ];
         for query in every {
             for driver in DRIVERS {
-                assert_eq!(judge(query, driver), Verdict::Reads, "{driver}: {query}");
+                assert_eq!(
+                    judge(query, driver),
+                    QueryEffect::Reads,
+                    "{driver}: {query}"
+                );
             }
         }
         for (driver, query) in [
@@ -356,7 +360,11 @@ mod tests {
                 "SELECT unnest(a, recursive := true), COLUMNS('x.*') FROM t ASOF JOIN u USING (a) !!",
             ),
         ] {
-            assert_eq!(judge(query, driver), Verdict::Reads, "{driver}: {query}");
+            assert_eq!(
+                judge(query, driver),
+                QueryEffect::Reads,
+                "{driver}: {query}"
+            );
         }
     }
 
@@ -370,7 +378,11 @@ mod tests {
             "SELECT !! ; SELECT 2",
         ] {
             for driver in DRIVERS {
-                assert_eq!(judge(query, driver), Verdict::Several, "{driver}: {query}");
+                assert_eq!(
+                    judge(query, driver),
+                    QueryEffect::Several,
+                    "{driver}: {query}"
+                );
             }
         }
     }
@@ -378,13 +390,13 @@ mod tests {
     #[test]
     fn what_hides_in_one_language_does_not_in_another() {
         let backslash = r"SELECT '\'; DROP TABLE people; --'";
-        assert_eq!(judge(backslash, "sqlite"), Verdict::Several);
-        assert_eq!(judge(backslash, "bigquery"), Verdict::Reads);
+        assert_eq!(judge(backslash, "sqlite"), QueryEffect::Several);
+        assert_eq!(judge(backslash, "bigquery"), QueryEffect::Reads);
         let nested = "SELECT 1 /* /* */; DROP TABLE people -- */";
-        assert_eq!(judge(nested, "sqlite"), Verdict::Several);
-        assert_eq!(judge(nested, "duckdb"), Verdict::Reads);
+        assert_eq!(judge(nested, "sqlite"), QueryEffect::Several);
+        assert_eq!(judge(nested, "duckdb"), QueryEffect::Reads);
         for hidden in [backslash, nested] {
-            assert_eq!(judge(hidden, "exasol"), Verdict::Several, "{hidden}");
+            assert_eq!(judge(hidden, "exasol"), QueryEffect::Several, "{hidden}");
         }
     }
 
@@ -401,11 +413,11 @@ mod tests {
             ("COPY people TO 'a.csv'", "COPY"),
             ("SHOW TABLES", "SHOW"),
         ] {
-            let expected = Verdict::Writes(word.to_owned());
+            let expected = QueryEffect::Writes(word.to_owned());
             assert_eq!(judge(query, "postgresql"), expected, "{query}");
         }
         for query in ["", "-- nothing", "12", "GARBAGE IN"] {
-            assert_eq!(judge(query, "postgresql"), Verdict::Unclear, "{query}");
+            assert_eq!(judge(query, "postgresql"), QueryEffect::Unclear, "{query}");
         }
     }
 
@@ -415,9 +427,9 @@ mod tests {
         let within = format!("SELECT 1 WHERE a = 0{}", " OR a = 1".repeat(2_000));
         let deep = format!("SELECT {}1{}", "(".repeat(10_000), ")".repeat(10_000));
         for text in [&long, &within, &deep] {
-            assert_eq!(judge(text, "duckdb"), Verdict::Reads);
+            assert_eq!(judge(text, "duckdb"), QueryEffect::Reads);
             let writing = format!("{text} INTO b");
-            assert_ne!(judge(&writing, "duckdb"), Verdict::Reads);
+            assert_ne!(judge(&writing, "duckdb"), QueryEffect::Reads);
         }
     }
 }

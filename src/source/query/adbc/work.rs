@@ -23,13 +23,13 @@ type Handles = Arc<[Box<dyn CancelHandle>; 2]>;
 
 /// The state that the driver's thread shares with the thread that waits for it.
 #[derive(Default)]
-pub(super) struct Guard {
+pub(super) struct DriverGuard {
     is_over: AtomicBool,
     /// Cancels the statement in hand: by itself, or by its connection.
     cancel: Mutex<Option<Handles>>,
 }
 
-impl Guard {
+impl DriverGuard {
     /// An error when nobody waits any more.
     pub(super) fn go_on(&self) -> Result<(), QueryError> {
         if self.is_over.load(Ordering::Acquire) {
@@ -69,26 +69,26 @@ impl Guard {
 }
 
 /// A driver at work. Dropping it cancels what the driver does.
-pub(super) struct Work<T> {
+pub(super) struct DriverWork<T> {
     name: String,
     /// None when nothing is taken any more.
     answers: Option<Receiver<Result<T, QueryError>>>,
     /// Closed when the thread ends.
     ended: Receiver<()>,
-    guard: Arc<Guard>,
+    guard: Arc<DriverGuard>,
     interrupt: Interrupt,
 }
 
-impl<T: Send + 'static> Work<T> {
+impl<T: Send + 'static> DriverWork<T> {
     /// Starts `body`, which is given the way to tell; telling is false when nobody listens.
     pub(super) fn start(
         interrupt: &Interrupt,
         name: &str,
-        body: impl FnOnce(&Guard, &dyn Fn(Result<T, QueryError>) -> bool) + Send + 'static,
+        body: impl FnOnce(&DriverGuard, &dyn Fn(Result<T, QueryError>) -> bool) + Send + 'static,
     ) -> Result<Self, QueryError> {
         let (sender, answers) = bounded(WAITING);
         let (alive, ended) = bounded(0);
-        let guard = Arc::new(Guard::default());
+        let guard = Arc::new(DriverGuard::default());
         let shared = Arc::clone(&guard);
         let thread = move || {
             let _alive: Sender<()> = alive;
@@ -138,7 +138,7 @@ impl<T: Send + 'static> Work<T> {
     }
 }
 
-impl<T> Work<T> {
+impl<T> DriverWork<T> {
     /// Ends the work: nothing is taken any more, and the driver is told to cancel until its thread ends.
     fn stop(&mut self) {
         self.guard.is_over.store(true, Ordering::Release);
@@ -163,7 +163,7 @@ impl<T> Work<T> {
     }
 }
 
-impl<T> Drop for Work<T> {
+impl<T> Drop for DriverWork<T> {
     fn drop(&mut self) {
         if self.answers.is_some() {
             self.stop();
@@ -178,7 +178,7 @@ mod tests {
     #[test]
     fn signal_ends_the_wait_and_work_that_looks_at_its_guard() {
         let interrupt = Interrupt::new();
-        let mut work: Work<u8> = Work::start(&interrupt, "x", |guard, _| {
+        let mut work: DriverWork<u8> = DriverWork::start(&interrupt, "x", |guard, _| {
             while guard.go_on().is_ok() {
                 std::thread::yield_now();
             }
@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn thread_that_ends_without_a_word_is_no_end_of_rows() {
-        let mut work: Work<u8> = Work::start(&Interrupt::new(), "x", |_, tell| {
+        let mut work: DriverWork<u8> = DriverWork::start(&Interrupt::new(), "x", |_, tell| {
             tell(Ok(1));
         })
         .unwrap();
@@ -204,7 +204,7 @@ mod tests {
     fn few_answers_wait() {
         let told = Arc::new(Mutex::new(0));
         let count = Arc::clone(&told);
-        let work: Work<u8> = Work::start(&Interrupt::new(), "x", move |_, tell| {
+        let work: DriverWork<u8> = DriverWork::start(&Interrupt::new(), "x", move |_, tell| {
             while tell(Ok(1)) {
                 *count.lock().unwrap() += 1;
             }

@@ -8,7 +8,7 @@ use postgres::config::SslMode;
 use postgres::{Client, Config};
 
 use super::PostgresError;
-use super::target::{Place, Target, TlsMode};
+use super::target::{PgHost, PgTarget, TlsMode};
 use super::task::Worker;
 use super::tls::{self, Tls};
 use crate::source::query::QueryError;
@@ -21,17 +21,17 @@ const KEEPALIVE_TRIES: u32 = 6;
 const LOGIN: Duration = Duration::from_secs(5);
 
 /// A connection, and the server for people.
-pub(super) struct Connected {
+pub(super) struct PgConnection {
     pub(super) client: Client,
     pub(super) server: String,
 }
 
 /// The first server that answers.
 pub(super) fn connect<T>(
-    target: &Target,
+    target: &PgTarget,
     tls: &Tls,
     worker: &Worker<T>,
-) -> Result<Connected, QueryError> {
+) -> Result<PgConnection, QueryError> {
     let mut last = None;
     for place in &target.places {
         let addresses = match addresses(place, target.loopback_only) {
@@ -44,7 +44,7 @@ pub(super) fn connect<T>(
         };
         for address in addresses {
             worker.check()?;
-            let attempt = Attempt {
+            let attempt = PgDial {
                 target,
                 place,
                 address,
@@ -54,7 +54,7 @@ pub(super) fn connect<T>(
                 Ok(client) => {
                     worker.connected(client.cancel_token(), tls.clone());
                     let server = place.server();
-                    return Ok(Connected { client, server });
+                    return Ok(PgConnection { client, server });
                 }
                 Err(error @ PostgresError::Connect { .. }) => last = Some(error),
                 Err(error) => return Err(error.into()),
@@ -69,7 +69,7 @@ pub(super) fn connect<T>(
 }
 
 /// The addresses of a place; one that is none for a socket.
-fn addresses(place: &Place, loopback_only: bool) -> Result<Vec<Option<IpAddr>>, PostgresError> {
+fn addresses(place: &PgHost, loopback_only: bool) -> Result<Vec<Option<IpAddr>>, PostgresError> {
     if place.is_socket() {
         return Ok(vec![None]);
     }
@@ -90,14 +90,14 @@ fn addresses(place: &Place, loopback_only: bool) -> Result<Vec<Option<IpAddr>>, 
 }
 
 /// One address.
-struct Attempt<'a> {
-    target: &'a Target,
-    place: &'a Place,
+struct PgDial<'a> {
+    target: &'a PgTarget,
+    place: &'a PgHost,
     address: Option<IpAddr>,
     tls: &'a Tls,
 }
 
-impl Attempt<'_> {
+impl PgDial<'_> {
     fn run<T>(&self, worker: &Worker<T>) -> Result<Client, PostgresError> {
         let modes: &[SslMode] = match self.target.tls {
             // libpq has no TLS on sockets either.

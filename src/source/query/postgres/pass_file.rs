@@ -8,7 +8,7 @@ use super::PostgresError;
 use crate::base::secret::Secret;
 
 /// The login whose password is looked for.
-pub(super) struct Entry<'a> {
+pub(super) struct PgLogin<'a> {
     pub(super) host: &'a str,
     pub(super) port: u16,
     pub(super) database: &'a str,
@@ -16,7 +16,7 @@ pub(super) struct Entry<'a> {
 }
 
 /// The password for `entry`; none if the file is not there. A file that others can read is refused.
-pub(super) fn find(path: &Path, entry: &Entry<'_>) -> Result<Option<Secret>, PostgresError> {
+pub(super) fn find(path: &Path, entry: &PgLogin<'_>) -> Result<Option<Secret>, PostgresError> {
     let failed = |error: &std::io::Error| PostgresError::PassFile {
         path: path.to_owned(),
         cause: error.kind(),
@@ -36,7 +36,7 @@ pub(super) fn find(path: &Path, entry: &Entry<'_>) -> Result<Option<Secret>, Pos
     Ok(password_in(&text, entry).map(Secret::new))
 }
 
-fn password_in(text: &str, entry: &Entry<'_>) -> Option<String> {
+fn password_in(text: &str, entry: &PgLogin<'_>) -> Option<String> {
     let port = entry.port.to_string();
     let wanted = [entry.host, &port, entry.database, entry.user];
     text.lines()
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn the_first_line_that_fits_is_taken() {
-        let entry = Entry {
+        let entry = PgLogin {
             host: "db",
             port: 5432,
             database: "shop",

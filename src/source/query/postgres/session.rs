@@ -8,11 +8,11 @@ use postgres::CopyOutReader;
 use postgres::error::ErrorPosition;
 use postgres::types::Type;
 
-use super::dial::{self, Connected};
-use super::target::Target;
+use super::dial::{self, PgConnection};
+use super::target::PgTarget;
 use super::task::Worker;
 use super::tls::Tls;
-use super::{Copied, PostgresError, Statement, cast, text, words};
+use super::{CopyItem, PostgresError, Statement, cast, text, words};
 use crate::source::day_time::DayTime;
 use crate::source::query::QueryError;
 
@@ -20,15 +20,15 @@ use crate::source::query::QueryError;
 const CHUNK_BYTES: usize = 1 << 17;
 
 /// A connection that is ready for statements.
-pub(super) struct Session {
-    connected: Connected,
+pub(super) struct PgSession {
+    connected: PgConnection,
     limit: Option<Duration>,
 }
 
-impl Session {
+impl PgSession {
     /// Connects, and sets what the casts rely on: digits that are enough, and dates as they are written everywhere.
     pub(super) fn begin<T>(
-        target: &Target,
+        target: &PgTarget,
         tls: &Tls,
         limit: Option<Duration>,
         worker: &Worker<T>,
@@ -93,42 +93,42 @@ impl Session {
         &mut self,
         query: &str,
         day_time: DayTime,
-        worker: &Worker<Copied>,
+        worker: &Worker<CopyItem>,
     ) -> Result<(), QueryError> {
         self.begin_reading()?;
         let statement = self.prepare(query)?;
         let columns = statement.columns();
         let types: Vec<Type> = columns.iter().map(|it| it.type_().clone()).collect();
         let forms = types.iter().map(cast::form).collect();
-        worker.give(Copied::Forms(forms))?;
+        worker.give(CopyItem::Forms(forms))?;
         let mut chunk = cast::header(columns.iter().map(postgres::Column::name));
         worker.check()?;
         let copy = cast::copy(text::bare(query), &types, day_time);
         let result = self.stream(&copy, &mut chunk, worker);
         if !chunk.is_empty() {
             // Rows that came before an error are counted by who reads them.
-            worker.give(Copied::Chunk(chunk))?;
+            worker.give(CopyItem::Chunk(chunk))?;
         }
         result?;
-        worker.give(Copied::Chunk(Vec::new()))
+        worker.give(CopyItem::Chunk(Vec::new()))
     }
 
     fn stream(
         &mut self,
         copy: &str,
         chunk: &mut Vec<u8>,
-        worker: &Worker<Copied>,
+        worker: &Worker<CopyItem>,
     ) -> Result<(), QueryError> {
-        let opened = self.connected.client.copy_out(copy).map_err(Refusal::Now);
+        let opened = self.connected.client.copy_out(copy).map_err(CopyEnd::Now);
         let result = opened.and_then(|reader| hand_over(reader, chunk, worker));
         match result {
             Ok(()) => Ok(()),
-            Err(Refusal::Over) => Err(QueryError::Interrupted),
-            Err(Refusal::Now(error)) => {
+            Err(CopyEnd::Over) => Err(QueryError::Interrupted),
+            Err(CopyEnd::Now(error)) => {
                 chunk.clear();
                 Err(self.wrapped_failure(&error).into())
             }
-            Err(Refusal::Later(error)) => {
+            Err(CopyEnd::Later(error)) => {
                 let error = error.into_inner();
                 Err(
                     match error.as_ref().and_then(|error| error.downcast_ref()) {
@@ -187,7 +187,7 @@ impl Session {
 }
 
 /// The reason for which the rows ended too early.
-enum Refusal {
+enum CopyEnd {
     /// Nobody waits for them.
     Over,
     /// The server, before the first row.
@@ -200,8 +200,8 @@ enum Refusal {
 fn hand_over(
     mut reader: CopyOutReader<'_>,
     chunk: &mut Vec<u8>,
-    worker: &Worker<Copied>,
-) -> Result<(), Refusal> {
+    worker: &Worker<CopyItem>,
+) -> Result<(), CopyEnd> {
     let mut has_rows = false;
     loop {
         let row = match reader.fill_buf() {
@@ -210,7 +210,7 @@ fn hand_over(
                 if !has_rows {
                     chunk.clear();
                 }
-                return Err(Refusal::Later(error));
+                return Err(CopyEnd::Later(error));
             }
         };
         if row.is_empty() {
@@ -223,8 +223,8 @@ fn hand_over(
         if chunk.len() >= CHUNK_BYTES {
             let full = std::mem::replace(chunk, Vec::with_capacity(CHUNK_BYTES + bytes));
             worker
-                .give(Copied::Chunk(full))
-                .map_err(|_| Refusal::Over)?;
+                .give(CopyItem::Chunk(full))
+                .map_err(|_| CopyEnd::Over)?;
         }
     }
 }

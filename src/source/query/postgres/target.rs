@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use postgres::config::TargetSessionAttrs;
 
-use super::pass_file::{self, Entry};
+use super::pass_file::{self, PgLogin};
 use super::url::Url;
 use super::{PostgresError, PostgresSettings};
 use crate::base::environment::Environment;
@@ -40,7 +40,7 @@ pub(super) enum Roots {
 
 /// One server of those that are tried.
 #[derive(Debug, Clone)]
-pub(super) struct Place {
+pub(super) struct PgHost {
     /// A name, an address, or the folder of a socket.
     pub(super) host: String,
     pub(super) address: Option<IpAddr>,
@@ -48,7 +48,7 @@ pub(super) struct Place {
     pub(super) password: Option<Secret>,
 }
 
-impl Place {
+impl PgHost {
     pub(super) fn is_socket(&self) -> bool {
         self.host.starts_with('/') && self.address.is_none()
     }
@@ -64,8 +64,8 @@ impl Place {
 
 /// All that is needed to connect.
 #[derive(Debug, Clone)]
-pub(super) struct Target {
-    pub(super) places: Vec<Place>,
+pub(super) struct PgTarget {
+    pub(super) places: Vec<PgHost>,
     pub(super) user: String,
     pub(super) database: String,
     pub(super) tls: TlsMode,
@@ -77,14 +77,14 @@ pub(super) struct Target {
     pub(super) loopback_only: bool,
 }
 
-impl Target {
+impl PgTarget {
     /// Looks everything up, and reads the file of passwords where one may be needed.
     pub(super) fn new(
         settings: &PostgresSettings,
         environment: &Environment,
     ) -> Result<Self, PostgresError> {
         let url = Url::parse(&settings.url).unwrap_or_default();
-        let said = Said { url, environment };
+        let said = PgOptions { url, environment };
         let user = match said.of("user", "PGUSER") {
             Some(user) => user.to_owned(),
             None => whoami::username().map_err(|_| PostgresError::NoUser)?,
@@ -120,7 +120,7 @@ impl Target {
     fn find_passwords(
         &mut self,
         settings: &PostgresSettings,
-        said: &Said<'_>,
+        said: &PgOptions<'_>,
     ) -> Result<(), PostgresError> {
         let one = match &settings.password_env {
             Some(variable) => Some(Secret::of_variable(said.environment, variable).ok_or_else(
@@ -136,7 +136,7 @@ impl Target {
             place.password.clone_from(&one);
             if let (None, Some(file)) = (&one, &file) {
                 let is_default = SOCKET_DIRECTORIES[0] == place.host;
-                let entry = Entry {
+                let entry = PgLogin {
                     host: if is_default { "localhost" } else { &place.host },
                     port: place.port,
                     database: &self.database,
@@ -150,19 +150,19 @@ impl Target {
 }
 
 /// The settings of URL and variables.
-struct Said<'a> {
+struct PgOptions<'a> {
     url: Url,
     environment: &'a Environment,
 }
 
-impl Said<'_> {
+impl PgOptions<'_> {
     fn of(&self, name: &str, variable: &str) -> Option<&str> {
         self.url
             .get(name)
             .or_else(|| self.environment.get(variable))
     }
 
-    fn places(&self) -> Result<Vec<Place>, PostgresError> {
+    fn places(&self) -> Result<Vec<PgHost>, PostgresError> {
         let list = |name, variable| -> Vec<&str> {
             let text = self.of(name, variable);
             text.map_or_else(Vec::new, |text| text.split(',').map(str::trim).collect())
@@ -214,7 +214,7 @@ impl Said<'_> {
                 ("", None) => default_host(port),
                 (host, _) => host.to_owned(),
             };
-            Ok(Place {
+            Ok(PgHost {
                 host,
                 address,
                 port,
@@ -299,12 +299,12 @@ fn default_host(port: u16) -> String {
 mod tests {
     use super::*;
 
-    fn target(url: &str, environment: &Environment) -> Target {
+    fn target(url: &str, environment: &Environment) -> PgTarget {
         let settings = PostgresSettings {
             url: url.to_owned(),
             ..PostgresSettings::default()
         };
-        Target::new(&settings, environment).unwrap()
+        PgTarget::new(&settings, environment).unwrap()
     }
 
     #[test]
@@ -318,7 +318,7 @@ mod tests {
             ("PGSSLMODE", "require"),
         ]);
         let by_variables = target("", &environment);
-        let servers: Vec<String> = by_variables.places.iter().map(Place::server).collect();
+        let servers: Vec<String> = by_variables.places.iter().map(PgHost::server).collect();
         assert_eq!(servers, ["a:1", "b:2"]);
         assert_eq!(
             (&*by_variables.database, by_variables.tls),

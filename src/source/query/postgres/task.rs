@@ -23,7 +23,7 @@ const WAITING: usize = 32;
 
 /// The state that both sides see.
 #[derive(Default)]
-struct Shared {
+struct PgTaskState {
     /// Nobody waits for the items any more.
     is_over: AtomicBool,
     /// Which server is dialled, until when.
@@ -32,21 +32,21 @@ struct Shared {
 }
 
 /// The side that waits. Dropping it cancels what runs on the server.
-pub(super) struct Task<T> {
+pub(super) struct PgTask<T> {
     items: Receiver<Result<T, QueryError>>,
     /// Closed when the thread has ended.
     alive: Receiver<()>,
-    shared: Arc<Shared>,
+    shared: Arc<PgTaskState>,
     interrupt: Interrupt,
 }
 
 /// The side that works.
 pub(super) struct Worker<T> {
     items: Sender<Result<T, QueryError>>,
-    shared: Arc<Shared>,
+    shared: Arc<PgTaskState>,
 }
 
-impl<T: Send + 'static> Task<T> {
+impl<T: Send + 'static> PgTask<T> {
     /// Has a thread do `work`; its error is the last item.
     pub(super) fn start(
         interrupt: &Interrupt,
@@ -54,7 +54,7 @@ impl<T: Send + 'static> Task<T> {
     ) -> Self {
         let (items_in, items) = bounded(WAITING);
         let (alive_in, alive) = bounded(0);
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(PgTaskState::default());
         let worker = Worker {
             items: items_in,
             shared: Arc::clone(&shared),
@@ -91,7 +91,7 @@ impl<T: Send + 'static> Task<T> {
     }
 }
 
-impl Shared {
+impl PgTaskState {
     fn look_at_dialling(&self) -> Result<(), PostgresError> {
         let dialling = self.dialling.lock().unwrap_or_else(PoisonError::into_inner);
         match &*dialling {
@@ -111,7 +111,7 @@ impl Shared {
     }
 }
 
-impl<T> Drop for Task<T> {
+impl<T> Drop for PgTask<T> {
     fn drop(&mut self) {
         self.shared.is_over.store(true, Ordering::Release);
         // Who waits to hand something over waits no longer.

@@ -5,7 +5,7 @@ use std::str::CharIndices;
 
 /// The statement of `text` without semicolons, blanks and comments around it, so that it can be put in parentheses.
 pub(in super::super) fn bare(text: &str) -> &str {
-    let mut scanner = Scanner {
+    let mut scanner = SqlScanner {
         text,
         letters: text.char_indices().peekable(),
     };
@@ -28,12 +28,12 @@ pub(super) fn place(text: &str, position: u32) -> (usize, usize) {
     })
 }
 
-struct Scanner<'a> {
+struct SqlScanner<'a> {
     text: &'a str,
     letters: Peekable<CharIndices<'a>>,
 }
 
-impl Scanner<'_> {
+impl SqlScanner<'_> {
     fn at(&mut self) -> usize {
         self.letters.peek().map_or(self.text.len(), |(at, _)| *at)
     }

@@ -21,7 +21,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::PostgresError;
 use super::target::{Roots, TlsMode};
 
-type Inner = <MakeRustlsConnect as MakeTlsConnect<Socket>>::TlsConnect;
+type RustlsConnect = <MakeRustlsConnect as MakeTlsConnect<Socket>>::TlsConnect;
 
 /// Makes TLS of a socket, and notes that it was begun: the server then offers it.
 #[derive(Clone)]
@@ -31,8 +31,8 @@ pub(super) struct Tls {
 }
 
 /// One socket's turn.
-pub(super) struct Turn {
-    rustls: Inner,
+pub(super) struct TlsTurn {
+    rustls: RustlsConnect,
     begun: Arc<AtomicBool>,
 }
 
@@ -43,9 +43,9 @@ impl Tls {
         let verifier: Arc<dyn ServerCertVerifier> = match mode {
             TlsMode::VerifyCa | TlsMode::VerifyFull => {
                 let check = if mode == TlsMode::VerifyFull {
-                    Check::Name
+                    CertificateCheck::Name
                 } else {
-                    Check::Chain
+                    CertificateCheck::Chain
                 };
                 match roots {
                     Roots::File(path) => Arc::new(Verifier::of_file(path, &provider, check)?),
@@ -65,7 +65,7 @@ impl Tls {
                 chain: None,
                 known: Vec::new(),
                 provider: Arc::clone(&provider),
-                check: Check::Chain,
+                check: CertificateCheck::Chain,
             }),
         };
         let config = ClientConfig::builder_with_provider(provider)
@@ -87,22 +87,22 @@ impl Tls {
 }
 
 impl MakeTlsConnect<Socket> for Tls {
-    type Stream = <Inner as TlsConnect<Socket>>::Stream;
-    type TlsConnect = Turn;
+    type Stream = <RustlsConnect as TlsConnect<Socket>>::Stream;
+    type TlsConnect = TlsTurn;
     type Error = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Error;
 
-    fn make_tls_connect(&mut self, domain: &str) -> Result<Turn, Self::Error> {
-        Ok(Turn {
+    fn make_tls_connect(&mut self, domain: &str) -> Result<TlsTurn, Self::Error> {
+        Ok(TlsTurn {
             rustls: MakeTlsConnect::<Socket>::make_tls_connect(&mut self.rustls, domain)?,
             begun: Arc::clone(&self.begun),
         })
     }
 }
 
-impl TlsConnect<Socket> for Turn {
-    type Stream = <Inner as TlsConnect<Socket>>::Stream;
-    type Error = <Inner as TlsConnect<Socket>>::Error;
-    type Future = <Inner as TlsConnect<Socket>>::Future;
+impl TlsConnect<Socket> for TlsTurn {
+    type Stream = <RustlsConnect as TlsConnect<Socket>>::Stream;
+    type Error = <RustlsConnect as TlsConnect<Socket>>::Error;
+    type Future = <RustlsConnect as TlsConnect<Socket>>::Future;
 
     fn connect(self, stream: Socket) -> Self::Future {
         self.begun.store(true, Ordering::Release);
@@ -112,7 +112,7 @@ impl TlsConnect<Socket> for Turn {
 
 /// How much of a certificate is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Check {
+enum CertificateCheck {
     /// That somebody trusted made it.
     Chain,
     /// That it is the host's, too.
@@ -126,14 +126,14 @@ struct Verifier {
     /// Certificates of the file: a server may show one of them itself.
     known: Vec<CertificateDer<'static>>,
     provider: Arc<CryptoProvider>,
-    check: Check,
+    check: CertificateCheck,
 }
 
 impl Verifier {
     fn of_file(
         path: &Path,
         provider: &Arc<CryptoProvider>,
-        check: Check,
+        check: CertificateCheck,
     ) -> Result<Self, PostgresError> {
         let failed = || PostgresError::RootCertificate {
             path: path.to_owned(),
@@ -168,7 +168,7 @@ impl ServerCertVerifier for Verifier {
             return Ok(ServerCertVerified::assertion());
         };
         if self.known.iter().any(|known| known == end_entity) {
-            if self.check == Check::Name {
+            if self.check == CertificateCheck::Name {
                 verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
             }
             return Ok(ServerCertVerified::assertion());
@@ -177,7 +177,7 @@ impl ServerCertVerifier for Verifier {
             // The name is looked at last.
             Err(rustls::Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-            )) if self.check == Check::Chain => Ok(ServerCertVerified::assertion()),
+            )) if self.check == CertificateCheck::Chain => Ok(ServerCertVerified::assertion()),
             verdict => verdict,
         }
     }
