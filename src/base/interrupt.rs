@@ -18,7 +18,7 @@ const ASKED: u8 = 1;
 const AT_ONCE: u8 = 2;
 
 #[derive(Debug)]
-struct Shared {
+struct InterruptState {
     state: AtomicU8,
     signal: AtomicI32,
     stop_timeout: Mutex<Duration>,
@@ -28,7 +28,7 @@ struct Shared {
 
 /// A shared flag that says whether the run was told to end, and how urgently. Clones share it.
 #[derive(Debug, Clone)]
-pub struct Interrupt(Arc<Shared>, Patience);
+pub struct Interrupt(Arc<InterruptState>, Patience);
 
 /// How long work goes on after the first signal.
 #[derive(Debug, Clone, Copy)]
@@ -40,7 +40,7 @@ enum Patience {
 
 impl Default for Interrupt {
     fn default() -> Self {
-        let shared = Shared {
+        let shared = InterruptState {
             state: AtomicU8::default(),
             signal: AtomicI32::default(),
             stop_timeout: Mutex::new(STOP_TIMEOUT),

@@ -27,7 +27,7 @@ pub(crate) fn let_go(file: &File, begin: u64, bytes: Option<NonZeroU64>) {
 }
 
 /// A file that is read once from its beginning.
-pub(crate) struct ReadOnce {
+pub(crate) struct SequentialFile {
     file: File,
     /// Bytes of other files that were read before it.
     before: u64,
@@ -35,7 +35,7 @@ pub(crate) struct ReadOnce {
     gone: u64,
 }
 
-impl ReadOnce {
+impl SequentialFile {
     /// Reads `file`, after so many bytes of other files.
     pub(crate) fn new(file: File, before: u64) -> Self {
         Self {
@@ -47,7 +47,7 @@ impl ReadOnce {
     }
 }
 
-impl Read for ReadOnce {
+impl Read for SequentialFile {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.file.read(buffer)?;
         self.read += read as u64;
@@ -89,7 +89,7 @@ mod tests {
         file.write_all(&bytes).unwrap();
         file.as_file().sync_all().unwrap();
         for (before, stays) in [(0, true), (LEFT_BYTES, false), (0, true)] {
-            let mut reader = ReadOnce::new(file.reopen().unwrap(), before);
+            let mut reader = SequentialFile::new(file.reopen().unwrap(), before);
             let mut read = Vec::new();
             reader.read_to_end(&mut read).unwrap();
             assert!(read == bytes);

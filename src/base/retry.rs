@@ -32,13 +32,13 @@ pub const UNKNOWN_NAME: Duration = Duration::from_secs(30);
 /// How long the run has been in trouble; shared by its sessions.
 #[derive(Debug, Default)]
 pub struct Trouble {
-    now: Mutex<Option<TroubleNow>>,
+    now: Mutex<Option<CurrentTrouble>>,
     abandoned: AtomicBool,
 }
 
 /// The trouble of the moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TroubleNow {
+pub struct CurrentTrouble {
     /// When the first try failed.
     pub since: Instant,
     /// The next try; `None` before the first wait.
@@ -73,7 +73,7 @@ impl Trouble {
     /// Something failed. How long it has been so.
     pub fn note(&self) -> Duration {
         let mut now = self.lock();
-        let trouble = now.get_or_insert_with(|| TroubleNow {
+        let trouble = now.get_or_insert_with(|| CurrentTrouble {
             since: Instant::now(),
             next_try: None,
         });
@@ -89,11 +89,11 @@ impl Trouble {
     }
 
     /// The trouble of the moment, if there is one.
-    pub fn now(&self) -> Option<TroubleNow> {
+    pub fn now(&self) -> Option<CurrentTrouble> {
         *self.lock()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<TroubleNow>> {
+    fn lock(&self) -> MutexGuard<'_, Option<CurrentTrouble>> {
         self.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -59,7 +59,7 @@ impl Progress {
             }
             ProgressStyle::Bar => Box::new(bar::Bars::new(console.clone(), sends)),
             ProgressStyle::Lines => Box::new(lines::Lines::new(sends)),
-            ProgressStyle::Json => Box::new(json::Objects::new(console.clone(), sends)),
+            ProgressStyle::Json => Box::new(json::ProgressObjects::new(console.clone(), sends)),
         };
         let (stop, stopped) = bounded::<()>(0);
         let thread = std::thread::spawn(move || {

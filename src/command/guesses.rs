@@ -8,7 +8,7 @@ use crate::cli::command_line::quoted;
 use crate::cli::console::printable;
 use crate::job::file::{Headers, Names, TypedHeaders};
 use crate::pipeline::column_type::ColumnType;
-use crate::pipeline::mapping::guess::{Guess, Sample, Unmapped, address_column, guess};
+use crate::pipeline::mapping::guess::{Guess, Sample, UnmappedReason, address_column, guess};
 use crate::profile::column::ProfileColumn;
 use crate::run::error::Error;
 use crate::source::audience::{Audience, ColumnMatch};
@@ -83,7 +83,7 @@ impl Guesses {
             matches!(
                 guess,
                 Guess::Mapped(ProfileColumn::Email)
-                    | Guess::Unmapped(Unmapped::Tied {
+                    | Guess::Unmapped(UnmappedReason::Tied {
                         column: ProfileColumn::Email,
                         ..
                     })
@@ -171,9 +171,9 @@ impl Guesses {
             let shown = printable(name);
             match guess {
                 _ if is_settled(name) => {}
-                Guess::Unmapped(Unmapped::Tied { column, .. })
+                Guess::Unmapped(UnmappedReason::Tied { column, .. })
                     if tied.contains(&column) || is_given(column) => {}
-                Guess::Unmapped(Unmapped::Tied { column, with }) => {
+                Guess::Unmapped(UnmappedReason::Tied { column, with }) => {
                     tied.push(column);
                     let other = self.header.get(*with).map_or("", String::as_str);
                     let header = column.header();

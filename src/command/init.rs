@@ -17,7 +17,7 @@ use crate::command::init::draft::{DraftColumn, Fate, draft};
 use crate::job::file::{JobFile, Unlisted};
 use crate::job::{Job, audience_files, audience_settings};
 use crate::pipeline::mapping::Mapping;
-use crate::pipeline::mapping::guess::Unmapped;
+use crate::pipeline::mapping::guess::UnmappedReason;
 use crate::run::error::Error;
 use crate::source::audience::{
     Audience, AudienceError, AudienceSettings, Dialect, LikelyEncoding, Source,
@@ -223,7 +223,7 @@ fn tell(columns: &[DraftColumn], file: &JobFile, surroundings: &Surroundings) {
     for column in columns {
         let source = printable(&column.source);
         match &column.fate {
-            Fate::Unmapped(Unmapped::Consent) => {
+            Fate::Unmapped(UnmappedReason::Consent) => {
                 console.note(&format!(
                     "note: `{source}` looks like consent and is left out"
                 ));

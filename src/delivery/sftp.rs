@@ -53,7 +53,7 @@ pub use pin::{HostKeyPin, HostKeyPinError};
 pub use session::{RemoteDirectory, RemoteSize, Removal, ServerFacts, SftpSession};
 pub use ssh_error::{AlgorithmLists, SshError};
 pub use status::SftpStatus;
-pub use steps::{Greeted, Reached, Trusted, resolve};
+pub use steps::{GreetedServer, ReachedServer, TrustedServer, resolve};
 pub use trial::Trial;
 pub use way::{ProgramError, Proxy, ProxyError, ProxyProtocol, Way, expand_program};
 

@@ -93,7 +93,7 @@ pub enum UploadError {
 
 /// The outcome of one try.
 #[derive(Debug)]
-pub enum Carried {
+pub enum UploadOutcome {
     /// The server has the part.
     Delivered(VerifiedPart),
     /// The remote file had the wrong size each time: given up.
@@ -192,7 +192,7 @@ impl<'a> Courier<'a> {
     }
 
     /// Tries once to deliver `task`. An error is one that trying again cannot mend.
-    pub fn carry(&mut self, task: &mut Task) -> Result<Carried, UploadError> {
+    pub fn carry(&mut self, task: &mut Task) -> Result<UploadOutcome, UploadError> {
         match self.settle(task) {
             Ok(None) => {}
             Ok(Some(uploaded)) => return self.verify(task, uploaded),
@@ -384,7 +384,11 @@ impl<'a> Courier<'a> {
         Ok(uploaded(task, &attempt))
     }
 
-    fn verify(&mut self, task: &mut Task, uploaded: UploadedPart) -> Result<Carried, UploadError> {
+    fn verify(
+        &mut self,
+        task: &mut Task,
+        uploaded: UploadedPart,
+    ) -> Result<UploadOutcome, UploadError> {
         let looked = self
             .connect()
             .and_then(|session| verify::look(session, &uploaded));
@@ -401,7 +405,7 @@ impl<'a> Courier<'a> {
                 record.delivered_at = Some(Timestamp::now());
             })?;
             tracing::info!(part = %number, rows = task.part.rows, bytes = task.part.bytes, attempt = uploaded.attempt, "{}", verification.word());
-            return Ok(Carried::Delivered(VerifiedPart {
+            return Ok(UploadOutcome::Delivered(VerifiedPart {
                 uploaded,
                 verification,
             }));
@@ -423,11 +427,11 @@ impl<'a> Courier<'a> {
         self.route.manifest.update_part(number, |record| {
             record.verification = Some(Verification::Failed);
         })?;
-        Ok(Carried::Misdelivered)
+        Ok(UploadOutcome::Misdelivered)
     }
 
     /// Sorts a failure: worth another try, or not.
-    fn failed(&mut self, task: &mut Task, error: SftpError) -> Result<Carried, UploadError> {
+    fn failed(&mut self, task: &mut Task, error: SftpError) -> Result<UploadOutcome, UploadError> {
         let again = match error.retry() {
             Retry::UntilGivenUp => task.breaks < MAX_BREAKS && task.unconfirmed < MAX_UNCONFIRMED,
             Retry::Once => {
@@ -438,7 +442,7 @@ impl<'a> Courier<'a> {
         };
         if again {
             self.session = None;
-            return Ok(Carried::Again(error));
+            return Ok(UploadOutcome::Again(error));
         }
         let part = task.part.number;
         Err(match error.retry() {

@@ -15,7 +15,7 @@ use crate::base::meter::Meter;
 use crate::base::text::grouped;
 use crate::pipeline::batch::{Batch, Spares, row_range};
 use crate::pipeline::dedupe::{LastPlaces, Sighting, SpillError, SpilledKeys};
-use crate::pipeline::delta::{Delta, Finished, PlacedRow, Standing};
+use crate::pipeline::delta::{Delta, DeltaOutcome, DeltaStanding, PlacedRow};
 use crate::pipeline::mapping::Mapping;
 use crate::pipeline::rejects::RejectsFiles;
 use crate::pipeline::settings::{Duplicates, MaxRejected, SharedIdentifiers};
@@ -26,8 +26,8 @@ use crate::state::counts::Counts;
 use crate::state::manifest::StateError;
 use keys::{Keys, UniqueKeys};
 use origins::Origins;
-use shared::{Change, SharedRules};
-use waiting::{Loser, Waiting, spill};
+use shared::{RowChange, SharedRules};
+use waiting::{Loser, WaitingRows, spill};
 
 /// While rows are read, the guard on rejections is not asked before there are so many: the first of a file say little of
 /// the others.
@@ -288,7 +288,7 @@ impl<'a> Commit<'a> {
     }
 
     /// Ends the last part. What was counted, and what the comparison with the last run has found.
-    pub fn finish(mut self) -> Result<(Counts, Finished), CommitError> {
+    pub fn finish(mut self) -> Result<(Counts, DeltaOutcome), CommitError> {
         self.settle()?;
         self.rejects.finish()?;
         guard_at_end(&self.counts, self.max_rejected)?;
@@ -301,9 +301,9 @@ impl<'a> Commit<'a> {
     }
 
     /// Ends the comparison with the last run, and writes the rows that waited for it.
-    fn finish_comparison(&mut self) -> Result<Finished, CommitError> {
+    fn finish_comparison(&mut self) -> Result<DeltaOutcome, CommitError> {
         let Some(delta) = self.delta.take() else {
-            return Ok(Finished::default());
+            return Ok(DeltaOutcome::default());
         };
         let (finished, held) = delta.finish()?;
         self.counts.compared = finished.compared;
@@ -361,7 +361,7 @@ impl<'a> Commit<'a> {
         &mut self,
         batch: &mut Batch,
         keys: &mut Keys,
-        changes: &[Change],
+        changes: &[RowChange],
     ) -> Result<(), CommitError> {
         match keys {
             Keys::First {
@@ -371,7 +371,7 @@ impl<'a> Commit<'a> {
             } => {
                 let is_full = seen.look_up(&batch.rows, sightings);
                 if is_full && waiting.is_none() {
-                    *waiting = Some(Waiting::create(&self.parts_directory)?);
+                    *waiting = Some(WaitingRows::create(&self.parts_directory)?);
                 }
                 match waiting {
                     None => {
@@ -403,7 +403,7 @@ impl<'a> Commit<'a> {
         &mut self,
         batch: &Batch,
         sightings: &[Sighting],
-        waiting: &mut Waiting,
+        waiting: &mut WaitingRows,
     ) -> Result<(), CommitError> {
         for (index, (row, sighting)) in batch.rows.iter().zip(sightings).enumerate() {
             let held = self.held(batch, index);
@@ -425,7 +425,7 @@ impl<'a> Commit<'a> {
         &mut self,
         batch: &Batch,
         places: &mut LastPlaces,
-        waiting: &mut Waiting,
+        waiting: &mut WaitingRows,
     ) -> Result<(), CommitError> {
         let begins = self.batch_begins;
         let place = |index: usize| begins + u64::from(batch.rows[index].record);
@@ -516,7 +516,7 @@ impl<'a> Commit<'a> {
     }
 
     /// Writes the rows that waited and are kept.
-    fn replay(&mut self, mut waiting: Waiting, loser: Loser) -> Result<(), CommitError> {
+    fn replay(&mut self, mut waiting: WaitingRows, loser: Loser) -> Result<(), CommitError> {
         self.counts.duplicates += waiting.settle(loser)?;
         // Nothing of the rows that waited is sent if the guard strikes: ask before the first of them.
         guard_at_end(&self.counts, self.max_rejected)?;
@@ -548,7 +548,7 @@ impl<'a> Commit<'a> {
         &mut self,
         batch: &mut Batch,
         kept: impl Fn(usize) -> bool,
-        changes: &[Change],
+        changes: &[RowChange],
     ) -> Result<(), CommitError> {
         let text = Arc::new(std::mem::take(&mut batch.row_bytes));
         let mut changes = changes.iter().peekable();
@@ -570,7 +570,7 @@ impl<'a> Commit<'a> {
                 range,
                 identifier_bytes: row.identifier_bytes as usize,
                 external_id_only: row.external_id_only,
-                standing: Standing::Sent,
+                standing: DeltaStanding::Sent,
             };
             if self.delta.is_some() {
                 self.placed.push(row);
@@ -620,7 +620,7 @@ impl<'a> Commit<'a> {
             range: 0..row.len(),
             identifier_bytes,
             external_id_only,
-            standing: Standing::Sent,
+            standing: DeltaStanding::Sent,
         }];
         if let Some(delta) = &mut self.delta {
             delta.compare(row, &mut placed)?;
@@ -634,7 +634,7 @@ impl<'a> Commit<'a> {
         row: &[u8],
         identifier_bytes: usize,
         external_id_only: bool,
-        standing: Standing,
+        standing: DeltaStanding,
     ) -> Result<(), CommitError> {
         if self.is_sent(row.len(), external_id_only, standing)? {
             self.spool.push(row, identifier_bytes)?;
@@ -647,15 +647,15 @@ impl<'a> Commit<'a> {
         &mut self,
         row_bytes: usize,
         external_id_only: bool,
-        standing: Standing,
+        standing: DeltaStanding,
     ) -> Result<bool, CommitError> {
         match standing {
-            Standing::Waits => return Ok(false),
-            Standing::Unchanged => {
+            DeltaStanding::Waits => return Ok(false),
+            DeltaStanding::Unchanged => {
                 self.counts.rows_unchanged += 1;
                 return Ok(false);
             }
-            Standing::Sent => {}
+            DeltaStanding::Sent => {}
         }
         if !self.spool.fits(row_bytes) {
             guard(&self.counts, self.max_rejected)?;

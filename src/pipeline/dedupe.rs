@@ -12,7 +12,7 @@ mod set;
 mod spill;
 mod table;
 
-pub use identifiers::{Findings, IdentifierIndex, SharedIdentifier};
+pub use identifiers::{BatchLookup, IdentifierIndex, SharedIdentifier};
 pub use occurrences::{Contest, Contests, FirstOccurrence, Occurrences};
 pub(super) use partitions::Partitions;
 pub use partitions::SpillError;

@@ -22,10 +22,12 @@ use crate::pipeline::dedupe::{DigestSet, GROUP, Partitions, SpillError, sub_tabl
 use crate::pipeline::mapping::Mapping;
 use crate::pipeline::settings::PrimaryKey;
 use crate::pipeline::spool::{HeldRow, HeldRows, SpoolError};
-use crate::state::counts::Compared;
+use crate::state::counts::DeltaCounts;
 use crate::state::manifest::StateError;
-use crate::state::sealed::Unusable;
-use crate::state::snapshot::{Entry, HashKey, KeysReader, SnapshotHead, SnapshotReader, in_order};
+use crate::state::sealed::SealFault;
+use crate::state::snapshot::{
+    HashKey, KeysReader, SnapshotHead, SnapshotReader, SnapshotRow, in_order,
+};
 
 /// Spreads the hash of a row over 64 bits of the digest of key and row; any odd number does.
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -63,7 +65,7 @@ impl RowHasher {
     }
 
     /// The hashes of a finished row, whose first `identifier_bytes` are its identifier cells.
-    fn entry(&self, row: &[u8], identifier_bytes: usize) -> Entry {
+    fn entry(&self, row: &[u8], identifier_bytes: usize) -> SnapshotRow {
         let mut found: [&[u8]; 3] = [BLANK; 3];
         let cells = WrittenCells::new(&row[..identifier_bytes]);
         for (kind, cell) in self.kinds.iter().zip(cells) {
@@ -73,7 +75,7 @@ impl RowHasher {
                 break;
             }
         }
-        Entry {
+        SnapshotRow {
             key: self.key_of(found),
             row: self.key.row(xxh3_128(row), self.header),
         }
@@ -107,7 +109,7 @@ impl RowHasher {
 /// The place of a digest in a set follows the key's highest bits, so that the rows of a snapshot, which are in the order of
 /// their keys, are put one beside the other. Measured with 10 million: 2.1 s of processor time if places are by chance.
 #[expect(clippy::cast_possible_truncation, reason = "the low half of the key")]
-fn pair(entry: Entry) -> u128 {
+fn pair(entry: SnapshotRow) -> u128 {
     let both = entry.key as u64 ^ entry.row.wrapping_mul(SPREAD);
     DigestSet::ordered(entry.key, both)
 }
@@ -128,15 +130,15 @@ pub struct DeltaFiles {
 }
 
 /// The last run's rows.
-pub struct Before {
+pub struct LastRows {
     snapshot: SnapshotReader,
     /// The keys whose rows in the snapshot mean nothing.
-    unsettled: Unsettled,
+    unsettled: UnsettledKeys,
     /// Its rows, where they fit in memory.
     pairs: Option<DigestSet>,
 }
 
-impl Before {
+impl LastRows {
     /// The head of the snapshot.
     pub fn head(&self) -> &SnapshotHead {
         self.snapshot.head()
@@ -147,17 +149,17 @@ impl Before {
         snapshot: SnapshotReader,
         unsettled: Option<KeysReader>,
         most_bytes: u64,
-    ) -> Result<Self, Unusable> {
+    ) -> Result<Self, SealFault> {
         let mut before = Self {
             snapshot,
-            unsettled: Unsettled::new(unsettled),
+            unsettled: UnsettledKeys::new(unsettled),
             pairs: None,
         };
         before.load(most_bytes)?;
         Ok(before)
     }
 
-    fn load(&mut self, most_bytes: u64) -> Result<(), Unusable> {
+    fn load(&mut self, most_bytes: u64) -> Result<(), SealFault> {
         let Self {
             snapshot,
             unsettled,
@@ -169,7 +171,7 @@ impl Before {
         let mut last = 0;
         unsettled.begin()?;
         snapshot.verify(|bytes| {
-            let entry = Entry::of_bytes(bytes);
+            let entry = SnapshotRow::of_bytes(bytes);
             in_order(&mut last, entry.key)?;
             let Some(pairs) = &mut pairs else {
                 return Ok(());
@@ -178,7 +180,7 @@ impl Before {
             if unsettled.has(entry.key)? || pairs.insert(pair(entry)) {
                 Ok(())
             } else {
-                Err(Unusable::Damaged)
+                Err(SealFault::Damaged)
             }
         })?;
         self.pairs = pairs;
@@ -187,25 +189,25 @@ impl Before {
 }
 
 /// The keys whose rows in a snapshot mean nothing, looked up in their order.
-struct Unsettled {
+struct UnsettledKeys {
     reader: Option<KeysReader>,
     next: Option<u128>,
 }
 
-impl Unsettled {
+impl UnsettledKeys {
     fn new(reader: Option<KeysReader>) -> Self {
         Self { reader, next: None }
     }
 
     /// The smallest key is the next to be looked up again.
-    fn begin(&mut self) -> Result<(), Unusable> {
+    fn begin(&mut self) -> Result<(), SealFault> {
         if let Some(reader) = &mut self.reader {
             reader.rewind()?;
         }
         self.step()
     }
 
-    fn step(&mut self) -> Result<(), Unusable> {
+    fn step(&mut self) -> Result<(), SealFault> {
         self.next = match &mut self.reader {
             Some(reader) => reader.next()?.map(u128::from_be_bytes),
             None => None,
@@ -214,7 +216,7 @@ impl Unsettled {
     }
 
     /// Whether the key is among them. Keys must be asked for in their order.
-    fn has(&mut self, key: u128) -> Result<bool, Unusable> {
+    fn has(&mut self, key: u128) -> Result<bool, SealFault> {
         while self.next.is_some_and(|next| next < key) {
             self.step()?;
         }
@@ -223,14 +225,14 @@ impl Unsettled {
 }
 
 /// A look at which rows a run would not send. It writes nothing.
-pub struct Comparison {
+pub struct DeltaPreview {
     hasher: RowHasher,
     pairs: DigestSet,
 }
 
-impl Comparison {
+impl DeltaPreview {
     /// Compares with `before`; `None` where that is not in memory.
-    pub fn new(hasher: RowHasher, before: Before) -> Option<Self> {
+    pub fn new(hasher: RowHasher, before: LastRows) -> Option<Self> {
         let pairs = before.pairs?;
         Some(Self { hasher, pairs })
     }
@@ -245,7 +247,7 @@ impl Comparison {
 /// The comparison of a run's rows with those of the last run.
 pub struct Delta {
     hasher: RowHasher,
-    before: Option<Before>,
+    before: Option<LastRows>,
     /// Every row is written, whether it has changed or not.
     is_full: bool,
     files: DeltaFiles,
@@ -257,7 +259,7 @@ pub struct Delta {
     held: Option<HeldRows>,
     identifiers: Option<IdentifiersFile>,
     /// Of the rows in hand.
-    entries: Vec<Entry>,
+    entries: Vec<SnapshotRow>,
 }
 
 /// A row in a text: where it stands, and how many of its bytes are its identifier cells.
@@ -265,12 +267,12 @@ pub(super) struct PlacedRow {
     pub(super) range: Range<usize>,
     pub(super) identifier_bytes: usize,
     pub(super) external_id_only: bool,
-    pub(super) standing: Standing,
+    pub(super) standing: DeltaStanding,
 }
 
 /// The outcome of a comparison for one row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum DeltaStanding {
     /// It is to be written.
     Sent,
     /// Klaviyo has it as it is.
@@ -283,7 +285,7 @@ impl Delta {
     /// Compares with `before`, if there is a snapshot. `is_full`: all rows are written all the same.
     pub fn new(
         hasher: RowHasher,
-        mut before: Option<Before>,
+        mut before: Option<LastRows>,
         is_full: bool,
         files: DeltaFiles,
     ) -> Result<Self, StateError> {
@@ -345,15 +347,15 @@ impl Delta {
             entries_of_group.extend(entries);
             match self.before.as_mut().filter(|_| !self.is_full) {
                 None => {}
-                Some(Before { pairs: None, .. }) => self.hold(text, rows)?,
-                Some(Before {
+                Some(LastRows { pairs: None, .. }) => self.hold(text, rows)?,
+                Some(LastRows {
                     pairs: Some(pairs), ..
                 }) => {
                     let digests = entries_of_group.iter().map(|entry| pair(*entry));
                     pairs.touch(digests.clone());
                     for (row, digest) in rows.iter_mut().zip(digests) {
                         if pairs.mark(digest) {
-                            row.standing = Standing::Unchanged;
+                            row.standing = DeltaStanding::Unchanged;
                             let begin = row.range.start;
                             let cells = begin..begin + row.identifier_bytes;
                             IdentifiersFile::add(&mut self.identifiers, &text[cells])?;
@@ -363,7 +365,7 @@ impl Delta {
             }
             for (row, entry) in rows.iter().zip(&entries_of_group) {
                 // The snapshot has the others as they are.
-                if row.standing != Standing::Unchanged {
+                if row.standing != DeltaStanding::Unchanged {
                     self.note(*entry);
                 }
             }
@@ -383,7 +385,7 @@ impl Delta {
             self.held.insert(HeldRows::create(&self.files.scratch)?)
         };
         for (number, row) in (self.next_number..).zip(rows) {
-            row.standing = Standing::Waits;
+            row.standing = DeltaStanding::Waits;
             held.push(HeldRow {
                 bytes: &text[row.range.clone()],
                 identifier_bytes: u32::try_from(row.identifier_bytes).unwrap_or(u32::MAX),
@@ -396,7 +398,7 @@ impl Delta {
     }
 
     /// Keeps the row for the next snapshot. The disk being full costs the snapshot and not the run.
-    fn note(&mut self, entry: Entry) {
+    fn note(&mut self, entry: SnapshotRow) {
         let number = self.next_number;
         self.next_number += 1;
         if let Ok(rows) = &mut self.rows
@@ -408,7 +410,7 @@ impl Delta {
     }
 
     /// Ends the comparison: the counts and the files, and the rows that waited for it.
-    pub(super) fn finish(self) -> Result<(Finished, Option<HeldBack>), StateError> {
+    pub(super) fn finish(self) -> Result<(DeltaOutcome, Option<SettledRows>), StateError> {
         let is_compared = self.before.is_some();
         let merged = self
             .rows
@@ -420,7 +422,7 @@ impl Delta {
             .and_then(|rows| merge::merge(rows, self.before, &self.files));
         let (finished, unchanged) = match merged {
             Ok(merged) => {
-                let finished = Finished {
+                let finished = DeltaOutcome {
                     compared: is_compared.then_some(merged.compared),
                     left: merged.left,
                     failure: None,
@@ -429,9 +431,9 @@ impl Delta {
             }
             // Every row that waits is sent.
             Err(failure) => {
-                let finished = Finished {
+                let finished = DeltaOutcome {
                     failure: Some(failure),
-                    ..Finished::default()
+                    ..DeltaOutcome::default()
                 };
                 (finished, FixedBitSet::new())
             }
@@ -441,7 +443,7 @@ impl Delta {
                 identifiers.map(IdentifiersFile::finish).transpose()?;
                 None
             }
-            (Some(rows), identifiers) => Some(HeldBack {
+            (Some(rows), identifiers) => Some(SettledRows {
                 rows,
                 unchanged,
                 identifiers,
@@ -452,18 +454,18 @@ impl Delta {
 }
 
 /// Rows that waited, of which it is known now how they stand.
-pub(super) struct HeldBack {
+pub(super) struct SettledRows {
     rows: HeldRows,
     /// By their numbers.
     unchanged: FixedBitSet,
     identifiers: Option<IdentifiersFile>,
 }
 
-impl HeldBack {
+impl SettledRows {
     /// Calls `take` with each row and how it stands, in their order.
     pub(super) fn replay<E: From<SpoolError>>(
         self,
-        mut take: impl FnMut(HeldRow<'_>, Standing) -> Result<(), E>,
+        mut take: impl FnMut(HeldRow<'_>, DeltaStanding) -> Result<(), E>,
     ) -> Result<(), E> {
         let Self {
             rows,
@@ -473,11 +475,11 @@ impl HeldBack {
         rows.replay(|row| {
             let number = usize::try_from(row.number).unwrap_or(usize::MAX);
             if !unchanged.contains(number) {
-                return take(row, Standing::Sent);
+                return take(row, DeltaStanding::Sent);
             }
             let cells = &row.bytes[..row.identifier_bytes as usize];
             IdentifiersFile::add(&mut identifiers, cells).map_err(SpoolError::from)?;
-            take(row, Standing::Unchanged)
+            take(row, DeltaStanding::Unchanged)
         })?;
         let finished = identifiers.map(IdentifiersFile::finish).transpose();
         finished.map_err(SpoolError::from)?;
@@ -487,9 +489,9 @@ impl HeldBack {
 
 /// How a comparison ended.
 #[derive(Debug, Default)]
-pub struct Finished {
+pub struct DeltaOutcome {
     /// The counts; `None` where there was no snapshot, or the next one failed.
-    pub compared: Option<Compared>,
+    pub compared: Option<DeltaCounts>,
     /// The hashes of the keys of those who left, in order; `None` unless they are wanted.
     pub left: Option<Vec<u128>>,
     /// The reason for which there is no next snapshot, and no list of what is sent.
@@ -571,7 +573,7 @@ mod tests {
     }
 
     /// The rows that are sent of three, of which the last run had the first two, when the snapshot does not fit in memory.
-    fn sent(next: &Path, folder: &Path) -> (Vec<u64>, Finished) {
+    fn sent(next: &Path, folder: &Path) -> (Vec<u64>, DeltaOutcome) {
         let rows = [&b"\"a\",1\n"[..], b"\"b\",1\n", b"\"c\",1\n"];
         let hasher = RowHasher {
             header: 0,
@@ -588,7 +590,7 @@ mod tests {
         }
         writer.finish(&head()).unwrap();
         let snapshot = SnapshotReader::open(&path, SNAPSHOT).unwrap().unwrap();
-        let before = Before::read(snapshot, None, 0).unwrap();
+        let before = LastRows::read(snapshot, None, 0).unwrap();
         let files = DeltaFiles {
             scratch: folder.to_owned(),
             next: Some((next.to_owned(), head())),
@@ -602,15 +604,15 @@ mod tests {
                 range: 0..row.len(),
                 identifier_bytes: 3,
                 external_id_only: false,
-                standing: Standing::Sent,
+                standing: DeltaStanding::Sent,
             }];
             delta.compare(row, &mut placed).unwrap();
-            assert_eq!(placed[0].standing, Standing::Waits);
+            assert_eq!(placed[0].standing, DeltaStanding::Waits);
         }
         let (finished, held) = delta.finish().unwrap();
         let mut sent = Vec::new();
         let replayed = held.unwrap().replay(|row, standing| {
-            if standing == Standing::Sent {
+            if standing == DeltaStanding::Sent {
                 sent.push(row.number);
             }
             Ok::<_, SpoolError>(())

@@ -144,7 +144,7 @@ struct Mend {
 }
 
 /// A refusal on its way to the batch.
-struct Refusal {
+struct RowRefusal {
     reason: RejectionReason,
     detail: String,
 }
@@ -203,7 +203,7 @@ impl<'a> Visit<'a> {
             RejectStanding::Fault(fault) => self.reject_fault(fault, &row),
             RejectStanding::AsItWas { reason, detail } => {
                 note(self.batch, RowNote::AsItWas);
-                self.reject(&row, Refusal { reason, detail });
+                self.reject(&row, RowRefusal { reason, detail });
             }
         }
         self.buffers.given_back = row;
@@ -225,7 +225,7 @@ impl<'a> Visit<'a> {
             _ => fault.to_string(),
         };
         let reason = fault.reason();
-        let refusal = Refusal { reason, detail };
+        let refusal = RowRefusal { reason, detail };
         // Of the others, what cannot be read may be more than white space.
         if matches!(fault, RecordFault::Ragged { .. }) {
             self.refuse(row, refusal);
@@ -235,8 +235,8 @@ impl<'a> Visit<'a> {
     }
 
     /// Column `index` of the mapping in this block's source.
-    fn place(&self, index: usize) -> Place<'a> {
-        Place {
+    fn place(&self, index: usize) -> CellContext<'a> {
+        CellContext {
             mapping: self.mapping,
             plan: self.plan,
             nulls: &self.rules.nulls,
@@ -245,7 +245,7 @@ impl<'a> Visit<'a> {
         }
     }
 
-    fn write_row(&mut self, row: &impl Record, start: usize) -> Result<(), Refusal> {
+    fn write_row(&mut self, row: &impl Record, start: usize) -> Result<(), RowRefusal> {
         let mapping = self.mapping;
         for identifier in &mut self.buffers.identifiers {
             identifier.clear();
@@ -304,11 +304,11 @@ impl<'a> Visit<'a> {
         }
     }
 
-    fn finish_row(&mut self, start: usize, identifier_bytes: usize) -> Result<(), Refusal> {
+    fn finish_row(&mut self, start: usize, identifier_bytes: usize) -> Result<(), RowRefusal> {
         let bytes = self.batch.row_bytes.len() - start;
         if bytes > MAX_PROFILE_BYTES {
             let detail = format!("{bytes} bytes; Klaviyo takes {MAX_PROFILE_BYTES} for a profile");
-            return Err(Refusal {
+            return Err(RowRefusal {
                 reason: RejectionReason::ProfileTooLarge,
                 detail,
             });
@@ -361,7 +361,7 @@ impl<'a> Visit<'a> {
     }
 
     /// Settles what the row's identifiers decide together. How many bytes they have in the row that begins at `start`.
-    fn end_identifiers(&mut self, start: usize, faults_from: usize) -> Result<usize, Refusal> {
+    fn end_identifiers(&mut self, start: usize, faults_from: usize) -> Result<usize, RowRefusal> {
         if let Some((column, end)) = self.buffers.non_ascii_email {
             self.settle_non_ascii_email(column, end);
         }
@@ -374,7 +374,7 @@ impl<'a> Visit<'a> {
         Ok(self.batch.row_bytes.len() - start)
     }
 
-    fn check_identified(&self, faults_from: usize) -> Result<(), Refusal> {
+    fn check_identified(&self, faults_from: usize) -> Result<(), RowRefusal> {
         if self
             .buffers
             .identifiers
@@ -401,13 +401,13 @@ impl<'a> Visit<'a> {
         } else {
             format!("no identifier is left: {}", invalid.join(", "))
         };
-        Err(Refusal {
+        Err(RowRefusal {
             reason: RejectionReason::NoIdentifier,
             detail,
         })
     }
 
-    fn email(&mut self, row: &impl Record, index: usize) -> Result<(), Refusal> {
+    fn email(&mut self, row: &impl Record, index: usize) -> Result<(), RowRefusal> {
         let place = self.place(index);
         let Buffers {
             unescaped,
@@ -428,7 +428,7 @@ impl<'a> Visit<'a> {
                 mended_email::note_mended(self.batch, index, mended, text);
                 is_non_ascii = mended.is_non_ascii;
             } else if self.rules.invalid_email == OnInvalid::Reject {
-                return Err(Refusal {
+                return Err(RowRefusal {
                     reason: RejectionReason::InvalidEmail,
                     detail: fault.to_string(),
                 });
@@ -447,7 +447,7 @@ impl<'a> Visit<'a> {
         Ok(())
     }
 
-    fn phone(&mut self, row: &impl Record, index: usize) -> Result<(), Refusal> {
+    fn phone(&mut self, row: &impl Record, index: usize) -> Result<(), RowRefusal> {
         let place = self.place(index);
         let Buffers {
             unescaped,
@@ -456,7 +456,7 @@ impl<'a> Visit<'a> {
             identifiers: [_, phone, _],
             ..
         } = &mut *self.buffers;
-        let place = Place {
+        let place = CellContext {
             keeps_breaks: true,
             ..place
         };
@@ -495,7 +495,7 @@ impl<'a> Visit<'a> {
                         note(self.batch, about);
                     }
                     if self.rules.invalid_phone == OnInvalid::Reject {
-                        return Err(Refusal {
+                        return Err(RowRefusal {
                             reason: RejectionReason::InvalidPhone,
                             detail: fault.to_string(),
                         });
@@ -512,7 +512,7 @@ impl<'a> Visit<'a> {
         Ok(())
     }
 
-    fn external_id(&mut self, row: &impl Record, index: usize) -> Result<(), Refusal> {
+    fn external_id(&mut self, row: &impl Record, index: usize) -> Result<(), RowRefusal> {
         let place = self.place(index);
         let Buffers {
             unescaped,
@@ -542,7 +542,7 @@ impl<'a> Visit<'a> {
 
     /// Column `index`, and those after it that can be copied from the record together with it. How many these are.
     #[inline]
-    fn texts(&mut self, row: &impl Record, index: usize) -> Result<usize, Refusal> {
+    fn texts(&mut self, row: &impl Record, index: usize) -> Result<usize, RowRefusal> {
         let run = self.plan.runs[index];
         if run == 0
             && let Some(kind) = &self.mapping.columns[index].kind
@@ -589,7 +589,7 @@ impl<'a> Visit<'a> {
         }
     }
 
-    fn text(&mut self, row: &impl Record, index: usize) -> Result<(), Refusal> {
+    fn text(&mut self, row: &impl Record, index: usize) -> Result<(), RowRefusal> {
         if let Some(at) = self.plan.cells[index]
             && let Some(text) = row.bare_cell(at)
         {
@@ -615,7 +615,7 @@ impl<'a> Visit<'a> {
 
     /// Rejects a record, unless it is blank. Asked of refused records alone: a blank one has no identifier, or too few
     /// cells, so that rows that are sent cost nothing.
-    fn refuse(&mut self, row: &impl Record, refusal: Refusal) {
+    fn refuse(&mut self, row: &impl Record, refusal: RowRefusal) {
         if row.has_only(cell::is_blank) {
             self.batch.blanks.push(self.batch.records);
         } else {
@@ -623,7 +623,7 @@ impl<'a> Visit<'a> {
         }
     }
 
-    fn reject(&mut self, row: &impl Record, refusal: Refusal) {
+    fn reject(&mut self, row: &impl Record, refusal: RowRefusal) {
         let Buffers {
             unescaped,
             escaped,
@@ -659,13 +659,13 @@ impl<'a> Visit<'a> {
 /// The text of one cell.
 struct CellText<'a> {
     text: &'a [u8],
-    cleaned: cell::Cleaned<'a>,
+    cleaned: cell::CleanCell<'a>,
     /// The value that the text lacks, as it is shown to a person.
     left_out: Option<&'a [u8]>,
 }
 
 /// One column of the mapping in one source.
-struct Place<'a> {
+struct CellContext<'a> {
     mapping: &'a Mapping,
     plan: &'a SourcePlan,
     nulls: &'a NullWords,
@@ -674,7 +674,7 @@ struct Place<'a> {
     keeps_breaks: bool,
 }
 
-impl Place<'_> {
+impl CellContext<'_> {
     /// The cleaned cell; what was mended in it is noted in `batch`.
     fn clean<'b>(
         &self,
@@ -682,7 +682,7 @@ impl Place<'_> {
         unescaped: &'b mut Vec<u8>,
         cleaned: &'b mut Vec<u8>,
         batch: &mut Batch,
-    ) -> Result<&'b [u8], Refusal> {
+    ) -> Result<&'b [u8], RowRefusal> {
         let Some(at) = self.plan.cells[self.index] else {
             return Ok(b"");
         };
@@ -719,7 +719,7 @@ impl Place<'_> {
         at: usize,
         unescaped: &'b mut Vec<u8>,
         cleaned: &'b mut Vec<u8>,
-    ) -> Result<CellText<'b>, Refusal> {
+    ) -> Result<CellText<'b>, RowRefusal> {
         if let Some(text) = row.bare_cell(at) {
             return Ok(CellText {
                 text,
@@ -743,7 +743,7 @@ impl Place<'_> {
                     "column `{}` holds a nested object",
                     self.mapping.columns[self.index].source
                 );
-                Err(Refusal {
+                Err(RowRefusal {
                     reason: RejectionReason::NestedValue,
                     detail,
                 })

@@ -22,14 +22,14 @@ use crate::state::manifest::StateError;
 
 /// The place of a row in the audience.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place<'a> {
+pub struct RowPlace<'a> {
     /// The source's name.
     pub source: &'a str,
     /// The record, from 1.
     pub record: u64,
 }
 
-impl std::fmt::Display for Place<'_> {
+impl std::fmt::Display for RowPlace<'_> {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(out, "{} record {}", self.source, self.record)
     }
@@ -146,8 +146,8 @@ impl RejectsFiles {
     /// Writes that a row has an identifier of an earlier one: both places, no value.
     pub fn conflict(
         &mut self,
-        place: Place<'_>,
-        first: Place<'_>,
+        place: RowPlace<'_>,
+        first: RowPlace<'_>,
         column: &str,
         code: RepairCode,
     ) -> Result<(), StateError> {
@@ -166,7 +166,7 @@ impl RejectsFiles {
     /// Writes a cell of a finished row that is blanked. `cell` is as the row has it, quotes included.
     pub fn repair_written(
         &mut self,
-        place: Place<'_>,
+        place: RowPlace<'_>,
         column: &str,
         code: RepairCode,
         cell: &[u8],
@@ -191,7 +191,7 @@ impl RejectsFiles {
         &mut self,
         row: &[u8],
         mapping: &Mapping,
-        place: Place<'_>,
+        place: RowPlace<'_>,
         detail: &str,
     ) -> Result<(), StateError> {
         let cells: Vec<&[u8]> = WrittenCells::new(row).collect();

@@ -94,19 +94,24 @@ impl SpoolLayout {
 pub type Release = Box<dyn FnMut(Part) -> Result<(), SpoolError> + Send>;
 
 enum Message {
-    Rows { rows: Rows, identifiers: Vec<u8> },
-    Close { rows: u64 },
+    Rows {
+        rows: TextRows,
+        identifiers: Vec<u8>,
+    },
+    Close {
+        rows: u64,
+    },
 }
 
 /// Rows of a text, in its order.
 #[derive(Default)]
-struct Rows {
+struct TextRows {
     text: Arc<Vec<u8>>,
     /// Where they stand; those that follow each other are one run.
     runs: Vec<Range<usize>>,
 }
 
-impl Rows {
+impl TextRows {
     fn add(&mut self, row: Range<usize>) {
         match self.runs.last_mut() {
             Some(run) if run.end == row.start => run.end = row.end,
@@ -126,7 +131,7 @@ pub struct Spool {
     part_bytes: u64,
     part_rows: u64,
     /// Not handed over yet. Only one of the two has rows.
-    kept: Rows,
+    kept: TextRows,
     copied: Vec<u8>,
     spares: Spares,
     /// `None`: identifiers are not kept.
@@ -150,7 +155,7 @@ impl Spool {
             header_bytes,
             part_bytes: header_bytes,
             part_rows: 0,
-            kept: Rows::default(),
+            kept: TextRows::default(),
             copied: Vec::new(),
             spares,
             identifiers,
@@ -189,7 +194,7 @@ impl Spool {
         }
         self.hand_over_copied()?;
         if !Arc::ptr_eq(&self.kept.text, text) {
-            let next = Rows {
+            let next = TextRows {
                 text: Arc::clone(text),
                 runs: Vec::new(),
             };
@@ -230,7 +235,7 @@ impl Spool {
         // The text may have rows of the next part too.
         let runs = std::mem::take(&mut self.kept.runs);
         let text = Arc::clone(&self.kept.text);
-        self.hand_over(Rows { text, runs })?;
+        self.hand_over(TextRows { text, runs })?;
         let rows = std::mem::take(&mut self.part_rows);
         self.part_bytes = self.header_bytes;
         self.send(Message::Close { rows })
@@ -249,13 +254,13 @@ impl Spool {
         let copied = std::mem::replace(&mut self.copied, next);
         self.copied.reserve(BUFFER_BYTES);
         let all = 0..copied.len();
-        self.hand_over(Rows {
+        self.hand_over(TextRows {
             text: Arc::new(copied),
             runs: vec![all],
         })
     }
 
-    fn hand_over(&mut self, rows: Rows) -> Result<(), SpoolError> {
+    fn hand_over(&mut self, rows: TextRows) -> Result<(), SpoolError> {
         if rows.runs.is_empty() {
             return Ok(());
         }

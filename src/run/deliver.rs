@@ -13,8 +13,8 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
 use crate::base::interrupt::Interrupt;
 use crate::base::retry::{Backoff, Lane, Lanes, UNKNOWN_NAME};
-use crate::delivery::sftp::{HostKeyCheck, Reached, Retry, SftpError, SftpSettings, resolve};
-use crate::delivery::upload::{Carried, Courier, Route, Task, UploadError, remove_local};
+use crate::delivery::sftp::{HostKeyCheck, ReachedServer, Retry, SftpError, SftpSettings, resolve};
+use crate::delivery::upload::{Courier, Route, Task, UploadError, UploadOutcome, remove_local};
 
 /// How often an idle session looks whether a part came back or the run is over.
 const IDLE_LOOK: Duration = Duration::from_millis(50);
@@ -38,7 +38,7 @@ pub(super) fn meet(settings: &SftpSettings, interrupt: &Interrupt) -> Result<(),
         return Ok(());
     }
     let judged = resolve(settings)
-        .and_then(|addresses| Reached::dial(settings, &addresses, interrupt))
+        .and_then(|addresses| ReachedServer::dial(settings, &addresses, interrupt))
         .and_then(|reached| reached.greet(&known))
         .and_then(|greeted| greeted.trust(&known));
     match judged {
@@ -147,7 +147,7 @@ impl Pool<'_> {
                 self.lanes.narrow();
             }
             match carried {
-                Ok(Carried::Delivered(part)) => {
+                Ok(UploadOutcome::Delivered(part)) => {
                     self.lanes.widen();
                     backoff.reset();
                     self.route.trouble.end();
@@ -157,11 +157,11 @@ impl Pool<'_> {
                         remove_local(&part.uploaded.part);
                     }
                 }
-                Ok(Carried::Misdelivered) => {
+                Ok(UploadOutcome::Misdelivered) => {
                     self.misdelivered.fetch_add(1, Ordering::Relaxed);
                     self.settled(&mut courier, task);
                 }
-                Ok(Carried::Again(error)) => {
+                Ok(UploadOutcome::Again(error)) => {
                     if self.route.interrupt.is_raised() {
                         return self.abandon(&mut courier, task);
                     }

@@ -10,7 +10,7 @@ use super::begin::Begun;
 use super::stages::{header_line, identifiers_line};
 use super::{RunOptions, resume};
 use crate::job::Job;
-use crate::pipeline::delta::{Comparison, Delta, DeltaFiles, RowHasher};
+use crate::pipeline::delta::{Delta, DeltaFiles, DeltaPreview, RowHasher};
 use crate::pipeline::mapping::Mapping;
 use crate::run::error::Error;
 use crate::state::directory::JobDirectory;
@@ -27,7 +27,7 @@ use settle::forget_others;
 pub(super) use settle::{forget, give_up, promote, unsettle};
 
 /// A look at which rows a run of the job would not send; `None` where it would send all.
-pub(crate) fn comparison(job: &Job, mapping: &Mapping) -> Option<Comparison> {
+pub(crate) fn comparison(job: &Job, mapping: &Mapping) -> Option<DeltaPreview> {
     let settings = job.delta.as_ref()?;
     let state = job.state().ok()?;
     let key = HashKey::read(&state.snapshot_key())?;
@@ -38,7 +38,7 @@ pub(crate) fn comparison(job: &Job, mapping: &Mapping) -> Option<Comparison> {
         ..context(settings, None)
     };
     let before = base(&state, &job.name, &key, &context, job.dedupe_memory).ok()?;
-    Comparison::new(hasher(job, key, mapping), before)
+    DeltaPreview::new(hasher(job, key, mapping), before)
 }
 
 fn hasher(job: &Job, key: HashKey, mapping: &Mapping) -> RowHasher {

@@ -16,7 +16,7 @@ use crate::base::meter::Meter;
 use crate::job::Rules;
 use crate::pipeline::batch::Batch;
 use crate::pipeline::commit::{Commit, CommitError};
-use crate::pipeline::delta::Finished;
+use crate::pipeline::delta::DeltaOutcome;
 use crate::pipeline::mapping::Mapping;
 use crate::pipeline::normalize::Normalizer;
 use crate::source::audience::{Audience, AudienceError, Block, Blocks, Recycler, Source};
@@ -70,7 +70,7 @@ impl Formatting<'_> {
         &self,
         audience: Audience,
         commit: Commit<'_>,
-    ) -> (Counts, Result<Finished, FormatError>) {
+    ) -> (Counts, Result<DeltaOutcome, FormatError>) {
         let work = Work {
             sources: audience.shared_sources(),
             blocks: audience.into_blocks(),
@@ -83,7 +83,7 @@ impl Formatting<'_> {
         &self,
         work: Work,
         mut commit: Commit<'_>,
-    ) -> (Counts, Result<Finished, FormatError>) {
+    ) -> (Counts, Result<DeltaOutcome, FormatError>) {
         let result = self.run_threads(work, &mut commit);
         let counted = commit.counts().clone();
         match result {

@@ -10,7 +10,7 @@ use crate::state::row_note::RowNotes;
 
 /// The counts of a comparison with the snapshot of the last run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Compared {
+pub struct DeltaCounts {
     /// Rows of the snapshot.
     pub rows_before: u64,
     /// Rows whose key is not in the snapshot.
@@ -34,7 +34,7 @@ pub struct Counts {
     pub rows_unchanged: u64,
     /// The comparison with the rows of the last run; `None` where there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub compared: Option<Compared>,
+    pub compared: Option<DeltaCounts>,
     /// Rows in `rejects.csv`.
     pub rows_rejected: u64,
     /// Rejected rows by reason.

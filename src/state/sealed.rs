@@ -47,7 +47,7 @@ struct AnySeal {
 
 /// The reason for which a file is of no use.
 #[derive(Debug, thiserror::Error)]
-pub enum Unusable {
+pub enum SealFault {
     /// It is not what was written, or it is another kind of file.
     #[error("it is damaged")]
     Damaged,
@@ -168,24 +168,24 @@ pub struct SealedReader<H, const BYTES: usize> {
 
 impl<H: DeserializeOwned, const BYTES: usize> SealedReader<H, BYTES> {
     /// Opens the file at `path`; `None` where there is none. Its records are not looked at yet.
-    pub fn open(path: &Path, kind: SealedKind) -> Result<Option<Self>, Unusable> {
+    pub fn open(path: &Path, kind: SealedKind) -> Result<Option<Self>, SealFault> {
         let mut file = match File::open(path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             opened => BufReader::with_capacity(BUFFER_BYTES, opened?),
         };
         let bytes = file.get_ref().metadata()?.len();
         let mut head = vec![0; HEAD_BYTES];
-        file.read_exact(&mut head).map_err(|_| Unusable::Damaged)?;
-        let damaged = |_| Unusable::Damaged;
+        file.read_exact(&mut head).map_err(|_| SealFault::Damaged)?;
+        let damaged = |_| SealFault::Damaged;
         let AnySeal {
             kind: name,
             version,
         } = serde_json::from_slice(&head).map_err(damaged)?;
         if name != kind.name {
-            return Err(Unusable::Damaged);
+            return Err(SealFault::Damaged);
         }
         if version != kind.version {
-            return Err(Unusable::OtherVersion {
+            return Err(SealFault::OtherVersion {
                 found: version,
                 wanted: kind.version,
             });
@@ -193,7 +193,7 @@ impl<H: DeserializeOwned, const BYTES: usize> SealedReader<H, BYTES> {
         let seal: Seal<H> = serde_json::from_slice(&head).map_err(damaged)?;
         let expected = seal.records.checked_mul(BYTES as u64);
         if expected.and_then(|it| it.checked_add(HEAD_BYTES as u64)) != Some(bytes) {
-            return Err(Unusable::Damaged);
+            return Err(SealFault::Damaged);
         }
         Ok(Some(Self {
             file,
@@ -218,8 +218,8 @@ impl<H: DeserializeOwned, const BYTES: usize> SealedReader<H, BYTES> {
     /// file is read from its first record again.
     pub fn verify(
         &mut self,
-        mut take: impl FnMut([u8; BYTES]) -> Result<(), Unusable>,
-    ) -> Result<(), Unusable> {
+        mut take: impl FnMut([u8; BYTES]) -> Result<(), SealFault>,
+    ) -> Result<(), SealFault> {
         self.rewind()?;
         let mut digest = Xxh3::new();
         let mut records = Vec::new();
@@ -237,13 +237,13 @@ impl<H: DeserializeOwned, const BYTES: usize> SealedReader<H, BYTES> {
         if format!("{:032x}", digest.digest128()) == self.checksum {
             Ok(())
         } else {
-            Err(Unusable::Damaged)
+            Err(SealFault::Damaged)
         }
     }
 
     /// The next record.
     #[expect(clippy::should_implement_trait, reason = "it fails")]
-    pub fn next(&mut self) -> Result<Option<[u8; BYTES]>, Unusable> {
+    pub fn next(&mut self) -> Result<Option<[u8; BYTES]>, SealFault> {
         if self.left == 0 {
             return Ok(None);
         }
@@ -254,7 +254,7 @@ impl<H: DeserializeOwned, const BYTES: usize> SealedReader<H, BYTES> {
     }
 
     /// The next record is the first again.
-    pub fn rewind(&mut self) -> Result<(), Unusable> {
+    pub fn rewind(&mut self) -> Result<(), SealFault> {
         self.file.seek(SeekFrom::Start(HEAD_BYTES as u64))?;
         self.left = self.records;
         Ok(())
@@ -281,7 +281,7 @@ mod tests {
         writer.finish(&"a head").unwrap();
     }
 
-    fn read(path: &Path) -> Result<Option<Vec<u32>>, Unusable> {
+    fn read(path: &Path) -> Result<Option<Vec<u32>>, SealFault> {
         let Some(mut reader) = SealedReader::<String, 4>::open(path, KIND)? else {
             return Ok(None);
         };
@@ -326,7 +326,7 @@ mod tests {
             let mut bytes = good.clone();
             change(&mut bytes);
             std::fs::write(&path, bytes).unwrap();
-            matches!(read(&path), Err(Unusable::Damaged))
+            matches!(read(&path), Err(SealFault::Damaged))
         };
         assert!(changed(&|bytes| bytes.clear()));
         assert!(changed(&|bytes| bytes.truncate(100)));
@@ -343,13 +343,13 @@ mod tests {
         ] {
             written(&path, 3, kind);
             let error = read(&path).unwrap_err();
-            assert!(matches!(error, Unusable::OtherVersion { wanted: 3, .. }));
+            assert!(matches!(error, SealFault::OtherVersion { wanted: 3, .. }));
         }
         let other = SealedKind {
             name: "letters",
             ..KIND
         };
         written(&path, 3, other);
-        assert!(matches!(read(&path), Err(Unusable::Damaged)));
+        assert!(matches!(read(&path), Err(SealFault::Damaged)));
     }
 }

@@ -14,7 +14,7 @@ use siphasher::sip::SipHasher13;
 use siphasher::sip128::{Hasher128, SipHasher13 as SipHasher128};
 
 use crate::state::manifest::{StateError, replace_file};
-use crate::state::sealed::{SealedKind, SealedReader, SealedWriter, Unusable};
+use crate::state::sealed::{SealFault, SealedKind, SealedReader, SealedWriter};
 
 /// Files of rows: 16 bytes of the key's hash and 8 of the row's, in the order of the keys.
 pub const SNAPSHOT: SealedKind = SealedKind {
@@ -27,20 +27,20 @@ pub const KEYS: SealedKind = SealedKind {
     version: 1,
 };
 
-/// Bytes of an [`Entry`] in a file.
+/// Bytes of a [`SnapshotRow`] in a file.
 pub const ENTRY_BYTES: usize = 24;
 const KEY_BYTES: usize = 16;
 
 /// A row of a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Entry {
+pub struct SnapshotRow {
     /// Keyed hash of the row's key.
     pub key: u128,
     /// Keyed hash of the row as it is written.
     pub row: u64,
 }
 
-impl Entry {
+impl SnapshotRow {
     /// The entry as it stands in a file.
     pub fn to_bytes(self) -> [u8; ENTRY_BYTES] {
         let mut bytes = [0; ENTRY_BYTES];
@@ -170,7 +170,7 @@ pub type KeysReader = SealedReader<(), KEY_BYTES>;
 pub type KeysWriter = SealedWriter<KEY_BYTES>;
 
 /// Opens a file of keys. `None` where there is none; an error where it cannot be trusted.
-pub fn open_keys(path: &Path) -> Result<Option<KeysReader>, Unusable> {
+pub fn open_keys(path: &Path) -> Result<Option<KeysReader>, SealFault> {
     let Some(mut reader) = KeysReader::open(path, KEYS)? else {
         return Ok(None);
     };
@@ -180,16 +180,16 @@ pub fn open_keys(path: &Path) -> Result<Option<KeysReader>, Unusable> {
 }
 
 /// Notes the key after `last`: an error where it is smaller.
-pub fn in_order(last: &mut u128, key: u128) -> Result<(), Unusable> {
+pub fn in_order(last: &mut u128, key: u128) -> Result<(), SealFault> {
     if key < *last {
-        return Err(Unusable::Damaged);
+        return Err(SealFault::Damaged);
     }
     *last = key;
     Ok(())
 }
 
 /// The keys of a file.
-pub fn keys(mut reader: KeysReader) -> impl Iterator<Item = Result<u128, Unusable>> {
+pub fn keys(mut reader: KeysReader) -> impl Iterator<Item = Result<u128, SealFault>> {
     std::iter::from_fn(move || {
         let key = reader.next().transpose()?;
         Some(key.map(u128::from_be_bytes))
@@ -199,9 +199,9 @@ pub fn keys(mut reader: KeysReader) -> impl Iterator<Item = Result<u128, Unusabl
 /// Adds keys, which come in their order, to those of the file at `path`. Neither are ever in memory.
 pub fn add_keys(
     path: &Path,
-    more: impl Iterator<Item = Result<u128, Unusable>>,
+    more: impl Iterator<Item = Result<u128, SealFault>>,
 ) -> Result<(), StateError> {
-    let unreadable = |error: Unusable| StateError::Storage {
+    let unreadable = |error: SealFault| StateError::Storage {
         path: path.to_owned(),
         action: "add keys to it",
         source: std::io::Error::other(error),
@@ -245,22 +245,22 @@ mod tests {
     #[test]
     fn entries_sort_in_a_file_as_they_do_in_memory() {
         let entries = [
-            Entry { key: 0, row: 9 },
-            Entry {
+            SnapshotRow { key: 0, row: 9 },
+            SnapshotRow {
                 key: 1,
                 row: u64::MAX,
             },
-            Entry {
+            SnapshotRow {
                 key: 1 << 64,
                 row: 0,
             },
-            Entry {
+            SnapshotRow {
                 key: u128::MAX,
                 row: 7,
             },
         ];
         for entry in entries {
-            assert_eq!(Entry::of_bytes(entry.to_bytes()), entry);
+            assert_eq!(SnapshotRow::of_bytes(entry.to_bytes()), entry);
         }
         assert!(
             entries
@@ -303,11 +303,11 @@ mod tests {
         add(&[]).unwrap();
         add(&[0, 3, 3, 7, u128::MAX]).unwrap();
         assert_eq!(read(), [0, 3, 7, 1 << 100, u128::MAX]);
-        let damaged = [Ok(1), Err(Unusable::Damaged)];
+        let damaged = [Ok(1), Err(SealFault::Damaged)];
         assert!(add_keys(&path, damaged.into_iter()).is_err());
         assert_eq!(read(), [0, 3, 7, 1 << 100, u128::MAX], "it is as it was");
         write_keys(&path, &[9, 8]).unwrap();
-        assert!(matches!(open_keys(&path), Err(Unusable::Damaged)));
+        assert!(matches!(open_keys(&path), Err(SealFault::Damaged)));
         assert!(add(&[1]).is_err());
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use super::waits::{Silence, Wait};
+use super::waits::{ServerSilence, Wait};
 use super::{Display, list_summary, time_left};
 use crate::base::meter::Meter;
 use crate::base::text::{count, grouped, megabytes};
@@ -21,7 +21,7 @@ pub(super) struct Bars {
     columns: usize,
     last: Option<(Duration, u64)>,
     speed: f64,
-    silence: Silence,
+    silence: ServerSilence,
     /// Until then it is told that formatting waits for the delivery.
     full_until: Duration,
 }
@@ -38,7 +38,7 @@ impl Bars {
             console,
             last: None,
             speed: 0.0,
-            silence: Silence::default(),
+            silence: ServerSilence::default(),
             full_until: Duration::ZERO,
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::waits::{Silence, Wait};
+use super::waits::{ServerSilence, Wait};
 use super::{Display, list_left, time_left};
 use crate::base::meter::Meter;
 use crate::cli::console::Console;
@@ -14,11 +14,11 @@ use crate::cli::console::Console;
 const EVERY: Duration = Duration::from_secs(1);
 
 /// Writes the objects.
-pub(super) struct Objects {
+pub(super) struct ProgressObjects {
     console: Console,
     sends: bool,
     last: Option<(Stage, Duration, u64)>,
-    silence: Silence,
+    silence: ServerSilence,
 }
 
 /// The activity of a run.
@@ -37,7 +37,7 @@ enum Stage {
 
 /// One line. Bytes are of CSV; `seconds` count from the begin of the stages.
 #[derive(Debug, Serialize)]
-struct Line {
+struct ProgressLine {
     event: &'static str,
     time: jiff::Timestamp,
     stage: Stage,
@@ -84,13 +84,13 @@ impl From<Wait> for LineWait {
     }
 }
 
-impl Objects {
+impl ProgressObjects {
     pub(super) fn new(console: Console, sends: bool) -> Self {
         Self {
             console,
             sends,
             last: None,
-            silence: Silence::default(),
+            silence: ServerSilence::default(),
         }
     }
 
@@ -113,7 +113,7 @@ impl Objects {
         };
         let silent = self.silence.look(meter, elapsed);
         let wait = Wait::now(meter, self.sends, silent).filter(|_| stage != Stage::Ended);
-        let line = Line {
+        let line = ProgressLine {
             event: "progress",
             time: jiff::Timestamp::now(),
             stage,
@@ -148,7 +148,7 @@ impl Objects {
     }
 }
 
-impl Display for Objects {
+impl Display for ProgressObjects {
     fn interval(&self) -> Duration {
         Duration::from_millis(100)
     }

@@ -2,21 +2,21 @@
 
 use std::time::Duration;
 
-use super::waits::{Silence, Wait};
+use super::waits::{ServerSilence, Wait};
 use super::{Display, list_summary, summary, time_left};
 use crate::base::meter::Meter;
 
 /// Writes log lines.
 pub(super) struct Lines {
     sends: bool,
-    silence: Silence,
+    silence: ServerSilence,
 }
 
 impl Lines {
     pub(super) fn new(sends: bool) -> Self {
         Self {
             sends,
-            silence: Silence::default(),
+            silence: ServerSilence::default(),
         }
     }
 }

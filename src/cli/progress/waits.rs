@@ -44,12 +44,12 @@ pub(super) enum Wait {
 
 /// The bytes that the server had confirmed when they were last looked at, and since when.
 #[derive(Debug, Default)]
-pub(super) struct Silence {
+pub(super) struct ServerSilence {
     bytes: u64,
     since: Duration,
 }
 
-impl Silence {
+impl ServerSilence {
     /// How long no byte was confirmed while there were some to send.
     pub(super) fn look(&mut self, meter: &Meter, elapsed: Duration) -> Duration {
         let bytes = meter.bytes_acknowledged.now();
@@ -272,7 +272,7 @@ mod tests {
     #[test]
     fn a_server_is_silent_as_long_as_there_is_something_to_send() {
         let meter = Meter::default();
-        let mut silence = Silence::default();
+        let mut silence = ServerSilence::default();
         assert_eq!(silence.look(&meter, MINUTE), Duration::ZERO);
         meter.bytes_spooled.add(10);
         assert_eq!(silence.look(&meter, MINUTE * 2), MINUTE);

@@ -8,8 +8,8 @@ use super::super::{Surroundings, unlock};
 use super::deep;
 use super::findings::{Findings, Name, Outcome};
 use crate::delivery::sftp::{
-    Credentials, Greeted, HostKeyCheck, KeyFacts, Reached, RemoteDirectory, SftpError, SftpSession,
-    SftpSettings, SftpStatus, Transport, Trust, Trusted, Way, resolve,
+    Credentials, GreetedServer, HostKeyCheck, KeyFacts, ReachedServer, RemoteDirectory, SftpError,
+    SftpSession, SftpSettings, SftpStatus, Transport, Trust, TrustedServer, Way, resolve,
 };
 use crate::job::Delivery;
 use crate::run::error::Error;
@@ -204,7 +204,7 @@ fn trusted<'a>(
     depth: Depth,
     surroundings: &Surroundings,
     findings: &mut Findings,
-) -> Option<Trusted<'a>> {
+) -> Option<TrustedServer<'a>> {
     let resolved = resolve(settings).map_err(Error::from);
     let addresses = findings.note(Name::Address, resolved, |addresses| {
         let notes = from_ssh_config
@@ -214,7 +214,7 @@ fn trusted<'a>(
     })?;
     let begun = Instant::now();
     let interrupt = surroundings.interrupt.without_grace();
-    let reached = Reached::dial(settings, &addresses, &interrupt).map_err(Error::from);
+    let reached = ReachedServer::dial(settings, &addresses, &interrupt).map_err(Error::from);
     let reached = findings.note(Name::Connection, reached, |reached| {
         let milliseconds = begun.elapsed().as_millis();
         match (&settings.way, &reached.hops[..]) {
@@ -247,7 +247,7 @@ fn trusted<'a>(
     let greeted = findings.note(
         Name::Greeting,
         greeted,
-        |Greeted { banner, cipher, .. }| {
+        |GreetedServer { banner, cipher, .. }| {
             let by = match settings.transport {
                 Transport::Russh => "",
                 #[cfg(feature = "ssh2")]
@@ -293,7 +293,7 @@ fn describe_addresses(settings: &SftpSettings, addresses: &[SocketAddr]) -> Stri
 
 fn log_in(
     settings: &SftpSettings,
-    trusted: Trusted<'_>,
+    trusted: TrustedServer<'_>,
     credentials: Result<Credentials<'_>, SftpError>,
     findings: &mut Findings,
 ) -> Option<SftpSession> {

@@ -6,7 +6,7 @@ use crate::job::PartLimits;
 use crate::klaviyo::list::EmailSample;
 use crate::pipeline::batch::Batch;
 use crate::pipeline::dedupe::LastPlaces;
-use crate::pipeline::delta::Comparison;
+use crate::pipeline::delta::DeltaPreview;
 use crate::pipeline::mapping::Mapping;
 use crate::profile::attributes::attributes;
 use crate::profile::column::ProfileColumn;
@@ -59,7 +59,7 @@ pub struct Sample<'a> {
     keys: LastPlaces,
     /// An even part of the addresses, where they are to be looked up.
     emails: Option<EmailSample>,
-    compared: Option<Comparison>,
+    compared: Option<DeltaPreview>,
     unchanged: u64,
     rows_read: u64,
     tally: LookTally,
@@ -104,7 +104,7 @@ impl<'a> Sample<'a> {
 
     /// Rows are compared with those of the last run.
     #[must_use]
-    pub fn compared_by(mut self, compared: Option<Comparison>) -> Self {
+    pub fn compared_by(mut self, compared: Option<DeltaPreview>) -> Self {
         self.compared = compared;
         self
     }
@@ -148,7 +148,7 @@ impl<'a> Sample<'a> {
             }
             let compared = self.compared.as_ref();
             let is_unchanged =
-                |it: &Comparison| it.is_unchanged(bytes, row.identifier_bytes as usize);
+                |it: &DeltaPreview| it.is_unchanged(bytes, row.identifier_bytes as usize);
             self.unchanged += u64::from(compared.is_some_and(is_unchanged));
             if self.json_rows < JSON_ROWS {
                 self.measure_json(bytes);

@@ -10,7 +10,7 @@ use crate::command::guesses::Guesses;
 use crate::job::PrimaryKey;
 use crate::job::file::{Headers, JobFile};
 use crate::pipeline::mapping::MappingError;
-use crate::pipeline::mapping::guess::{Guess, Unmapped};
+use crate::pipeline::mapping::guess::{Guess, UnmappedReason};
 use crate::profile::column::ProfileColumn;
 use crate::run::error::Error;
 use crate::source::audience::{ColumnMatch, Source};
@@ -62,16 +62,16 @@ pub(super) fn decide(
                 ColumnMatch::FirstOf(..) => Fate::SameAsFirst,
                 _ => Fate::Ambiguous,
             },
-            (None, Guess::Unmapped(Unmapped::Consent))
+            (None, Guess::Unmapped(UnmappedReason::Consent))
                 if !args.audience.allow_consent.contains(name) =>
             {
-                Fate::Unmapped(Unmapped::Consent)
+                Fate::Unmapped(UnmappedReason::Consent)
             }
             (None, guess) => match property_name(name).filter(|_| args.audience.keep_unlisted) {
                 Some(header) => Fate::Sent(vec![header]),
                 None => Fate::Unmapped(match guess {
                     Guess::Unmapped(reason) => reason.clone(),
-                    Guess::Mapped(_) => Unmapped::NoMatch,
+                    Guess::Mapped(_) => UnmappedReason::NoMatch,
                 }),
             },
         };

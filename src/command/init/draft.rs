@@ -12,7 +12,7 @@ use crate::cli::console::is_unprintable;
 use crate::command::toml_text::{filled_string, key, one_line, string};
 use crate::job::PLACEHOLDER;
 use crate::job::file::{Duplicates, JobFile, SftpSection, SharedIdentifiers, SshConfigChoice};
-use crate::pipeline::mapping::guess::Unmapped;
+use crate::pipeline::mapping::guess::UnmappedReason;
 use crate::profile::column::ProfileColumn;
 
 /// Where a remark begins, if what it is about is shorter.
@@ -42,7 +42,7 @@ pub enum Fate {
     /// A flag leaves it out.
     LeftOut,
     /// Nothing was guessed for it.
-    Unmapped(Unmapped),
+    Unmapped(UnmappedReason),
     /// Several columns have its name, and other values.
     Ambiguous,
     /// Another column before it has its name and its values.
@@ -138,17 +138,17 @@ fn write_columns(out: &mut String, columns: &[DraftColumn], is_query: bool) -> s
         match &column.fate {
             Fate::Sent(_) => {}
             Fate::LeftOut => idle(out, &column.source, "left out by --map")?,
-            Fate::Unmapped(Unmapped::NoMatch) => {
+            Fate::Unmapped(UnmappedReason::NoMatch) => {
                 idle(
                     out,
                     &column.source,
                     column.type_name.as_deref().unwrap_or_default(),
                 )?;
             }
-            Fate::Unmapped(Unmapped::Consent) => {
+            Fate::Unmapped(UnmappedReason::Consent) => {
                 idle(out, &column.source, "looks like consent: see allow-consent")?;
             }
-            Fate::Unmapped(Unmapped::Taken { column: taken, .. }) => {
+            Fate::Unmapped(UnmappedReason::Taken { column: taken, .. }) => {
                 idle(
                     out,
                     &column.source,

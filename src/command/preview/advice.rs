@@ -8,7 +8,7 @@ use crate::command::preview::findings::{LeftOut, Look, Origin};
 use crate::job::Job;
 use crate::job::file::{Duplicates, SharedIdentifiers, Unlisted};
 use crate::pipeline::mapping::Mapping;
-use crate::pipeline::mapping::guess::{Guess, Sample, Unmapped, guess};
+use crate::pipeline::mapping::guess::{Guess, Sample, UnmappedReason, guess};
 use crate::profile::column::ProfileColumn;
 use crate::run::report::count;
 use crate::source::audience::{ColumnMatch, Source, numbered};
@@ -164,11 +164,11 @@ impl Advice<'_> {
             _ if is_same_as_first(source, name) => {
                 "the same name and values as the first".to_owned()
             }
-            (Some(_), Guess::Unmapped(Unmapped::Taken { column, by })) => {
+            (Some(_), Guess::Unmapped(UnmappedReason::Taken { column, by })) => {
                 let better = source.header.get(by).map_or("", String::as_str);
                 format!("`{better}` is {}", column.header())
             }
-            (Some(_), Guess::Unmapped(Unmapped::Tied { column, with })) => {
+            (Some(_), Guess::Unmapped(UnmappedReason::Tied { column, with })) => {
                 let other = source.header.get(with).map_or("", String::as_str);
                 format!("`{other}` may be {} as well", column.header())
             }

@@ -18,7 +18,7 @@ use crate::cli::console::printable;
 use crate::job::file::{Duplicates, SharedIdentifiers};
 use crate::pipeline::batch::{Batch, row_range};
 use crate::pipeline::dedupe::LastPlaces;
-use crate::pipeline::delta::Comparison;
+use crate::pipeline::delta::DeltaPreview;
 use crate::pipeline::mapping::Mapping;
 use crate::pipeline::settings::PrimaryKey;
 use crate::profile::column::ColumnKind;
@@ -70,7 +70,7 @@ pub struct Look<'a> {
     shared: BTreeMap<(usize, RepairCode), Finding>,
     keys: LastPlaces,
     /// The rows of the last run; `None` where every row is sent.
-    compared: Option<Comparison>,
+    compared: Option<DeltaPreview>,
     unchanged: u64,
     shown: Vec<(u64, RowLook)>,
     columns: Vec<ColumnTally>,
@@ -137,7 +137,7 @@ impl<'a> Look<'a> {
 
     /// Looks also at which rows the last run has sent as they are.
     #[must_use]
-    pub fn compared_by(mut self, compared: Option<Comparison>) -> Self {
+    pub fn compared_by(mut self, compared: Option<DeltaPreview>) -> Self {
         self.compared = compared;
         self
     }
@@ -302,7 +302,7 @@ impl<'a> Look<'a> {
             self.external_id_only += u64::from(row.external_id_only);
             let text = &batch.row_bytes[row_range(&batch.rows, index)];
             let is_unchanged =
-                |it: &Comparison| it.is_unchanged(text, row.identifier_bytes as usize);
+                |it: &DeltaPreview| it.is_unchanged(text, row.identifier_bytes as usize);
             self.unchanged += u64::from(self.compared.as_ref().is_some_and(is_unchanged));
             let spare = match self.options.duplicates {
                 Duplicates::First | Duplicates::Fail if self.identifiers.is_none() => 0,

@@ -7,7 +7,7 @@ use crate::cli::console::printable;
 use crate::run::report::text::delivered_of;
 use crate::run::report::{count, grouped};
 use crate::state::attempt::AttemptRecord;
-use crate::state::counts::{Compared, Counts};
+use crate::state::counts::{Counts, DeltaCounts};
 use crate::state::lock::seconds;
 use crate::state::manifest::{RunManifest, RunStatus};
 
@@ -130,7 +130,7 @@ fn write_counts(out: &mut String, manifest: &RunManifest) -> std::fmt::Result {
             blank => writeln!(out, "; and {}", count(blank, "blank record"))?,
         }
         if let (Some(compared), Some(changed)) = (counts.compared, counts.rows_changed()) {
-            let Compared {
+            let DeltaCounts {
                 rows_new,
                 rows_left,
                 ..

@@ -16,7 +16,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 
 use super::AgentIdentities;
-use super::heard::Heard;
+use super::heard::Transcript;
 use super::known_hosts::key_type_of;
 use super::packet::{number, string};
 
@@ -138,7 +138,7 @@ impl Identity {
     /// Offers the identity to the server, and lets the agent sign if the server would take it.
     pub(super) fn prove<'a>(
         &self,
-        handle: &'a mut Handle<Heard>,
+        handle: &'a mut Handle<Transcript>,
         agent: &'a mut Agent,
         username: &'a str,
         hash: Option<HashAlg>,

@@ -43,7 +43,7 @@ impl DialError {
 }
 
 /// A connection that is being opened.
-struct Attempt {
+struct SshDialAttempt {
     address: SocketAddr,
     socket: Socket,
 }
@@ -56,7 +56,7 @@ pub(super) fn dial(
     interrupt: &Interrupt,
 ) -> Result<(TcpStream, SocketAddr), DialError> {
     let mut waiting = alternating(addresses).into_iter().peekable();
-    let mut attempts: Vec<Attempt> = Vec::new();
+    let mut attempts: Vec<SshDialAttempt> = Vec::new();
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     let mut next_at = Instant::now();
     loop {
@@ -66,7 +66,7 @@ pub(super) fn dial(
         {
             next_at = now + SLICE;
             match begin(address) {
-                Ok(socket) => attempts.push(Attempt { address, socket }),
+                Ok(socket) => attempts.push(SshDialAttempt { address, socket }),
                 Err(error) => last = failed(address, error),
             }
             continue;
@@ -87,7 +87,7 @@ pub(super) fn dial(
         }
         // From the end, so that the places before stay what they were.
         for place in ready.into_iter().rev() {
-            let Attempt { address, socket } = attempts.remove(place);
+            let SshDialAttempt { address, socket } = attempts.remove(place);
             let connected = socket.take_error().and_then(|error| {
                 let socket = error.map_or_else(|| Ok(TcpStream::from(socket)), Err)?;
                 tune(&socket, stall_timeout)?;
@@ -136,7 +136,7 @@ fn begin(address: SocketAddr) -> io::Result<Socket> {
 }
 
 /// The places of the attempts that have succeeded or failed; waits for at most `limit` until there is one.
-fn ready(attempts: &[Attempt], limit: Duration) -> io::Result<Vec<usize>> {
+fn ready(attempts: &[SshDialAttempt], limit: Duration) -> io::Result<Vec<usize>> {
     let mut sockets: Vec<PollFd<'_>> = attempts
         .iter()
         .map(|attempt| PollFd::new(&attempt.socket, PollFlags::OUT))

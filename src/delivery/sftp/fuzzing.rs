@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::key_file::KeyFile;
-use super::known_hosts::{HostNames, KnownHosts, Verdict, pattern_has};
+use super::known_hosts::{HostNames, KeyVerdict, KnownHosts, pattern_has};
 use super::packet;
 use super::subsystem::Packets;
 
@@ -20,10 +20,10 @@ pub fn verdict(text: &[u8], host: &str, port: u16) -> &'static str {
     known.add_file(Path::new("known_hosts"), text, &HostNames::new(host, port));
     let key = ED25519.split(' ').nth(1).unwrap_or_default();
     match known.verdict(&STANDARD.decode(key).unwrap_or_default()) {
-        Verdict::Known(_) => "known",
-        Verdict::Unknown => "unknown",
-        Verdict::Changed(_) => "changed",
-        Verdict::Revoked(_) => "revoked",
+        KeyVerdict::Known(_) => "known",
+        KeyVerdict::Unknown => "unknown",
+        KeyVerdict::Changed(_) => "changed",
+        KeyVerdict::Revoked(_) => "revoked",
     }
 }
 

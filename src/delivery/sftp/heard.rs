@@ -21,17 +21,17 @@ pub(super) const MOST_LINES: usize = 1024;
 /// The beginning of a banner (RFC 4253, section 4.2).
 pub(super) const BANNER: &str = "SSH-";
 
-/// Shared by the connection and those who listen on it.
+/// The words of the server so far. The connection and those who listen on it share them.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Heard {
-    facts: Arc<Mutex<Facts>>,
+pub(super) struct Transcript {
+    facts: Arc<Mutex<ConnectionFacts>>,
     /// How often bytes of the server were read.
     reads: Arc<AtomicU64>,
 }
 
-/// The facts so far.
+/// The facts of a connection so far.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Facts {
+pub(super) struct ConnectionFacts {
     /// Such as `SSH-2.0-AWS_SFTP_1.1`, control characters escaped.
     pub(super) banner: String,
     /// The first line or its beginning, as long as there is no banner.
@@ -47,7 +47,7 @@ pub(super) struct Facts {
     pub(super) failure: Option<Box<str>>,
 }
 
-impl Facts {
+impl ConnectionFacts {
     /// Whether the connection has ended, be the socket closed yet or not.
     pub(super) fn has_ended(&self) -> bool {
         self.goodbye.is_some() || self.failure.is_some()
@@ -60,14 +60,14 @@ impl Facts {
     }
 }
 
-impl Heard {
+impl Transcript {
     /// How often bytes of the server were read: whether it has said anything since.
     pub(super) fn reads(&self) -> u64 {
         self.reads.load(Ordering::Relaxed)
     }
 
     /// The facts so far.
-    pub(super) fn facts(&self) -> Facts {
+    pub(super) fn facts(&self) -> ConnectionFacts {
         self.lock().clone()
     }
 
@@ -109,12 +109,12 @@ impl Heard {
         line.filter(|line| !line.starts_with(BANNER))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Facts> {
+    fn lock(&self) -> MutexGuard<'_, ConnectionFacts> {
         self.facts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Handler for Heard {
+impl Handler for Transcript {
     type Error = russh::Error;
 
     /// Only keeps the key: it is judged after the key exchange, and before anything secret is sent.
@@ -239,28 +239,28 @@ impl Handler for Heard {
 }
 
 /// The stream without what a server sends before its banner, which the library reads less of than OpenSSH does and does not tell.
-pub(super) struct Listened {
+pub(super) struct BannerStream {
     stream: Stream,
-    heard: Heard,
+    heard: Transcript,
     /// None once the banner was found.
-    before: Option<BeforeBanner>,
+    before: Option<Preamble>,
     /// The banner and what came with it, until it is read.
     held: Vec<u8>,
 }
 
 /// The lines before the banner.
 #[derive(Default)]
-struct BeforeBanner {
+struct Preamble {
     line: Vec<u8>,
     lines: usize,
 }
 
-impl Listened {
-    pub(super) fn new(stream: Stream, heard: Heard) -> Self {
+impl BannerStream {
+    pub(super) fn new(stream: Stream, heard: Transcript) -> Self {
         Self {
             stream,
             heard,
-            before: Some(BeforeBanner::default()),
+            before: Some(Preamble::default()),
             held: Vec::new(),
         }
     }
@@ -296,7 +296,7 @@ impl Listened {
     }
 }
 
-impl AsyncRead for Listened {
+impl AsyncRead for BannerStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -323,7 +323,7 @@ impl AsyncRead for Listened {
     }
 }
 
-impl AsyncWrite for Listened {
+impl AsyncWrite for BannerStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -355,8 +355,8 @@ mod tests {
             .unwrap();
         runtime.block_on(async {
             let (ours, mut theirs) = tokio::net::UnixStream::pair().unwrap();
-            let heard = Heard::default();
-            let mut listened = Listened::new(Stream::Program(ours), heard.clone());
+            let heard = Transcript::default();
+            let mut listened = BannerStream::new(Stream::Program(ours), heard.clone());
             let send = async {
                 for piece in pieces {
                     theirs.write_all(piece).await.unwrap();

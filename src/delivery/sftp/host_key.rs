@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::known_hosts::{self, Entry, HostNames, KnownHosts, Verdict};
+use super::known_hosts::{self, HostNames, KeyVerdict, KnownHost, KnownHosts};
 use super::{HostKeyError, HostKeyPin, HostKeyReason, SftpError, SftpSettings};
 
 /// A host key that was accepted.
@@ -73,19 +73,19 @@ impl<'a> HostKeyCheck<'a> {
 
     /// Judges the key that a server showed; with `accept_new_host_key` an unknown one is added to the first known_hosts file.
     pub(super) fn judge(&self, server: &str, key: &[u8]) -> Result<HostKeyFacts, SftpError> {
-        let shown = Shown::new(server, key);
+        let shown = ShownKey::new(server, key);
         match self.known.verdict(key) {
-            Verdict::Revoked(entry) => Err(shown.refuse(revoked(entry))),
+            KeyVerdict::Revoked(entry) => Err(shown.refuse(revoked(entry))),
             _ if self.settings.host_keys.contains(&shown.fingerprint) => {
                 Ok(shown.accepted(Trust::Pinned))
             }
             _ if !self.settings.host_keys.is_empty() => Err(shown.refuse(HostKeyReason::NotPinned)),
-            Verdict::Known(entry) => {
+            KeyVerdict::Known(entry) => {
                 let (file, line) = entry.place.clone();
                 Ok(shown.accepted(Trust::Known { file, line }))
             }
-            Verdict::Changed(entry) => Err(shown.refuse(changed(entry))),
-            Verdict::Unknown => {
+            KeyVerdict::Changed(entry) => Err(shown.refuse(changed(entry))),
+            KeyVerdict::Unknown => {
                 if self.settings.accept_new_host_key
                     && let Some(file) = self.settings.known_hosts.first()
                 {
@@ -98,7 +98,12 @@ impl<'a> HostKeyCheck<'a> {
         }
     }
 
-    fn accept(&self, shown: &Shown, key: &[u8], file: &std::path::Path) -> Result<(), SftpError> {
+    fn accept(
+        &self,
+        shown: &ShownKey,
+        key: &[u8],
+        file: &std::path::Path,
+    ) -> Result<(), SftpError> {
         let line = known_hosts::line_for(&self.names, key);
         let server = &shown.server;
         let outcome = known_hosts::append(file, &line, || {
@@ -107,10 +112,14 @@ impl<'a> HostKeyCheck<'a> {
                 .map_err(AppendFault::Judged)?
                 .verdict(key)
             {
-                Verdict::Unknown => Ok(true),
-                Verdict::Known(_) => Ok(false),
-                Verdict::Changed(entry) => Err(AppendFault::Judged(shown.refuse(changed(entry)))),
-                Verdict::Revoked(entry) => Err(AppendFault::Judged(shown.refuse(revoked(entry)))),
+                KeyVerdict::Unknown => Ok(true),
+                KeyVerdict::Known(_) => Ok(false),
+                KeyVerdict::Changed(entry) => {
+                    Err(AppendFault::Judged(shown.refuse(changed(entry))))
+                }
+                KeyVerdict::Revoked(entry) => {
+                    Err(AppendFault::Judged(shown.refuse(revoked(entry))))
+                }
             }
         });
         match outcome {
@@ -153,7 +162,7 @@ fn read(settings: &SftpSettings, names: &HostNames) -> Result<KnownHosts, SftpEr
         .map_err(|(path, source)| SftpError::KnownHosts { path, source })
 }
 
-fn changed(entry: &Entry) -> HostKeyReason {
+fn changed(entry: &KnownHost) -> HostKeyReason {
     HostKeyReason::Changed {
         known_type: entry.key_type.clone(),
         known: HostKeyPin::of(&entry.key),
@@ -162,7 +171,7 @@ fn changed(entry: &Entry) -> HostKeyReason {
     }
 }
 
-fn revoked(entry: &Entry) -> HostKeyReason {
+fn revoked(entry: &KnownHost) -> HostKeyReason {
     HostKeyReason::Revoked {
         file: entry.place.0.clone(),
         line: entry.place.1,
@@ -170,13 +179,13 @@ fn revoked(entry: &Entry) -> HostKeyReason {
 }
 
 /// The key that the server showed, as the errors tell it.
-struct Shown {
+struct ShownKey {
     server: String,
     key_type: String,
     fingerprint: HostKeyPin,
 }
 
-impl Shown {
+impl ShownKey {
     fn new(server: &str, key: &[u8]) -> Self {
         Self {
             server: server.to_owned(),

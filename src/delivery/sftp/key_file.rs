@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use russh::keys::{Certificate, PrivateKey};
 use zeroize::Zeroizing;
 
-use self::open::Unopened;
+use self::open::KeyFault;
 pub use self::opened::OpenedKey;
 use super::known_hosts::key_type_of;
 use super::{HostKeyPin, SftpError};
@@ -35,8 +35,9 @@ pub(super) struct KeyFile {
     key_type: Option<String>,
 }
 
+/// The part of a key file that is read without the passphrase.
 #[derive(Debug, PartialEq, Eq)]
-enum Outside {
+enum KeyEnvelope {
     Usable {
         encrypted: bool,
         public: Option<Vec<u8>>,
@@ -76,8 +77,8 @@ impl KeyFile {
         let text = Secret::new(without_parameters(&text).to_owned());
         // What is no key at all is not mended by another mode.
         let (encrypted, public) = match look_at(text.reveal()) {
-            Outside::Unusable(reason) => return Err(unusable(reason)),
-            Outside::Usable { encrypted, public } => (encrypted, public),
+            KeyEnvelope::Unusable(reason) => return Err(unusable(reason)),
+            KeyEnvelope::Usable { encrypted, public } => (encrypted, public),
         };
         if let Some(mode) = exposed {
             return Err(SftpError::KeyFileExposed {
@@ -104,8 +105,8 @@ impl KeyFile {
             return Err(SftpError::PassphraseMissing { path: path() });
         }
         open::open(self.text.reveal(), passphrase).map_err(|why| match why {
-            Unopened::Passphrase => SftpError::PassphraseWrong { path: path() },
-            Unopened::Unusable(reason) => SftpError::KeyUnsupported {
+            KeyFault::Passphrase => SftpError::PassphraseWrong { path: path() },
+            KeyFault::Unusable(reason) => SftpError::KeyUnsupported {
                 path: path(),
                 reason,
             },
@@ -202,10 +203,10 @@ fn read_public_file(path: &Path) -> Result<(PathBuf, Vec<u8>), SftpError> {
     }
 }
 
-fn look_at(text: &str) -> Outside {
+fn look_at(text: &str) -> KeyEnvelope {
     let text = text.trim_start();
     let first = text.lines().next().unwrap_or_default().trim_end();
-    let plain = |encrypted| Outside::Usable {
+    let plain = |encrypted| KeyEnvelope::Usable {
         encrypted,
         public: None,
     };
@@ -220,15 +221,15 @@ fn look_at(text: &str) -> Outside {
             plain(false)
         }
         "-----BEGIN DSA PRIVATE KEY-----" => {
-            Outside::Unusable("DSA keys are no longer supported".into())
+            KeyEnvelope::Unusable("DSA keys are no longer supported".into())
         }
         _ if first.starts_with("PuTTY-User-Key-File-") => putty::look_at(text),
-        _ => Outside::Unusable("it is not a private key in PEM or OpenSSH format".into()),
+        _ => KeyEnvelope::Unusable("it is not a private key in PEM or OpenSSH format".into()),
     }
 }
 
-fn look_at_openssh(text: &str) -> Outside {
-    let damaged = || Outside::Unusable("the OpenSSH key in it is damaged".into());
+fn look_at_openssh(text: &str) -> KeyEnvelope {
+    let damaged = || KeyEnvelope::Unusable("the OpenSSH key in it is damaged".into());
     let body: String = text
         .lines()
         .skip(1)
@@ -252,12 +253,14 @@ fn look_at_openssh(text: &str) -> Outside {
             | "ecdsa-sha2-nistp521",
         ) => match cipher.as_slice() {
             b"3des-cbc" => open::of_old_encryption(),
-            cipher => Outside::Usable {
+            cipher => KeyEnvelope::Usable {
                 encrypted: cipher != b"none",
                 public: Some(public),
             },
         },
-        Some(other) => Outside::Unusable(format!("keys of type {other} are not supported here")),
+        Some(other) => {
+            KeyEnvelope::Unusable(format!("keys of type {other} are not supported here"))
+        }
     }
 }
 
@@ -318,8 +321,8 @@ mod tests {
 
     fn encrypted(text: &str) -> Option<bool> {
         match look_at(text) {
-            Outside::Usable { encrypted, .. } => Some(encrypted),
-            Outside::Unusable(_) => None,
+            KeyEnvelope::Usable { encrypted, .. } => Some(encrypted),
+            KeyEnvelope::Unusable(_) => None,
         }
     }
 

@@ -32,7 +32,7 @@ enum Marker {
 
 /// A line of a known_hosts file that names the host.
 #[derive(Debug, Clone)]
-pub(super) struct Entry {
+pub(super) struct KnownHost {
     marker: Marker,
     /// Named with the port that is dialled, not by the plain host name.
     exact: bool,
@@ -47,7 +47,7 @@ pub(super) struct Entry {
 /// The entries of the files for one host.
 #[derive(Debug, Default)]
 pub(super) struct KnownHosts {
-    entries: Vec<Entry>,
+    entries: Vec<KnownHost>,
     /// Lines that could not be read.
     pub(super) skipped_lines: usize,
     /// `@cert-authority` lines for this host; certificates are not supported.
@@ -56,18 +56,19 @@ pub(super) struct KnownHosts {
 
 /// The verdict of the files on one key of the host.
 #[derive(Debug)]
-pub(super) enum Verdict<'a> {
+pub(super) enum KeyVerdict<'a> {
     /// The key stands there.
-    Known(&'a Entry),
+    Known(&'a KnownHost),
     /// No line names the host.
     Unknown,
     /// The host has other keys; the first of them.
-    Changed(&'a Entry),
+    Changed(&'a KnownHost),
     /// A `@revoked` line has the key.
-    Revoked(&'a Entry),
+    Revoked(&'a KnownHost),
 }
 
-enum Line<'a> {
+/// A line of a known_hosts file.
+enum KnownHostsLine<'a> {
     Blank,
     Bad,
     CertificateAuthority(&'a [u8]),
@@ -96,14 +97,14 @@ impl KnownHosts {
     pub(super) fn add_file(&mut self, path: &Path, text: &[u8], host: &HostNames) {
         for (index, line) in text.split(|&byte| byte == b'\n').enumerate() {
             match read_line(line) {
-                Line::Blank => {}
-                Line::Bad => self.skipped_lines += 1,
-                Line::CertificateAuthority(names) => {
+                KnownHostsLine::Blank => {}
+                KnownHostsLine::Bad => self.skipped_lines += 1,
+                KnownHostsLine::CertificateAuthority(names) => {
                     self.certificate_authorities += usize::from(host.named_by(names).is_some());
                 }
-                Line::Key(marker, names, key_type, key) => {
+                KnownHostsLine::Key(marker, names, key_type, key) => {
                     if let Some(exact) = host.named_by(names) {
-                        self.entries.push(Entry {
+                        self.entries.push(KnownHost {
                             marker,
                             exact,
                             key_type,
@@ -117,7 +118,7 @@ impl KnownHosts {
     }
 
     /// The entries that speak for the host: those with the port, or, when there is none, those without (as OpenSSH does).
-    fn plain(&self) -> impl Iterator<Item = &Entry> {
+    fn plain(&self) -> impl Iterator<Item = &KnownHost> {
         let exact = self.has_exact();
         self.entries
             .iter()
@@ -141,28 +142,28 @@ impl KnownHosts {
     }
 
     /// Judges the key that the server showed. A line without the port can say that a key is right, never that it changed.
-    pub(super) fn verdict(&self, key: &[u8]) -> Verdict<'_> {
-        let revoked = |entry: &&Entry| entry.marker == Marker::Revoked && entry.key == key;
+    pub(super) fn verdict(&self, key: &[u8]) -> KeyVerdict<'_> {
+        let revoked = |entry: &&KnownHost| entry.marker == Marker::Revoked && entry.key == key;
         if let Some(entry) = self.entries.iter().find(revoked) {
-            return Verdict::Revoked(entry);
+            return KeyVerdict::Revoked(entry);
         }
         if let Some(entry) = self.plain().find(|entry| entry.key == key) {
-            return Verdict::Known(entry);
+            return KeyVerdict::Known(entry);
         }
         match self.plain().find(|entry| entry.exact) {
-            Some(entry) => Verdict::Changed(entry),
-            None => Verdict::Unknown,
+            Some(entry) => KeyVerdict::Changed(entry),
+            None => KeyVerdict::Unknown,
         }
     }
 }
 
-fn read_line(line: &[u8]) -> Line<'_> {
+fn read_line(line: &[u8]) -> KnownHostsLine<'_> {
     let line = line.trim_ascii();
     if line.is_empty() || line[0] == b'#' {
-        return Line::Blank;
+        return KnownHostsLine::Blank;
     }
     if line.len() > MAX_LINE_BYTES {
-        return Line::Bad;
+        return KnownHostsLine::Bad;
     }
     let mut fields = line
         .split(|byte| matches!(byte, b' ' | b'\t'))
@@ -174,26 +175,26 @@ fn read_line(line: &[u8]) -> Line<'_> {
         match names {
             b"@revoked" => marker = Marker::Revoked,
             b"@cert-authority" => authority = true,
-            _ => return Line::Bad,
+            _ => return KnownHostsLine::Bad,
         }
         names = fields.next().unwrap_or_default();
     }
     let (Some(key_type), Some(key)) = (fields.next(), fields.next()) else {
-        return Line::Bad;
+        return KnownHostsLine::Bad;
     };
     let Ok(key) = STANDARD.decode(key) else {
-        return Line::Bad;
+        return KnownHostsLine::Bad;
     };
     match key_type_of(&key) {
         Some(inner) if inner.as_bytes() == key_type => {
             if authority {
-                Line::CertificateAuthority(names)
+                KnownHostsLine::CertificateAuthority(names)
             } else {
                 let key_type = inner.to_owned();
-                Line::Key(marker, names, key_type, key)
+                KnownHostsLine::Key(marker, names, key_type, key)
             }
         }
-        _ => Line::Bad,
+        _ => KnownHostsLine::Bad,
     }
 }
 

@@ -23,7 +23,7 @@ pub(super) use self::channel::Libssh2Channel;
 use self::socket::Socket;
 use super::SshError;
 use super::error::printable;
-use super::heard::Heard;
+use super::heard::Transcript;
 use super::way::Stream;
 use super::wire::has_ended;
 
@@ -61,7 +61,7 @@ impl Libssh2 {
     /// Banners and key exchange, asking for a host key of a type that `is_known`.
     pub(super) async fn greet(
         stream: Stream,
-        heard: &Heard,
+        heard: &Transcript,
         is_known: impl Fn(&str) -> bool,
     ) -> Result<Self, SshError> {
         let this = Self::new(stream)?;

@@ -11,7 +11,7 @@ use russh::{MethodKind, MethodSet};
 
 use super::key_file::{self, KeyFile};
 use super::peer::AgentFault;
-use super::wire::{Connection, Fault, Limit, Wire};
+use super::wire::{Fault, SshConnection, TimeLimit, Wire};
 use super::{AgentIdentities, HostKeyPin, SftpError, SftpSettings, SshError};
 use crate::base::secret::Secret;
 
@@ -43,12 +43,12 @@ struct Refusals {
     /// The identities of the agent that were not offered.
     passed_over: usize,
     /// For all that is tried.
-    limit: Limit,
+    limit: TimeLimit,
 }
 
 impl Refusals {
     /// Whether a proof of this kind is still of use.
-    fn may_try(&self, connection: &Connection, kind: MethodKind) -> bool {
+    fn may_try(&self, connection: &SshConnection, kind: MethodKind) -> bool {
         let remaining = self.remaining.as_ref();
         !connection.entered && remaining.is_none_or(|remaining| remaining.contains(&kind))
     }
@@ -89,8 +89,8 @@ impl<'a> Credentials<'a> {
     /// Logs in, or says everything that was tried.
     pub(super) fn log_in(
         &self,
-        connection: &mut Connection,
-        limit: Limit,
+        connection: &mut SshConnection,
+        limit: TimeLimit,
     ) -> Result<(), SftpError> {
         let mut refusals = Refusals {
             tried: Vec::new(),
@@ -115,7 +115,11 @@ impl<'a> Credentials<'a> {
     }
 
     /// Tries each proof that there is, and that the server may want.
-    fn round(&self, connection: &mut Connection, refusals: &mut Refusals) -> Result<(), SftpError> {
+    fn round(
+        &self,
+        connection: &mut SshConnection,
+        refusals: &mut Refusals,
+    ) -> Result<(), SftpError> {
         if let Some(agent) = self.agent
             && refusals.may_try(connection, MethodKind::PublicKey)
         {
@@ -160,7 +164,7 @@ impl<'a> Credentials<'a> {
     /// Offers the certificate that an authority has made of the key.
     fn try_certificate(
         &self,
-        connection: &mut Connection,
+        connection: &mut SshConnection,
         certificate: &Certificate,
         key: &Arc<PrivateKey>,
         refusals: &mut Refusals,
@@ -175,7 +179,7 @@ impl<'a> Credentials<'a> {
 
     fn try_key(
         &self,
-        connection: &mut Connection,
+        connection: &mut SshConnection,
         file: &KeyFile,
         key: &Arc<PrivateKey>,
         refusals: &mut Refusals,
@@ -193,7 +197,7 @@ impl<'a> Credentials<'a> {
 
     fn try_agent(
         &self,
-        connection: &mut Connection,
+        connection: &mut SshConnection,
         choice: &AgentIdentities,
         refusals: &mut Refusals,
     ) -> Result<(), SftpError> {
@@ -247,7 +251,7 @@ impl<'a> Credentials<'a> {
     /// Notes a refusal. Other errors end the login; a connection that is cut after a refusal was one refusal too many.
     fn note(
         &self,
-        connection: &mut Connection,
+        connection: &mut SshConnection,
         outcome: Result<AuthResult, Fault>,
         refusals: &mut Refusals,
         name: impl FnOnce() -> String,
@@ -324,9 +328,9 @@ fn silent_agent() -> SftpError {
 
 /// Authentication methods that the server offers, such as `publickey,password`. A server that wants none accepts the login at this question.
 pub(super) fn offered(
-    connection: &mut Connection,
+    connection: &mut SshConnection,
     username: &str,
-    limit: Limit,
+    limit: TimeLimit,
 ) -> Result<String, SftpError> {
     let asked = connection.peer.give_nothing(username);
     let wire = &connection.wire;

@@ -12,7 +12,7 @@ use russh::client::{self, AuthResult, Handle};
 use russh::keys::{Certificate, HashAlg, PrivateKey, PrivateKeyWithHashAlg};
 
 use super::agent::{Agent, Identity};
-use super::heard::{Heard, Listened};
+use super::heard::{BannerStream, Transcript};
 #[cfg(feature = "ssh2")]
 use super::libssh2::Libssh2;
 use super::way::Stream;
@@ -36,7 +36,7 @@ pub(super) const MOST_QUESTIONS: usize = 4;
 /// A server whose key exchange is done.
 pub(super) enum Peer {
     /// Spoken with by russh.
-    Russh(Handle<Heard>),
+    Russh(Handle<Transcript>),
     /// Spoken with by libssh2.
     #[cfg(feature = "ssh2")]
     Libssh2(Arc<Libssh2>),
@@ -55,7 +55,7 @@ impl Peer {
     pub(super) async fn greet(
         transport: Transport,
         stream: Stream,
-        heard: Heard,
+        heard: Transcript,
         is_known: impl Fn(&str) -> bool,
     ) -> Result<Self, SshError> {
         match transport {
@@ -67,7 +67,7 @@ impl Peer {
                     preferred: algorithms::preferred(is_known),
                     ..client::Config::default()
                 };
-                let stream = Listened::new(stream, heard.clone());
+                let stream = BannerStream::new(stream, heard.clone());
                 let greeted = client::connect_stream(Arc::new(config), stream, heard).await;
                 Ok(Self::Russh(greeted?))
             }
@@ -84,7 +84,7 @@ impl Peer {
         not(feature = "ssh2"),
         expect(clippy::unnecessary_wraps, reason = "libssh2 has none")
     )]
-    pub(super) fn station(&self) -> Option<&Handle<Heard>> {
+    pub(super) fn station(&self) -> Option<&Handle<Transcript>> {
         match self {
             Self::Russh(handle) => Some(handle),
             #[cfg(feature = "ssh2")]
@@ -212,7 +212,7 @@ impl Peer {
 }
 
 /// How an RSA key signs: as the server says that it can, or else in the way that every server of today can.
-async fn hash(handle: &Handle<Heard>, is_rsa: bool) -> Result<Option<HashAlg>, russh::Error> {
+async fn hash(handle: &Handle<Transcript>, is_rsa: bool) -> Result<Option<HashAlg>, russh::Error> {
     if !is_rsa {
         return Ok(None);
     }

@@ -8,7 +8,7 @@ use std::io::Read;
 use std::time::{Duration, Instant};
 
 use super::packet::{self, Reply, ReplyBody};
-use super::subsystem::{Subsystem, Turn};
+use super::subsystem::{Subsystem, SubsystemTurn};
 use super::window::{self, SourceFault, Window};
 use super::wire::{Fault, Wire, slices};
 use super::{SftpError, SftpStatus, SshError};
@@ -16,8 +16,8 @@ use super::{SftpError, SftpStatus, SshError};
 /// Time limit for the question about free space: the upload has failed already.
 const FREE_SPACE_LIMIT: Duration = Duration::from_secs(2);
 
-/// The upload and its limits.
-pub(super) struct Task<'a> {
+/// An upload and its limits.
+pub(super) struct PutTask<'a> {
     pub(super) remote_path: &'a str,
     pub(super) size: u64,
     pub(super) window_bytes: usize,
@@ -29,7 +29,7 @@ pub(super) struct Task<'a> {
 pub(super) fn put(
     wire: &Wire,
     subsystem: &mut Subsystem,
-    task: &Task<'_>,
+    task: &PutTask<'_>,
     source: &mut impl Read,
     acknowledged: &mut dyn FnMut(u64),
 ) -> Result<(), SftpError> {
@@ -41,7 +41,7 @@ pub(super) fn put(
 struct Upload<'a> {
     wire: &'a Wire,
     subsystem: &'a mut Subsystem,
-    task: &'a Task<'a>,
+    task: &'a PutTask<'a>,
     handle: Vec<u8>,
     sent: u64,
     last_progress: Instant,
@@ -51,7 +51,7 @@ impl<'a> Upload<'a> {
     fn open(
         wire: &'a Wire,
         subsystem: &'a mut Subsystem,
-        task: &'a Task<'a>,
+        task: &'a PutTask<'a>,
     ) -> Result<Self, SftpError> {
         let path = task.remote_path;
         let answer = wire.drive(
@@ -106,7 +106,7 @@ impl<'a> Upload<'a> {
             };
             if let Some(turn) = turn {
                 let turn = turn.map_err(|error| self.lost(error))?;
-                if let Turn::Replied(reply) = turn {
+                if let SubsystemTurn::Replied(reply) = turn {
                     let bytes = self.note(&mut window, &reply).await?;
                     self.sent += bytes;
                     self.last_progress = Instant::now();

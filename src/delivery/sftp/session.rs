@@ -6,16 +6,16 @@ use std::time::Duration;
 use super::host_key::HostKeyCheck;
 use super::login::Credentials;
 use super::packet::{self, ReplyBody};
-use super::steps::{self, Reached};
+use super::steps::{self, ReachedServer};
 use super::subsystem::Subsystem;
-use super::wire::{Connection, Fault};
+use super::wire::{Fault, SshConnection};
 use super::{HostKeyPin, SftpError, SftpSettings, SftpStatus, SshError, put};
 use crate::base::interrupt::Interrupt;
 
 /// A connection that is logged in. Dropping it ends the connection at once.
 pub struct SftpSession {
     /// None after an error that leaves nothing to go on with.
-    live: Option<Live>,
+    live: Option<LiveSession>,
     facts: ServerFacts,
     server: String,
     window_bytes: usize,
@@ -23,9 +23,10 @@ pub struct SftpSession {
     commit_timeout: Duration,
 }
 
-struct Live {
+/// The parts of an open session.
+struct LiveSession {
     subsystem: Subsystem,
-    connection: Connection,
+    connection: SshConnection,
 }
 
 /// Facts of the server, for `check`.
@@ -76,7 +77,7 @@ impl SftpSession {
     pub fn connect(settings: &SftpSettings, interrupt: &Interrupt) -> Result<Self, SftpError> {
         let credentials = Credentials::load(settings)?;
         let host_key = HostKeyCheck::load(settings)?;
-        Reached::dial(settings, &steps::resolve(settings)?, interrupt)?
+        ReachedServer::dial(settings, &steps::resolve(settings)?, interrupt)?
             .greet(&host_key)?
             .trust(&host_key)?
             .log_in(&credentials)
@@ -85,14 +86,14 @@ impl SftpSession {
     /// A session whose SFTP subsystem is open.
     pub(super) fn new(
         settings: &SftpSettings,
-        connection: Connection,
+        connection: SshConnection,
         subsystem: Subsystem,
         facts: ServerFacts,
     ) -> Self {
         Self {
             facts,
             server: connection.wire.server.clone(),
-            live: Some(Live {
+            live: Some(LiveSession {
                 subsystem,
                 connection,
             }),
@@ -125,7 +126,7 @@ impl SftpSession {
         acknowledged: &mut dyn FnMut(u64),
     ) -> Result<(), SftpError> {
         let mut live = self.live.take().ok_or_else(|| self.ended())?;
-        let task = put::Task {
+        let task = put::PutTask {
             remote_path,
             size,
             window_bytes: self.window_bytes,

@@ -10,7 +10,7 @@ use super::host_key::{HostKeyCheck, HostKeyFacts};
 use super::login::{self, Credentials};
 use super::session::ServerFacts;
 use super::subsystem::Subsystem;
-use super::wire::{Connection, Limit, Wire};
+use super::wire::{SshConnection, TimeLimit, Wire};
 use super::{SftpError, SftpSession, SftpSettings, SshError, Transport, way};
 use crate::base::interrupt::Interrupt;
 
@@ -20,20 +20,20 @@ pub fn resolve(settings: &SftpSettings) -> Result<Vec<SocketAddr>, SftpError> {
     way::resolve(settings)
 }
 
-/// An open way to the server, on which nothing was said to it.
-pub struct Reached<'a> {
+/// A server to which a way is open, and to which nothing was said.
+pub struct ReachedServer<'a> {
     settings: &'a SftpSettings,
     wire: Wire,
-    limit: Limit,
+    limit: TimeLimit,
     /// The stations of the way in words: the address that accepted the connection, a proxy, another SSH server.
     pub hops: Vec<String>,
 }
 
 /// A server that speaks SSH; who it is, is not known yet.
-pub struct Greeted<'a> {
+pub struct GreetedServer<'a> {
     settings: &'a SftpSettings,
-    connection: Connection,
-    limit: Limit,
+    connection: SshConnection,
+    limit: TimeLimit,
     /// The greeting, such as `SSH-2.0-AWS_SFTP_1.1`, control characters escaped.
     pub banner: String,
     /// The cipher of the direction to the server.
@@ -41,28 +41,28 @@ pub struct Greeted<'a> {
 }
 
 /// A server whose host key was accepted.
-pub struct Trusted<'a> {
-    greeted: Greeted<'a>,
+pub struct TrustedServer<'a> {
+    greeted: GreetedServer<'a>,
     /// The key, and why it was accepted.
     pub host_key: HostKeyFacts,
 }
 
-impl<'a> Reached<'a> {
+impl<'a> ReachedServer<'a> {
     /// Goes the way to the server; `addresses` are those of its first station. All steps together may take the connect timeout.
     pub fn dial(
         settings: &'a SftpSettings,
         addresses: &[SocketAddr],
         interrupt: &Interrupt,
     ) -> Result<Self, SftpError> {
-        let limit = Limit::from(settings.connect_timeout);
+        let limit = TimeLimit::from(settings.connect_timeout);
         Self::within(settings, addresses, limit, interrupt)
     }
 
-    /// As [`Reached::dial`], within a limit that has begun.
+    /// As [`ReachedServer::dial`], within a limit that has begun.
     pub(super) fn within(
         settings: &'a SftpSettings,
         addresses: &[SocketAddr],
-        limit: Limit,
+        limit: TimeLimit,
         interrupt: &Interrupt,
     ) -> Result<Self, SftpError> {
         let mut carrier = way::open(settings, addresses, limit, interrupt)?;
@@ -76,17 +76,17 @@ impl<'a> Reached<'a> {
     }
 
     /// Agrees on keys and ciphers, asking for a host key of a type that `host_key` knows.
-    pub fn greet(self, host_key: &HostKeyCheck<'_>) -> Result<Greeted<'a>, SftpError> {
+    pub fn greet(self, host_key: &HostKeyCheck<'_>) -> Result<GreetedServer<'a>, SftpError> {
         let transport = self.settings.transport;
         self.greet_by(transport, host_key)
     }
 
-    /// As [`Reached::greet`], by a library of the caller's choice.
+    /// As [`ReachedServer::greet`], by a library of the caller's choice.
     pub(super) fn greet_by(
         self,
         transport: Transport,
         host_key: &HostKeyCheck<'_>,
-    ) -> Result<Greeted<'a>, SftpError> {
+    ) -> Result<GreetedServer<'a>, SftpError> {
         let server = self.wire.server.clone();
         let connection = self
             .wire
@@ -96,7 +96,7 @@ impl<'a> Reached<'a> {
                 source => SftpError::Handshake { server, source },
             })?;
         let heard = connection.wire.heard.facts();
-        Ok(Greeted {
+        Ok(GreetedServer {
             settings: self.settings,
             connection,
             limit: self.limit,
@@ -106,22 +106,22 @@ impl<'a> Reached<'a> {
     }
 }
 
-impl<'a> Greeted<'a> {
+impl<'a> GreetedServer<'a> {
     /// Judges the key that the server showed.
-    pub fn trust(self, host_key: &HostKeyCheck<'_>) -> Result<Trusted<'a>, SftpError> {
+    pub fn trust(self, host_key: &HostKeyCheck<'_>) -> Result<TrustedServer<'a>, SftpError> {
         let wire = &self.connection.wire;
         let host_key = host_key.judge(&wire.server, &wire.heard.facts().host_key)?;
-        Ok(Trusted {
+        Ok(TrustedServer {
             greeted: self,
             host_key,
         })
     }
 }
 
-impl Trusted<'_> {
+impl TrustedServer<'_> {
     /// Authentication methods that the server offers, such as `publickey,password`. A server that wants none accepts the login at this question.
     pub fn methods(&mut self) -> Result<String, SftpError> {
-        let Greeted {
+        let GreetedServer {
             settings,
             connection,
             limit,
@@ -131,8 +131,8 @@ impl Trusted<'_> {
     }
 
     /// Logs in to a server that is only a station of the way.
-    pub(super) fn enter(self, credentials: &Credentials<'_>) -> Result<Connection, SftpError> {
-        let Greeted {
+    pub(super) fn enter(self, credentials: &Credentials<'_>) -> Result<SshConnection, SftpError> {
+        let GreetedServer {
             mut connection,
             limit,
             ..
@@ -143,7 +143,7 @@ impl Trusted<'_> {
 
     /// Logs in and opens the SFTP subsystem.
     pub fn log_in(self, credentials: &Credentials<'_>) -> Result<SftpSession, SftpError> {
-        let Greeted {
+        let GreetedServer {
             settings,
             mut connection,
             limit,

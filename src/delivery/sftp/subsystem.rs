@@ -28,7 +28,7 @@ enum Channel {
 }
 
 /// The outcome of [`Subsystem::turn`].
-pub(super) enum Turn {
+pub(super) enum SubsystemTurn {
     /// The connection has taken the request.
     Sent,
     /// The server has answered one.
@@ -36,7 +36,7 @@ pub(super) enum Turn {
 }
 
 /// A step of a channel.
-pub(super) enum Moved {
+pub(super) enum ChannelStep {
     /// The connection has taken the request.
     Sent,
     /// Bytes have come.
@@ -59,7 +59,7 @@ impl Subsystem {
         };
         subsystem.send(packet::init());
         loop {
-            if let Turn::Replied(reply) = subsystem.turn().await? {
+            if let SubsystemTurn::Replied(reply) = subsystem.turn().await? {
                 return match reply.body {
                     ReplyBody::Version(3..) => Ok(subsystem),
                     _ => Err(SshError::NoSftp),
@@ -93,19 +93,19 @@ impl Subsystem {
     }
 
     /// Waits until the request was taken or one was answered. May be dropped before it is done: nothing is lost by that.
-    pub(super) async fn turn(&mut self) -> Result<Turn, SshError> {
+    pub(super) async fn turn(&mut self) -> Result<SubsystemTurn, SshError> {
         loop {
             if let Some(packet) = self.packets.next()? {
                 let reply = packet::reply(packet).ok_or(SshError::NoSftp)?;
-                return Ok(Turn::Replied(reply));
+                return Ok(SubsystemTurn::Replied(reply));
             }
             let moved = match &mut self.channel {
                 Channel::Russh(channel) => channel.turn(&mut self.packets).await?,
                 #[cfg(feature = "ssh2")]
                 Channel::Libssh2(channel) => channel.turn(&mut self.packets).await?,
             };
-            if let Moved::Sent = moved {
-                return Ok(Turn::Sent);
+            if let ChannelStep::Sent = moved {
+                return Ok(SubsystemTurn::Sent);
             }
         }
     }
@@ -122,8 +122,8 @@ impl Subsystem {
         self.send(request(id));
         loop {
             match self.turn().await? {
-                Turn::Replied(reply) if reply.id == id => return Ok(reply.body),
-                Turn::Replied(_) | Turn::Sent => {}
+                SubsystemTurn::Replied(reply) if reply.id == id => return Ok(reply.body),
+                SubsystemTurn::Replied(_) | SubsystemTurn::Sent => {}
             }
         }
     }

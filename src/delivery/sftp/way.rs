@@ -14,7 +14,7 @@ use std::sync::Arc;
 use socket2::Socket;
 use tokio::runtime::{self, Runtime};
 
-use super::wire::{Connection, Limit};
+use super::wire::{SshConnection, TimeLimit};
 use super::{SftpError, SftpSettings, dial};
 use crate::base::interrupt::Interrupt;
 use crate::base::secret::Secret;
@@ -94,7 +94,7 @@ pub(super) enum Keeper {
     /// A running program.
     Program(Program),
     /// A session with another server.
-    Jump(#[expect(dead_code, reason = "kept for its drop")] Box<Connection>),
+    Jump(#[expect(dead_code, reason = "kept for its drop")] Box<SshConnection>),
 }
 
 /// The addresses of the first station, in the order in which they are tried; none where a program goes the way.
@@ -118,7 +118,7 @@ pub(super) fn resolve(settings: &SftpSettings) -> Result<Vec<SocketAddr>, SftpEr
 pub(super) fn open(
     settings: &SftpSettings,
     addresses: &[SocketAddr],
-    limit: Limit,
+    limit: TimeLimit,
     interrupt: &Interrupt,
 ) -> Result<Carrier, SftpError> {
     match &settings.way {

@@ -15,7 +15,7 @@ use socket2::Socket;
 use tokio::runtime::Runtime;
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep_until};
 
-use super::heard::Heard;
+use super::heard::Transcript;
 use super::peer::{Peer, Transport};
 use super::way::{Carrier, Keeper, Stream};
 use super::{SftpError, SshError};
@@ -29,7 +29,7 @@ pub(super) struct Wire {
     pub(super) interrupt: Interrupt,
     /// `host:port`, for errors.
     pub(super) server: String,
-    pub(super) heard: Heard,
+    pub(super) heard: Transcript,
     /// The bytes, until the server is greeted.
     stream: Option<Stream>,
     /// A second handle of the socket that they go through on this machine.
@@ -40,7 +40,7 @@ pub(super) struct Wire {
 }
 
 /// A connection whose key exchange is done.
-pub(super) struct Connection {
+pub(super) struct SshConnection {
     pub(super) wire: Wire,
     pub(super) peer: Peer,
     /// Whether the server has let us in.
@@ -49,12 +49,12 @@ pub(super) struct Connection {
 
 /// How long something may take, be it one wait or several.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Limit {
+pub(super) struct TimeLimit {
     whole: Duration,
     pub(super) until: Instant,
 }
 
-impl From<Duration> for Limit {
+impl From<Duration> for TimeLimit {
     /// From now on.
     fn from(whole: Duration) -> Self {
         Self {
@@ -81,7 +81,7 @@ impl Wire {
         Self {
             interrupt,
             server,
-            heard: Heard::default(),
+            heard: Transcript::default(),
             stream: Some(carrier.stream),
             socket: carrier.socket,
             keeper: carrier.keeper,
@@ -95,15 +95,15 @@ impl Wire {
         mut self,
         transport: Transport,
         is_known: impl Fn(&str) -> bool,
-        limit: Limit,
-    ) -> Result<Result<Connection, SshError>, SftpError> {
+        limit: TimeLimit,
+    ) -> Result<Result<SshConnection, SshError>, SftpError> {
         let heard = self.heard.clone();
         let Some(stream) = self.stream.take() else {
             return Ok(Err(SshError::Closed));
         };
         let greeting = Peer::greet(transport, stream, heard, is_known);
         match self.wait_for(limit, greeting) {
-            Ok(Ok(peer)) => Ok(Ok(Connection {
+            Ok(Ok(peer)) => Ok(Ok(SshConnection {
                 wire: self,
                 peer,
                 entered: false,
@@ -128,7 +128,7 @@ impl Wire {
     /// Waits for the answer to a request, for at most `limit`.
     pub(super) fn drive<T, E: Into<SshError>>(
         &self,
-        limit: impl Into<Limit>,
+        limit: impl Into<TimeLimit>,
         request: impl Future<Output = Result<T, E>>,
     ) -> Result<T, Fault> {
         self.wait_for(limit, request)?
@@ -138,7 +138,7 @@ impl Wire {
     /// Waits for anything, for at most `limit`.
     pub(super) fn wait_for<T>(
         &self,
-        limit: impl Into<Limit>,
+        limit: impl Into<TimeLimit>,
         future: impl Future<Output = T>,
     ) -> Result<T, Fault> {
         self.run(self.within(limit.into(), future))
@@ -147,7 +147,7 @@ impl Wire {
     /// As [`Wire::wait_for`], from within [`Wire::run`].
     pub(super) async fn within<T>(
         &self,
-        limit: Limit,
+        limit: TimeLimit,
         future: impl Future<Output = T>,
     ) -> Result<T, Fault> {
         within(limit, &self.interrupt, future).await
@@ -194,7 +194,7 @@ impl Drop for Wire {
     }
 }
 
-impl Connection {
+impl SshConnection {
     /// Whether nothing more can be asked.
     pub(super) fn is_lost(&self) -> bool {
         self.peer.is_closed() || self.wire.is_lost()
@@ -217,7 +217,7 @@ pub(super) fn has_ended(socket: &Socket) -> bool {
 
 /// Waits for anything, for at most the limit, as the interrupt allows.
 pub(super) async fn within<T>(
-    Limit { whole, until }: Limit,
+    TimeLimit { whole, until }: TimeLimit,
     interrupt: &Interrupt,
     future: impl Future<Output = T>,
 ) -> Result<T, Fault> {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::waiting::Waiting;
+use super::waiting::WaitingRows;
 use super::{CommitError, Deduplication};
 use crate::pipeline::dedupe::{IdentifierIndex, LastPlaces, SeenKeys, Sighting, SpilledKeys};
 use crate::pipeline::settings::Duplicates;
@@ -13,11 +13,11 @@ pub(super) enum Keys {
         seen: SeenKeys,
         sightings: Vec<Sighting>,
         /// The rows from the first batch on that found the memory used up.
-        waiting: Option<Waiting>,
+        waiting: Option<WaitingRows>,
     },
     Last {
         places: LastPlaces,
-        waiting: Waiting,
+        waiting: WaitingRows,
     },
     Fail(UniqueKeys),
     /// Replaces `First` and `Fail` where several columns are identifiers.
@@ -26,7 +26,7 @@ pub(super) enum Keys {
         unique: Option<UniqueKeys>,
         index: Box<IdentifierIndex>,
         /// The rows from the first batch on that found the memory used up.
-        waiting: Option<Waiting>,
+        waiting: Option<WaitingRows>,
     },
 }
 
@@ -60,7 +60,7 @@ impl Keys {
         Ok(match duplicates {
             Duplicates::Last => Self::Last {
                 places: LastPlaces::new(memory),
-                waiting: Waiting::create(parts_directory)?,
+                waiting: WaitingRows::create(parts_directory)?,
             },
             Duplicates::First if has_others => Self::Identifiers {
                 unique: None,

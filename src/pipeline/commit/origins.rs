@@ -2,7 +2,7 @@
 //! and files.
 
 use crate::pipeline::batch::Batch;
-use crate::pipeline::rejects::Place;
+use crate::pipeline::rejects::RowPlace;
 use crate::source::audience::{Source, SourceId};
 
 /// Places of records: the numbers at which a source begins or continues, with the source and its record.
@@ -31,11 +31,11 @@ impl Origins {
     }
 
     /// The source and the record of a number.
-    pub(super) fn place<'s>(&self, number: u64, sources: &'s [Source]) -> Place<'s> {
+    pub(super) fn place<'s>(&self, number: u64, sources: &'s [Source]) -> RowPlace<'s> {
         let after = self.0.partition_point(|origin| origin.number <= number);
         let origin = after.checked_sub(1).and_then(|at| self.0.get(at));
         let source = origin.and_then(|origin| sources.get(origin.source.0 as usize));
-        Place {
+        RowPlace {
             source: source.map_or("", |source| source.name.as_str()),
             record: origin.map_or(0, |origin| origin.record + (number - origin.number)),
         }

@@ -6,12 +6,12 @@
 
 use std::collections::HashMap;
 
-use super::waiting::Waiting;
+use super::waiting::WaitingRows;
 use super::{Commit, CommitError, Keys};
 use crate::base::csv::{BLANK, WrittenCells};
 use crate::pipeline::batch::{Batch, RowIdentifier, row_range};
 use crate::pipeline::dedupe::{
-    Contest, Contests, Findings, FirstOccurrence, SharedIdentifier, Sighting,
+    BatchLookup, Contest, Contests, FirstOccurrence, SharedIdentifier, Sighting,
 };
 use crate::pipeline::mapping::Mapping;
 use crate::pipeline::settings::PrimaryKey;
@@ -42,23 +42,23 @@ impl SharedRules {
             .zip(WrittenCells::new(identifiers))
     }
 
-    fn fate(&self, row: &HeldRow<'_>) -> Fate {
+    fn fate(&self, row: &HeldRow<'_>) -> RowFate {
         let mut cells = self.cells(row);
         match self.mode {
-            SharedIdentifiers::Report | SharedIdentifiers::Fail => Fate::AsItIs,
+            SharedIdentifiers::Report | SharedIdentifiers::Fail => RowFate::AsItIs,
             SharedIdentifiers::Reject => {
                 let codes = self.codes(row);
-                Fate::Rejected(format!("an earlier row of another key has it: {codes}"))
+                RowFate::Rejected(format!("an earlier row of another key has it: {codes}"))
             }
             SharedIdentifiers::Blank
                 if cells
                     .any(|(kind, cell)| cell != BLANK && row.shared[kind as usize].is_none()) =>
             {
-                Fate::Blanked
+                RowFate::Blanked
             }
             SharedIdentifiers::Blank => {
                 let codes = self.codes(row);
-                Fate::Rejected(format!("no identifier is left: {codes}"))
+                RowFate::Rejected(format!("no identifier is left: {codes}"))
             }
         }
     }
@@ -88,7 +88,7 @@ impl SharedRules {
 }
 
 /// Result of the rule for one row.
-enum Fate {
+enum RowFate {
     AsItIs,
     Blanked,
     /// The text says more of the reason.
@@ -96,7 +96,7 @@ enum Fate {
 }
 
 /// A row of a batch that was blanked or rejected.
-pub(super) struct Change {
+pub(super) struct RowChange {
     /// The row's place in the batch.
     pub(super) row: usize,
     /// The number of bytes by which its beginning has moved; `None` for a rejected row.
@@ -104,14 +104,14 @@ pub(super) struct Change {
 }
 
 /// The identifiers that rows which waited have in common.
-pub(super) struct Contested {
+pub(super) struct ContestedIdentifiers {
     contests: Contests,
     found: Vec<Contest>,
     /// The row that keeps each identifier; `None` unless rows with shared identifiers are rejected.
     claims: Option<HashMap<FirstOccurrence, u64>>,
 }
 
-impl Contested {
+impl ContestedIdentifiers {
     /// Adds what the row shares with earlier ones that waited.
     fn add_to(&mut self, row: &mut HeldRow<'_>) -> Result<(), CommitError> {
         self.found.clear();
@@ -141,7 +141,7 @@ impl Commit<'_> {
         &mut self,
         batch: &mut Batch,
         keys: &mut Keys,
-    ) -> Result<Vec<Change>, CommitError> {
+    ) -> Result<Vec<RowChange>, CommitError> {
         let mut changes = Vec::new();
         let mut next_rejection = 0;
         if let Keys::Identifiers {
@@ -155,7 +155,7 @@ impl Commit<'_> {
             }
             index.look_up(batch, self.batch_begins);
             if index.is_full() && waiting.is_none() {
-                *waiting = Some(Waiting::create(&self.parts_directory)?);
+                *waiting = Some(WaitingRows::create(&self.parts_directory)?);
             }
             let shared: &[SharedIdentifier] = if waiting.is_none() {
                 &index.findings().shared
@@ -179,14 +179,14 @@ impl Commit<'_> {
         batch: &mut Batch,
         index: usize,
         shared: &[SharedIdentifier],
-    ) -> Result<Option<Change>, CommitError> {
+    ) -> Result<Option<RowChange>, CommitError> {
         let mut row = self.held(batch, index);
         add_shared(&mut row, shared);
         let fate = self.settle_shared(&row)?;
         let cut = match (fate, &self.shared) {
-            (Fate::AsItIs, _) | (_, None) => return Ok(None),
-            (Fate::Rejected(_), _) => None,
-            (Fate::Blanked, Some(rules)) => {
+            (RowFate::AsItIs, _) | (_, None) => return Ok(None),
+            (RowFate::Rejected(_), _) => None,
+            (RowFate::Blanked, Some(rules)) => {
                 let mut cells = Vec::new();
                 let external_id_only = rules.blank(&row, &mut cells);
                 let text = row_range(&batch.rows, index);
@@ -199,13 +199,13 @@ impl Commit<'_> {
                 Some(begin - text.start)
             }
         };
-        Ok(Some(Change { row: index, cut }))
+        Ok(Some(RowChange { row: index, cut }))
     }
 
     /// Notes what a row shares with earlier ones, and what becomes of it.
-    fn settle_shared(&mut self, row: &HeldRow<'_>) -> Result<Fate, CommitError> {
+    fn settle_shared(&mut self, row: &HeldRow<'_>) -> Result<RowFate, CommitError> {
         let Some(rules) = &self.shared else {
-            return Ok(Fate::AsItIs);
+            return Ok(RowFate::AsItIs);
         };
         let fate = rules.fate(row);
         let place = self.origins.place(row.number, self.sources);
@@ -225,13 +225,13 @@ impl Commit<'_> {
             let code = kind.shared_code();
             *self.counts.shared_identifiers.entry(code).or_default() += 1;
             self.rejects.conflict(place, first, &column.source, code)?;
-            if matches!(fate, Fate::Blanked) {
+            if matches!(fate, RowFate::Blanked) {
                 *self.counts.repairs.entry(code).or_default() += 1;
                 self.rejects
                     .repair_written(place, &column.source, code, cell)?;
             }
         }
-        if let Fate::Rejected(detail) = &fate {
+        if let RowFate::Rejected(detail) = &fate {
             let reason = RejectionReason::SharedIdentifier;
             self.counts.rows_rejected += 1;
             *self.counts.rejections.entry(reason).or_default() += 1;
@@ -245,8 +245,8 @@ impl Commit<'_> {
     pub(super) fn hold_found(
         &mut self,
         batch: &Batch,
-        findings: &Findings,
-        waiting: &mut Waiting,
+        findings: &BatchLookup,
+        waiting: &mut WaitingRows,
     ) -> Result<(), CommitError> {
         for identifier in &findings.unknown {
             let record = batch.rows[identifier.row as usize].record;
@@ -279,7 +279,7 @@ impl Commit<'_> {
     pub(super) fn add_identifiers(
         &self,
         batch: &Batch,
-        waiting: &mut Waiting,
+        waiting: &mut WaitingRows,
     ) -> Result<(), CommitError> {
         let mut others = batch.other_identifiers.iter().peekable();
         for (index, row) in (0..).zip(&batch.rows) {
@@ -300,12 +300,12 @@ impl Commit<'_> {
     /// Finds the identifiers that rows which waited have in common, once it is known which are kept.
     pub(super) fn contested(
         &self,
-        waiting: &mut Waiting,
-    ) -> Result<Option<Contested>, CommitError> {
+        waiting: &mut WaitingRows,
+    ) -> Result<Option<ContestedIdentifiers>, CommitError> {
         let rules = self.shared.as_ref();
         let is_rejecting = rules.is_some_and(|rules| rules.mode == SharedIdentifiers::Reject);
         let contests = waiting.contests(self.batch_ends, is_rejecting)?;
-        Ok(contests.map(|contests| Contested {
+        Ok(contests.map(|contests| ContestedIdentifiers {
             contests,
             found: Vec::new(),
             claims: is_rejecting.then(HashMap::new),
@@ -316,26 +316,26 @@ impl Commit<'_> {
     pub(super) fn replay_row(
         &mut self,
         mut row: HeldRow<'_>,
-        contested: &mut Option<Contested>,
+        contested: &mut Option<ContestedIdentifiers>,
     ) -> Result<(), CommitError> {
         if let Some(contested) = contested {
             contested.add_to(&mut row)?;
         }
         let fate = if row.shared.iter().all(Option::is_none) {
-            Fate::AsItIs
+            RowFate::AsItIs
         } else {
             self.settle_shared(&row)?
         };
         match (fate, &self.shared) {
-            (Fate::Rejected(_), _) => Ok(()),
-            (Fate::Blanked, Some(rules)) => {
+            (RowFate::Rejected(_), _) => Ok(()),
+            (RowFate::Blanked, Some(rules)) => {
                 let mut text = Vec::new();
                 let external_id_only = rules.blank(&row, &mut text);
                 let identifier_bytes = text.len();
                 text.extend_from_slice(&row.bytes[row.identifier_bytes as usize..]);
                 self.write_row(&text, identifier_bytes, external_id_only)
             }
-            (Fate::AsItIs | Fate::Blanked, _) => {
+            (RowFate::AsItIs | RowFate::Blanked, _) => {
                 let identifier_bytes = row.identifier_bytes as usize;
                 self.write_row(row.bytes, identifier_bytes, row.external_id_only)
             }

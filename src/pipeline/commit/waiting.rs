@@ -18,7 +18,7 @@ pub(super) enum Loser {
 }
 
 /// Waiting rows, by the numbers of their records in the audience, and what is known of them so far.
-pub(super) struct Waiting {
+pub(super) struct WaitingRows {
     rows: HeldRows,
     /// The numbers of rows that are not kept.
     lost: FixedBitSet,
@@ -27,7 +27,7 @@ pub(super) struct Waiting {
     directory: PathBuf,
 }
 
-impl Waiting {
+impl WaitingRows {
     /// No rows yet. The files, which have no name, are made in `directory`.
     pub(super) fn create(directory: &Path) -> Result<Self, CommitError> {
         Ok(Self {

@@ -29,7 +29,7 @@ pub struct SharedIdentifier {
 
 /// Results of a look-up of the rows of a batch.
 #[derive(Debug, Default)]
-pub struct Findings {
+pub struct BatchLookup {
     /// The key of each row: new, seen before, or unknown.
     pub sightings: Vec<Sighting>,
     /// Shared identifiers by row and column. Those of a row with an unknown key count if the row is kept.
@@ -39,7 +39,7 @@ pub struct Findings {
     pub unknown: Vec<RowIdentifier>,
 }
 
-impl Findings {
+impl BatchLookup {
     /// Notes that the row of number `first` has the identifier too, or that it is unknown whether one has.
     fn note(&mut self, identifier: RowIdentifier, first: Option<u64>) {
         let RowIdentifier { row, kind, .. } = identifier;
@@ -56,7 +56,7 @@ pub struct IdentifierIndex {
     is_full: bool,
     /// A row with a shared identifier is rejected, and keeps none of its others from later rows.
     is_rejecting: bool,
-    findings: Findings,
+    findings: BatchLookup,
 }
 
 impl IdentifierIndex {
@@ -66,7 +66,7 @@ impl IdentifierIndex {
             tables: tables(most_bytes),
             is_full: false,
             is_rejecting: shared == SharedIdentifiers::Reject,
-            findings: Findings::default(),
+            findings: BatchLookup::default(),
         }
     }
 
@@ -81,7 +81,7 @@ impl IdentifierIndex {
     }
 
     /// The results of the last look-up.
-    pub fn findings(&self) -> &Findings {
+    pub fn findings(&self) -> &BatchLookup {
         &self.findings
     }
 

@@ -12,12 +12,12 @@ use zerocopy::FromBytes;
 const HUGE_PAGE_BYTES: usize = 1 << 21;
 
 /// A number of words of memory.
-pub(super) enum Words {
+pub(super) enum TableMemory {
     Heap(Vec<u32>),
     Mapped(MmapMut),
 }
 
-impl Words {
+impl TableMemory {
     /// Zeros, which take no real memory before they are written to.
     pub(super) fn zeroed(words: usize) -> Self {
         mapped(words).map_or_else(|| Self::Heap(vec![0; words]), Self::Mapped)
@@ -37,7 +37,7 @@ fn mapped(words: usize) -> Option<MmapMut> {
     Some(map)
 }
 
-impl Deref for Words {
+impl Deref for TableMemory {
     type Target = [u32];
 
     #[inline]
@@ -50,7 +50,7 @@ impl Deref for Words {
     }
 }
 
-impl DerefMut for Words {
+impl DerefMut for TableMemory {
     #[inline]
     fn deref_mut(&mut self) -> &mut [u32] {
         match self {
@@ -73,7 +73,7 @@ mod tests {
             HUGE_PAGE_BYTES / 4 - 1,
             HUGE_PAGE_BYTES / 4 + 3,
         ] {
-            let mut memory = Words::zeroed(words);
+            let mut memory = TableMemory::zeroed(words);
             assert_eq!(memory.len(), words);
             assert!(memory.iter().all(|word| *word == 0));
             for (value, word) in (7_u32..).zip(memory.iter_mut()) {

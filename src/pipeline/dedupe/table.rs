@@ -7,7 +7,7 @@
 //! large one grows by a half, not to the double: the memory of a hundred million keys follows their number. One that was made
 //! for a tenth fewer keys than come, or more, does not grow at all.
 
-use super::memory::Words;
+use super::memory::TableMemory;
 
 /// 96 bits of a fingerprint. Its highest six bits choose the sub-table and are not among them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +45,7 @@ pub(super) enum Slot {
 
 /// Entries of so many words: a key's three, and those beside it.
 pub(super) struct Table<const WORDS: usize> {
-    words: Words,
+    words: TableMemory,
     lines: usize,
     taken: usize,
     most_lines: usize,
@@ -76,7 +76,7 @@ impl<const WORDS: usize> Table<WORDS> {
     pub(super) fn new(most_bytes: u64) -> Self {
         let most_lines = usize::try_from(most_bytes / LINE_BYTES).unwrap_or(usize::MAX);
         Self {
-            words: Words::zeroed(FIRST_LINES * LINE_WORDS),
+            words: TableMemory::zeroed(FIRST_LINES * LINE_WORDS),
             lines: FIRST_LINES,
             taken: 0,
             most_lines: most_lines.max(FIRST_LINES),
@@ -167,7 +167,7 @@ impl<const WORDS: usize> Table<WORDS> {
     }
 
     fn grow(&mut self, lines: usize) {
-        let old = std::mem::replace(&mut self.words, Words::zeroed(lines * LINE_WORDS));
+        let old = std::mem::replace(&mut self.words, TableMemory::zeroed(lines * LINE_WORDS));
         self.lines = lines;
         for entry in old
             .chunks_exact(LINE_WORDS)

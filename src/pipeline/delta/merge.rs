@@ -2,15 +2,17 @@
 
 use fixedbitset::FixedBitSet;
 
-use super::{Before, DeltaFiles, Unsettled, pair};
+use super::{DeltaFiles, LastRows, UnsettledKeys, pair};
 use crate::pipeline::dedupe::{DigestSet, Partitions, SUB_TABLES};
-use crate::state::counts::Compared;
+use crate::state::counts::DeltaCounts;
 use crate::state::manifest::StateError;
-use crate::state::sealed::Unusable;
-use crate::state::snapshot::{Entry, KEYS, KeysWriter, SNAPSHOT, SnapshotReader, SnapshotWriter};
+use crate::state::sealed::SealFault;
+use crate::state::snapshot::{
+    KEYS, KeysWriter, SNAPSHOT, SnapshotReader, SnapshotRow, SnapshotWriter,
+};
 
 /// The entry as words of a partition, with the number of its row.
-pub(super) fn words(Entry { key, row }: Entry, number: u64) -> [u32; 8] {
+pub(super) fn words(SnapshotRow { key, row }: SnapshotRow, number: u64) -> [u32; 8] {
     let [k0, k1, k2, k3] = words_of(key);
     let [_, _, r0, r1] = words_of(row.into());
     let [_, _, n0, n1] = words_of(number.into());
@@ -25,7 +27,7 @@ fn words_of(number: u128) -> [u32; 4] {
     [96, 64, 32, 0].map(|shift| (number >> shift) as u32)
 }
 
-/// A row of this run; the order is that of a snapshot. With an [`Entry`] in it, it would take 48 bytes and not 32.
+/// A row of this run; the order is that of a snapshot. With a [`SnapshotRow`] in it, it would take 48 bytes and not 32.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct NewRow {
     key: u128,
@@ -43,26 +45,26 @@ impl NewRow {
         }
     }
 
-    fn entry(self) -> Entry {
-        Entry {
+    fn entry(self) -> SnapshotRow {
+        SnapshotRow {
             key: self.key,
             row: self.row,
         }
     }
 }
 
-/// The rows of a snapshot, of which the next can be looked at.
-struct Earlier {
+/// The earlier rows, from a snapshot, of which the next can be looked at.
+struct EarlierRows {
     snapshot: Option<SnapshotReader>,
-    unsettled: Unsettled,
-    next: Option<Entry>,
+    unsettled: UnsettledKeys,
+    next: Option<SnapshotRow>,
 }
 
-impl Earlier {
+impl EarlierRows {
     fn new(
         mut snapshot: Option<SnapshotReader>,
-        mut unsettled: Unsettled,
-    ) -> Result<Self, Unusable> {
+        mut unsettled: UnsettledKeys,
+    ) -> Result<Self, SealFault> {
         // Whoever read them before may have stopped anywhere.
         unsettled.begin()?;
         if let Some(snapshot) = &mut snapshot {
@@ -77,20 +79,20 @@ impl Earlier {
         Ok(earlier)
     }
 
-    fn step(&mut self) -> Result<(), Unusable> {
+    fn step(&mut self) -> Result<(), SealFault> {
         self.next = match &mut self.snapshot {
-            Some(snapshot) => snapshot.next()?.map(Entry::of_bytes),
+            Some(snapshot) => snapshot.next()?.map(SnapshotRow::of_bytes),
             None => None,
         };
         Ok(())
     }
 
     /// Takes the rows up to `key`: the row that has it, if there is one. Calls `passed` with those before.
-    fn row_of<E: From<Unusable>>(
+    fn row_of<E: From<SealFault>>(
         &mut self,
         key: u128,
-        mut passed: impl FnMut(Entry) -> Result<(), E>,
-    ) -> Result<Option<Entry>, E> {
+        mut passed: impl FnMut(SnapshotRow) -> Result<(), E>,
+    ) -> Result<Option<SnapshotRow>, E> {
         while let Some(next) = self.next.filter(|next| next.key <= key) {
             self.step()?;
             if next.key == key {
@@ -102,14 +104,18 @@ impl Earlier {
     }
 
     /// Whether the row that is known means that Klaviyo has `entry`.
-    fn is_unchanged(&mut self, known: Option<Entry>, entry: Entry) -> Result<bool, Unusable> {
+    fn is_unchanged(
+        &mut self,
+        known: Option<SnapshotRow>,
+        entry: SnapshotRow,
+    ) -> Result<bool, SealFault> {
         Ok(known == Some(entry) && !self.unsettled.has(entry.key)?)
     }
 
     /// Calls `passed` with the rows that are left.
-    fn rest<E: From<Unusable>>(
+    fn rest<E: From<SealFault>>(
         &mut self,
-        mut passed: impl FnMut(Entry) -> Result<(), E>,
+        mut passed: impl FnMut(SnapshotRow) -> Result<(), E>,
     ) -> Result<(), E> {
         while let Some(next) = self.next {
             self.step()?;
@@ -120,8 +126,8 @@ impl Earlier {
 }
 
 /// The outcome of a merge.
-pub(super) struct Merged {
-    pub(super) compared: Compared,
+pub(super) struct MergeOutcome {
+    pub(super) compared: DeltaCounts,
     /// The numbers of the rows that Klaviyo has as they are.
     pub(super) unchanged: FixedBitSet,
     /// The keys of those who left, in order, if they are wanted.
@@ -129,8 +135,8 @@ pub(super) struct Merged {
 }
 
 /// The files that a merge writes, and what it has found so far.
-struct Merging {
-    merged: Merged,
+struct Merge {
+    merged: MergeOutcome,
     writer: Option<SnapshotWriter>,
     /// The keys of rows that are sent and of those who left; `None` where there was no snapshot.
     sent: Option<KeysWriter>,
@@ -138,8 +144,8 @@ struct Merging {
     pairs: Option<DigestSet>,
 }
 
-impl Merging {
-    fn sent(&mut self, key: u128) -> Result<(), Failed> {
+impl Merge {
+    fn sent(&mut self, key: u128) -> Result<(), MergeError> {
         match &mut self.sent {
             Some(sent) => Ok(sent.push(key.to_be_bytes())?),
             None => Ok(()),
@@ -147,7 +153,7 @@ impl Merging {
     }
 
     /// A row of the snapshot whose key no other row of this run has.
-    fn passed(&mut self, old: Entry) -> Result<(), Failed> {
+    fn passed(&mut self, old: SnapshotRow) -> Result<(), MergeError> {
         // Of a part of the audience nobody knows who left.
         let Some(writer) = &mut self.writer else {
             return Ok(());
@@ -163,7 +169,7 @@ impl Merging {
         self.sent(old.key)
     }
 
-    fn row(&mut self, row: NewRow, earlier: &mut Earlier) -> Result<(), Failed> {
+    fn row(&mut self, row: NewRow, earlier: &mut EarlierRows) -> Result<(), MergeError> {
         let entry = row.entry();
         let known = earlier.row_of(entry.key, |old| self.passed(old))?;
         self.merged.compared.rows_new += u64::from(known.is_none());
@@ -181,18 +187,18 @@ impl Merging {
 }
 
 /// The reason for which a merge failed.
-enum Failed {
-    Snapshot(Unusable),
+enum MergeError {
+    Snapshot(SealFault),
     State(StateError),
 }
 
-impl From<Unusable> for Failed {
-    fn from(error: Unusable) -> Self {
+impl From<SealFault> for MergeError {
+    fn from(error: SealFault) -> Self {
         Self::Snapshot(error)
     }
 }
 
-impl From<StateError> for Failed {
+impl From<StateError> for MergeError {
     fn from(error: StateError) -> Self {
         Self::State(error)
     }
@@ -201,12 +207,12 @@ impl From<StateError> for Failed {
 /// Counts new rows and those who left, and writes the next snapshot and the keys of what is sent.
 pub(super) fn merge(
     rows: Partitions<8>,
-    before: Option<Before>,
+    before: Option<LastRows>,
     files: &DeltaFiles,
-) -> Result<Merged, StateError> {
+) -> Result<MergeOutcome, StateError> {
     merge_rows(rows, before, files).map_err(|failed| match failed {
-        Failed::State(error) => error,
-        Failed::Snapshot(error) => StateError::Storage {
+        MergeError::State(error) => error,
+        MergeError::Snapshot(error) => StateError::Storage {
             path: files.scratch.clone(),
             action: "read the snapshot again",
             source: std::io::Error::other(error),
@@ -216,20 +222,20 @@ pub(super) fn merge(
 
 fn merge_rows(
     mut rows: Partitions<8>,
-    before: Option<Before>,
+    before: Option<LastRows>,
     files: &DeltaFiles,
-) -> Result<Merged, Failed> {
+) -> Result<MergeOutcome, MergeError> {
     let (snapshot, unsettled, pairs) = match before {
         Some(before) => (Some(before.snapshot), before.unsettled, before.pairs),
-        None => (None, Unsettled::new(None), None),
+        None => (None, UnsettledKeys::new(None), None),
     };
     let sent = snapshot.is_some().then_some(&files.unsettled);
     let writer = files.next.as_ref();
-    let mut merging = Merging {
-        merged: Merged {
-            compared: Compared {
+    let mut merging = Merge {
+        merged: MergeOutcome {
+            compared: DeltaCounts {
                 rows_before: snapshot.as_ref().map_or(0, SnapshotReader::records),
-                ..Compared::default()
+                ..DeltaCounts::default()
             },
             unchanged: FixedBitSet::new(),
             left: files.wants_left.then(Vec::new),
@@ -242,7 +248,7 @@ fn merge_rows(
             .transpose()?,
         pairs,
     };
-    let mut earlier = Earlier::new(snapshot, unsettled)?;
+    let mut earlier = EarlierRows::new(snapshot, unsettled)?;
     let mut of_partition = Vec::new();
     for partition in 0..SUB_TABLES {
         of_partition.clear();
@@ -261,7 +267,7 @@ fn merge_rows(
         }
     }
     earlier.rest(|old| merging.passed(old))?;
-    let Merging {
+    let Merge {
         merged,
         writer,
         sent,
@@ -290,12 +296,12 @@ pub fn each_newcomer_and_leaver(
     before: SnapshotReader,
     mut after: SnapshotReader,
     mut each: impl FnMut(Difference),
-) -> Result<(), Unusable> {
-    let mut earlier = Earlier::new(Some(before), Unsettled::new(None))?;
-    while let Some(entry) = after.next()?.map(Entry::of_bytes) {
+) -> Result<(), SealFault> {
+    let mut earlier = EarlierRows::new(Some(before), UnsettledKeys::new(None))?;
+    while let Some(entry) = after.next()?.map(SnapshotRow::of_bytes) {
         let known = earlier.row_of(entry.key, |old| {
             each(Difference::Left(old.key));
-            Ok::<_, Unusable>(())
+            Ok::<_, SealFault>(())
         })?;
         if known.is_none() {
             each(Difference::New(entry.key));

@@ -32,7 +32,7 @@ const MAX_WORD_BYTES: usize = 24;
 
 /// A list of words that a cell is on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum WordList {
     /// Yes and no.
     Flag,
     /// Mr and Mrs.
@@ -43,12 +43,12 @@ pub(super) enum Kind {
     RecordStatus,
 }
 
-static KINDS: LazyLock<HashMap<&str, Kind>> = LazyLock::new(|| {
+static KINDS: LazyLock<HashMap<&str, WordList>> = LazyLock::new(|| {
     let lists = [
-        (Kind::Flag, FLAGS),
-        (Kind::Salutation, SALUTATIONS),
-        (Kind::Status, STATUSES),
-        (Kind::RecordStatus, RECORD_STATUSES),
+        (WordList::Flag, FLAGS),
+        (WordList::Salutation, SALUTATIONS),
+        (WordList::Status, STATUSES),
+        (WordList::RecordStatus, RECORD_STATUSES),
     ];
     let words = lists.into_iter().flat_map(|(kind, list)| {
         let words = list.split_ascii_whitespace();
@@ -58,7 +58,7 @@ static KINDS: LazyLock<HashMap<&str, Kind>> = LazyLock::new(|| {
 });
 
 /// The list that a cell is on.
-pub(super) fn kind(text: &str) -> Option<Kind> {
+pub(super) fn kind(text: &str) -> Option<WordList> {
     if text.len() > MAX_WORD_BYTES {
         return None;
     }
@@ -100,16 +100,16 @@ mod tests {
     #[test]
     fn cells_are_told_by_their_look() {
         for text in ["ja", "Nein", "TRUE", "0", "Sí", "いいえ"] {
-            assert_eq!(kind(text), Some(Kind::Flag), "{text}");
+            assert_eq!(kind(text), Some(WordList::Flag), "{text}");
         }
         for text in ["Mr.", "Mrs", "Frau", "Mme", "Sig.ra", "M."] {
-            assert_eq!(kind(text), Some(Kind::Salutation), "{text}");
+            assert_eq!(kind(text), Some(WordList::Salutation), "{text}");
         }
         for text in ["enabled", "Inaktiv", "archived"] {
-            assert_eq!(kind(text), Some(Kind::Status), "{text}");
+            assert_eq!(kind(text), Some(WordList::Status), "{text}");
         }
         for text in ["Open", "partially_paid", "On Hold", "geschlossen"] {
-            assert_eq!(kind(text), Some(Kind::RecordStatus), "{text}");
+            assert_eq!(kind(text), Some(WordList::RecordStatus), "{text}");
         }
         for text in [
             "",

@@ -4,8 +4,8 @@ mod groups;
 
 use self::groups::{ADDRESS, HALVES};
 use super::fit::{Fit, fit};
-use super::guess::{Guess, Sample, Unmapped};
-use super::names::{Meaning, Name, meaning};
+use super::guess::{Guess, Sample, UnmappedReason};
+use super::names::{HeaderName, Meaning, meaning};
 use super::others::is_of_records;
 use super::qualifiers::Group;
 use super::sample::Values;
@@ -19,7 +19,7 @@ const TOLERANCE: u64 = 10;
 /// A source column that may be one of Klaviyo's.
 struct Candidate {
     position: usize,
-    name: Name,
+    name: HeaderName,
     fit: Fit,
 }
 
@@ -29,7 +29,7 @@ impl Candidate {
     }
 
     /// The smaller the better; an office's number comes after every other.
-    fn rank(&self) -> (bool, Fit, Name, usize) {
+    fn rank(&self) -> (bool, Fit, HeaderName, usize) {
         let is_office = self.is(&Column::PhoneNumber) && self.name.needs_proof();
         (is_office, self.fit, self.name, self.position)
     }
@@ -87,19 +87,20 @@ impl<'a> Choice<'a> {
                     });
                     continue;
                 }
-                Meaning::Consent => Unmapped::Consent,
-                Meaning::OtherPerson => Unmapped::OtherPerson,
-                Meaning::WholeName => Unmapped::WholeName,
-                Meaning::Nothing => Unmapped::NoMatch,
+                Meaning::Consent => UnmappedReason::Consent,
+                Meaning::OtherPerson => UnmappedReason::OtherPerson,
+                Meaning::WholeName => UnmappedReason::WholeName,
+                Meaning::Nothing => UnmappedReason::NoMatch,
             };
             choice.fates[position] = Some(Guess::Unmapped(reason));
         }
         if choice.has(&HALVES[0]) || choice.has(&HALVES[1]) {
-            let is_whole_name =
-                |fate: &Option<Guess>| matches!(fate, Some(Guess::Unmapped(Unmapped::WholeName)));
+            let is_whole_name = |fate: &Option<Guess>| {
+                matches!(fate, Some(Guess::Unmapped(UnmappedReason::WholeName)))
+            };
             // The halves are there: the whole need not be told.
             let wholes = choice.fates.iter_mut().filter(|fate| is_whole_name(fate));
-            wholes.for_each(|fate| *fate = Some(Guess::Unmapped(Unmapped::NoMatch)));
+            wholes.for_each(|fate| *fate = Some(Guess::Unmapped(UnmappedReason::NoMatch)));
         }
         choice
     }
@@ -121,7 +122,7 @@ impl<'a> Choice<'a> {
         self.choose(&Column::ExternalID);
         let fates = self.fates.into_iter();
         fates
-            .map(|fate| fate.unwrap_or(Guess::Unmapped(Unmapped::NoMatch)))
+            .map(|fate| fate.unwrap_or(Guess::Unmapped(UnmappedReason::NoMatch)))
             .collect()
     }
 
@@ -147,7 +148,7 @@ impl<'a> Choice<'a> {
         };
         let values = self.sample.column(position);
         if values.is_none_or(|values| !values.is_most(values.spaced)) {
-            meanings[position] = Meaning::Column(Name {
+            meanings[position] = Meaning::Column(HeaderName {
                 tier: 0,
                 is_other: true,
                 group: Group::Plain,
@@ -168,7 +169,7 @@ impl<'a> Choice<'a> {
     }
 
     /// Removes the candidates for which there is a reason, and notes it.
-    fn leave(&mut self, reason: impl Fn(&Self, &Candidate) -> Option<Unmapped>) {
+    fn leave(&mut self, reason: impl Fn(&Self, &Candidate) -> Option<UnmappedReason>) {
         let reasons: Vec<_> = self
             .candidates
             .iter()
@@ -191,10 +192,10 @@ impl<'a> Choice<'a> {
         self.leave(|_, candidate| {
             let column = candidate.name.column().clone();
             match candidate.fit {
-                Fit::Unlike => Some(Unmapped::Unlike(column)),
-                Fit::Repeated => Some(Unmapped::Shared(column)),
+                Fit::Unlike => Some(UnmappedReason::Unlike(column)),
+                Fit::Repeated => Some(UnmappedReason::Shared(column)),
                 Fit::Silent | Fit::Doubt if candidate.name.needs_proof() => {
-                    Some(Unmapped::Vague(column))
+                    Some(UnmappedReason::Vague(column))
                 }
                 _ => None,
             }
@@ -215,16 +216,16 @@ impl<'a> Choice<'a> {
                 Column::Email | Column::PhoneNumber | Column::FirstName | Column::LastName
             );
             if name.group == Group::Shipping && is_persons_own {
-                Some(Unmapped::OtherPerson)
+                Some(UnmappedReason::OtherPerson)
             } else if name.needs_other_half() && !near(&HALVES) {
-                Some(Unmapped::WholeName)
+                Some(UnmappedReason::WholeName)
             } else if name.needs_address() && !near(&ADDRESS) {
-                Some(Unmapped::Vague(column.clone()))
+                Some(UnmappedReason::Vague(column.clone()))
             } else if is_of_records && name.is_plain_title() {
-                Some(Unmapped::Vague(Column::Title))
+                Some(UnmappedReason::Vague(Column::Title))
             } else if is_of_records && *column == Column::ExternalID && name.tier >= GENERIC_ID_TIER
             {
-                Some(Unmapped::OfRecords)
+                Some(UnmappedReason::OfRecords)
             } else {
                 None
             }
@@ -258,11 +259,11 @@ impl<'a> Choice<'a> {
             fates.push((
                 other.position,
                 match rival {
-                    Some(_) => Unmapped::Tied {
+                    Some(_) => UnmappedReason::Tied {
                         column,
                         with: best.position,
                     },
-                    None => Unmapped::Taken {
+                    None => UnmappedReason::Taken {
                         column,
                         by: best.position,
                     },
@@ -270,7 +271,7 @@ impl<'a> Choice<'a> {
             ));
         }
         let own = match rival {
-            Some(with) => Guess::Unmapped(Unmapped::Tied {
+            Some(with) => Guess::Unmapped(UnmappedReason::Tied {
                 column: column.clone(),
                 with,
             }),
@@ -306,12 +307,12 @@ impl<'a> Choice<'a> {
             let Some(people) = people else {
                 let twice = ids.filled - ids.distinct();
                 return (is_generic && many((twice, ids.filled)))
-                    .then_some(Unmapped::Shared(Column::ExternalID));
+                    .then_some(UnmappedReason::Shared(Column::ExternalID));
             };
             if many(ids.shared_among(people)) {
-                return Some(Unmapped::Shared(Column::ExternalID));
+                return Some(UnmappedReason::Shared(Column::ExternalID));
             }
-            (is_generic && many(people.shared_among(ids))).then_some(Unmapped::OfRecords)
+            (is_generic && many(people.shared_among(ids))).then_some(UnmappedReason::OfRecords)
         });
     }
 }

@@ -1,6 +1,6 @@
 //! Whether the cells of a column are what its name says.
 
-use super::names::Name;
+use super::names::HeaderName;
 use super::sample::Values;
 use crate::profile::column::ProfileColumn as Column;
 
@@ -23,7 +23,7 @@ pub(super) enum Fit {
 }
 
 /// Compares the cells of a column with its name.
-pub(super) fn fit(name: &Name, values: Option<&Values>) -> Fit {
+pub(super) fn fit(name: &HeaderName, values: Option<&Values>) -> Fit {
     let Some(values) = values.filter(|values| values.filled > 0) else {
         return Fit::Silent;
     };
@@ -47,7 +47,7 @@ pub(super) fn fit(name: &Name, values: Option<&Values>) -> Fit {
     if proves { Fit::Proof } else { Fit::Doubt }
 }
 
-fn is_something_else(name: &Name, values: &Values) -> bool {
+fn is_something_else(name: &HeaderName, values: &Values) -> bool {
     let most = |cells: u64| values.is_most(cells);
     let is_flags = most(values.flags);
     let is_numbers = most(values.numbers);

@@ -17,12 +17,12 @@ pub enum Guess {
     /// Its cells go under this header.
     Mapped(Column),
     /// Its cells go nowhere unless the job says so.
-    Unmapped(Unmapped),
+    Unmapped(UnmappedReason),
 }
 
 /// The reason for which nothing was guessed for a source column.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Unmapped {
+pub enum UnmappedReason {
     /// Its name says nothing that Klaviyo has a header for.
     NoMatch,
     /// Only the job may decide on it.
@@ -57,7 +57,7 @@ pub enum Unmapped {
     OfRecords,
 }
 
-impl Unmapped {
+impl UnmappedReason {
     /// Whether a person should be told of it: a name of its own does not explain it.
     pub const fn is_told(&self) -> bool {
         matches!(
@@ -71,7 +71,7 @@ impl Unmapped {
     }
 }
 
-impl std::fmt::Display for Unmapped {
+impl std::fmt::Display for UnmappedReason {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::NoMatch => out.write_str("no match"),

@@ -3,7 +3,7 @@
 use super::others::is_of_somebody_else;
 use super::qualifiers::{Group, group_before, group_of};
 use super::spellings::{
-    MOBILE_TIER, NEED_ADDRESS, NEED_OTHER_HALF, NEED_PROOF, PLAIN_TITLE_TIER, Place, TABLE,
+    MOBILE_TIER, NEED_ADDRESS, NEED_OTHER_HALF, NEED_PROOF, PLAIN_TITLE_TIER, SpellingPlace, TABLE,
     WHOLE_NAMES, place_of,
 };
 use crate::profile::column::ProfileColumn;
@@ -20,7 +20,7 @@ const MIN_JOINED_QUALIFIER: usize = 6;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Meaning {
     /// It may be one of Klaviyo's columns.
-    Column(Name),
+    Column(HeaderName),
     /// Whether somebody may be written to.
     Consent,
     /// A field of an owner, an agent, a buyer: not of the person of the row.
@@ -33,7 +33,7 @@ pub(super) enum Meaning {
 
 /// How a header names one of Klaviyo's columns; the smaller the better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Name {
+pub(super) struct HeaderName {
     /// The tier of its spelling.
     pub(super) tier: u8,
     /// False for Klaviyo's own header, to the letter.
@@ -46,7 +46,7 @@ pub(super) struct Name {
     pub(super) entry: usize,
 }
 
-impl Name {
+impl HeaderName {
     /// Klaviyo's column.
     pub(super) fn column(&self) -> &'static ProfileColumn {
         &TABLE[self.entry].column
@@ -104,12 +104,12 @@ pub(super) fn meaning(header: &str) -> Meaning {
 }
 
 /// The best of Klaviyo's columns for a header.
-fn name_of(header: &str, words: &[String]) -> Option<Name> {
+fn name_of(header: &str, words: &[String]) -> Option<HeaderName> {
     if words.is_empty() || words.len() > MAX_WORDS {
         return None;
     }
     let (group, place) = find(words, QUALIFIED)?;
-    Some(Name {
+    Some(HeaderName {
         tier: place.tier,
         is_other: header != TABLE[place.entry].column.header(),
         group,
@@ -122,7 +122,7 @@ fn name_of(header: &str, words: &[String]) -> Option<Name> {
 const QUALIFIED: u8 = 2;
 
 /// Finds the words among the spellings: as they are, or else without so many qualifiers.
-fn find(words: &[String], qualifiers: u8) -> Option<(Group, Place)> {
+fn find(words: &[String], qualifiers: u8) -> Option<(Group, SpellingPlace)> {
     let text = words.concat();
     if let Some(place) = place_of(&text) {
         return Some((Group::Plain, place));

@@ -5,7 +5,7 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 
-use super::cells::{self, Kind};
+use super::cells::{self, WordList};
 use crate::pipeline::normalize::email;
 use crate::source::audience::{Block, RecordReader, Source};
 use crate::source::record::{Cell, Record, RecordFault, RecordVisitor};
@@ -60,7 +60,7 @@ pub(super) struct Values {
 impl Sample {
     /// Looks at the first rows of a block.
     pub fn of(source: &Source, block: &Block) -> Self {
-        let mut seen = Seen {
+        let mut seen = SampleVisitor {
             sample: Self {
                 columns: source.header.iter().map(|_| Values::default()).collect(),
             },
@@ -133,10 +133,10 @@ impl Values {
         self.ats += u64::from(text.contains('@'));
         self.phones += u64::from(cells::is_like_a_phone(text));
         match cells::kind(text) {
-            Some(Kind::Flag) => self.flags += 1,
-            Some(Kind::Salutation) => self.salutations += 1,
-            Some(Kind::Status) => self.statuses += 1,
-            Some(Kind::RecordStatus) => {
+            Some(WordList::Flag) => self.flags += 1,
+            Some(WordList::Salutation) => self.salutations += 1,
+            Some(WordList::Status) => self.statuses += 1,
+            Some(WordList::RecordStatus) => {
                 self.statuses += 1;
                 self.record_statuses += 1;
             }
@@ -151,7 +151,8 @@ impl Values {
     }
 }
 
-struct Seen {
+/// Takes the sample from the records of a block.
+struct SampleVisitor {
     sample: Sample,
     rows: usize,
     hasher: RandomState,
@@ -159,7 +160,7 @@ struct Seen {
     address: Vec<u8>,
 }
 
-impl RecordVisitor for Seen {
+impl RecordVisitor for SampleVisitor {
     fn row(&mut self, row: &impl Record) {
         self.rows += 1;
         if self.rows > ROWS {

@@ -261,7 +261,7 @@ pub(super) const WHOLE_NAMES: [&str; 34] = [
 
 /// A spelling in [`TABLE`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place {
+pub(super) struct SpellingPlace {
     /// Its tier.
     pub(super) tier: u8,
     /// Its place in the list of its column.
@@ -271,12 +271,12 @@ pub(super) struct Place {
 }
 
 /// Every spelling with its place.
-static PLACES: LazyLock<HashMap<&str, Place>> = LazyLock::new(|| {
+static PLACES: LazyLock<HashMap<&str, SpellingPlace>> = LazyLock::new(|| {
     let entries = TABLE.iter().enumerate();
     let places = entries.flat_map(|(entry, spellings)| {
         let all = spellings.all().enumerate();
         all.map(move |(spelling, (tier, name))| {
-            let place = Place {
+            let place = SpellingPlace {
                 tier,
                 spelling,
                 entry,
@@ -288,6 +288,6 @@ static PLACES: LazyLock<HashMap<&str, Place>> = LazyLock::new(|| {
 });
 
 /// The place of a folded spelling.
-pub(super) fn place_of(spelling: &str) -> Option<Place> {
+pub(super) fn place_of(spelling: &str) -> Option<SpellingPlace> {
     PLACES.get(spelling).copied()
 }

@@ -8,7 +8,7 @@ use crate::state::codes::RepairCode;
 
 /// A cell that fits on one line, and what had to be mended for that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cleaned<'a> {
+pub struct CleanCell<'a> {
     /// The cell, trimmed; a part of the input or of the scratch buffer.
     pub text: &'a [u8],
     /// A CR or LF inside the text became a space.
@@ -19,7 +19,7 @@ pub struct Cleaned<'a> {
     pub apostrophe: bool,
 }
 
-impl Cleaned<'_> {
+impl CleanCell<'_> {
     /// The codes under which the cell is counted as repaired; none for a cell that was merely trimmed.
     pub fn codes(self) -> impl Iterator<Item = RepairCode> {
         let codes = [
@@ -36,10 +36,10 @@ impl Cleaned<'_> {
 /// Cleans one cell. `scratch` is room for the cells that change; what it held is lost.
 ///
 /// Breaks and tabs at the ends are white space: taking them off is trimming, not a repair.
-pub fn clean<'a>(cell: &'a [u8], scratch: &'a mut Vec<u8>) -> Cleaned<'a> {
+pub fn clean<'a>(cell: &'a [u8], scratch: &'a mut Vec<u8>) -> CleanCell<'a> {
     let (text, cut_control) = trim(cell);
     let (text, apostrophe) = without_guards(text);
-    let cleaned = Cleaned {
+    let cleaned = CleanCell {
         text,
         line_break: false,
         control_character: cut_control,
@@ -54,10 +54,10 @@ pub fn clean<'a>(cell: &'a [u8], scratch: &'a mut Vec<u8>) -> Cleaned<'a> {
 
 /// Cleans a cell that is known to hold no control characters.
 #[inline]
-pub fn clean_bare(cell: &[u8]) -> Cleaned<'_> {
+pub fn clean_bare(cell: &[u8]) -> CleanCell<'_> {
     let text = if is_plain(cell) { cell } else { trim(cell).0 };
     let (text, apostrophe) = without_guards(text);
-    Cleaned {
+    CleanCell {
         text,
         line_break: false,
         control_character: false,
@@ -119,7 +119,7 @@ fn may_hold_control(text: &[u8]) -> bool {
 }
 
 /// Copies the text with each run of control characters, of whatever kinds, as one space.
-fn replace_controls<'a>(mut cleaned: Cleaned<'a>, scratch: &'a mut Vec<u8>) -> Cleaned<'a> {
+fn replace_controls<'a>(mut cleaned: CleanCell<'a>, scratch: &'a mut Vec<u8>) -> CleanCell<'a> {
     scratch.clear();
     let mut rest = cleaned.text;
     let mut in_run = false;

@@ -44,7 +44,7 @@ impl std::fmt::Display for Region {
 
 /// Reads a country cell. `None`: empty, unknown, or a place without a numbering plan of its own.
 pub fn region_of(country: &[u8]) -> Option<Region> {
-    let mut name = Name::default();
+    let mut name = CountryName::default();
     if let Some(region) = alpha_2_index(country).and_then(|index| KNOWN.codes[index]) {
         return Some(region);
     }
@@ -77,14 +77,14 @@ impl RegionCache {
 /// Names in other languages than English, from Unicode's CLDR: `CODE|NAME|NAME …` a line.
 const NAMES: &str = include_str!("country/names.txt");
 
-/// Every spelling that is known, folded by [`Name::fold`].
-struct Spellings {
+/// Every spelling that is known, folded by [`CountryName::fold`].
+struct CountrySpellings {
     codes: [Option<Region>; 26 * 26],
     names: HashMap<Box<[u8]>, Region>,
 }
 
-static KNOWN: LazyLock<Spellings> = LazyLock::new(|| {
-    let mut known = Spellings {
+static KNOWN: LazyLock<CountrySpellings> = LazyLock::new(|| {
+    let mut known = CountrySpellings {
         codes: [None; 26 * 26],
         names: HashMap::new(),
     };
@@ -111,10 +111,10 @@ static KNOWN: LazyLock<Spellings> = LazyLock::new(|| {
     known
 });
 
-impl Spellings {
+impl CountrySpellings {
     /// Adds a spelling of the country with this code, unless libphonenumber has no such region.
     fn add(&mut self, spelling: &str, code: &str) {
-        let mut name = Name::default();
+        let mut name = CountryName::default();
         let (Some(region), Some(())) = (Region::from_code(code), name.fold(spelling)) else {
             return;
         };
@@ -138,14 +138,14 @@ fn alpha_2_index(text: &[u8]) -> Option<usize> {
 const MAX_NAME_BYTES: usize = 64;
 
 /// A folded name: plain lower-case letters without blanks, without "and" and "the", with "saint" for "st".
-struct Name {
+struct CountryName {
     bytes: [u8; MAX_NAME_BYTES],
     length: usize,
     word_start: usize,
     words: usize,
 }
 
-impl Default for Name {
+impl Default for CountryName {
     fn default() -> Self {
         Self {
             bytes: [0; MAX_NAME_BYTES],
@@ -156,7 +156,7 @@ impl Default for Name {
     }
 }
 
-impl Name {
+impl CountryName {
     /// `None` when the name is too long to be known, or nothing is left of it, or it says "not available".
     fn fold(&mut self, text: &str) -> Option<()> {
         for character in text.chars() {

@@ -10,7 +10,7 @@ mod usual;
 
 use memchr::{memchr, memchr_iter};
 
-pub use mend::{Mended, mend};
+pub use mend::{AddressNotes, mend};
 
 /// The longest address that Klaviyo takes as an identifier (Profiles API overview; facts A4).
 pub const MAX_EMAIL_CHARACTERS: usize = 100;

@@ -3,7 +3,7 @@
 //! Klaviyo does not say whether it takes such letters, so by default such an address is sent only where it is all that its row
 //! has. That is known once the row's other identifiers are read: until then the address is in the row.
 
-use super::email::Mended;
+use super::email::AddressNotes;
 use super::{Mend, Visit, note, repair, repair_in_detail};
 use crate::pipeline::batch::Batch;
 use crate::pipeline::settings::NonAsciiEmail;
@@ -11,7 +11,7 @@ use crate::state::codes::RepairCode;
 use crate::state::row_note::RowNote;
 
 /// Notes how an address was found in the cell `text` of column `index`.
-pub(super) fn note_mended(batch: &mut Batch, index: usize, mended: Mended, text: &[u8]) {
+pub(super) fn note_mended(batch: &mut Batch, index: usize, mended: AddressNotes, text: &[u8]) {
     if let Some(change) = mended.change {
         let mend = Mend {
             code: RepairCode::RewrittenEmail,

@@ -1,6 +1,6 @@
 //! Cells of columns whose type the job names.
 
-use super::{Buffers, Mend, Refusal, Visit, repair_in_detail};
+use super::{Buffers, Mend, RowRefusal, Visit, repair_in_detail};
 use crate::base::csv::push_cell;
 use crate::pipeline::column_type::ColumnType;
 use crate::source::record::Record;
@@ -13,7 +13,7 @@ impl Visit<'_> {
         row: &impl Record,
         index: usize,
         kind: &ColumnType,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), RowRefusal> {
         let place = self.place(index);
         let Buffers {
             unescaped,

@@ -14,8 +14,8 @@ use crate::state::part::{Part, PartNumber, hex};
 /// A part that is not closed yet. Dropped before that, it removes its files.
 pub(super) struct PartFile {
     number: PartNumber,
-    rows: Pending,
-    identifiers: Option<Pending>,
+    rows: PartialFile,
+    identifiers: Option<PartialFile>,
     digest: Sha256,
     bytes: u64,
 }
@@ -27,10 +27,10 @@ impl PartFile {
         let mut part = Self {
             number,
             identifiers: match header {
-                Some(_) => Some(Pending::create(path.with_extension("ids"))?),
+                Some(_) => Some(PartialFile::create(path.with_extension("ids"))?),
                 None => None,
             },
-            rows: Pending::create(path)?,
+            rows: PartialFile::create(path)?,
             digest: Sha256::new(),
             bytes: 0,
         };
@@ -82,13 +82,13 @@ impl PartFile {
 }
 
 /// A file under its `.partial` name.
-struct Pending {
+struct PartialFile {
     file: File,
     path: PathBuf,
     partial: Option<PathBuf>,
 }
 
-impl Pending {
+impl PartialFile {
     fn create(path: PathBuf) -> Result<Self, SpoolError> {
         let mut partial = path.clone().into_os_string();
         partial.push(".partial");
@@ -136,7 +136,7 @@ impl Pending {
     }
 }
 
-impl Drop for Pending {
+impl Drop for PartialFile {
     fn drop(&mut self) {
         if let Some(partial) = &self.partial {
             // Best effort: the next run's folder is another one.

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::job::DeltaSettings;
-use crate::pipeline::delta::Before;
+use crate::pipeline::delta::LastRows;
 use crate::run::report::count;
 use crate::state::directory::JobDirectory;
 use crate::state::manifest::read_manifest;
@@ -28,7 +28,7 @@ pub(super) fn base(
     key: &HashKey,
     context: &Context,
     most_bytes: u64,
-) -> Result<Before, String> {
+) -> Result<LastRows, String> {
     let path = state.snapshot();
     let name = path.display();
     let useless = |error: &dyn std::fmt::Display| format!("{name} is of no use: {error}");
@@ -54,7 +54,7 @@ pub(super) fn base(
     }
     let unsettled = open_keys(&state.unsettled())
         .map_err(|error| format!("{} is of no use: {error}", state.unsettled().display()))?;
-    Before::read(reader, unsettled, most_bytes).map_err(|error| useless(&error))
+    LastRows::read(reader, unsettled, most_bytes).map_err(|error| useless(&error))
 }
 
 /// The reason for which the snapshot of a shard is not the state after the last night: another shard may have sent its rows

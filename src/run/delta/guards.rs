@@ -3,7 +3,7 @@
 use crate::job::{DeltaSettings, Job};
 use crate::run::error::Error;
 use crate::run::report::{count, grouped};
-use crate::state::counts::{Compared, Counts};
+use crate::state::counts::{Counts, DeltaCounts};
 use crate::state::manifest::{DeltaRecord, RunManifest};
 
 /// Refuses a list that is not the one with which the rows were compared: those that are not sent would not be put on it.
@@ -39,7 +39,7 @@ pub(super) fn verdict(
     record: &DeltaRecord,
     counts: &Counts,
 ) -> Option<String> {
-    let Compared {
+    let DeltaCounts {
         rows_before,
         rows_new,
         ..

@@ -16,7 +16,7 @@ use super::columns::Batches;
 use super::error::{AudienceError, CloudFault, UnreadableFormat};
 use super::format::{self, Compression};
 use super::{Source, parquet};
-use crate::base::page_cache::ReadOnce;
+use crate::base::page_cache::SequentialFile;
 use crate::source::query::QueryError;
 use crate::source::record::mark;
 
@@ -157,7 +157,7 @@ impl ByteOrigin {
         match std::mem::replace(self, Self::Taken) {
             Self::File { path, size_bytes } => {
                 let unpacked = open_file(&path, name)
-                    .and_then(|file| unpack(Box::new(ReadOnce::new(file, before)), name));
+                    .and_then(|file| unpack(Box::new(SequentialFile::new(file, before)), name));
                 *self = Self::File { path, size_bytes };
                 unpacked
             }

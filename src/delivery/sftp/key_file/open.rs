@@ -5,14 +5,14 @@ use base64::engine::general_purpose::STANDARD;
 use pkcs8::{EncryptedPrivateKeyInfoRef, SecretDocument};
 use russh::keys::{self, PrivateKey, decode_secret_key, ssh_key};
 
-use super::Outside;
+use super::KeyEnvelope;
 
 /// The next command to type for a key that is encrypted in a way which is not known here.
 const CONVERT: &str = "convert it: ssh-keygen -p -f KEY";
 
 /// The reason for which no key could be read.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Unopened {
+pub(super) enum KeyFault {
     /// The passphrase is another.
     Passphrase,
     /// No passphrase would help.
@@ -20,14 +20,14 @@ pub(super) enum Unopened {
 }
 
 /// The key in `text`, whose format is known to be one that can be read; `passphrase` if and only if it is encrypted.
-pub(super) fn open(text: &str, passphrase: Option<&str>) -> Result<PrivateKey, Unopened> {
-    let damaged = || Unopened::Unusable("the key in it is damaged".into());
+pub(super) fn open(text: &str, passphrase: Option<&str>) -> Result<PrivateKey, KeyFault> {
+    let damaged = || KeyFault::Unusable("the key in it is damaged".into());
     decode_secret_key(text, passphrase).map_err(|error| match error {
         keys::Error::UnsupportedKeyType { .. }
         | keys::Error::UnknownAlgorithm(_)
         | keys::Error::SshKey(
             ssh_key::Error::AlgorithmUnknown | ssh_key::Error::AlgorithmUnsupported { .. },
-        ) => Unopened::Unusable(format!("its kind is not supported ({error})")),
+        ) => KeyFault::Unusable(format!("its kind is not supported ({error})")),
         _ if passphrase.is_none() => damaged(),
         keys::Error::Decode(_) => damaged(),
         keys::Error::Pkcs8(pkcs8::Error::EncryptedPrivateKey(error))
@@ -39,25 +39,25 @@ pub(super) fn open(text: &str, passphrase: Option<&str>) -> Result<PrivateKey, U
             let body = body(text.trim_start().lines().skip(1));
             match body.map(|body| SecretDocument::try_from(&body[..])) {
                 Some(Ok(whole)) => match whole.decode_msg::<EncryptedPrivateKeyInfoRef<'_>>() {
-                    Ok(_) => Unopened::Passphrase,
+                    Ok(_) => KeyFault::Passphrase,
                     Err(_) => old(),
                 },
                 _ => damaged(),
             }
         }
-        _ => Unopened::Passphrase,
+        _ => KeyFault::Passphrase,
     })
 }
 
 /// A PKCS#8 file is encrypted in a way that the library does not know, whatever the passphrase: PBES1, or PBES2 with 3DES or
 /// SHA-1.
-fn old() -> Unopened {
-    Unopened::Unusable(too_old())
+fn old() -> KeyFault {
+    KeyFault::Unusable(too_old())
 }
 
 /// A file that is encrypted in a way which is not known here, as its outside tells: with 3DES, or with MD5.
-pub(super) fn of_old_encryption() -> Outside {
-    Outside::Unusable(too_old())
+pub(super) fn of_old_encryption() -> KeyEnvelope {
+    KeyEnvelope::Unusable(too_old())
 }
 
 fn too_old() -> String {

@@ -10,9 +10,10 @@ use crate::delivery::sftp::SftpError;
 
 /// The key that was opened last. Clones share it.
 #[derive(Clone, Default)]
-pub struct OpenedKey(Arc<Mutex<Option<Opened>>>);
+pub struct OpenedKey(Arc<Mutex<Option<ParsedKey>>>);
 
-struct Opened {
+/// A private key that was read from its text.
+struct ParsedKey {
     text: Secret,
     passphrase: Option<Secret>,
     key: Arc<PrivateKey>,
@@ -39,7 +40,7 @@ impl OpenedKey {
             return Ok(Arc::clone(&opened.key));
         }
         let key = Arc::new(file.open(passphrase)?);
-        *last = Some(Opened {
+        *last = Some(ParsedKey {
             text: file.text.clone(),
             passphrase: passphrase.cloned(),
             key: Arc::clone(&key),

@@ -3,10 +3,10 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{Outside, key_type_of};
+use super::{KeyEnvelope, key_type_of};
 
 /// A key of PuTTY: the fields stand in the clear, one on each line, and the public key in the lines that `Public-Lines` counts.
-pub(super) fn look_at(text: &str) -> Outside {
+pub(super) fn look_at(text: &str) -> KeyEnvelope {
     let field = |name: &str| {
         let mut lines = text.lines();
         lines.find_map(|line| Some(line.strip_prefix(name)?.strip_prefix(": ")?.trim()))
@@ -21,10 +21,10 @@ pub(super) fn look_at(text: &str) -> Outside {
         .ok()
         .filter(|body| key_type_of(body).is_some());
     match (field("Encryption"), public) {
-        (Some(encryption), Some(public)) => Outside::Usable {
+        (Some(encryption), Some(public)) => KeyEnvelope::Usable {
             encrypted: encryption != "none",
             public: Some(public),
         },
-        _ => Outside::Unusable("the PuTTY key in it is damaged".into()),
+        _ => KeyEnvelope::Unusable("the PuTTY key in it is damaged".into()),
     }
 }

@@ -20,10 +20,10 @@ fn known(text: &str) -> KnownHosts {
 
 fn verdict(text: &str) -> String {
     match known(text).verdict(&blob(ED)) {
-        Verdict::Known(_) => "known".into(),
-        Verdict::Unknown => "unknown".into(),
-        Verdict::Changed(entry) => format!("changed:{}", entry.place.1),
-        Verdict::Revoked(entry) => format!("revoked:{}", entry.place.1),
+        KeyVerdict::Known(_) => "known".into(),
+        KeyVerdict::Unknown => "unknown".into(),
+        KeyVerdict::Changed(entry) => format!("changed:{}", entry.place.1),
+        KeyVerdict::Revoked(entry) => format!("revoked:{}", entry.place.1),
     }
 }
 

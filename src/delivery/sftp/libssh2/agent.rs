@@ -17,7 +17,7 @@ use crate::delivery::sftp::peer::AgentFault;
 const UNSIGNED: &str = "Callback";
 
 /// One identity of a connection to the agent.
-struct Held {
+struct AgentKey {
     agent: Agent,
     identity: PublicKey,
 }
@@ -70,7 +70,7 @@ impl Libssh2 {
 }
 
 /// Connects to the agent, and finds the identity again.
-fn hold(session: &Session, blob: &[u8], socket: Option<PathBuf>) -> Result<Held, ssh2::Error> {
+fn hold(session: &Session, blob: &[u8], socket: Option<PathBuf>) -> Result<AgentKey, ssh2::Error> {
     let mut agent = session.agent()?;
     if let Some(socket) = socket {
         agent.set_identity_path(&socket)?;
@@ -80,7 +80,7 @@ fn hold(session: &Session, blob: &[u8], socket: Option<PathBuf>) -> Result<Held,
     let identities = agent.identities()?;
     let identity = identities.into_iter().find(|held| held.blob() == blob);
     let gone = || ssh2::Error::new(ErrorCode::Session(code::AGENT_PROTOCOL), "it is gone");
-    Ok(Held {
+    Ok(AgentKey {
         identity: identity.ok_or_else(gone)?,
         agent,
     })

@@ -19,13 +19,13 @@ const BEFORE_LISTS: usize = 4 + 1 + 1 + 16;
 const LONGEST_PACKET: usize = 35_000;
 
 /// The algorithms of one side, by kind and direction: key exchange, host key, two of cipher, two of MAC.
-type Lists = [Vec<String>; 6];
+type AlgorithmNames = [Vec<String>; 6];
 
 /// The offer of a server.
-pub(super) struct Offer(Lists);
+pub(super) struct Offer(AlgorithmNames);
 
 /// A handshake that failed, and the offer that it failed by.
-pub(super) struct Failed {
+pub(super) struct HandshakeFailure {
     pub(super) error: ssh2::Error,
     pub(super) offer: Option<Offer>,
 }
@@ -35,7 +35,7 @@ pub(super) struct Failed {
 pub(super) fn prefer(
     session: &Session,
     is_known: impl Fn(&str) -> bool,
-) -> Result<Lists, ssh2::Error> {
+) -> Result<AlgorithmNames, ssh2::Error> {
     let [kex, ciphers, macs] = algorithms::names();
     let choose = |method: MethodType, ours: &[&str]| {
         let supported = session.supported_algs(method)?;
@@ -81,7 +81,7 @@ impl Offer {
             return Err(true);
         }
         let mut lists = bytes.get(BEFORE_LISTS..4 + length).ok_or(false)?;
-        let mut offer = Lists::default();
+        let mut offer = AlgorithmNames::default();
         for list in &mut offer {
             let names = String::from_utf8_lossy(string(&mut lists).ok_or(false)?);
             *list = names.split(',').map(str::to_owned).collect();
@@ -90,9 +90,9 @@ impl Offer {
     }
 }
 
-impl Failed {
+impl HandshakeFailure {
     /// The first kind of algorithm that the two sides do not have in common, or else the error of libssh2.
-    pub(super) fn told(self, ours: &Lists) -> SshError {
+    pub(super) fn told(self, ours: &AlgorithmNames) -> SshError {
         let Some(Offer(theirs)) = &self.offer else {
             return of(&self.error);
         };
@@ -144,7 +144,7 @@ mod tests {
         let ours = prefer(&session, |_| false).unwrap();
         let offer = Offer::read(&packet(names)).ok();
         let error = ssh2::Error::unknown();
-        Failed { error, offer }.told(&ours).to_string()
+        HandshakeFailure { error, offer }.told(&ours).to_string()
     }
 
     #[test]

@@ -7,7 +7,7 @@ use ssh2::{Channel, ErrorCode, ExtendedData};
 
 use super::{Libssh2, code, code_of, of};
 use crate::delivery::sftp::SshError;
-use crate::delivery::sftp::subsystem::{Moved, Packets};
+use crate::delivery::sftp::subsystem::{ChannelStep, Packets};
 
 /// How much is read at once.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -64,20 +64,20 @@ impl Libssh2Channel {
     pub(in crate::delivery::sftp) async fn turn(
         &mut self,
         packets: &mut Packets,
-    ) -> Result<Moved, SshError> {
+    ) -> Result<ChannelStep, SshError> {
         loop {
             // Before it writes, libssh2 takes in what has come, so that a write tells of answers without a look at the socket.
             let is_to_read =
                 !self.is_sending() || self.is_stuck || self.channel.read_window().available > 0;
             if is_to_read && self.hear(packets)? {
-                return Ok(Moved::Heard);
+                return Ok(ChannelStep::Heard);
             }
             if self.is_sending() {
                 let taken = self.give()?;
                 self.is_stuck = taken == 0;
                 self.taken += taken;
                 if !self.is_sending() {
-                    return Ok(Moved::Sent);
+                    return Ok(ChannelStep::Sent);
                 }
                 if taken > 0 {
                     continue;

@@ -8,10 +8,10 @@ use ssh2::ErrorCode;
 use tokio::io::Interest;
 use tokio::time::Instant;
 
-use super::agreement::{Failed, Offer};
+use super::agreement::{HandshakeFailure, Offer};
 use super::{Libssh2, SLICE, code, of};
 use crate::delivery::sftp::SshError;
-use crate::delivery::sftp::heard::{BANNER, Heard, LONGEST_LINE, MOST_LINES};
+use crate::delivery::sftp::heard::{BANNER, LONGEST_LINE, MOST_LINES, Transcript};
 
 /// How long the rest of the server's offer is waited for, once its beginning has come.
 const REST_OF_OFFER: Duration = Duration::from_millis(250);
@@ -21,7 +21,7 @@ const LONGEST_OFFER: usize = 32 * 1024;
 impl Libssh2 {
     /// Takes away what the server sends before its banner, and keeps the banner. Ours is sent first, if the server has said
     /// nothing yet: a server of another kind answers only then. The answer is whether it was sent.
-    pub(super) async fn listen(&self, heard: &Heard) -> Result<bool, SshError> {
+    pub(super) async fn listen(&self, heard: &Transcript) -> Result<bool, SshError> {
         let mut has_spoken = false;
         let mut lines = 0;
         loop {
@@ -67,7 +67,7 @@ impl Libssh2 {
     ///
     /// A server that `has_our_banner` sends its offer next, which libssh2 may read and take in with the banner in one call. So it is
     /// waited for, which costs no time: nothing but our own offer could be sent before it has come.
-    pub(super) async fn shake_hands(&self, has_our_banner: bool) -> Result<(), Failed> {
+    pub(super) async fn shake_hands(&self, has_our_banner: bool) -> Result<(), HandshakeFailure> {
         let mut offer = None;
         if has_our_banner {
             offer = self.offer(true).await;
@@ -76,7 +76,7 @@ impl Libssh2 {
             match self.session.clone().handshake() {
                 Ok(()) => return Ok(()),
                 Err(error) if error.code() == ErrorCode::Session(code::EAGAIN) => {}
-                Err(error) => return Err(Failed { error, offer }),
+                Err(error) => return Err(HandshakeFailure { error, offer }),
             }
             self.ready().await;
             if offer.is_none() {

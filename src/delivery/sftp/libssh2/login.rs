@@ -70,7 +70,7 @@ impl Libssh2 {
         username: &str,
         password: &Secret,
     ) -> Result<AuthResult, SshError> {
-        let mut answers = Answers {
+        let mut answers = PasswordAnswers {
             password: password.reveal(),
             rounds: 0,
         };
@@ -80,7 +80,7 @@ impl Libssh2 {
                 // A refusal, after which nothing more is asked of the session.
                 return Err(ssh2::Error::new(
                     ssh2::ErrorCode::Session(code::AUTHENTICATION_FAILED),
-                    Answers::TOO_MANY,
+                    PasswordAnswers::TOO_MANY,
                 ));
             }
             asked
@@ -161,7 +161,7 @@ impl Libssh2 {
             code::AUTHENTICATION_FAILED if error.message().contains("PublicKey") => {
                 return Ok(refused(before, false));
             }
-            code::AUTHENTICATION_FAILED if error.message() == Answers::TOO_MANY => {
+            code::AUTHENTICATION_FAILED if error.message() == PasswordAnswers::TOO_MANY => {
                 let left = MethodSet::from(&[MethodKind::KeyboardInteractive][..]);
                 return Ok(refused(left, false));
             }
@@ -205,17 +205,17 @@ fn unreadable(error: &russh::keys::ssh_key::Error) -> SshError {
 }
 
 /// The password as the answer to questions.
-struct Answers<'a> {
+struct PasswordAnswers<'a> {
     password: &'a str,
     /// How often the server has asked.
     rounds: usize,
 }
 
-impl Answers<'_> {
+impl PasswordAnswers<'_> {
     const TOO_MANY: &'static str = "too many questions";
 }
 
-impl KeyboardInteractivePrompt for Answers<'_> {
+impl KeyboardInteractivePrompt for PasswordAnswers<'_> {
     fn prompt(
         &mut self,
         _username: &str,

@@ -5,12 +5,12 @@ use russh::{MethodKind, MethodSet};
 
 use super::MOST_QUESTIONS;
 use crate::base::secret::Secret;
-use crate::delivery::sftp::heard::Heard;
+use crate::delivery::sftp::heard::Transcript;
 
 /// Answers each question that is not shown as it is typed with the password. A server that asks anything else, such as a code, is
 /// not answered.
 pub(super) async fn answer(
-    handle: &mut Handle<Heard>,
+    handle: &mut Handle<Transcript>,
     username: &str,
     password: &Secret,
 ) -> Result<AuthResult, russh::Error> {

@@ -7,23 +7,23 @@ use std::sync::Arc;
 use russh::client::{Handle, Msg};
 use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf};
 
-use super::{Moved, Packets};
+use super::{ChannelStep, Packets};
 use crate::delivery::sftp::SshError;
-use crate::delivery::sftp::heard::Heard;
+use crate::delivery::sftp::heard::Transcript;
 
-type Sending = Pin<Box<dyn Future<Output = Result<(), russh::Error>> + Send>>;
+type SendFuture = Pin<Box<dyn Future<Output = Result<(), russh::Error>> + Send>>;
 
 /// An open channel whose subsystem was accepted.
 pub(super) struct RusshChannel {
     outgoing: Arc<ChannelWriteHalf<Msg>>,
     incoming: ChannelReadHalf,
     /// The request that the connection is taking. It is never dropped half taken while the session lives.
-    sending: Option<Sending>,
+    sending: Option<SendFuture>,
 }
 
 impl RusshChannel {
     /// Opens the channel and the subsystem on it.
-    pub(super) async fn open(handle: &Handle<Heard>) -> Result<Self, SshError> {
+    pub(super) async fn open(handle: &Handle<Transcript>) -> Result<Self, SshError> {
         let mut channel = handle.channel_open_session().await?;
         channel.request_subsystem(true, "sftp").await?;
         loop {
@@ -54,7 +54,7 @@ impl RusshChannel {
     }
 
     /// Waits until the request was taken or bytes have come.
-    pub(super) async fn turn(&mut self, packets: &mut Packets) -> Result<Moved, SshError> {
+    pub(super) async fn turn(&mut self, packets: &mut Packets) -> Result<ChannelStep, SshError> {
         let sending = self.sending.as_mut();
         let sent = async {
             match sending {
@@ -64,11 +64,11 @@ impl RusshChannel {
         };
         tokio::select! {
             biased;
-            came = hear(&mut self.incoming, packets) => return came.map(|()| Moved::Heard),
+            came = hear(&mut self.incoming, packets) => return came.map(|()| ChannelStep::Heard),
             outcome = sent => outcome?,
         }
         self.sending = None;
-        Ok(Moved::Sent)
+        Ok(ChannelStep::Sent)
     }
 }
 

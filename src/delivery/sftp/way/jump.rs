@@ -10,20 +10,20 @@ use crate::delivery::sftp::host_key::{HostKeyCheck, Trust};
 use crate::delivery::sftp::login::Credentials;
 use crate::delivery::sftp::peer::Transport;
 use crate::delivery::sftp::ssh_error::SshError;
-use crate::delivery::sftp::steps::Reached;
-use crate::delivery::sftp::wire::{Fault, Limit};
+use crate::delivery::sftp::steps::ReachedServer;
+use crate::delivery::sftp::wire::{Fault, TimeLimit};
 
 /// Logs in to `jump`, and lets it connect to the server of `settings`.
 pub(super) fn open(
     jump: &SftpSettings,
     settings: &SftpSettings,
     addresses: &[SocketAddr],
-    limit: Limit,
+    limit: TimeLimit,
     interrupt: &Interrupt,
 ) -> Result<Carrier, SftpError> {
     let credentials = Credentials::load(jump)?;
     let host_key = HostKeyCheck::load(jump)?;
-    let reached = Reached::within(jump, addresses, limit, interrupt)?;
+    let reached = ReachedServer::within(jump, addresses, limit, interrupt)?;
     let mut hops = reached.hops.clone();
     let trusted = reached
         .greet_by(Transport::Russh, &host_key)?

@@ -14,7 +14,7 @@ use crate::base::interrupt::Interrupt;
 use crate::base::secret::Secret;
 use crate::delivery::sftp::error::printable;
 use crate::delivery::sftp::host_and_port;
-use crate::delivery::sftp::wire::{Fault, Limit};
+use crate::delivery::sftp::wire::{Fault, TimeLimit};
 
 /// The longest head of an answer to CONNECT; `curl` and browsers take more, no proxy sends it.
 const LONGEST_HEAD: usize = 16 * 1024;
@@ -62,7 +62,7 @@ pub(super) fn open(
     proxy: &Proxy,
     settings: &SftpSettings,
     addresses: &[SocketAddr],
-    limit: Limit,
+    limit: TimeLimit,
     interrupt: &Interrupt,
 ) -> Result<Carrier, SftpError> {
     let server = settings.server();

@@ -2,7 +2,7 @@
 
 use super::Choice;
 use crate::pipeline::mapping::fit::Fit;
-use crate::pipeline::mapping::guess::Unmapped;
+use crate::pipeline::mapping::guess::UnmappedReason;
 use crate::pipeline::mapping::qualifiers::Group;
 use crate::profile::column::ProfileColumn as Column;
 
@@ -43,7 +43,7 @@ impl Choice<'_> {
             let completes = completing.contains(column)
                 && is_missing
                 && OWN_GROUPS.contains(&candidate.name.group);
-            (!completes).then_some(Unmapped::Apart)
+            (!completes).then_some(UnmappedReason::Apart)
         });
         Some(group)
     }
@@ -57,7 +57,7 @@ impl Choice<'_> {
             self.leave(|_, candidate| {
                 COORDINATES
                     .contains(candidate.name.column())
-                    .then_some(Unmapped::Apart)
+                    .then_some(UnmappedReason::Apart)
             });
         }
     }

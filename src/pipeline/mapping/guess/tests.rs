@@ -278,7 +278,7 @@ fn what_is_not_mapped_says_why() {
     let header =
         header("Mail,Email,email,Opt-in,Subscriber Email,Fax,Customer Email,Owner Email,Name");
     let taken = || {
-        Guess::Unmapped(Unmapped::Taken {
+        Guess::Unmapped(UnmappedReason::Taken {
             column: Column::Email,
             by: 1,
         })
@@ -288,12 +288,12 @@ fn what_is_not_mapped_says_why() {
         taken(),
         Guess::Mapped(Column::Email),
         taken(),
-        left(Unmapped::Consent),
-        left(Unmapped::Consent),
-        left(Unmapped::NoMatch),
+        left(UnmappedReason::Consent),
+        left(UnmappedReason::Consent),
+        left(UnmappedReason::NoMatch),
         taken(),
-        left(Unmapped::OtherPerson),
-        left(Unmapped::WholeName),
+        left(UnmappedReason::OtherPerson),
+        left(UnmappedReason::WholeName),
     ];
     assert_eq!(guess(&header, &Sample::default()), expected);
 }

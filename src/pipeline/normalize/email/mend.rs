@@ -62,9 +62,9 @@ impl EmailChange {
     }
 }
 
-/// Facts about how an address was found in its cell.
+/// Notes on how an address was found in its cell.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Mended {
+pub struct AddressNotes {
     /// The change, where there is another than of letter case.
     pub change: Option<EmailChange>,
     /// The cell holds other addresses too.
@@ -73,7 +73,7 @@ pub struct Mended {
     pub is_non_ascii: bool,
 }
 
-impl Mended {
+impl AddressNotes {
     /// Notes a change, unless another one is known.
     fn note(&mut self, change: EmailChange) {
         self.change = self.change.or(Some(change));
@@ -81,9 +81,9 @@ impl Mended {
 }
 
 /// Appends the address that the cell holds to `out`; `None` if it holds none, and `out` stays as it was.
-pub fn mend(cell: &[u8], out: &mut Vec<u8>) -> Option<Mended> {
+pub fn mend(cell: &[u8], out: &mut Vec<u8>) -> Option<AddressNotes> {
     let text = std::str::from_utf8(cell).ok()?;
-    let mut mended = Mended::default();
+    let mut mended = AddressNotes::default();
     // A domain's own rules would drop a character that takes no room without a word.
     if !text.contains(takes_no_room)
         && let Ok(address) = Address::read(text)
@@ -144,7 +144,7 @@ impl Address {
     }
 
     /// Adds its own facts.
-    fn mended(&self, mut mended: Mended) -> Mended {
+    fn mended(&self, mut mended: AddressNotes) -> AddressNotes {
         mended.is_non_ascii = self.is_non_ascii;
         if self.is_punycode {
             mended.note(EmailChange::Punycode);
@@ -199,7 +199,7 @@ fn is_sign_of_script(character: char) -> bool {
 }
 
 /// The text with signs as a keyboard has them: no entities of web pages, nothing of double width, nothing that takes no room.
-fn plain_signs(text: &str, mended: &mut Mended) -> String {
+fn plain_signs(text: &str, mended: &mut AddressNotes) -> String {
     let mut plain = text.to_owned();
     for (entity, sign) in ENTITIES {
         if plain.contains(entity) {
@@ -224,7 +224,7 @@ fn plain_signs(text: &str, mended: &mut Mended) -> String {
 
 /// The parts of the text that may be addresses, first those in angle brackets. `None` where a word stands beside them that
 /// nothing tells apart.
-fn candidates(text: &str, mended: &mut Mended) -> Option<Vec<String>> {
+fn candidates(text: &str, mended: &mut AddressNotes) -> Option<Vec<String>> {
     let mut found = Vec::new();
     let mut rest = String::new();
     let mut tail = text;
@@ -269,7 +269,7 @@ fn is_between_addresses(word: &str, part: &str, bare: &str) -> bool {
 }
 
 /// The word without a label before it, and without quotes and punctuation around it.
-fn unlabelled<'a>(word: &'a str, mended: &mut Mended) -> &'a str {
+fn unlabelled<'a>(word: &'a str, mended: &mut AddressNotes) -> &'a str {
     let mut bare = trimmed(word);
     for label in LABELS {
         if let Some(start) = bare.get(..label.len())
@@ -335,7 +335,7 @@ fn without_remarks(text: &str) -> String {
 }
 
 /// The text without blanks beside the @.
-fn without_blanks_at_sign(text: &str, mended: &mut Mended) -> String {
+fn without_blanks_at_sign(text: &str, mended: &mut AddressNotes) -> String {
     let mut parts = text.split('@');
     let mut out = parts.next().unwrap_or_default().to_owned();
     for part in parts {
@@ -355,7 +355,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn read_cell(cell: &str) -> Option<(String, Mended)> {
+    fn read_cell(cell: &str) -> Option<(String, AddressNotes)> {
         let mut out = Vec::new();
         let mended = mend(cell.as_bytes(), &mut out)?;
         Some((String::from_utf8(out).unwrap(), mended))
@@ -411,9 +411,9 @@ mod tests {
                 EmailChange::Punycode,
             ),
         ] {
-            let expected = Mended {
+            let expected = AddressNotes {
                 change: Some(change),
-                ..Mended::default()
+                ..AddressNotes::default()
             };
             assert_eq!(
                 read_cell(cell),
@@ -443,7 +443,7 @@ mod tests {
     #[test]
     fn carriers_in_japan_allow_dots() {
         for cell in ["a..b@docomo.ne.jp", "a.@ezweb.ne.jp", "A...@DOCOMO.ne.jp"] {
-            let expected = (cell.to_lowercase(), Mended::default());
+            let expected = (cell.to_lowercase(), AddressNotes::default());
             assert_eq!(read_cell(cell), Some(expected), "{cell}");
         }
         for cell in [".a@docomo.ne.jp", "a..b@example.jp", "a.@example.jp"] {

@@ -65,7 +65,7 @@ pub(super) fn read(
     {
         return Err(PhoneFault::ScientificNotation);
     }
-    let Some(numbers) = Cell::of(text) else {
+    let Some(numbers) = PhoneCell::of(text) else {
         return vanity_number(text, region, out);
     };
     if numbers.numbers.is_empty() && numbers.has_fax {
@@ -98,25 +98,25 @@ fn has_stray_letter(text: &str) -> bool {
 
 /// The texts of a cell that may be numbers, without words and extensions.
 #[derive(Default)]
-struct Cell<'a> {
+struct PhoneCell<'a> {
     numbers: Vec<&'a str>,
     has_fax: bool,
 }
 
 /// Meaning of the words that were read last.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Before {
+enum PriorWord {
     Nothing,
     Label,
     Extension,
     Fax,
 }
 
-impl<'a> Cell<'a> {
+impl<'a> PhoneCell<'a> {
     /// `None` where a word belongs to no phone number.
     fn of(text: &'a str) -> Option<Self> {
         let mut cell = Self::default();
-        let mut before = Before::Nothing;
+        let mut before = PriorWord::Nothing;
         let mut rest = text;
         while !rest.is_empty() {
             let (word, after) = split_at(rest, |c| !is_letter(c));
@@ -126,37 +126,39 @@ impl<'a> Cell<'a> {
             let (signs, after) = split_at(after, is_letter);
             if signs.contains(char::is_numeric) {
                 cell.number(signs, before)?;
-                before = Before::Nothing;
+                before = PriorWord::Nothing;
             }
             rest = after;
         }
         Some(cell)
     }
 
-    fn word(&self, word: &str, after: &str, before: Before) -> Option<Before> {
-        let is_labelled = before != Before::Nothing;
+    fn word(&self, word: &str, after: &str, before: PriorWord) -> Option<PriorWord> {
+        let is_labelled = before != PriorWord::Nothing;
         match role_of(word)? {
             // An extension has a number before it: "Durchwahl: 030 123456" is a label.
             WordRole::Extension if !self.numbers.is_empty() && !is_labelled => {
-                Some(Before::Extension)
+                Some(PriorWord::Extension)
             }
-            WordRole::Label | WordRole::Extension => Some(Before::Label),
-            WordRole::NumberSign if after.starts_with(['.', ':', '°', '#']) => Some(Before::Label),
+            WordRole::Label | WordRole::Extension => Some(PriorWord::Label),
+            WordRole::NumberSign if after.starts_with(['.', ':', '°', '#']) => {
+                Some(PriorWord::Label)
+            }
             WordRole::Filler | WordRole::NumberSign if is_labelled => Some(before),
             // Of "Tel/Fax" it is both.
-            WordRole::Fax if before == Before::Label => Some(Before::Label),
-            WordRole::Fax => Some(Before::Fax),
-            WordRole::Or if !self.numbers.is_empty() => Some(Before::Nothing),
+            WordRole::Fax if before == PriorWord::Label => Some(PriorWord::Label),
+            WordRole::Fax => Some(PriorWord::Fax),
+            WordRole::Or if !self.numbers.is_empty() => Some(PriorWord::Nothing),
             WordRole::Filler | WordRole::NumberSign | WordRole::Or => None,
         }
     }
 
     /// `None` where as many digits as a number has are called an extension, and there is no number before them.
-    fn number(&mut self, signs: &'a str, before: Before) -> Option<()> {
+    fn number(&mut self, signs: &'a str, before: PriorWord) -> Option<()> {
         match before {
-            Before::Nothing | Before::Label => self.numbers.push(signs),
-            Before::Fax => self.has_fax = true,
-            Before::Extension => {
+            PriorWord::Nothing | PriorWord::Label => self.numbers.push(signs),
+            PriorWord::Fax => self.has_fax = true,
+            PriorWord::Extension => {
                 let (extension, after) = split_at(signs, is_separator);
                 if digits_in(extension) <= MAX_EXTENSION_DIGITS {
                     if digits_in(after) > 0 {
@@ -242,7 +244,7 @@ impl Reader {
     /// A text without a sure separator: one number, or several with a sign between them that numbers also have inside.
     fn one_or_more(self, text: &str, out: &mut Vec<u8>) -> Result<Number, PhoneFault> {
         let text = form::number_in(text, self.home)?;
-        let splits = Split::all_of(text);
+        let splits = SplitText::all_of(text);
         for split in splits.iter().filter(|split| split.is_likely()) {
             if (split.is_range(MAX_RANGE_DIGITS) || self.is_valid(split.right))
                 && let Ok(number) = one_number(split.left, self.region, out)
@@ -281,13 +283,13 @@ fn listed(text: &str) -> Vec<&str> {
 }
 
 /// A text cut at a sign that may separate two numbers.
-struct Split<'a> {
+struct SplitText<'a> {
     left: &'a str,
     sign: char,
     right: &'a str,
 }
 
-impl<'a> Split<'a> {
+impl<'a> SplitText<'a> {
     fn all_of(text: &'a str) -> Vec<Self> {
         let mut digits = 0;
         let mut splits = Vec::new();

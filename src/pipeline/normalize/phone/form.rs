@@ -51,13 +51,13 @@ pub(super) fn number_in(cell: &str, home: HomeForms) -> Result<&str, PhoneFault>
 
 /// A number in scientific notation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::pipeline::normalize) struct Scientific {
+pub(in crate::pipeline::normalize) struct ScientificNumber {
     /// It is written as programs write one: with decimals, or with the sign of the exponent. `12E5` has neither.
     pub(in crate::pipeline::normalize) is_certain: bool,
 }
 
 /// Tells whether the whole text is a number in scientific notation.
-pub(in crate::pipeline::normalize) fn scientific(text: &[u8]) -> Option<Scientific> {
+pub(in crate::pipeline::normalize) fn scientific(text: &[u8]) -> Option<ScientificNumber> {
     let text = text
         .strip_prefix(b"+")
         .or(text.strip_prefix(b"-"))
@@ -74,7 +74,7 @@ pub(in crate::pipeline::normalize) fn scientific(text: &[u8]) -> Option<Scientif
     let (exponent, rest) = digits(unsigned.unwrap_or(rest));
     let is_number =
         !whole.is_empty() && (1..=MAX_EXPONENT_DIGITS).contains(&exponent.len()) && rest.is_empty();
-    is_number.then_some(Scientific {
+    is_number.then_some(ScientificNumber {
         is_certain: unsigned.is_some() || !fraction.is_empty(),
     })
 }
@@ -220,7 +220,7 @@ mod tests {
             ("123e456", false),
         ] {
             let found = scientific(text.as_bytes());
-            assert_eq!(found, Some(Scientific { is_certain }), "{text}");
+            assert_eq!(found, Some(ScientificNumber { is_certain }), "{text}");
         }
         for text in [
             "", "E11", "4.9", "4.9E", "4.9E+", "1E1234", "4.9E11x", "a4E1", "1.2.3E4", ".E1",

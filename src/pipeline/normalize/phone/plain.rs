@@ -9,7 +9,7 @@
 use rlibphonenumber::{NumberLengthType, Region, ValidationError};
 
 use super::form::HomeForms;
-use super::plan::{self, CallingCode, Plan};
+use super::plan::{self, CallingCode, DialPlan};
 use super::{MAX_E164_DIGITS, Number, PhoneFault, not_valid};
 
 /// The fewest digits of a plain number. Shorter ones are rare, and the library has rules of its own for them.
@@ -173,7 +173,7 @@ fn of_digits(
     };
     let dialled = if digits.is_international {
         let (code, number) = plan::calling_code(digits.values())?;
-        Dialled::abroad(code, number)
+        DialledNumber::abroad(code, number)
     } else {
         dialled_at(home?, digits.values())?
     };
@@ -194,7 +194,7 @@ fn of_digits(
 }
 
 /// The digits of a number as they are dialled.
-struct Dialled<'a> {
+struct DialledNumber<'a> {
     /// `None` for a national number.
     code: Option<&'static CallingCode>,
     number: &'a [u8],
@@ -202,7 +202,7 @@ struct Dialled<'a> {
     has_own_calling_code: bool,
 }
 
-impl<'a> Dialled<'a> {
+impl<'a> DialledNumber<'a> {
     fn abroad(code: &'static CallingCode, number: &'a [u8]) -> Self {
         Self {
             code: Some(code),
@@ -213,15 +213,15 @@ impl<'a> Dialled<'a> {
 }
 
 /// A number as it is dialled at home: with the international prefix, with the calling code alone, or a national one.
-fn dialled_at<'a>(home: &Plan, digits: &'a [u8]) -> Option<Dialled<'a>> {
+fn dialled_at<'a>(home: &DialPlan, digits: &'a [u8]) -> Option<DialledNumber<'a>> {
     if let Some(end) = home.international.prefix(digits)
         && digits.get(end) != Some(&0)
     {
         let (code, number) = plan::calling_code(&digits[end..])?;
-        return Some(Dialled::abroad(code, number));
+        return Some(DialledNumber::abroad(code, number));
     }
     let code = code_of(home)?;
-    let national = Dialled {
+    let national = DialledNumber {
         code: None,
         number: digits,
         has_own_calling_code: false,
@@ -233,12 +233,12 @@ fn dialled_at<'a>(home: &Plan, digits: &'a [u8]) -> Option<Dialled<'a>> {
     let is_better = !home.is_general(digits) && home.is_general(number)
         || home.length(digits) == Err(ValidationError::TooLong);
     if is_better {
-        return Some(Dialled::abroad(code, number));
+        return Some(DialledNumber::abroad(code, number));
     }
     if is_somebodys(code, rest)? {
-        return Some(Dialled {
+        return Some(DialledNumber {
             has_own_calling_code: code.is_valid(national_number(home, digits)?),
-            ..Dialled::abroad(code, rest)
+            ..DialledNumber::abroad(code, rest)
         });
     }
     Some(national)
@@ -277,7 +277,7 @@ pub(super) fn forms_of(region: Region) -> HomeForms {
 }
 
 /// The number without the national prefix, unless only a part of a number would be left.
-fn national_number<'a>(plan: &Plan, number: &'a [u8]) -> Option<&'a [u8]> {
+fn national_number<'a>(plan: &DialPlan, number: &'a [u8]) -> Option<&'a [u8]> {
     let rest = plan.without_prefix(number).ok()?;
     let number = match plan.length(rest) {
         Ok(NumberLengthType::IsPossibleLocalOnly)
@@ -288,7 +288,7 @@ fn national_number<'a>(plan: &Plan, number: &'a [u8]) -> Option<&'a [u8]> {
 }
 
 /// The entry of a plan's own calling code.
-fn code_of(plan: &Plan) -> Option<&'static CallingCode> {
+fn code_of(plan: &DialPlan) -> Option<&'static CallingCode> {
     let (digits, count) = code_digits(plan.code);
     plan::calling_code(&digits[3 - count..]).map(|(code, _)| code)
 }

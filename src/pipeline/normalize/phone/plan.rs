@@ -16,7 +16,7 @@ const MAX_NATIONAL_DIGITS: u32 = 17;
 
 /// How numbers are dialled in one region, or under one calling code that is no region's.
 #[derive(Debug)]
-pub(super) struct Plan {
+pub(super) struct DialPlan {
     /// Its calling code.
     pub(super) code: u16,
     /// The prefix that is dialled before a calling code.
@@ -31,9 +31,9 @@ pub(super) struct Plan {
 
 /// The national prefix may call for more than cutting: the library must do it.
 #[derive(Debug)]
-pub(super) struct Rewritten;
+pub(super) struct PrefixRewrite;
 
-impl Plan {
+impl DialPlan {
     fn new(code: i32, region: Region) -> Option<Self> {
         let metadata = PHONE_NUMBER_UTIL
             .as_original()
@@ -74,12 +74,12 @@ impl Plan {
     }
 
     /// The number without the national prefix, if it begins with one that can be done without.
-    pub(super) fn without_prefix<'a>(&self, number: &'a [u8]) -> Result<&'a [u8], Rewritten> {
+    pub(super) fn without_prefix<'a>(&self, number: &'a [u8]) -> Result<&'a [u8], PrefixRewrite> {
         let Some(end) = self.national.prefix(number) else {
             return Ok(number);
         };
         if self.rewrites {
-            return Err(Rewritten);
+            return Err(PrefixRewrite);
         }
         let rest = &number[end..];
         if self.is_general(number) && !self.is_general(rest) {
@@ -111,7 +111,7 @@ impl Plan {
 #[derive(Debug)]
 pub(super) struct CallingCode {
     /// The plan of its main region.
-    pub(super) plan: Plan,
+    pub(super) plan: DialPlan,
     /// By the digits: the lengths at which they are a valid number.
     valid: DigitAutomaton<ValidLengths>,
 }
@@ -129,7 +129,7 @@ impl CallingCode {
         let regions: Vec<Region> = PHONE_NUMBER_UTIL
             .get_regions_for_country_calling_code(code)?
             .collect();
-        let plan = Plan::new(code, *regions.first()?)?;
+        let plan = DialPlan::new(code, *regions.first()?)?;
         let mut ranges = Vec::new();
         for region in &regions {
             ranges.push(RegionRanges::new(code, *region)?);
@@ -170,11 +170,11 @@ struct RegionRanges {
     /// Prefixes that are this region's among those which share a calling code.
     leading: Option<String>,
     /// The general range, then one of each type of number.
-    ranges: Vec<Range>,
+    ranges: Vec<NumberRange>,
 }
 
 /// One pattern, and the lengths at which it counts.
-struct Range {
+struct NumberRange {
     pattern: Option<String>,
     lengths: Vec<i32>,
     is_ordinary: bool,
@@ -215,9 +215,9 @@ impl RegionRanges {
                 .national_number_pattern()
                 .pattern_base
                 .as_deref();
-            ranges.push(Range {
+            ranges.push(NumberRange {
                 is_ordinary,
-                ..Range::new(base, &description.original)?
+                ..NumberRange::new(base, &description.original)?
             });
         }
         // Whatever follows it: the automaton judges whole numbers.
@@ -257,7 +257,7 @@ impl RegionRanges {
     }
 }
 
-impl Range {
+impl NumberRange {
     fn new(base: Option<&str>, description: &PhoneNumberDesc) -> Option<Self> {
         Some(Self {
             pattern: pattern(base)?.map(str::to_owned),
@@ -315,14 +315,14 @@ fn to_u32(length: usize) -> u32 {
 }
 
 /// The plan of a region; made when it is first asked for.
-pub(super) fn of_region(region: Region) -> Option<&'static Plan> {
-    static PLANS: [OnceLock<Option<Plan>>; 26 * 26] = [const { OnceLock::new() }; 26 * 26];
+pub(super) fn of_region(region: Region) -> Option<&'static DialPlan> {
+    static PLANS: [OnceLock<Option<DialPlan>>; 26 * 26] = [const { OnceLock::new() }; 26 * 26];
     let [first, second] = (region as u16)
         .to_be_bytes()
         .map(|letter| usize::from(letter.wrapping_sub(b'A')));
     let plan = PLANS.get(first * 26 + second)?.get_or_init(|| {
         let code = PHONE_NUMBER_UTIL.get_country_code_for_region(region)?;
-        Plan::new(code, region)
+        DialPlan::new(code, region)
     });
     plan.as_ref()
 }
