@@ -16,3 +16,4 @@ pub mod row_note;
 pub mod sealed;
 pub mod shard;
 pub mod snapshot;
+pub mod storage;

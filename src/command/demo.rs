@@ -12,7 +12,7 @@ use crate::job::file::JobFile;
 use crate::run::error::Error;
 use crate::run::report::count;
 use crate::run::{Finished, RunOptions, execute};
-use crate::state::manifest::StateError;
+use crate::state::storage::storage;
 use klaviyo_export_sandbox::api::ApiSettings;
 use klaviyo_export_sandbox::{Faults, Sandbox, SandboxSettings};
 
@@ -132,23 +132,9 @@ fn demo_directory(asked: Option<&Path>) -> Result<PathBuf, Error> {
             .map(tempfile::TempDir::keep),
     };
     let path = asked.map_or_else(std::env::temp_dir, Path::to_path_buf);
-    made.map_err(|source| {
-        StateError::Storage {
-            path,
-            action: "make the demo's folder",
-            source,
-        }
-        .into()
-    })
+    Ok(made.map_err(storage(&path, "make the demo's folder"))?)
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Error> {
-    std::fs::write(path, text).map_err(|source| {
-        StateError::Storage {
-            path: path.to_owned(),
-            action: "write it",
-            source,
-        }
-        .into()
-    })
+    Ok(std::fs::write(path, text).map_err(storage(path, "write it"))?)
 }

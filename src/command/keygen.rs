@@ -11,7 +11,7 @@ use crate::cli::command_line::CommandLine;
 use crate::cli::console::printable;
 use crate::delivery::sftp::NewKey;
 use crate::run::error::Error;
-use crate::state::manifest::StateError;
+use crate::state::storage::storage;
 
 /// The file of the key where none is named.
 const USUAL: &str = "~/.ssh/klaviyo_ed25519";
@@ -31,11 +31,11 @@ pub fn keygen(args: &KeygenArgs, surroundings: &Surroundings) -> Result<String, 
         }
     }
     let key = NewKey::make(&args.comment);
-    let key = key.map_err(|source| storage(&path, "make a key for it", source))?;
+    let key = key.map_err(storage(&path, "make a key for it"))?;
     if let Some(folder) = path.parent().filter(|it| !it.as_os_str().is_empty()) {
         let mut builder = DirBuilder::new();
         let made = builder.recursive(true).mode(0o700).create(folder);
-        made.map_err(|source| storage(folder, "make it", source))?;
+        made.map_err(storage(folder, "make it"))?;
     }
     write_new(&path, 0o600, key.private())?;
     write_new(&public, 0o644, &format!("{}\n", key.public))?;
@@ -63,7 +63,7 @@ fn told(path: &Path, key: &NewKey) -> String {
 fn write_new(path: &Path, mode: u32, text: &str) -> Result<(), Error> {
     let failed = |source: std::io::Error| match source.kind() {
         ErrorKind::AlreadyExists => exists(path),
-        _ => storage(path, "write the key to it", source),
+        _ => storage(path, "write the key to it")(source).into(),
     };
     let mut file = OpenOptions::new()
         .write(true)
@@ -74,16 +74,6 @@ fn write_new(path: &Path, mode: u32, text: &str) -> Result<(), Error> {
     file.write_all(text.as_bytes())
         .and_then(|()| file.sync_all())
         .map_err(failed)
-}
-
-fn storage(path: &Path, action: &'static str, source: std::io::Error) -> Error {
-    let path = path.to_owned();
-    StateError::Storage {
-        path,
-        action,
-        source,
-    }
-    .into()
 }
 
 fn exists(path: &Path) -> Error {

@@ -10,7 +10,7 @@ use super::Surroundings;
 use crate::base::exit_code::ExitCode;
 use crate::cli::{Cli, ManArgs};
 use crate::run::error::Error;
-use crate::state::manifest::StateError;
+use crate::state::storage::storage;
 
 /// The heading under which the help of a command shows how it is used.
 const EXAMPLES: &str = "Examples:\n";
@@ -22,12 +22,7 @@ pub fn man(args: &ManArgs, surroundings: &Surroundings) -> Result<String, Error>
     let Some(directory) = &args.directory else {
         return page(&program, "klaviyo-export");
     };
-    let written = |action, source| StateError::Storage {
-        path: directory.clone(),
-        action,
-        source,
-    };
-    std::fs::create_dir_all(directory).map_err(|error| written("make it", error))?;
+    std::fs::create_dir_all(directory).map_err(storage(directory, "make it"))?;
     let mut pages = vec![("klaviyo-export".to_owned(), &program)];
     pages.extend(
         program
@@ -48,13 +43,7 @@ pub fn man(args: &ManArgs, surroundings: &Surroundings) -> Result<String, Error>
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Error> {
-    std::fs::write(path, text).map_err(|source| {
-        Error::from(StateError::Storage {
-            path: path.to_owned(),
-            action: "write it",
-            source,
-        })
-    })
+    Ok(std::fs::write(path, text).map_err(storage(path, "write it"))?)
 }
 
 /// A page in roff. What follows the options in the help becomes sections of its own.

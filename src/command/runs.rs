@@ -18,7 +18,8 @@ use crate::run::error::service::Service;
 use crate::run::history::{self, RunLine};
 use crate::run::report::page::{RunsPage, SHOWN_RUNS};
 use crate::run::report::{count, grouped};
-use crate::state::manifest::{StateError, to_json};
+use crate::state::manifest::to_json;
+use crate::state::storage::storage;
 
 /// The text (or JSON) that tells of the runs of the job at `args.job`.
 pub fn runs(args: &RunsArgs, surroundings: &Surroundings) -> Result<String, Error> {
@@ -88,11 +89,7 @@ fn write_page(
         bands,
         of,
     };
-    replace(file, page.to_html().as_bytes()).map_err(|source| StateError::Storage {
-        path: file.to_owned(),
-        action: "write the page to it",
-        source,
-    })?;
+    replace(file, page.to_html().as_bytes()).map_err(storage(file, "write the page to it"))?;
     let shown = lines.len();
     let of = count(of as u64, "run");
     let file = printable(&file.to_string_lossy()).into_owned();

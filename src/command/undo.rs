@@ -20,7 +20,8 @@ use crate::run::report::count;
 use crate::run::resume::last_run;
 use crate::state::directory::RunDirectory;
 use crate::state::lock::JobLock;
-use crate::state::manifest::{UndoRecord, read_manifest, replace_json};
+use crate::state::manifest::{UndoRecord, read_manifest};
+use crate::state::storage::replace_json;
 
 /// Undoes the removals of the run of `args`, and leaves a record of that. The result in words.
 pub fn undo(

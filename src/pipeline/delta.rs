@@ -28,6 +28,7 @@ use crate::state::sealed::SealFault;
 use crate::state::snapshot::{
     HashKey, KeysReader, SnapshotHead, SnapshotReader, SnapshotRow, in_order,
 };
+use crate::state::storage::{create_private, storage};
 
 /// Spreads the hash of a row over 64 bits of the digest of key and row; any odd number does.
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -414,11 +415,7 @@ impl Delta {
         let is_compared = self.before.is_some();
         let merged = self
             .rows
-            .map_err(|error| StateError::Storage {
-                path: error.path,
-                action: "keep the rows for the snapshot",
-                source: error.source,
-            })
+            .map_err(|error| storage(&error.path, "keep the rows for the snapshot")(error.source))
             .and_then(|rows| merge::merge(rows, self.before, &self.files));
         let (finished, unchanged) = match merged {
             Ok(merged) => {
@@ -506,16 +503,9 @@ struct IdentifiersFile {
 
 impl IdentifiersFile {
     fn create(path: &Path, header: &[u8]) -> Result<Self, StateError> {
-        use std::os::unix::fs::OpenOptionsExt;
-        let file = std::fs::OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(path)
-            .map_err(unwritable(path))?;
+        let file = create_private(path).map_err(storage(path, "write it"))?;
         let mut file = BufWriter::with_capacity(1 << 18, file);
-        file.write_all(header).map_err(unwritable(path))?;
+        file.write_all(header).map_err(storage(path, "write it"))?;
         Ok(Self {
             path: path.to_owned(),
             file,
@@ -528,23 +518,14 @@ impl IdentifiersFile {
             return Ok(());
         };
         let written = file.write_all(cells).and_then(|()| file.write_all(b"\n"));
-        written.map_err(unwritable(path))
+        written.map_err(storage(path, "write it"))
     }
 
     /// Makes the file durable.
     fn finish(mut self) -> Result<(), StateError> {
         let done = self.file.flush();
         let done = done.and_then(|()| self.file.get_ref().sync_all());
-        done.map_err(unwritable(&self.path))
-    }
-}
-
-fn unwritable(path: &Path) -> impl FnOnce(std::io::Error) -> StateError {
-    let path = path.to_owned();
-    move |source| StateError::Storage {
-        path,
-        action: "write it",
-        source,
+        done.map_err(storage(&self.path, "write it"))
     }
 }
 

@@ -6,9 +6,8 @@
 //! ([`crate::source::audience::RejectColumns`] reads it). All are safe to open in a spreadsheet. A file is made with its first
 //! line.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::base::csv::{WrittenCells, push_guarded_cell, push_unquoted};
@@ -19,6 +18,7 @@ use crate::source::audience::numbered;
 use crate::source::audience::reject_cell::{self, RowDigest};
 use crate::state::codes::{RejectionReason, RepairCode};
 use crate::state::manifest::StateError;
+use crate::state::storage::{create_private, storage};
 
 /// The place of a row in the audience.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -267,21 +267,12 @@ impl LazyFile {
     }
 
     fn write(&mut self, line: &[u8]) -> Result<(), StateError> {
-        let failed = |source| StateError::Storage {
-            path: self.path.clone(),
-            action: "write to it",
-            source,
-        };
+        let failed = storage(&self.path, "write to it");
         let file = if let Some(file) = &mut self.file {
             file
         } else {
-            let file = OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .mode(0o600)
-                .open(&self.path);
-            let file = self.file.insert(BufWriter::new(file.map_err(failed)?));
+            let file = create_private(&self.path).map_err(failed)?;
+            let file = self.file.insert(BufWriter::new(file));
             file.write_all(&self.header).map_err(failed)?;
             file
         };
@@ -293,10 +284,6 @@ impl LazyFile {
             return Ok(());
         };
         let done = file.flush().and_then(|()| file.get_ref().sync_all());
-        done.map_err(|source| StateError::Storage {
-            path: self.path.clone(),
-            action: "write to it",
-            source,
-        })
+        done.map_err(storage(&self.path, "write to it"))
     }
 }

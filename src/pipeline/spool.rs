@@ -11,13 +11,12 @@ mod part_file;
 pub use held::{HeldRow, HeldRows};
 
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use crate::base::durable;
 use crate::base::page_cache::LEFT_BYTES;
 use crate::pipeline::batch::Spares;
 use crate::pipeline::settings::PartLimits;
@@ -36,17 +35,7 @@ const SPARE_BUFFERS: usize = 16;
 /// The reason for which parts cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub enum SpoolError {
-    /// This machine's storage refused.
-    #[error("{}: cannot {action}", path.display())]
-    Storage {
-        /// The file or folder.
-        path: PathBuf,
-        /// The operation.
-        action: &'static str,
-        /// The system's error.
-        source: std::io::Error,
-    },
-    /// A closed part could not be noted in the manifest.
+    /// This machine's storage refused, or a closed part could not be noted in the manifest.
     #[error(transparent)]
     State(#[from] crate::state::manifest::StateError),
     /// A run that went on made another part than the process before it.
@@ -372,18 +361,10 @@ fn close_parts(
     Ok(())
 }
 
-/// Makes a rename in `directory` durable.
-pub(crate) fn sync_directory(directory: &Path) -> Result<(), SpoolError> {
-    durable::sync_directory(directory).map_err(|source| SpoolError::Storage {
-        path: directory.to_owned(),
-        action: "make its entries durable",
-        source,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::Path;
     use std::sync::Mutex;
 
     fn layout(directory: &Path, max_bytes: u64, max_rows: u64) -> SpoolLayout {

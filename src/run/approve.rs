@@ -23,7 +23,8 @@ use crate::run::retention;
 use crate::run::surroundings::Surroundings;
 use crate::state::directory::RunDirectory;
 use crate::state::lock::JobLock;
-use crate::state::manifest::{ManifestFile, RunManifest, RunStatus, replace_json};
+use crate::state::manifest::{ManifestFile, RunManifest, RunStatus};
+use crate::state::storage::replace_json;
 
 /// Removes whom the run `run_id` of `job` has stored. It has to be the job's last one: a later one may have put some of them
 /// on the list again.

@@ -216,7 +216,7 @@ impl Error {
             Self::Mapping(error) if error.is_of_the_audience() => ExitCode::Audience,
             Self::Mapping(_) => ExitCode::Job,
             Self::Lock(LockError::Held { .. }) => ExitCode::Locked,
-            Self::Lock(LockError::Storage { .. }) | Self::State(_) | Self::SpooledPart(_) => {
+            Self::Lock(LockError::State(_)) | Self::State(_) | Self::SpooledPart(_) => {
                 ExitCode::Storage
             }
             Self::Audience(AudienceError::StdinShard) => ExitCode::Job,
@@ -282,7 +282,7 @@ fn shard_exit_code(error: &ShardError) -> ExitCode {
 
 fn commit_exit_code(error: &CommitError) -> ExitCode {
     match error {
-        CommitError::Spool(SpoolError::Storage { .. } | SpoolError::State(_))
+        CommitError::Spool(SpoolError::State(_))
         | CommitError::Spill(_)
         | CommitError::State(_) => ExitCode::Storage,
         CommitError::Spool(SpoolError::Differs { .. }) => ExitCode::Audience,

@@ -29,6 +29,7 @@ use crate::state::lock::{self, JobLock};
 use crate::state::manifest::{DeltaRecord, PartRecord, RunManifest, RunStatus, StateError};
 use crate::state::part::PartNumber;
 use crate::state::shard::{RunGroup, Shard, ShardError, ShardRecord};
+use crate::state::storage::storage;
 
 /// The outcome of `list`.
 #[derive(Debug)]
@@ -346,21 +347,12 @@ fn take_over(
 
 /// As [`link_or_copy`], with an error of the state.
 pub(super) fn link(from: &Path, to: &Path) -> Result<bool, StateError> {
-    let failed = |source| StateError::Storage {
-        path: to.to_owned(),
-        action: "link it",
-        source,
-    };
-    link_or_copy(from, to).map_err(failed)
+    link_or_copy(from, to).map_err(storage(to, "link it"))
 }
 
 /// Makes what [`link`] put in a folder durable there: the manifest says next that it is complete.
 pub(super) fn sync_links(directory: &Path) -> Result<(), StateError> {
-    sync_directory(directory).map_err(|source| StateError::Storage {
-        path: directory.to_owned(),
-        action: "make its entries durable",
-        source,
-    })
+    sync_directory(directory).map_err(storage(directory, "make its entries durable"))
 }
 
 /// All are on the list: who was in the shards need not be known any more.

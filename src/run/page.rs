@@ -13,7 +13,8 @@ use crate::run::report::RunReport;
 use crate::run::report::examples::Examples;
 use crate::run::report::page::{RunPage, SHOWN_RUNS};
 use crate::state::directory::{JobDirectory, RunDirectory};
-use crate::state::manifest::{RunManifest, replace_file};
+use crate::state::manifest::RunManifest;
+use crate::state::storage::replace_file;
 
 /// The place of a run's page, and what it is made of besides the report.
 pub(super) struct Page<'a> {

@@ -11,10 +11,11 @@ use sha2::{Digest, Sha256};
 use crate::source::audience::SourceFingerprint;
 use crate::state::directory::{JobDirectory, RunDirectory};
 use crate::state::manifest::{
-    Attempt, PartRecord, RunManifest, RunStatus, StateError, read_manifest, replace_json,
+    Attempt, PartRecord, RunManifest, RunStatus, StateError, read_manifest,
 };
 use crate::state::part::{Part, hex};
 use crate::state::shard::ShardRecord;
+use crate::state::storage::replace_json;
 
 /// The facts that must be the same for a run to go on.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -13,6 +13,7 @@ use crate::job::Retention;
 use crate::run::{delta, resume};
 use crate::state::directory::{JobDirectory, RunDirectory};
 use crate::state::manifest::{RunStatus, StateError, read_manifest};
+use crate::state::storage::storage;
 
 /// Removes what is older than `retention` allows, but never the run `current` and never one that may go on.
 pub fn tidy(state: &JobDirectory, retention: Retention, current: &str) -> Result<(), StateError> {
@@ -47,11 +48,7 @@ fn is_trial(run: &RunDirectory) -> bool {
 }
 
 fn remove_run(run: &RunDirectory) -> Result<(), StateError> {
-    std::fs::remove_dir_all(run.path()).map_err(|source| StateError::Storage {
-        path: run.path().to_owned(),
-        action: "remove it",
-        source,
-    })
+    std::fs::remove_dir_all(run.path()).map_err(storage(run.path(), "remove it"))
 }
 
 fn remove_rejects(run: &RunDirectory, retention: Retention) -> Result<(), StateError> {
@@ -63,11 +60,7 @@ fn remove_rejects(run: &RunDirectory, retention: Retention) -> Result<(), StateE
     ] {
         let path = run.path().join(name);
         if is_older(&path, retention.rejects) {
-            std::fs::remove_file(&path).map_err(|source| StateError::Storage {
-                path,
-                action: "remove it",
-                source,
-            })?;
+            std::fs::remove_file(&path).map_err(storage(&path, "remove it"))?;
         }
     }
     Ok(())
@@ -93,11 +86,7 @@ fn remove_unlisted(run: &RunDirectory, retention: Retention) -> Result<(), State
         return Ok(());
     }
     for path in old {
-        std::fs::remove_file(&path).map_err(|source| StateError::Storage {
-            path,
-            action: "remove it",
-            source,
-        })?;
+        std::fs::remove_file(&path).map_err(storage(&path, "remove it"))?;
     }
     Ok(())
 }

@@ -16,8 +16,9 @@ use crate::delivery::upload::{Route, Task};
 use crate::job::SentinelSettings;
 use crate::klaviyo::list::ListError;
 use crate::run::error::Error;
-use crate::state::manifest::{PartRecord, SentinelRecord, replace_file};
+use crate::state::manifest::{PartRecord, SentinelRecord};
 use crate::state::part::{Part, PartNumber, hex};
+use crate::state::storage::replace_file;
 
 /// The property that holds the run's id.
 pub(super) const PROPERTY: &str = "klaviyo_export_run_id";

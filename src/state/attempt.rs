@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::state::directory::JobDirectory;
 use crate::state::lock::seconds;
-use crate::state::manifest::{StateError, replace_json};
+use crate::state::manifest::StateError;
+use crate::state::storage::replace_json;
 
 /// The version of the record's form.
 const ATTEMPT_VERSION: u32 = 1;

@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use crate::state::manifest::{StateError, replace_file};
+use crate::state::manifest::StateError;
 use crate::state::shard::Shard;
+use crate::state::storage::{replace_file, storage};
 
 /// The name of the file in a run's folder that holds its place among the job's runs.
 const ORDER: &str = "order";
@@ -45,11 +46,7 @@ impl JobDirectory {
     /// another one, which would then be written.
     pub fn create(&self) -> Result<(), StateError> {
         create_private(&self.runs())?;
-        let about = std::fs::metadata(&self.path).map_err(|source| StateError::Storage {
-            path: self.path.clone(),
-            action: "look at it",
-            source,
-        })?;
+        let about = std::fs::metadata(&self.path).map_err(storage(&self.path, "look at it"))?;
         if about.uid() == rustix::process::geteuid().as_raw() {
             return Ok(());
         }
@@ -188,11 +185,7 @@ pub fn known_jobs(state_directory: &Path) -> Result<Vec<String>, StateError> {
 
 /// The names in a folder, sorted; none where there is no folder.
 fn names_in(folder: &Path) -> Result<Vec<String>, StateError> {
-    let failed = |source| StateError::Storage {
-        path: folder.to_owned(),
-        action: "read it",
-        source,
-    };
+    let failed = storage(folder, "read it");
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -260,10 +253,8 @@ impl RunDirectory {
 /// the ids of two quick runs sort by time too; the others are random.
 pub fn new_run_id(started_at: Timestamp) -> Result<String, StateError> {
     let mut random = [0; 4];
-    getrandom::fill(&mut random).map_err(|error| StateError::Storage {
-        path: PathBuf::from("/dev/urandom"),
-        action: "read it",
-        source: std::io::Error::other(error.to_string()),
+    getrandom::fill(&mut random).map_err(|error| {
+        storage(Path::new("/dev/urandom"), "read it")(std::io::Error::other(error.to_string()))
     })?;
     Ok(format!(
         "{}-{:03x}{:05x}",
@@ -278,11 +269,7 @@ fn create_private(path: &Path) -> Result<(), StateError> {
         .recursive(true)
         .mode(0o700)
         .create(path)
-        .map_err(|source| StateError::Storage {
-            path: path.to_owned(),
-            action: "make it",
-            source,
-        })
+        .map_err(storage(path, "make it"))
 }
 
 #[cfg(test)]

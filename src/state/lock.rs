@@ -11,6 +11,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::base::interrupt::Interrupt;
+use crate::state::manifest::StateError;
+use crate::state::storage::storage;
 
 /// The flag of open() that refuses a symbolic link.
 #[expect(clippy::cast_possible_wrap, reason = "a bit far below the sign")]
@@ -28,13 +30,8 @@ pub enum LockError {
         path: PathBuf,
     },
     /// The lock file cannot be opened.
-    #[error("{}: cannot lock it", path.display())]
-    Storage {
-        /// The lock file.
-        path: PathBuf,
-        /// The system's error.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    State(#[from] StateError),
 }
 
 /// A held lock; dropping it gives it back.
@@ -47,10 +44,7 @@ impl JobLock {
     /// Takes the lock of the job whose state is in `directory`, or says who has it.
     pub fn take(directory: &Path) -> Result<Self, LockError> {
         let path = directory.join("lock");
-        let storage = |source| LockError::Storage {
-            path: path.clone(),
-            source,
-        };
+        let failed = storage(&path, "lock it");
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -60,8 +54,8 @@ impl JobLock {
             // What a link leads to would be emptied.
             .custom_flags(NO_FOLLOW)
             .open(&path)
-            .map_err(storage)?;
-        if !lock_soon(&file).map_err(storage)? {
+            .map_err(failed)?;
+        if !lock_soon(&file).map_err(failed)? {
             return Err(LockError::Held {
                 holder: holder_of(file),
                 path,
@@ -75,7 +69,7 @@ impl JobLock {
         file.set_len(0)
             .and_then(|()| file.rewind())
             .and_then(|()| file.write_all(line.as_bytes()))
-            .map_err(storage)?;
+            .map_err(failed)?;
         Ok(Self { _file: file })
     }
 }

@@ -4,20 +4,19 @@
 //! (temporary file, fsync, rename, fsync of the folder), so that a crash leaves the old or the new one, never a mixture.
 //! No personal data and no secret is in it.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::base::durable::sync_directory;
 use crate::state::counts::Counts;
 use crate::state::drift::DriftRecord;
 use crate::state::fingerprint::SourceFingerprint;
 use crate::state::no_email::NoEmail;
 use crate::state::part::{Part, PartNumber, Verification};
 use crate::state::shard::ShardRecord;
+use crate::state::storage::{replace_json, storage};
 
 /// The version of the manifest's form that this program writes and reads.
 pub const MANIFEST_VERSION: u32 = 1;
@@ -470,11 +469,7 @@ struct Version {
 
 /// Reads the manifest at `path`.
 pub fn read_manifest(path: &Path) -> Result<RunManifest, StateError> {
-    let bytes = std::fs::read(path).map_err(|source| StateError::Storage {
-        path: path.to_owned(),
-        action: "read it",
-        source,
-    })?;
+    let bytes = std::fs::read(path).map_err(storage(path, "read it"))?;
     parse_manifest(path, &bytes)
 }
 
@@ -500,35 +495,10 @@ pub fn to_json(value: &impl Serialize) -> Vec<u8> {
     json_of(value).unwrap_or_default()
 }
 
-fn json_of(value: &impl Serialize) -> serde_json::Result<Vec<u8>> {
+pub(super) fn json_of(value: &impl Serialize) -> serde_json::Result<Vec<u8>> {
     let mut json = serde_json::to_vec_pretty(value)?;
     json.push(b'\n');
     Ok(json)
-}
-
-/// Replaces `path` by `bytes`, mode 0600, so that a crash leaves the old or the new content.
-pub fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
-    let directory = path.parent().unwrap_or(Path::new("."));
-    let failed = |source| StateError::Storage {
-        path: path.to_owned(),
-        action: "replace it",
-        source,
-    };
-    let mut file = tempfile::NamedTempFile::new_in(directory).map_err(failed)?;
-    file.write_all(bytes).map_err(failed)?;
-    file.as_file().sync_all().map_err(failed)?;
-    file.persist(path).map_err(|error| failed(error.error))?;
-    sync_directory(directory).map_err(failed)
-}
-
-/// As [`replace_file`], by `value` as [`to_json`] writes it.
-pub fn replace_json(path: &Path, value: &impl Serialize) -> Result<(), StateError> {
-    let json = json_of(value).map_err(|error| StateError::Storage {
-        path: path.to_owned(),
-        action: "replace it",
-        source: error.into(),
-    })?;
-    replace_file(path, &json)
 }
 
 #[cfg(test)]

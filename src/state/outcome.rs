@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::state::directory::JobDirectory;
 use crate::state::lock::seconds;
-use crate::state::manifest::{RunStatus, StateError, read_manifest, replace_json};
+use crate::state::manifest::{RunStatus, StateError, read_manifest};
+use crate::state::storage::replace_json;
 
 /// The version of the record's form.
 const OUTCOME_VERSION: u32 = 1;

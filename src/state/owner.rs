@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::state::directory::JobDirectory;
-use crate::state::manifest::{StateError, replace_json};
+use crate::state::manifest::StateError;
+use crate::state::storage::replace_json;
 
 /// The version of the record's form.
 const OWNER_VERSION: u32 = 1;

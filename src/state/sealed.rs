@@ -13,6 +13,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::base::durable::sync_parent;
 use crate::state::manifest::StateError;
+use crate::state::storage::storage;
 
 /// The head is JSON, filled up with spaces to this size, so that it can be written when the records are known.
 const HEAD_BYTES: usize = 4096;
@@ -84,7 +85,7 @@ impl<const BYTES: usize> SealedWriter<BYTES> {
             file.write_all(&[b' '; HEAD_BYTES])?;
             Ok(file)
         };
-        let file = create().map_err(failed(path))?;
+        let file = create().map_err(storage(path, "write it"))?;
         Ok(Self {
             path: path.to_owned(),
             kind,
@@ -109,7 +110,7 @@ impl<const BYTES: usize> SealedWriter<BYTES> {
         self.digest.update(&self.waiting);
         let written = self.file.write_all(&self.waiting);
         self.waiting.clear();
-        written.map_err(failed(&self.path))
+        written.map_err(storage(&self.path, "write it"))
     }
 
     /// Writes the head, and puts the file in its place; when this returns, it is durable.
@@ -143,16 +144,7 @@ impl<const BYTES: usize> SealedWriter<BYTES> {
             file.persist(&path).map_err(|error| error.error)?;
             sync_parent(&path)
         };
-        write().map_err(failed(&path))
-    }
-}
-
-fn failed(path: &Path) -> impl FnOnce(std::io::Error) -> StateError {
-    let path = path.to_owned();
-    move |source| StateError::Storage {
-        path,
-        action: "write it",
-        source,
+        write().map_err(storage(&path, "write it"))
     }
 }
 

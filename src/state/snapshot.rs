@@ -5,7 +5,7 @@
 //! snapshot mean nothing: a run that is not done may have sent other rows for them.
 
 use std::hash::Hasher as _;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -13,8 +13,9 @@ use serde::{Deserialize, Serialize};
 use siphasher::sip::SipHasher13;
 use siphasher::sip128::{Hasher128, SipHasher13 as SipHasher128};
 
-use crate::state::manifest::{StateError, replace_file};
+use crate::state::manifest::StateError;
 use crate::state::sealed::{SealFault, SealedKind, SealedReader, SealedWriter};
+use crate::state::storage::{replace_file, storage};
 
 /// Files of rows: 16 bytes of the key's hash and 8 of the row's, in the order of the keys.
 pub const SNAPSHOT: SealedKind = SealedKind {
@@ -109,11 +110,8 @@ impl HashKey {
             return Ok(key);
         }
         let mut bytes = [0; 32];
-        getrandom::fill(&mut bytes).map_err(|error| StateError::Storage {
-            path: path.to_owned(),
-            action: "make it",
-            source: std::io::Error::other(error.to_string()),
-        })?;
+        getrandom::fill(&mut bytes)
+            .map_err(|error| storage(path, "make it")(io::Error::other(error.to_string())))?;
         replace_file(path, &bytes)?;
         Ok(Self(bytes))
     }
@@ -201,11 +199,7 @@ pub fn add_keys(
     path: &Path,
     more: impl Iterator<Item = Result<u128, SealFault>>,
 ) -> Result<(), StateError> {
-    let unreadable = |error: SealFault| StateError::Storage {
-        path: path.to_owned(),
-        action: "add keys to it",
-        source: std::io::Error::other(error),
-    };
+    let unreadable = |error| storage(path, "add keys to it")(io::Error::other::<SealFault>(error));
     let known = open_keys(path).map_err(unreadable)?;
     let mut known = known.into_iter().flat_map(keys).peekable();
     let mut more = more.peekable();

@@ -20,7 +20,8 @@ use crate::run::{future_warning, is_in_future, resume};
 use crate::source::audience::{Audience, AudienceFiles, AudienceSettings, SourceFormat};
 use crate::source::query::{Query, QueryConnection};
 use crate::state::lock;
-use crate::state::manifest::{RunManifest, StateError};
+use crate::state::manifest::RunManifest;
+use crate::state::storage::storage;
 
 /// The files, their headers, and the mapping of their columns.
 pub(super) fn audience(job: &Job, surroundings: &Surroundings, findings: &mut Findings) {
@@ -216,13 +217,7 @@ pub(super) fn nearest(path: &Path) -> &Path {
 
 fn writable(path: &Path) -> Result<(), Error> {
     let there = nearest(path);
-    let failed = |action, source| {
-        Error::from(StateError::Storage {
-            path: there.to_owned(),
-            action,
-            source,
-        })
-    };
+    let failed = |action, source| Error::from(storage(there, action)(source));
     if !there.is_dir() {
         let source = std::io::ErrorKind::NotADirectory.into();
         return Err(failed("make a folder in it", source));

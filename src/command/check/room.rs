@@ -10,7 +10,7 @@ use crate::job::file::{Deliver, Duplicates};
 use crate::run::error::Error;
 use crate::run::report::megabytes;
 use crate::source::audience::Source;
-use crate::state::manifest::StateError;
+use crate::state::storage::storage;
 
 /// Endings of the names of packed files.
 const PACKED_ENDINGS: [&str; 6] = ["gz", "gzip", "zst", "zstd", "parquet", "parq"];
@@ -40,12 +40,10 @@ impl Room {
     /// Fails where nothing can be written.
     pub(super) fn check(&self, state: &Path) -> Result<(), Error> {
         match self.free {
-            Some(free) if free < LEAST_ROOM => Err(StateError::Storage {
-                path: nearest(state).to_owned(),
-                action: "write a run to it",
-                source: std::io::ErrorKind::StorageFull.into(),
+            Some(free) if free < LEAST_ROOM => {
+                let full = std::io::ErrorKind::StorageFull.into();
+                Err(storage(nearest(state), "write a run to it")(full).into())
             }
-            .into()),
             _ => Ok(()),
         }
     }

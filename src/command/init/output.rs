@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::job::file::JobFile;
 use crate::run::error::Error;
-use crate::state::manifest::StateError;
+use crate::state::storage::storage;
 
 /// How many names are tried for a file that does not exist yet.
 const NAMES: usize = 1_000;
@@ -23,11 +23,7 @@ pub(super) fn refuse_existing(path: &Path) -> Result<(), Error> {
 pub(super) fn write_new(path: &Path, text: &str) -> Result<(), Error> {
     let failed = |source: std::io::Error| match source.kind() {
         ErrorKind::AlreadyExists => exists(path),
-        _ => Error::from(StateError::Storage {
-            path: path.to_owned(),
-            action: "write the job file to it",
-            source,
-        }),
+        _ => storage(path, "write the job file to it")(source).into(),
     };
     let mut file = OpenOptions::new()
         .write(true)

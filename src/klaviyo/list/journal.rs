@@ -1,15 +1,13 @@
 //! The journal of what Klaviyo has accepted: one JSON object on each line, only ever appended to. A manifest that is rewritten for every batch
 //! would take quadratic time.
 
-use std::fs::{File, OpenOptions};
-use std::io::{Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use crate::klaviyo::settings::Mirror;
 use crate::state::manifest::StateError;
+use crate::state::storage::{AppendLog, storage, whole_lines};
 
 /// The file's name in a run's folder.
 pub const FILE_NAME: &str = "list.journal";
@@ -113,58 +111,27 @@ pub struct ImportBatch {
 
 /// The open journal of a run.
 #[derive(Debug)]
-pub struct Journal {
-    path: PathBuf,
-    file: File,
-}
+pub struct Journal(AppendLog);
 
 impl Journal {
     /// Opens the journal in a run's folder, and reads what is in it. A last line that was cut by a crash is dropped.
     pub fn open(run_directory: &Path) -> Result<(Self, Vec<JournalEntry>), StateError> {
-        let path = run_directory.join(FILE_NAME);
-        let failed = |source| StateError::Storage {
-            path: path.clone(),
-            action: "open it",
-            source,
-        };
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path)
-            .map_err(failed)?;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(failed)?;
-        let (entries, whole) = entries(&path, &bytes)?;
-        file.set_len(whole).map_err(failed)?;
-        file.seek(SeekFrom::End(0)).map_err(failed)?;
-        Ok((Self { path, file }, entries))
+        let (log, lines) = AppendLog::open(run_directory.join(FILE_NAME))?;
+        let entries = entries(log.path(), &lines)?;
+        Ok((Self(log), entries))
     }
 
     /// Appends `entry`; durable when this returns.
     pub fn append(&mut self, entry: &JournalEntry) -> Result<(), StateError> {
         let line = serde_json::to_vec(entry);
-        let mut line = line.map_err(|error| super::rows::unwritable(&self.path)(error.into()))?;
+        let mut line = line.map_err(|error| storage(self.0.path(), "write it")(error.into()))?;
         line.push(b'\n');
-        let before = self.file.stream_position().unwrap_or(0);
-        let written = self
-            .file
-            .write_all(&line)
-            .and_then(|()| self.file.sync_data());
-        if written.is_err() {
-            // What was written of the line would be taken for the beginning of the next one.
-            let cut = self.file.set_len(before);
-            let _ = cut.and_then(|()| self.file.seek(SeekFrom::Start(before)));
-        }
-        written.map_err(super::rows::unwritable(&self.path))
+        self.0.append(&line)
     }
 
     /// Forgets everything.
     pub fn clear(&mut self) -> Result<(), StateError> {
-        let cleared = self.file.set_len(0).and_then(|()| self.file.rewind());
-        cleared.map_err(super::rows::unwritable(&self.path))
+        self.0.cut(0)
     }
 }
 
@@ -172,22 +139,16 @@ impl Journal {
 pub fn read(run_directory: &Path) -> Result<Vec<JournalEntry>, StateError> {
     let path = run_directory.join(FILE_NAME);
     match std::fs::read(&path) {
-        Ok(bytes) => Ok(entries(&path, &bytes)?.0),
+        Ok(bytes) => entries(&path, &bytes[..whole_lines(&bytes)]),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(source) => Err(StateError::Storage {
-            path,
-            action: "read it",
-            source,
-        }),
+        Err(error) => Err(storage(&path, "read it")(error)),
     }
 }
 
-/// The entries of the lines that are whole, and how many bytes those are: a last line may have been cut by a crash.
-fn entries(path: &Path, bytes: &[u8]) -> Result<(Vec<JournalEntry>, u64), StateError> {
-    let end = bytes.iter().rposition(|byte| *byte == b'\n');
-    let whole = &bytes[..end.map_or(0, |at| at + 1)];
-    let lines = whole.split(|byte| *byte == b'\n').enumerate();
-    let entries: Result<_, _> = lines
+/// The entries of lines.
+fn entries(path: &Path, lines: &[u8]) -> Result<Vec<JournalEntry>, StateError> {
+    let lines = lines.split(|byte| *byte == b'\n').enumerate();
+    lines
         .filter(|(_, line)| !line.is_empty())
         .map(|(number, line)| {
             serde_json::from_slice(line).map_err(|_| StateError::Damaged {
@@ -195,8 +156,7 @@ fn entries(path: &Path, bytes: &[u8]) -> Result<(Vec<JournalEntry>, u64), StateE
                 line: number + 1,
             })
         })
-        .collect();
-    Ok((entries?, whole.len() as u64))
+        .collect()
 }
 
 #[cfg(test)]

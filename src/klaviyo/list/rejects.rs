@@ -1,14 +1,12 @@
 //! `attach-rejects.csv`: whom Klaviyo did not take. It holds personal data and is 0600; given back as an audience, its
 //! columns are known.
 
-use std::fs::{File, OpenOptions};
-use std::io::{Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use super::rows::{Person, each_person, unwritable};
+use super::rows::{Person, each_person};
 use crate::base::csv::push_cell;
 use crate::state::manifest::StateError;
+use crate::state::storage::{AppendLog, storage};
 
 /// The file's name in a run's folder.
 pub(super) const FILE_NAME: &str = "attach-rejects.csv";
@@ -18,8 +16,7 @@ const HEADER: &str = "Email,PhoneNumber,ExternalID,_reason,_detail,_source,_reco
 #[derive(Debug)]
 pub(super) struct AttachRejects {
     path: PathBuf,
-    file: Option<File>,
-    bytes: u64,
+    log: Option<AppendLog>,
 }
 
 /// Calls `each` with the e-mail address, the phone number and the external id of everybody in the file of a run's folder.
@@ -53,25 +50,21 @@ impl AttachRejects {
     /// The file of a run, cut back to `bytes`: what is behind them was written by a process that did not live to note it.
     pub(super) fn open(run_directory: &Path, bytes: u64) -> Result<Self, StateError> {
         let path = run_directory.join(FILE_NAME);
-        let mut rejects = Self {
-            path,
-            file: None,
-            bytes,
-        };
-        let there = std::fs::metadata(&rejects.path).map_or(0, |file| file.len());
+        let there = std::fs::metadata(&path).map_or(0, |file| file.len());
         // It may have been removed with old files: what is added then begins a new one.
-        rejects.bytes = bytes.min(there);
-        if rejects.bytes > 0 {
-            rejects.file = Some(rejects.create()?);
-        } else if rejects.path.exists() {
-            std::fs::remove_file(&rejects.path).map_err(unwritable(&rejects.path))?;
+        let bytes = bytes.min(there);
+        let mut log = None;
+        if bytes > 0 {
+            log = Some(AppendLog::open_at(path.clone(), bytes)?);
+        } else if path.exists() {
+            std::fs::remove_file(&path).map_err(storage(&path, "write it"))?;
         }
-        Ok(rejects)
+        Ok(Self { path, log })
     }
 
     /// How long it is.
     pub(super) fn bytes(&self) -> u64 {
-        self.bytes
+        self.log.as_ref().map_or(0, AppendLog::bytes)
     }
 
     /// Adds lines; durable when this returns.
@@ -107,30 +100,12 @@ impl AttachRejects {
         if lines.is_empty() {
             return Ok(());
         }
-        if self.file.is_none() {
+        let log = if let Some(log) = &mut self.log {
+            log
+        } else {
             lines.splice(0..0, HEADER.bytes());
-            self.file = Some(self.create()?);
-        }
-        if let Some(file) = &mut self.file {
-            let written = file.write_all(&lines).and_then(|()| file.sync_data());
-            written.map_err(unwritable(&self.path))?;
-        }
-        self.bytes += lines.len() as u64;
-        Ok(())
-    }
-
-    fn create(&self) -> Result<File, StateError> {
-        let opened = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&self.path);
-        let opened = opened.and_then(|mut file| {
-            file.set_len(self.bytes)?;
-            file.seek(SeekFrom::Start(self.bytes))?;
-            Ok(file)
-        });
-        opened.map_err(unwritable(&self.path))
+            self.log.insert(AppendLog::open_at(self.path.clone(), 0)?)
+        };
+        log.append(&lines)
     }
 }

@@ -1,18 +1,16 @@
 //! Taking profiles off a list: the stored set, the guard, a thousand by a call, and the way back.
 
-use std::fs::OpenOptions;
-use std::io::{Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use super::journal::{self, JournalEntry};
 use super::ledger::Ledger;
-use super::rows::{each_person, unwritable};
+use super::rows::each_person;
 use super::{Desk, ListError};
 use crate::base::meter::ListStep;
 use crate::klaviyo::settings::MaxRemovals;
 use crate::klaviyo::{Klaviyo, KlaviyoError, MAX_CHANGES};
 use crate::state::manifest::StateError;
+use crate::state::storage::{AppendLog, storage};
 
 /// Profile ids that are to be removed, in a run's folder.
 pub(super) const PLANNED: &str = "removals.csv";
@@ -79,7 +77,7 @@ pub fn remove_planned(
         _ => {}
     }
     let ids = ids_in(&planned)?;
-    let mut removed = RemovedFile::open(ledger.directory(), plan.removed_bytes)?;
+    let mut removed = open_removed(ledger.directory(), plan.removed_bytes)?;
     desk.meter.list.begin(ListStep::Removing, plan.removals);
     desk.meter.list.done.set(plan.done);
     let mut done = usize::try_from(plan.done)
@@ -87,22 +85,22 @@ pub fn remove_planned(
         .min(ids.len());
     for chunk in ids[done..].chunks(MAX_CHANGES) {
         // Noted first: whoever is taken off can be put back, whatever happens in between.
-        let before = removed.bytes;
-        removed.write(chunk.iter())?;
+        let before = removed.bytes();
+        removed.append(&lines(chunk.iter()))?;
         let gone = change(desk, list_id, chunk, Klaviyo::remove)?;
         if !gone.is_empty() {
             removed.cut(before)?;
-            removed.write(chunk.iter().filter(|id| !gone.contains(id)))?;
+            removed.append(&lines(chunk.iter().filter(|id| !gone.contains(id))))?;
         }
         done += chunk.len();
         desk.meter.list.done.add(chunk.len() as u64);
         ledger.note(JournalEntry::Removed {
             done: done as u64,
-            removed_bytes: removed.bytes,
+            removed_bytes: removed.bytes(),
         })?;
     }
     // Without those whose profiles were deleted meanwhile.
-    let removed = ids_in(&removed.path)?.len() as u64;
+    let removed = ids_in(removed.path())?.len() as u64;
     ledger.note(JournalEntry::Mirrored { removed })?;
     Ok(removed)
 }
@@ -126,7 +124,7 @@ pub(super) fn set_aside(run_directory: &Path, list_id: &str) -> Result<(), State
         };
         match moved {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(unwritable(&path)(error));
+                return Err(storage(&path, "write it")(error));
             }
             _ => {}
         }
@@ -245,68 +243,21 @@ fn ids_in(path: &Path) -> Result<Vec<String>, StateError> {
     Ok(ids)
 }
 
-/// `removed.csv`, cut back to what is noted of it.
-struct RemovedFile {
-    path: std::path::PathBuf,
-    file: std::fs::File,
-    bytes: u64,
+/// Opens `removed.csv`, cut back to what is noted of it.
+fn open_removed(run_directory: &Path, bytes: u64) -> Result<AppendLog, StateError> {
+    let mut removed = AppendLog::open_at(run_directory.join(REMOVED), bytes)?;
+    if bytes == 0 {
+        removed.append(b"id\n")?;
+    }
+    Ok(removed)
 }
 
-impl RemovedFile {
-    fn open(run_directory: &Path, bytes: u64) -> Result<Self, StateError> {
-        let path = run_directory.join(REMOVED);
-        let opened = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path);
-        let opened = opened.and_then(|mut file| {
-            file.set_len(bytes)?;
-            file.seek(SeekFrom::Start(bytes))?;
-            Ok(file)
-        });
-        let mut made = Self {
-            file: opened.map_err(unwritable(&path))?,
-            path,
-            bytes,
-        };
-        if bytes == 0 {
-            made.append("id\n")?;
-        }
-        Ok(made)
-    }
-
-    fn write<'a>(&mut self, ids: impl Iterator<Item = &'a String>) -> Result<(), StateError> {
-        let lines: String = ids
-            .flat_map(|id| {
-                [
-                    id.as_str(),
-                    "
-",
-                ]
-            })
-            .collect();
-        self.append(&lines)
-    }
-
-    fn cut(&mut self, bytes: u64) -> Result<(), StateError> {
-        let cut = self.file.set_len(bytes);
-        let cut = cut.and_then(|()| self.file.seek(SeekFrom::Start(bytes)));
-        cut.map_err(unwritable(&self.path))?;
-        self.bytes = bytes;
-        Ok(())
-    }
-
-    fn append(&mut self, text: &str) -> Result<(), StateError> {
-        let written = self
-            .file
-            .write_all(text.as_bytes())
-            .and_then(|()| self.file.sync_data());
-        written.map_err(unwritable(&self.path))?;
-        self.bytes += text.len() as u64;
-        Ok(())
-    }
+/// Ids as lines of `removed.csv`.
+fn lines<'a>(ids: impl Iterator<Item = &'a String>) -> Vec<u8> {
+    ids.flat_map(|id| [id.as_bytes(), b"\n"])
+        .flatten()
+        .copied()
+        .collect()
 }
 
 #[cfg(test)]

@@ -1,12 +1,11 @@
 //! Rows of CSV files that this program wrote: parts, their identifiers files, lists of members.
 
-use std::fs::{File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::base::durable::sync_parent;
 use crate::state::manifest::StateError;
 use crate::state::part::PartNumber;
+use crate::state::storage::{PartialFile, storage};
 
 /// A file of rows, and which part it is of.
 #[derive(Debug, Clone)]
@@ -44,25 +43,11 @@ pub(super) const HEADER: [&str; 4] = ["id", "Email", "PhoneNumber", "ExternalID"
 pub(super) fn unreadable(path: &Path, error: csv::Error) -> StateError {
     let line = error.position().map_or(0, csv::Position::line);
     match error.into_kind() {
-        csv::ErrorKind::Io(source) => StateError::Storage {
-            path: path.to_owned(),
-            action: "read it",
-            source,
-        },
+        csv::ErrorKind::Io(error) => storage(path, "read it")(error),
         _ => StateError::Damaged {
             path: path.to_owned(),
             line: usize::try_from(line).unwrap_or(usize::MAX),
         },
-    }
-}
-
-/// The error of a file that cannot be written.
-pub(super) fn unwritable(path: &Path) -> impl Fn(std::io::Error) -> StateError {
-    let path = path.to_owned();
-    move |source| StateError::Storage {
-        path: path.clone(),
-        action: "write it",
-        source,
     }
 }
 
@@ -119,31 +104,21 @@ pub fn each_person(
     Ok(())
 }
 
-/// A new file of persons, 0600, which takes the place of an older one when it is finished. Until then it is `….partial`, and
-/// goes when it is dropped.
+/// A new file of persons, which takes the place of an older one when it is finished.
 pub(super) struct PersonFile {
     path: PathBuf,
-    partial: PathBuf,
-    writer: Option<csv::Writer<File>>,
+    writer: csv::Writer<PartialFile>,
 }
 
 impl PersonFile {
     pub(super) fn create(path: &Path) -> Result<Self, StateError> {
-        let partial = path.with_extension("csv.partial");
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&partial)
-            .map_err(unwritable(&partial))?;
+        let file = PartialFile::create(path.to_owned(), "write it")?;
         let writer = csv::WriterBuilder::new()
             .buffer_capacity(1 << 18)
             .from_writer(file);
         let mut made = Self {
             path: path.to_owned(),
-            partial,
-            writer: Some(writer),
+            writer,
         };
         made.write(HEADER)?;
         Ok(made)
@@ -160,34 +135,17 @@ impl PersonFile {
     }
 
     fn write(&mut self, cells: [&str; 4]) -> Result<(), StateError> {
-        match self
-            .writer
-            .as_mut()
-            .map(|writer| writer.write_record(cells))
-        {
-            Some(Err(error)) => Err(unreadable(&self.path, error)),
-            _ => Ok(()),
-        }
+        let written = self.writer.write_record(cells);
+        written.map_err(|error| unreadable(&self.path, error))
     }
 
     /// Makes the file durable under its name.
-    pub(super) fn finish(mut self) -> Result<(), StateError> {
-        let failed = unwritable(&self.path);
-        let Some(writer) = self.writer.take() else {
-            return Ok(());
-        };
-        let file = writer
-            .into_inner()
-            .map_err(|error| failed(error.into_error()))?;
-        file.sync_all().map_err(&failed)?;
-        std::fs::rename(&self.partial, &self.path).map_err(&failed)?;
-        sync_parent(&self.path).map_err(&failed)
-    }
-}
-
-impl Drop for PersonFile {
-    fn drop(&mut self) {
-        // Finished, it is not there any more.
-        let _ = std::fs::remove_file(&self.partial);
+    pub(super) fn finish(self) -> Result<(), StateError> {
+        let failed = storage(&self.path, "write it");
+        let file = self.writer.into_inner();
+        let mut file = file.map_err(|error| failed(error.into_error()))?;
+        file.file().sync_all().map_err(failed)?;
+        file.rename().map_err(failed)?;
+        sync_parent(&self.path).map_err(failed)
     }
 }

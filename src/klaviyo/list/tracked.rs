@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 use super::identity::VerbatimForms;
 use super::presence::{among, without_flag};
-use super::rows::{PersonFile, RowFile, each_person, unwritable};
+use super::rows::{PersonFile, RowFile, each_person};
 use crate::state::manifest::StateError;
+use crate::state::storage::storage;
 
 /// The file of one list.
 #[derive(Debug, Clone)]
@@ -63,7 +64,7 @@ impl TrackedFile {
     fn close(&self) -> Result<(), StateError> {
         match std::fs::remove_file(&self.open) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(unwritable(&self.open)(error))
+                Err(storage(&self.open, "write it")(error))
             }
             _ => Ok(()),
         }

@@ -10,6 +10,7 @@ use crate::state::sealed::SealFault;
 use crate::state::snapshot::{
     KEYS, KeysWriter, SNAPSHOT, SnapshotReader, SnapshotRow, SnapshotWriter,
 };
+use crate::state::storage::storage;
 
 /// The entry as words of a partition, with the number of its row.
 pub(super) fn words(SnapshotRow { key, row }: SnapshotRow, number: u64) -> [u32; 8] {
@@ -212,11 +213,9 @@ pub(super) fn merge(
 ) -> Result<MergeOutcome, StateError> {
     merge_rows(rows, before, files).map_err(|failed| match failed {
         MergeError::State(error) => error,
-        MergeError::Snapshot(error) => StateError::Storage {
-            path: files.scratch.clone(),
-            action: "read the snapshot again",
-            source: std::io::Error::other(error),
-        },
+        MergeError::Snapshot(error) => {
+            storage(&files.scratch, "read the snapshot again")(std::io::Error::other(error))
+        }
     })
 }
 
@@ -256,11 +255,7 @@ fn merge_rows(
             of_partition.push(NewRow::of_words(words));
             Ok(())
         });
-        read.map_err(|error| StateError::Storage {
-            path: error.path,
-            action: "read the rows for the snapshot",
-            source: error.source,
-        })?;
+        read.map_err(|error| storage(&error.path, "read the rows for the snapshot")(error.source))?;
         of_partition.sort_unstable();
         for row in &of_partition {
             merging.row(*row, &mut earlier)?;

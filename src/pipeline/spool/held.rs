@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::SpoolError;
 use crate::pipeline::settings::PrimaryKey;
+use crate::state::storage::storage;
 
 /// A finished CSV row, held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,11 +40,8 @@ pub struct HeldRows {
 impl HeldRows {
     /// No rows yet.
     pub fn create(directory: &Path) -> Result<Self, SpoolError> {
-        let file = tempfile::tempfile_in(directory).map_err(|source| SpoolError::Storage {
-            path: directory.to_owned(),
-            action: "create a file in it",
-            source,
-        })?;
+        let file =
+            tempfile::tempfile_in(directory).map_err(storage(directory, "create a file in it"))?;
         Ok(Self {
             writer: BufWriter::with_capacity(1 << 20, file),
             directory: directory.to_owned(),
@@ -83,7 +81,8 @@ impl HeldRows {
             self.writer.write_all(row.bytes)
         });
         self.rows += 1;
-        written.map_err(|source| storage(&self.directory, "hold rows in it", source))
+        written.map_err(storage(&self.directory, "hold rows in it"))?;
+        Ok(())
     }
 
     /// Calls `take` with each row.
@@ -91,7 +90,8 @@ impl HeldRows {
         self,
         mut take: impl FnMut(HeldRow<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let failed = |source| storage(&self.directory, "read held rows from it", source);
+        let directory = self.directory;
+        let failed = |error| SpoolError::from(storage(&directory, "read held rows from it")(error));
         let mut file = self
             .writer
             .into_inner()
@@ -126,14 +126,6 @@ impl HeldRows {
             take(row)?;
         }
         Ok(())
-    }
-}
-
-fn storage(path: &Path, action: &'static str, source: std::io::Error) -> SpoolError {
-    SpoolError::Storage {
-        path: path.to_owned(),
-        action,
-        source,
     }
 }
 

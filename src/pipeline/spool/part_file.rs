@@ -1,15 +1,16 @@
 //! One part being written: the file, its identifiers file and its digest.
 
-use std::fs::{File, OpenOptions};
 use std::io::{self, IoSlice, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::{SpoolError, SpoolLayout, sync_directory};
+use super::{SpoolError, SpoolLayout};
+use crate::base::durable::sync_directory;
 use crate::base::page_cache::let_go;
+use crate::state::manifest::StateError;
 use crate::state::part::{Part, PartNumber, hex};
+use crate::state::storage::{PartialFile, storage};
 
 /// A part that is not closed yet. Dropped before that, it removes its files.
 pub(super) struct PartFile {
@@ -27,10 +28,13 @@ impl PartFile {
         let mut part = Self {
             number,
             identifiers: match header {
-                Some(_) => Some(PartialFile::create(path.with_extension("ids"))?),
+                Some(_) => Some(PartialFile::create(
+                    path.with_extension("ids"),
+                    "create it",
+                )?),
                 None => None,
             },
-            rows: PartialFile::create(path)?,
+            rows: PartialFile::create(path, "create it")?,
             digest: Sha256::new(),
             bytes: 0,
         };
@@ -51,9 +55,11 @@ impl PartFile {
             self.digest.update(&**slice);
             self.bytes += slice.len() as u64;
         }
-        self.rows.write(&mut slices)?;
+        let written = write_slices(&mut self.rows, &mut slices);
+        written.map_err(storage(self.rows.path(), "write to it"))?;
         if let Some(file) = &mut self.identifiers {
-            file.write(&mut [IoSlice::new(identifiers)])?;
+            let written = file.write_all(identifiers);
+            written.map_err(storage(file.path(), "write to it"))?;
         }
         Ok(())
     }
@@ -66,10 +72,11 @@ impl PartFile {
     /// Makes both files durable under their final names. The rows stay in memory where `they_stay`.
     pub(super) fn close(self, rows: u64, they_stay: bool) -> Result<Part, SpoolError> {
         if let Some(identifiers) = self.identifiers {
-            identifiers.close(true)?;
+            close(identifiers, true)?;
         }
-        let path = self.rows.close(they_stay)?;
-        sync_directory(path.parent().unwrap_or(Path::new(".")))?;
+        let path = close(self.rows, they_stay)?;
+        let directory = path.parent().unwrap_or(Path::new("."));
+        sync_directory(directory).map_err(storage(directory, "make its entries durable"))?;
         let sha256 = hex(&self.digest.finalize());
         Ok(Part {
             number: self.number,
@@ -81,75 +88,28 @@ impl PartFile {
     }
 }
 
-/// A file under its `.partial` name.
-struct PartialFile {
-    file: File,
-    path: PathBuf,
-    partial: Option<PathBuf>,
+/// Writes all of `slices`.
+fn write_slices(file: &mut PartialFile, mut slices: &mut [IoSlice<'_>]) -> io::Result<()> {
+    IoSlice::advance_slices(&mut slices, 0); // leaves empty ones out
+    while !slices.is_empty() {
+        match file.write_vectored(slices) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => IoSlice::advance_slices(&mut slices, written),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
-impl PartialFile {
-    fn create(path: PathBuf) -> Result<Self, SpoolError> {
-        let mut partial = path.clone().into_os_string();
-        partial.push(".partial");
-        let partial = PathBuf::from(partial);
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&partial);
-        let file = file.map_err(storage(&partial, "create it"))?;
-        Ok(Self {
-            file,
-            path,
-            partial: Some(partial),
-        })
+/// Makes a file durable under its own name. Its bytes stay in memory where `they_stay`.
+fn close(mut file: PartialFile, they_stay: bool) -> Result<PathBuf, StateError> {
+    let path = file.path().to_owned();
+    let synced = file.file().sync_all();
+    synced.map_err(storage(&path, "make it durable"))?;
+    if !they_stay {
+        let_go(file.file(), 0, None);
     }
-
-    fn write(&mut self, mut slices: &mut [IoSlice<'_>]) -> Result<(), SpoolError> {
-        let failed = |source| storage(&self.path, "write to it")(source);
-        IoSlice::advance_slices(&mut slices, 0); // leaves empty ones out
-        while !slices.is_empty() {
-            match self.file.write_vectored(slices) {
-                Ok(0) => return Err(failed(io::ErrorKind::WriteZero.into())),
-                Ok(written) => IoSlice::advance_slices(&mut slices, written),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(failed(error)),
-            }
-        }
-        Ok(())
-    }
-
-    fn close(mut self, stays: bool) -> Result<PathBuf, SpoolError> {
-        self.file
-            .sync_all()
-            .map_err(storage(&self.path, "make it durable"))?;
-        if !stays {
-            let_go(&self.file, 0, None);
-        }
-        if let Some(partial) = &self.partial {
-            std::fs::rename(partial, &self.path).map_err(storage(&self.path, "rename it"))?;
-        }
-        self.partial = None;
-        Ok(self.path.clone())
-    }
-}
-
-impl Drop for PartialFile {
-    fn drop(&mut self) {
-        if let Some(partial) = &self.partial {
-            // Best effort: the next run's folder is another one.
-            let _ = std::fs::remove_file(partial);
-        }
-    }
-}
-
-fn storage(path: &Path, action: &'static str) -> impl FnOnce(std::io::Error) -> SpoolError {
-    let path = path.to_owned();
-    move |source| SpoolError::Storage {
-        path,
-        action,
-        source,
-    }
+    file.rename().map_err(storage(&path, "rename it"))?;
+    Ok(path)
 }

@@ -10,6 +10,7 @@ use crate::state::directory::{JobDirectory, RunDirectory};
 use crate::state::manifest::{StateError, read_manifest};
 use crate::state::shard::Shard;
 use crate::state::snapshot::{SNAPSHOT, SnapshotReader};
+use crate::state::storage::storage;
 
 /// The identifiers of rows that are not sent, beside the parts.
 const UNCHANGED: &str = "unchanged.ids";
@@ -47,10 +48,9 @@ pub(in crate::run) fn moved<'a>(
                     Difference::Left(key) => left.insert(key),
                 };
             });
-            compared.map_err(|error| StateError::Storage {
-                path: state.snapshot(),
-                action: "compare the snapshots",
-                source: std::io::Error::other(error.to_string()),
+            compared.map_err(|error| {
+                let error = std::io::Error::other(error.to_string());
+                storage(&state.snapshot(), "compare the snapshots")(error)
             })?;
         }
     }

@@ -14,6 +14,7 @@ use crate::state::directory::{JobDirectory, RunDirectory};
 use crate::state::manifest::{RunManifest, RunStatus, StateError, read_manifest};
 use crate::state::shard::{Shard, ShardRecord};
 use crate::state::snapshot::{HashKey, add_keys, keys, open_keys, write_keys};
+use crate::state::storage::storage;
 
 /// Removes the snapshots of other numbers of shards: this run sends rows that they do not know of.
 pub(super) fn forget_others(
@@ -40,11 +41,9 @@ pub(in crate::run) fn forget(state: &JobDirectory) -> Result<(), StateError> {
 
 fn remove(path: &Path) -> Result<(), StateError> {
     match std::fs::remove_file(path) {
-        Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(StateError::Storage {
-            path: path.to_owned(),
-            action: "remove it",
-            source,
-        }),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(storage(path, "remove it")(error))
+        }
         _ => Ok(()),
     }
 }
@@ -119,11 +118,7 @@ fn replace(
     add_keys(&state.unsettled(), again.iter().map(|key| Ok(*key)))?;
     std::fs::rename(&next, state.snapshot())
         .and_then(|()| sync_directory(state.path()))
-        .map_err(|source| StateError::Storage {
-            path: state.snapshot(),
-            action: "replace it",
-            source,
-        })?;
+        .map_err(storage(&state.snapshot(), "replace it"))?;
     write_keys(&state.unsettled(), again)?;
     // Plans that were made before cannot be applied any more, and nobody asks for earlier people.
     for run in state.run_ids()? {

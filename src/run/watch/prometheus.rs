@@ -13,6 +13,7 @@ use prometheus_client::registry::{Registry, Unit};
 use super::numbers::{Label, Number, NumberUnit};
 use crate::state::manifest::StateError;
 use crate::state::shard::Shard;
+use crate::state::storage::storage;
 
 /// The permissions of the file: the node exporter is another user.
 const MODE: u32 = 0o644;
@@ -38,11 +39,7 @@ pub(crate) fn folder_of(path: &Path) -> &Path {
 
 /// Replaces the file, so that whoever reads it sees the old or the new content.
 pub(super) fn write(path: &Path, text: &str) -> Result<(), StateError> {
-    let failed = |source| StateError::Storage {
-        path: path.to_owned(),
-        action: "replace it",
-        source,
-    };
+    let failed = storage(path, "replace it");
     // A collector takes files that end in .prom, and no other.
     let mut file = tempfile::NamedTempFile::new_in(folder_of(path)).map_err(failed)?;
     file.write_all(text.as_bytes()).map_err(failed)?;
