@@ -3,6 +3,7 @@
 //! Takes texts that are one line each; wide characters count as the columns of a terminal that they take.
 
 use comfy_table::{CellAlignment, Table, presets};
+use unicode_width::UnicodeWidthStr as _;
 
 /// Which side the texts of a column stand on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,12 +32,7 @@ pub fn aligned(rows: &[Vec<String>], sides: &[Side]) -> String {
 
 /// How many columns of a terminal `text` takes.
 pub fn width(text: &str) -> usize {
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING).add_row([text]);
-    table
-        .column_max_content_widths()
-        .first()
-        .map_or(0, |width| usize::from(*width))
+    text.width()
 }
 
 /// `text`, with its end replaced by `…` where it takes more than `columns` columns.
