@@ -4,9 +4,10 @@
 //! when it turns out to be whole, else removes it), then sends the part under the next attempt name. Nothing is ever
 //! appended, renamed or written over: a cut file may already have been taken for a whole one (design, decisions).
 
+mod leftovers;
+
 use std::fs::File;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
@@ -15,7 +16,7 @@ use crate::base::meter::Meter;
 use crate::base::retry::Trouble;
 use crate::base::text::megabytes;
 use crate::delivery::settings::Delivery;
-use crate::delivery::sftp::{RemoteSize, Removal, Retry, SftpError, SftpSession};
+use crate::delivery::sftp::{Retry, SftpError, SftpSession};
 use crate::delivery::verify;
 use crate::state::manifest::{Attempt, AttemptState, ManifestFile, PartState, StateError};
 use crate::state::part::{Part, PartNumber, UploadedPart, Verification, VerifiedPart};
@@ -27,10 +28,6 @@ const MAX_BAD_SIZES: u32 = 3;
 const MAX_BREAKS: u32 = 20;
 /// A part whose CLOSE was not answered in time so often is given up: each time a whole copy may have reached the server.
 const MAX_UNCONFIRMED: u32 = 3;
-/// The longest look at the files of attempts whose CLOSE was not answered, before the part is sent again.
-const LONGEST_LOOK: Duration = Duration::from_mins(1);
-/// The first wait between two such looks; each next one is twice as long.
-const FIRST_LOOK: Duration = Duration::from_millis(250);
 
 /// The failure of a part's delivery.
 #[derive(Debug, thiserror::Error)]
@@ -202,132 +199,6 @@ impl<'a> Courier<'a> {
             Ok(uploaded) => self.verify(task, uploaded),
             Err(PutError::Sftp(error)) => self.failed(task, error),
             Err(PutError::Fatal(error)) => Err(error),
-        }
-    }
-
-    /// Removes the remote files of broken and unconfirmed attempts of `task`; what cannot be removed keeps its state in the
-    /// manifest. This goes on after a first signal: a cut file must not stay where it may be taken for a whole one.
-    pub fn clean_up(&mut self, task: &mut Task) -> Result<(), UploadError> {
-        self.remove(task, |attempt| {
-            matches!(
-                attempt.state,
-                AttemptState::Broken | AttemptState::Unconfirmed
-            )
-        })
-    }
-
-    /// Removes whatever the broken attempts of a delivered part left, also where nothing was found before: a server may
-    /// store a cut file only when it notices that the connection has ended.
-    pub fn sweep(&mut self, task: &mut Task) -> Result<(), UploadError> {
-        self.remove(task, |attempt| attempt.state != AttemptState::Closed)
-    }
-
-    fn remove(
-        &mut self,
-        task: &mut Task,
-        wanted: impl Fn(&Attempt) -> bool,
-    ) -> Result<(), UploadError> {
-        let unhurried = self.route.interrupt.for_tidying_up();
-        let mut reconnected = false;
-        for index in 0..task.attempts.len() {
-            if !wanted(&task.attempts[index]) || unhurried.must_stop_now() {
-                continue;
-            }
-            let path = task.attempts[index].remote_path.clone();
-            reconnected |= self.session.is_none();
-            match self
-                .connect_until(&unhurried)
-                .and_then(|session| session.remove(&path))
-            {
-                // The file of a CLOSE that was not answered may appear later: that it is not there says nothing.
-                Ok(Removal::NotThere)
-                    if task.attempts[index].state == AttemptState::Unconfirmed => {}
-                Ok(Removal::Removed | Removal::NotThere) => {
-                    self.note_attempt(task, index, AttemptState::Removed)?;
-                }
-                Err(error) => {
-                    tracing::warn!(part = %task.part.number, "cannot remove an incomplete file: {error}");
-                    if !matches!(error, SftpError::Refused { .. }) {
-                        self.session = None;
-                        break;
-                    }
-                }
-            }
-        }
-        if reconnected {
-            // It does not listen to the run's interrupt.
-            self.session = None;
-        }
-        Ok(())
-    }
-
-    /// Removes remote files that an earlier run left; gives back those that are still there.
-    pub fn remove_all(&mut self, paths: &[String]) -> Vec<String> {
-        let mut left = Vec::new();
-        for path in paths {
-            if self.route.interrupt.is_raised() {
-                left.push(path.clone());
-            } else if let Err(error) = self.connect().and_then(|session| session.remove(path)) {
-                tracing::warn!("cannot remove a file that an earlier run left: {error}");
-                if !matches!(error, SftpError::Refused { .. }) {
-                    self.session = None;
-                }
-                left.push(path.clone());
-            }
-        }
-        left
-    }
-
-    /// Looks after the attempts of earlier tries or of an earlier process. `Some` when one turns out to be whole.
-    fn settle(&mut self, task: &mut Task) -> Result<Option<UploadedPart>, SftpError> {
-        self.connect()?;
-        if let Some(index) = self.look_for_whole(task)? {
-            task.attempts[index].state = AttemptState::Closed;
-            task.may_appear = false;
-            return Ok(Some(uploaded(task, &task.attempts[index])));
-        }
-        task.may_appear = false;
-        for attempt in &mut task.attempts {
-            if attempt.state == AttemptState::Begun {
-                attempt.state = AttemptState::Broken;
-            }
-        }
-        if let Err(error) = self.clean_up(task) {
-            tracing::warn!("{error}");
-        }
-        Ok(None)
-    }
-
-    /// The index of an attempt whose file is whole. Where the last CLOSE was not answered the file may appear a while later,
-    /// so this looks again for as long as the answer might have taken, [`LONGEST_LOOK`] at most.
-    fn look_for_whole(&mut self, task: &Task) -> Result<Option<usize>, SftpError> {
-        let limit = self.route.delivery.sftp.commit_timeout.min(LONGEST_LOOK);
-        let begun = Instant::now();
-        let mut wait = FIRST_LOOK;
-        loop {
-            let mut may_look = true;
-            for (index, attempt) in task.attempts.iter().enumerate().rev() {
-                let is_open = match attempt.state {
-                    AttemptState::Closed => return Ok(Some(index)),
-                    AttemptState::Begun | AttemptState::Unconfirmed => true,
-                    AttemptState::Broken | AttemptState::Removed => false,
-                };
-                if !is_open {
-                    continue;
-                }
-                match self.connect()?.size_of(&attempt.remote_path)? {
-                    RemoteSize::Bytes(bytes) if bytes == task.part.bytes => return Ok(Some(index)),
-                    RemoteSize::Bytes(_) | RemoteSize::Gone => {}
-                    RemoteSize::Unreadable(_) => may_look = false,
-                }
-            }
-            if !task.may_appear || !may_look || begun.elapsed() >= limit {
-                return Ok(None);
-            }
-            if !self.route.interrupt.sleep(wait.min(limit)) {
-                return Ok(None);
-            }
-            wait *= 2;
         }
     }
 
