@@ -2,6 +2,7 @@
 
 mod open;
 mod opened;
+mod public_half;
 mod putty;
 
 use std::path::{Path, PathBuf};
@@ -13,6 +14,8 @@ use zeroize::Zeroizing;
 
 use self::open::KeyFault;
 pub use self::opened::OpenedKey;
+use self::public_half::{is_public, public_half_of};
+pub(super) use self::public_half::{public_facts, read_public};
 use super::known_hosts::key_type_of;
 use super::{HostKeyPin, SftpError};
 use crate::base::private_file::SmallFile;
@@ -137,41 +140,6 @@ pub struct KeyFacts {
     pub encrypted: bool,
 }
 
-/// Whether these are the bytes of a public key.
-fn is_public(bytes: &[u8]) -> bool {
-    let first = bytes.trim_ascii_start().split(|&byte| byte == b'\n').next();
-    let first = String::from_utf8_lossy(first.unwrap_or_default());
-    first.contains("PUBLIC KEY") || first.starts_with("ssh-") || first.starts_with("ecdsa-")
-}
-
-fn public_half_of(path: &Path) -> String {
-    let private = path.with_extension("");
-    if path.extension().is_some_and(|extension| extension == "pub") && private.is_file() {
-        format!(
-            "it is the public half of the key; give {}",
-            private.display()
-        )
-    } else {
-        "it is the public half of a key; give the private one".to_owned()
-    }
-}
-
-/// Reads the public key beside (or at) `path`, which names one identity of an agent.
-pub(super) fn read_public(path: &Path) -> Result<Vec<u8>, SftpError> {
-    Ok(read_public_file(path)?.1)
-}
-
-/// The facts of the public key at `path`, or at `path` with `.pub`.
-pub(super) fn public_facts(path: &Path) -> Result<KeyFacts, SftpError> {
-    let (path, key) = read_public_file(path)?;
-    Ok(KeyFacts {
-        path,
-        key_type: key_type_of(&key).map(str::to_owned),
-        fingerprint: Some(HostKeyPin::of(&key)),
-        encrypted: false,
-    })
-}
-
 /// The certificate that stands beside the key file, as OpenSSH names it; one that is not of this key is left alone.
 pub(super) fn certificate_of(path: &Path, key: &PrivateKey) -> Option<Certificate> {
     let mut path = path.to_path_buf();
@@ -181,26 +149,6 @@ pub(super) fn certificate_of(path: &Path, key: &PrivateKey) -> Option<Certificat
     let certificate = certificate.ok()?;
     let is_of_key = certificate.public_key() == key.public_key().key_data();
     is_of_key.then_some(certificate)
-}
-
-fn read_public_file(path: &Path) -> Result<(PathBuf, Vec<u8>), SftpError> {
-    let mut path = path.to_path_buf();
-    if path.extension().is_none_or(|extension| extension != "pub") {
-        path.as_mut_os_string().push(".pub");
-    }
-    let file = SmallFile::read(&path, MAX_BYTES).map_err(|source| SftpError::KeyFile {
-        path: path.clone(),
-        source,
-    })?;
-    let text = String::from_utf8_lossy(&file.bytes);
-    let mut fields = text.split_ascii_whitespace();
-    match (fields.next(), fields.next().map(|key| STANDARD.decode(key))) {
-        (Some(key_type), Some(Ok(key))) if key_type_of(&key) == Some(key_type) => Ok((path, key)),
-        _ => Err(SftpError::KeyUnsupported {
-            path,
-            reason: "it is not an OpenSSH public key".into(),
-        }),
-    }
 }
 
 fn look_at(text: &str) -> KeyEnvelope {
