@@ -5,8 +5,10 @@
 //! changed ones and finds those who left, and it writes the next snapshot. Where the snapshot does not fit in memory, all rows wait on disk, and
 //! the merge tells how they stand too.
 
+mod last_rows;
 mod merge;
 
+pub use last_rows::LastRows;
 pub use merge::{Difference, each_newcomer_and_leaver};
 
 use std::fs::File;
@@ -24,10 +26,7 @@ use crate::pipeline::settings::PrimaryKey;
 use crate::pipeline::spool::{HeldRow, HeldRows, SpoolError};
 use crate::state::counts::DeltaCounts;
 use crate::state::manifest::StateError;
-use crate::state::sealed::SealFault;
-use crate::state::snapshot::{
-    HashKey, KeysReader, SnapshotHead, SnapshotReader, SnapshotRow, in_order,
-};
+use crate::state::snapshot::{HashKey, SnapshotHead, SnapshotRow};
 use crate::state::storage::{create_private, storage};
 
 /// Spreads the hash of a row over 64 bits of the digest of key and row; any odd number does.
@@ -128,101 +127,6 @@ pub struct DeltaFiles {
     pub identifiers: Option<(PathBuf, Vec<u8>)>,
     /// Whether the keys of those who left are wanted.
     pub wants_left: bool,
-}
-
-/// The last run's rows.
-pub struct LastRows {
-    snapshot: SnapshotReader,
-    /// The keys whose rows in the snapshot mean nothing.
-    unsettled: UnsettledKeys,
-    /// Its rows, where they fit in memory.
-    pairs: Option<DigestSet>,
-}
-
-impl LastRows {
-    /// The head of the snapshot.
-    pub fn head(&self) -> &SnapshotHead {
-        self.snapshot.head()
-    }
-
-    /// Reads a snapshot whole, into memory if at most `most_bytes` are enough for it. An error means that it cannot be trusted.
-    pub fn read(
-        snapshot: SnapshotReader,
-        unsettled: Option<KeysReader>,
-        most_bytes: u64,
-    ) -> Result<Self, SealFault> {
-        let mut before = Self {
-            snapshot,
-            unsettled: UnsettledKeys::new(unsettled),
-            pairs: None,
-        };
-        before.load(most_bytes)?;
-        Ok(before)
-    }
-
-    fn load(&mut self, most_bytes: u64) -> Result<(), SealFault> {
-        let Self {
-            snapshot,
-            unsettled,
-            ..
-        } = self;
-        let rows = snapshot.records();
-        let fits = DigestSet::bytes_for(rows) <= most_bytes;
-        let mut pairs = fits.then(|| DigestSet::with_room_for(rows));
-        let mut last = 0;
-        unsettled.begin()?;
-        snapshot.verify(|bytes| {
-            let entry = SnapshotRow::of_bytes(bytes);
-            in_order(&mut last, entry.key)?;
-            let Some(pairs) = &mut pairs else {
-                return Ok(());
-            };
-            // There is always room, unless the keys are no hashes: then this program did not write them.
-            if unsettled.has(entry.key)? || pairs.insert(pair(entry)) {
-                Ok(())
-            } else {
-                Err(SealFault::Damaged)
-            }
-        })?;
-        self.pairs = pairs;
-        Ok(())
-    }
-}
-
-/// The keys whose rows in a snapshot mean nothing, looked up in their order.
-struct UnsettledKeys {
-    reader: Option<KeysReader>,
-    next: Option<u128>,
-}
-
-impl UnsettledKeys {
-    fn new(reader: Option<KeysReader>) -> Self {
-        Self { reader, next: None }
-    }
-
-    /// The smallest key is the next to be looked up again.
-    fn begin(&mut self) -> Result<(), SealFault> {
-        if let Some(reader) = &mut self.reader {
-            reader.rewind()?;
-        }
-        self.step()
-    }
-
-    fn step(&mut self) -> Result<(), SealFault> {
-        self.next = match &mut self.reader {
-            Some(reader) => reader.next()?.map(u128::from_be_bytes),
-            None => None,
-        };
-        Ok(())
-    }
-
-    /// Whether the key is among them. Keys must be asked for in their order.
-    fn has(&mut self, key: u128) -> Result<bool, SealFault> {
-        while self.next.is_some_and(|next| next < key) {
-            self.step()?;
-        }
-        Ok(self.next == Some(key))
-    }
 }
 
 /// A look at which rows a run would not send. It writes nothing.
@@ -532,7 +436,7 @@ impl IdentifiersFile {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::snapshot::{Context, SNAPSHOT, SnapshotWriter};
+    use crate::state::snapshot::{Context, SNAPSHOT, SnapshotReader, SnapshotWriter};
 
     fn head() -> SnapshotHead {
         let empty = String::new;

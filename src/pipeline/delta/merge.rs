@@ -2,7 +2,8 @@
 
 use fixedbitset::FixedBitSet;
 
-use super::{DeltaFiles, LastRows, UnsettledKeys, pair};
+use super::last_rows::{LastRows, UnsettledKeys};
+use super::{DeltaFiles, pair};
 use crate::pipeline::dedupe::{DigestSet, Partitions, SUB_TABLES};
 use crate::state::counts::DeltaCounts;
 use crate::state::manifest::StateError;
