@@ -4,9 +4,12 @@
 //! deadline), the second for an end at once. Waiting goes through [`Interrupt::sleep`], which a signal ends early.
 //! Code that tidies up after that has a handle of its own, [`Interrupt::for_tidying_up`], with a later deadline.
 
+use std::convert::Infallible;
 use std::sync::atomic::{AtomicI32, AtomicU8, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, at, bounded, never, select_biased};
 
 /// The time from the first signal to the end: service managers that kill do so after 10 s at the earliest.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
@@ -23,7 +26,21 @@ struct InterruptState {
     signal: AtomicI32,
     stop_timeout: Mutex<Duration>,
     asked_at: Mutex<Option<Instant>>,
-    changed: Condvar,
+    /// Channels on which nothing comes: the first signal closes the first, and the second the other.
+    channels: [Receiver<Infallible>; 2],
+    /// The senders that are left.
+    senders: Mutex<Vec<Sender<Infallible>>>,
+}
+
+/// The reason for which a wait ended without a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WaitEnd {
+    /// A signal: what is in hand must be dropped.
+    Stop,
+    /// The limit.
+    Late,
+    /// Nobody is left who could send a message.
+    Closed,
 }
 
 /// A shared flag that says whether the run was told to end, and how urgently. Clones share it.
@@ -40,12 +57,15 @@ enum Patience {
 
 impl Default for Interrupt {
     fn default() -> Self {
+        let ((first, one), (second, two)) = (bounded(0), bounded(0));
         let shared = InterruptState {
             state: AtomicU8::default(),
             signal: AtomicI32::default(),
             stop_timeout: Mutex::new(STOP_TIMEOUT),
             asked_at: Mutex::default(),
-            changed: Condvar::default(),
+            channels: [one, two],
+            // The last one is dropped first.
+            senders: Mutex::new(vec![second, first]),
         };
         Self(Arc::new(shared), Patience::Parts)
     }
@@ -103,7 +123,13 @@ impl Interrupt {
         } else {
             self.0.state.store(AT_ONCE, Ordering::Release);
         }
-        self.0.changed.notify_all();
+        let senders = self.0.senders.lock();
+        drop(senders.unwrap_or_else(PoisonError::into_inner).pop());
+    }
+
+    /// A channel that the first signal closes; nothing is sent on it.
+    pub fn raised(&self) -> &Receiver<Infallible> {
+        &self.0.channels[0]
     }
 
     /// True from the first signal on: begin nothing new.
@@ -115,14 +141,7 @@ impl Interrupt {
     pub fn must_stop_now(&self) -> bool {
         match self.0.state.load(Ordering::Acquire) {
             RUNNING => false,
-            ASKED => {
-                let asked_at = self
-                    .0
-                    .asked_at
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner);
-                asked_at.is_some_and(|at| at.elapsed() >= self.patience())
-            }
+            ASKED => self.stop_at().is_some_and(|at| Instant::now() >= at),
             _ => true,
         }
     }
@@ -133,29 +152,39 @@ impl Interrupt {
             .then(|| self.0.signal.load(Ordering::Relaxed))
     }
 
-    /// Waits for `time`, or until a signal comes. True when the time passed without one.
-    pub fn sleep(&self, time: Duration) -> bool {
-        let until = Instant::now() + time;
-        let mut asked_at = self
+    /// The end of this clone's patience, once there was a signal; none as well where it is too far away for the clock.
+    fn stop_at(&self) -> Option<Instant> {
+        let asked_at = *self
             .0
             .asked_at
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        loop {
-            if asked_at.is_some() {
-                return false;
+        asked_at.and_then(|at| at.checked_add(self.patience()))
+    }
+
+    /// Waits for `time`, or until a signal comes. True when the time passed without one.
+    pub fn sleep(&self, time: Duration) -> bool {
+        self.raised().recv_timeout(time) == Err(RecvTimeoutError::Timeout)
+    }
+
+    /// Waits for a message until `limit`, and no longer than [`Interrupt::must_stop_now`] allows.
+    pub(crate) fn recv<T>(
+        &self,
+        messages: &Receiver<T>,
+        limit: Option<Instant>,
+    ) -> Result<T, WaitEnd> {
+        let late = limit.map_or_else(never, at);
+        while !self.must_stop_now() {
+            let signal = &self.0.channels[usize::from(self.is_raised())];
+            let stop = self.stop_at().map_or_else(never, at);
+            select_biased! {
+                recv(messages) -> message => return message.map_err(|_| WaitEnd::Closed),
+                recv(late) -> _ => return Err(WaitEnd::Late),
+                recv(signal) -> _ => {}
+                recv(stop) -> _ => {}
             }
-            let now = Instant::now();
-            if now >= until {
-                return true;
-            }
-            asked_at = self
-                .0
-                .changed
-                .wait_timeout(asked_at, until - now)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
         }
+        Err(WaitEnd::Stop)
     }
 }
 
@@ -200,5 +229,30 @@ mod tests {
         assert!(!interrupt.sleep(Duration::from_mins(1)));
         thread.join().unwrap();
         assert!(Interrupt::new().sleep(Duration::from_millis(1)));
+    }
+
+    #[test]
+    fn wait_for_a_message_ends_by_each_of_its_reasons() {
+        let (sender, messages) = bounded(1);
+        let (interrupt, soon) = (Interrupt::new(), || {
+            Instant::now() + Duration::from_millis(1)
+        });
+        assert_eq!(interrupt.recv(&messages, Some(soon())), Err(WaitEnd::Late));
+        sender.send(1).unwrap();
+        assert_eq!(interrupt.recv(&messages, None), Ok(1));
+        interrupt.raise(15);
+        // The parts in hand may go on, and what is good to know and no more may not.
+        assert_eq!(interrupt.recv(&messages, Some(soon())), Err(WaitEnd::Late));
+        let hurried = interrupt.without_grace();
+        assert_eq!(hurried.recv(&messages, None), Err(WaitEnd::Stop));
+        interrupt.set_stop_timeout(Duration::from_millis(1));
+        assert_eq!(interrupt.recv(&messages, None), Err(WaitEnd::Stop));
+        interrupt.set_stop_timeout(Duration::from_mins(1));
+        let raiser = interrupt.clone();
+        let thread = std::thread::spawn(move || raiser.raise(15));
+        assert_eq!(interrupt.recv(&messages, None), Err(WaitEnd::Stop));
+        thread.join().unwrap();
+        drop(sender);
+        assert_eq!(Interrupt::new().recv(&messages, None), Err(WaitEnd::Closed));
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crossbeam_channel::{RecvTimeoutError, bounded};
+use crossbeam_channel::bounded;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -17,7 +17,7 @@ use super::request::{Page, Request, Resource};
 use super::transport::{Answer, agent, exchange, proxy_of};
 use super::{KlaviyoError, Operation};
 use crate::base::http::{is_unresolved, is_untrusted};
-use crate::base::interrupt::Interrupt;
+use crate::base::interrupt::{Interrupt, WaitEnd};
 use crate::base::meter::{ApiWaits, Meter};
 use crate::base::retry::{Backoff, UNKNOWN_NAME};
 use crate::base::secret::Secret;
@@ -33,8 +33,6 @@ const NO_FALL_FORWARD: &str = "x-klaviyo-revision-fall-forward-opt-out";
 const LONGEST_LIMIT: Duration = Duration::from_hours(24);
 /// Trouble that lasts longer is told.
 const QUIET: Duration = Duration::from_secs(5);
-/// How often an exchange looks whether a signal came.
-const LOOK: Duration = Duration::from_millis(50);
 
 /// A client of the API, shared by threads.
 #[derive(Debug)]
@@ -323,32 +321,23 @@ impl Klaviyo {
             // Nobody may be waiting any more.
             let _ = sender.send(exchange(&agent, method, &uri, &headers, body.as_deref()));
         });
-        loop {
-            match receiver.recv_timeout(LOOK) {
-                Ok(answer) => {
-                    return answer.map_err(|source| {
-                        if is_untrusted(&source) {
-                            let host = self.way();
-                            KlaviyoError::Untrusted { host, source }
-                        } else if is_unresolved(&source) {
-                            let host = self.resolved_host();
-                            KlaviyoError::Unresolved { host, source }
-                        } else {
-                            let host = self.way();
-                            KlaviyoError::Unreachable { host, source }
-                        }
-                    });
+        match self.interrupt.recv(&receiver, None) {
+            Ok(answer) => answer.map_err(|source| {
+                if is_untrusted(&source) {
+                    let host = self.way();
+                    KlaviyoError::Untrusted { host, source }
+                } else if is_unresolved(&source) {
+                    let host = self.resolved_host();
+                    KlaviyoError::Unresolved { host, source }
+                } else {
+                    let host = self.way();
+                    KlaviyoError::Unreachable { host, source }
                 }
-                Err(RecvTimeoutError::Timeout) if self.interrupt.must_stop_now() => {
-                    return Err(KlaviyoError::Interrupted);
-                }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => {
-                    return Err(KlaviyoError::Unclear {
-                        operation: request.operation,
-                    });
-                }
-            }
+            }),
+            Err(WaitEnd::Stop) => Err(KlaviyoError::Interrupted),
+            Err(WaitEnd::Late | WaitEnd::Closed) => Err(KlaviyoError::Unclear {
+                operation: request.operation,
+            }),
         }
     }
 }
