@@ -7,6 +7,7 @@
 pub mod adbc;
 mod error;
 pub mod postgres;
+mod task;
 
 use std::io::Read;
 

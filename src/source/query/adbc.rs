@@ -3,6 +3,7 @@
 //! A driver runs in this process, so it comes from where its administrator or this user put it, never from the working
 //! directory. It works on a thread of its own: what it does cannot be interrupted from outside, only cancelled.
 
+mod cancel;
 mod driver;
 mod error;
 mod exact;
@@ -15,7 +16,6 @@ mod settings;
 mod statement;
 mod storage;
 mod types;
-mod work;
 
 use std::sync::Arc;
 
@@ -24,12 +24,12 @@ use arrow_cast::cast;
 use arrow_schema::{DataType, SchemaRef};
 
 use super::{Access, Query, QueryColumn, QueryError, QuerySurroundings, Rows};
+use cancel::{DriverCancel, DriverTask};
 pub use error::{AdbcError, Doubt, DriverRefusal, DriverStep};
 use exact::Marks;
 use session::{AdbcSession, ConnectionPlan};
 pub use settings::AdbcSettings;
 use statement::QueryEffect;
-use work::DriverWork;
 
 /// The messages of a query's thread.
 enum DriverMessage {
@@ -73,12 +73,13 @@ pub(super) fn execute(
 ) -> Result<(), QueryError> {
     let plan = ConnectionPlan::new(settings, Access::Whole, surroundings.environment)?;
     let statements = statements.to_vec();
-    DriverWork::start(surroundings.interrupt, &plan.name(), move |guard, tell| {
-        let result =
-            AdbcSession::open(plan, guard).and_then(|session| session.execute(&statements, guard));
-        tell(result);
-    })?
-    .only()
+    let cancel = DriverCancel::new(plan.name());
+    let mut task = DriverTask::start(surroundings.interrupt, cancel, move |worker| {
+        let guard = &worker.link;
+        AdbcSession::open(plan, guard).and_then(|session| session.execute(&statements, guard))?;
+        worker.give(())
+    });
+    task.wait()
 }
 
 pub(super) fn open(
@@ -91,20 +92,22 @@ pub(super) fn open(
     check(settings, query, access)?;
     let plan = ConnectionPlan::new(settings, access, surroundings.environment)?;
     let (before, query) = (before.to_vec(), query.clone());
-    let mut work = DriverWork::start(surroundings.interrupt, &plan.name(), move |guard, tell| {
-        let streamed = AdbcSession::open(plan, guard).and_then(|session| {
+    let cancel = DriverCancel::new(plan.name());
+    let mut task = DriverTask::start(surroundings.interrupt, cancel, move |worker| {
+        let guard = &worker.link;
+        AdbcSession::open(plan, guard).and_then(|session| {
             session.execute(&before, guard)?;
-            session.stream(&query, guard, |told| tell(Ok(told)))
-        });
-        tell(streamed.map(|()| DriverMessage::End));
-    })?;
-    let schema = match work.next_told()? {
+            session.stream(&query, guard, |told| worker.give(told).is_ok())
+        })?;
+        worker.give(DriverMessage::End)
+    });
+    let schema = match task.wait()? {
         DriverMessage::Schema(schema) => schema,
-        DriverMessage::Batch(_) | DriverMessage::End => return Err(work.broken_off()),
+        DriverMessage::Batch(_) | DriverMessage::End => return Err(task.broken_off()),
     };
     Ok(Rows::Columns(
         schema,
-        Box::new(DriverBatches { work: Some(work) }),
+        Box::new(DriverBatches { task: Some(task) }),
     ))
 }
 
@@ -116,10 +119,13 @@ pub(super) fn describe(
     check(settings, query, Access::ReadOnly)?;
     let plan = ConnectionPlan::new(settings, Access::ReadOnly, surroundings.environment)?;
     let query = query.clone();
-    let schema = DriverWork::start(surroundings.interrupt, &plan.name(), move |guard, tell| {
-        tell(AdbcSession::open(plan, guard).and_then(|session| session.schema(&query, guard)));
-    })?
-    .only()?;
+    let cancel = DriverCancel::new(plan.name());
+    let mut task = DriverTask::start(surroundings.interrupt, cancel, move |worker| {
+        let guard = &worker.link;
+        let session = AdbcSession::open(plan, guard);
+        worker.give(session.and_then(|session| session.schema(&query, guard))?)
+    });
+    let schema = task.wait()?;
     let column = |field: &Arc<arrow_schema::Field>| QueryColumn {
         name: field.name().clone(),
         type_name: types::of(field),
@@ -139,9 +145,11 @@ pub(super) fn count(
         text: counting(&query.text),
         parameters: query.parameters.clone(),
     };
-    let batch = DriverWork::start(surroundings.interrupt, &name, move |guard, tell| {
+    let cancel = DriverCancel::new(name.clone());
+    let mut task = DriverTask::start(surroundings.interrupt, cancel, move |worker| {
+        let guard = &worker.link;
         let mut first = None;
-        let streamed = AdbcSession::open(plan, guard).and_then(|session| {
+        AdbcSession::open(plan, guard).and_then(|session| {
             session.rows(&counting, &Marks::none(), guard, |told| {
                 if let DriverMessage::Batch(batch) = told
                     && batch.num_rows() > 0
@@ -150,10 +158,10 @@ pub(super) fn count(
                 }
                 true
             })
-        });
-        tell(streamed.map(|()| first));
-    })?
-    .only()?;
+        })?;
+        worker.give(first)
+    });
+    let batch = task.wait()?;
     let rows = batch.as_ref().and_then(number);
     rows.ok_or_else(|| AdbcError::NoCount { name }.into())
 }
@@ -175,21 +183,21 @@ fn number(batch: &RecordBatch) -> Option<u64> {
 /// The batches of a query that is running.
 struct DriverBatches {
     /// None when nothing more comes.
-    work: Option<DriverWork<DriverMessage>>,
+    task: Option<DriverTask<DriverMessage>>,
 }
 
 impl Iterator for DriverBatches {
     type Item = Result<RecordBatch, QueryError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let work = self.work.as_mut()?;
-        let told = match work.next_told() {
+        let task = self.task.as_mut()?;
+        let told = match task.wait() {
             Ok(DriverMessage::Batch(batch)) => return Some(Ok(batch)),
             Ok(DriverMessage::End) => None,
-            Ok(DriverMessage::Schema(_)) => Some(Err(work.broken_off())),
+            Ok(DriverMessage::Schema(_)) => Some(Err(task.broken_off())),
             Err(error) => Some(Err(error)),
         };
-        self.work = None;
+        self.task = None;
         told
     }
 }

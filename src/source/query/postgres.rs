@@ -4,13 +4,13 @@
 //! Where the server is and who asks is found as libpq finds it. The query runs in a read-only transaction; statements that
 //! come before it do not.
 
+mod cancel;
 pub(super) mod cast;
 mod dial;
 mod error;
 mod pass_file;
 mod session;
 mod target;
-mod task;
 pub(super) mod text;
 mod tls;
 mod url;
@@ -18,8 +18,8 @@ mod words;
 
 use std::io::{self, Read};
 
+use cancel::{PgCancel, PgTask};
 use target::PgTarget;
-use task::PgTask;
 use tls::Tls;
 use url::Url;
 
@@ -79,12 +79,13 @@ pub(super) fn execute(
 ) -> Result<(), QueryError> {
     let (target, tls) = settings.dialler(surroundings)?;
     let (limit, statements) = (settings.statement_timeout, statements.to_vec());
-    let task = PgTask::start(surroundings.interrupt, move |worker| {
+    let cancel = PgCancel::default();
+    let mut task = PgTask::start(surroundings.interrupt, cancel, move |worker| {
         let mut session = PgSession::begin(&target, &tls, limit, worker)?;
         session.execute(&statements, worker)?;
         worker.give(())
     });
-    task.next()
+    task.wait()
 }
 
 pub(super) fn open(
@@ -96,7 +97,8 @@ pub(super) fn open(
     let (target, tls) = settings.dialler(surroundings)?;
     let (limit, day_time) = (settings.statement_timeout, settings.day_time);
     let (before, query) = (before.to_vec(), query.text.clone());
-    let task = PgTask::start(surroundings.interrupt, move |worker| {
+    let cancel = PgCancel::default();
+    let mut task = PgTask::start(surroundings.interrupt, cancel, move |worker| {
         let mut session = PgSession::begin(&target, &tls, limit, worker)?;
         session.execute(&before, worker)?;
         session.copy(&query, day_time, worker)
@@ -104,7 +106,7 @@ pub(super) fn open(
     // An error of the query shows here; an error of a later chunk goes through the reader.
     let (mut forms, mut chunk) = (Vec::new(), None);
     while chunk.is_none() {
-        match task.next()? {
+        match task.wait()? {
             CopyItem::Forms(told) => forms = told,
             CopyItem::Chunk(first) => chunk = Some(first),
         }
@@ -126,7 +128,8 @@ pub(super) fn describe(
 ) -> Result<Vec<QueryColumn>, QueryError> {
     let (target, tls) = settings.dialler(surroundings)?;
     let (limit, query) = (settings.statement_timeout, query.text.clone());
-    let task = PgTask::start(surroundings.interrupt, move |worker| {
+    let cancel = PgCancel::default();
+    let mut task = PgTask::start(surroundings.interrupt, cancel, move |worker| {
         let mut session = PgSession::begin(&target, &tls, limit, worker)?;
         let statement = session.prepare(&query)?;
         let columns = statement.columns().iter().map(|column| QueryColumn {
@@ -135,7 +138,7 @@ pub(super) fn describe(
         });
         worker.give(columns.collect())
     });
-    task.next()
+    task.wait()
 }
 
 pub(super) fn count(
@@ -145,12 +148,13 @@ pub(super) fn count(
 ) -> Result<u64, QueryError> {
     let (target, tls) = settings.dialler(surroundings)?;
     let (limit, query) = (settings.statement_timeout, query.text.clone());
-    let task = PgTask::start(surroundings.interrupt, move |worker| {
+    let cancel = PgCancel::default();
+    let mut task = PgTask::start(surroundings.interrupt, cancel, move |worker| {
         let mut session = PgSession::begin(&target, &tls, limit, worker)?;
         let count = session.count(&query, worker)?;
         worker.give(count)
     });
-    task.next()
+    task.wait()
 }
 
 /// An array's type is named after that of its elements.
@@ -180,7 +184,7 @@ struct Chunks {
 impl Read for Chunks {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.at == self.chunk.len() && !self.is_over {
-            let CopyItem::Chunk(chunk) = self.task.next().map_err(io::Error::other)? else {
+            let CopyItem::Chunk(chunk) = self.task.wait().map_err(io::Error::other)? else {
                 continue;
             };
             self.chunk = chunk;

@@ -10,11 +10,11 @@ use adbc_driver_manager::{ManagedConnection, ManagedStatement};
 use arrow_array::{RecordBatch, RecordBatchReader};
 use arrow_schema::SchemaRef;
 
+use super::cancel::DriverGuard;
 use super::driver::{self, Library};
 use super::error::{AdbcError, DriverRefusal, DriverStep};
 use super::exact::Marks;
 use super::statement::{self, QueryEffect};
-use super::work::DriverGuard;
 use super::{AdbcSettings, DriverMessage, exact, hosts, parameters, read_only, storage};
 use crate::base::environment::Environment;
 use crate::source::day_time::DayTime;
@@ -215,7 +215,7 @@ impl AdbcSession {
                 return Err(QueryError::Interrupted);
             }
         }
-        guard.rest();
+        guard.cancel.rest();
         guard.go_on()
     }
 
@@ -328,7 +328,7 @@ impl AdbcSession {
         let mut connection = self.connection.clone();
         let mut statement = connection.new_statement().map_err(refused)?;
         statement.set_sql_query(text).map_err(refused)?;
-        guard.watch(
+        guard.cancel.watch(
             statement.get_cancel_handle(),
             connection.get_cancel_handle(),
         );

@@ -8,8 +8,8 @@ use postgres::config::SslMode;
 use postgres::{Client, Config};
 
 use super::PostgresError;
+use super::cancel::PgWorker;
 use super::target::{PgHost, PgTarget, TlsMode};
-use super::task::Worker;
 use super::tls::{self, Tls};
 use crate::source::query::QueryError;
 
@@ -30,7 +30,7 @@ pub(super) struct PgConnection {
 pub(super) fn connect<T>(
     target: &PgTarget,
     tls: &Tls,
-    worker: &Worker<T>,
+    worker: &PgWorker<T>,
 ) -> Result<PgConnection, QueryError> {
     let mut last = None;
     for place in &target.places {
@@ -43,7 +43,7 @@ pub(super) fn connect<T>(
             }
         };
         for address in addresses {
-            worker.check()?;
+            worker.link.go_on()?;
             let attempt = PgDial {
                 target,
                 place,
@@ -52,7 +52,9 @@ pub(super) fn connect<T>(
             };
             match attempt.run(worker) {
                 Ok(client) => {
-                    worker.connected(client.cancel_token(), tls.clone());
+                    worker.no_limit();
+                    let cancel = &worker.link.cancel;
+                    cancel.connected(client.cancel_token(), tls.clone());
                     let server = place.server();
                     return Ok(PgConnection { client, server });
                 }
@@ -98,7 +100,7 @@ struct PgDial<'a> {
 }
 
 impl PgDial<'_> {
-    fn run<T>(&self, worker: &Worker<T>) -> Result<Client, PostgresError> {
+    fn run<T>(&self, worker: &PgWorker<T>) -> Result<Client, PostgresError> {
         let modes: &[SslMode] = match self.target.tls {
             // libpq has no TLS on sockets either.
             _ if self.address.is_none() => &[SslMode::Disable],
@@ -126,9 +128,13 @@ impl PgDial<'_> {
         result
     }
 
-    fn once<T>(&self, mode: SslMode, worker: &Worker<T>) -> Result<Client, PostgresError> {
+    fn once<T>(&self, mode: SslMode, worker: &PgWorker<T>) -> Result<Client, PostgresError> {
         let (target, place) = (self.target, self.place);
-        worker.dialling(&place.server(), target.timeout + LOGIN);
+        let late = PostgresError::Connect {
+            server: place.server(),
+            cause: ErrorKind::TimedOut,
+        };
+        worker.limit(target.timeout + LOGIN, late.into());
         let mut config = Config::new();
         config
             .host(&place.host)

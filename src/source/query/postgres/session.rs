@@ -8,9 +8,9 @@ use postgres::CopyOutReader;
 use postgres::error::ErrorPosition;
 use postgres::types::Type;
 
+use super::cancel::PgWorker;
 use super::dial::{self, PgConnection};
 use super::target::PgTarget;
-use super::task::Worker;
 use super::tls::Tls;
 use super::{CopyItem, PostgresError, Statement, cast, text, words};
 use crate::source::day_time::DayTime;
@@ -31,7 +31,7 @@ impl PgSession {
         target: &PgTarget,
         tls: &Tls,
         limit: Option<Duration>,
-        worker: &Worker<T>,
+        worker: &PgWorker<T>,
     ) -> Result<Self, QueryError> {
         let connected = dial::connect(target, tls, worker)?;
         let mut session = Self { connected, limit };
@@ -52,10 +52,10 @@ impl PgSession {
     pub(super) fn execute<T>(
         &mut self,
         statements: &[String],
-        worker: &Worker<T>,
+        worker: &PgWorker<T>,
     ) -> Result<(), QueryError> {
         for (index, statement) in statements.iter().enumerate() {
-            worker.check()?;
+            worker.link.go_on()?;
             let name = Statement::Before(index + 1, statements.len());
             let result = self.connected.client.batch_execute(statement);
             result.map_err(|error| self.failure(&error, name, Some(statement)))?;
@@ -78,10 +78,14 @@ impl PgSession {
     }
 
     /// How many rows the query gives.
-    pub(super) fn count<T>(&mut self, query: &str, worker: &Worker<T>) -> Result<u64, QueryError> {
+    pub(super) fn count<T>(
+        &mut self,
+        query: &str,
+        worker: &PgWorker<T>,
+    ) -> Result<u64, QueryError> {
         self.begin_reading()?;
         self.prepare(query)?;
-        worker.check()?;
+        worker.link.go_on()?;
         let count = format!("SELECT count(*) FROM ({}\n) AS q", text::bare(query));
         let row = self.connected.client.query_one(&count, &[]);
         let row = row.map_err(|error| self.wrapped_failure(&error))?;
@@ -93,7 +97,7 @@ impl PgSession {
         &mut self,
         query: &str,
         day_time: DayTime,
-        worker: &Worker<CopyItem>,
+        worker: &PgWorker<CopyItem>,
     ) -> Result<(), QueryError> {
         self.begin_reading()?;
         let statement = self.prepare(query)?;
@@ -102,7 +106,7 @@ impl PgSession {
         let forms = types.iter().map(cast::form).collect();
         worker.give(CopyItem::Forms(forms))?;
         let mut chunk = cast::header(columns.iter().map(postgres::Column::name));
-        worker.check()?;
+        worker.link.go_on()?;
         let copy = cast::copy(text::bare(query), &types, day_time);
         let result = self.stream(&copy, &mut chunk, worker);
         if !chunk.is_empty() {
@@ -117,7 +121,7 @@ impl PgSession {
         &mut self,
         copy: &str,
         chunk: &mut Vec<u8>,
-        worker: &Worker<CopyItem>,
+        worker: &PgWorker<CopyItem>,
     ) -> Result<(), QueryError> {
         let opened = self.connected.client.copy_out(copy).map_err(CopyEnd::Now);
         let result = opened.and_then(|reader| hand_over(reader, chunk, worker));
@@ -200,7 +204,7 @@ enum CopyEnd {
 fn hand_over(
     mut reader: CopyOutReader<'_>,
     chunk: &mut Vec<u8>,
-    worker: &Worker<CopyItem>,
+    worker: &PgWorker<CopyItem>,
 ) -> Result<(), CopyEnd> {
     let mut has_rows = false;
     loop {
