@@ -45,7 +45,7 @@ pub use crate::base::retry::RetryPolicy;
 pub use crate::delivery::settings::{Delivery, SecretPlaces};
 pub use crate::klaviyo::settings::{KlaviyoSettings, ListChoice, ListSettings, SentinelSettings};
 pub use crate::pipeline::settings::{ColumnSettings, PartLimits, PrimaryKey, Rules};
-pub use audience::{Before, audience_files, settings as audience_settings};
+pub use audience::{BeforeStatements, audience_files, settings as audience_settings};
 pub use delta::DeltaSettings;
 pub use guard::GuardSection;
 pub use klaviyo::read_key as read_api_key;
@@ -169,7 +169,7 @@ pub struct Job {
     /// The files to read, or the query to ask.
     pub audience: AudienceSettings,
     /// The statements that an engine runs first.
-    pub before: Option<Before>,
+    pub before: Option<BeforeStatements>,
     /// The meaning of an audience without a row to write.
     pub on_empty: OnEmpty,
     /// The columns: which are sent, under which headers.

@@ -182,7 +182,7 @@ pub mod run;
 pub mod source;
 pub mod state;
 
-pub use run::library::{Formatted, deliver, format, reconcile};
+pub use run::library::{LocalParts, deliver, format, reconcile};
 
 use clap::CommandFactory as _;
 use jiff::Timestamp;
@@ -199,7 +199,7 @@ use crate::run::error::Error;
 use crate::run::next::next;
 use crate::run::report::RunReport;
 use crate::run::surroundings::Surroundings;
-use crate::run::{Failed, Finished, Gathered, RunOptions};
+use crate::run::{GatherOutcome, RunFailure, RunOptions, RunOutcome};
 use crate::state::manifest::to_json;
 
 /// Does what the command line says. The exit code of the program.
@@ -331,8 +331,8 @@ fn list_all(args: &ListArgs, surroundings: &Surroundings) -> Result<u8, Error> {
     };
     let gathered = run::gather(args, options, surroundings);
     match gathered.map_err(|failed| told(failed, args.json, surroundings))? {
-        Gathered::Finished(finished) => Ok(conclude(&finished, args.json, surroundings)),
-        Gathered::Before { job, run_id } => {
+        GatherOutcome::Finished(finished) => Ok(conclude(&finished, args.json, surroundings)),
+        GatherOutcome::Before { job, run_id } => {
             let group = &args.run_group;
             console.note(&printable(&format!(
                 "{job}: run {run_id} added run group {group} to the list earlier; nothing was done"
@@ -349,7 +349,7 @@ fn failure(job: &str, error: &Error, begun: Timestamp) -> String {
 }
 
 /// Prints the report of an attempt that failed before it had a run, if JSON is asked for. Its error.
-fn told(failed: Box<Failed>, json: bool, surroundings: &Surroundings) -> Error {
+fn told(failed: Box<RunFailure>, json: bool, surroundings: &Surroundings) -> Error {
     if json {
         let report = to_json(&failed.report);
         let report = String::from_utf8_lossy(&report);
@@ -381,7 +381,7 @@ fn options(common: &CommonRunArgs, console: &Console) -> RunOptions {
 }
 
 /// Prints the report, and what to do next: about the error if there is one.
-fn conclude(finished: &Finished, json: bool, surroundings: &Surroundings) -> u8 {
+fn conclude(finished: &RunOutcome, json: bool, surroundings: &Surroundings) -> u8 {
     let console = &surroundings.console;
     if json {
         console.result(&String::from_utf8_lossy(&to_json(&finished.report)));

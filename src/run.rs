@@ -42,7 +42,7 @@ use crate::job::file::Deliver;
 use crate::job::{Delivery, Job, JobError};
 use crate::pipeline::mapping::Mapping;
 use crate::pipeline::normalize::identity::StoredIdentifiers;
-use crate::run::attempt::Attempted;
+use crate::run::attempt::AttemptArgs;
 use crate::run::error::Error;
 use crate::run::report::{Circumstances, RunReport, Seconds, count};
 use crate::run::surroundings::Surroundings;
@@ -54,12 +54,12 @@ use crate::state::shard::ShardRecord;
 use crate::state::storage::replace_json;
 use begin::WENT_ON;
 pub(crate) use begin::{future_warning, is_in_future};
-pub use gather::{Gathered, gather};
-use page::Page;
+pub use gather::{GatherOutcome, gather};
+use page::PageContext;
 pub(crate) use stages::header_line;
-use stages::{Input, Outcome, Stages};
+use stages::{AudienceInput, Outcome, Stages};
 use stored::Approval;
-use watch::{Extent, Told};
+use watch::{Extent, GoodEnd};
 
 /// The options that change from run to run.
 #[derive(Debug, Clone, Copy, Default)]
@@ -78,7 +78,7 @@ pub struct RunOptions {
 
 /// A run that came far enough to have a report.
 #[derive(Debug)]
-pub struct Finished {
+pub struct RunOutcome {
     /// The report of it.
     pub report: RunReport,
     /// Where the run's files are.
@@ -140,7 +140,7 @@ impl StageTime {
 
 /// An attempt that failed before it had a run.
 #[derive(Debug)]
-pub struct Failed {
+pub struct RunFailure {
     /// The error.
     pub error: Error,
     /// The report of it.
@@ -148,7 +148,7 @@ pub struct Failed {
 }
 
 /// Where a run is at home.
-struct Place {
+struct RunPlace {
     /// The job's folder, or that of one of its shards.
     state: JobDirectory,
     /// Its lock, for who has it already.
@@ -156,16 +156,16 @@ struct Place {
     /// Which shard it is, if it is one.
     shard: Option<ShardRecord>,
     /// The answers of people and servers, if they were asked already.
-    met: Option<Met>,
+    met: Option<FirstAnswers>,
 }
 
 /// The answers of people and servers, who are asked before a row is read.
 #[derive(Debug)]
-struct Met {
+struct FirstAnswers {
     /// The server and its key, which is open; `None` where nothing is sent by SFTP.
     delivery: Option<Delivery>,
     /// The first look at the API.
-    looked: list::Looked,
+    looked: list::FirstLook,
 }
 
 /// Asks for a passphrase, meets a server that is not known yet, and looks at the account and the list. Before the lock: a
@@ -175,18 +175,18 @@ fn meet(
     options: RunOptions,
     is_shard: bool,
     surroundings: &Surroundings,
-) -> Result<Met, Error> {
+) -> Result<FirstAnswers, Error> {
     let mut delivery = destination(job, options)?.cloned();
     if let Some(delivery) = &mut delivery {
         surroundings::unlock(&mut delivery.sftp, surroundings)?;
         deliver::meet(&delivery.sftp, &surroundings.interrupt)?;
     }
     let looked = if is_shard {
-        list::Looked::default()
+        list::FirstLook::default()
     } else {
         list::look_first(job, options, surroundings)?
     };
-    Ok(Met { delivery, looked })
+    Ok(FirstAnswers { delivery, looked })
 }
 
 /// Runs the job file of `args`, leaves a record of the attempt, and tells those who watch the job.
@@ -194,8 +194,8 @@ pub fn run(
     args: &RunArgs,
     options: RunOptions,
     surroundings: &Surroundings,
-) -> Result<Finished, Box<Failed>> {
-    let attempted = Attempted {
+) -> Result<RunOutcome, Box<RunFailure>> {
+    let attempted = AttemptArgs {
         is_dry: options.dry_run,
         ..attempted(args, options.limit)
     };
@@ -203,21 +203,21 @@ pub fn run(
         &attempted,
         Extent::Whole,
         surroundings,
-        |finished| Told::Run(finished),
+        |finished| GoodEnd::Run(finished),
         || {
             let act = || run_job(args, options, surroundings);
             if options.dry_run {
                 return act();
             }
             let environment = &surroundings.environment;
-            attempt::recorded(&attempted, environment, Finished::ending, act)
+            attempt::recorded(&attempted, environment, RunOutcome::ending, act)
         },
     )
 }
 
 /// The attempt that `args` ask for.
-fn attempted(args: &RunArgs, limit: Option<u64>) -> Attempted<'_> {
-    Attempted {
+fn attempted(args: &RunArgs, limit: Option<u64>) -> AttemptArgs<'_> {
+    AttemptArgs {
         command: "run",
         job: (&args.job).into(),
         state: &args.common.state,
@@ -231,7 +231,7 @@ fn run_job(
     args: &RunArgs,
     options: RunOptions,
     surroundings: &Surroundings,
-) -> Result<Finished, Error> {
+) -> Result<RunOutcome, Error> {
     let environment = &surroundings.environment;
     let mut job = if options.dry_run {
         Job::load((&args.job).into(), environment)?
@@ -270,7 +270,7 @@ fn run_job(
 }
 
 /// Runs `job` over its whole audience, which is opened here.
-fn whole(job: &Job, options: RunOptions, surroundings: &Surroundings) -> Result<Finished, Error> {
+fn whole(job: &Job, options: RunOptions, surroundings: &Surroundings) -> Result<RunOutcome, Error> {
     if job.audience.is_query() || job.before.is_some() {
         return before::run(job, options, surroundings);
     }
@@ -284,8 +284,8 @@ pub fn execute(
     audience: Audience,
     options: RunOptions,
     surroundings: &Surroundings,
-) -> Result<Finished, Error> {
-    let place = Place {
+) -> Result<RunOutcome, Error> {
+    let place = RunPlace {
         state: job.state()?,
         lock: None,
         shard: None,
@@ -295,12 +295,12 @@ pub fn execute(
 }
 
 /// Runs the `before` statements of the job file of `args`, and nothing else. What to say of it.
-pub fn before_only(args: &RunArgs, surroundings: &Surroundings) -> Result<String, Box<Failed>> {
+pub fn before_only(args: &RunArgs, surroundings: &Surroundings) -> Result<String, Box<RunFailure>> {
     watch::watched(
         &attempted(args, None),
         Extent::Failures,
         surroundings,
-        |_| Told::Nothing,
+        |_| GoodEnd::Nothing,
         || run_before(args, surroundings),
     )
 }
@@ -320,23 +320,23 @@ fn run_before(args: &RunArgs, surroundings: &Surroundings) -> Result<String, Err
 fn execute_at(
     job: &Job,
     audience: Audience,
-    place: Place,
+    place: RunPlace,
     options: RunOptions,
     surroundings: &Surroundings,
-) -> Result<Finished, Error> {
+) -> Result<RunOutcome, Error> {
     let clock = Instant::now();
     destination(job, options)?;
     // All columns, so that a name that is nearly right is found; then those alone that are read.
     Mapping::new(&job.columns, audience.sources())?;
     let audience = audience.only(|name| job.columns.reads(name));
     let mapping = Mapping::new(&job.columns, audience.sources())?;
-    let Place {
+    let RunPlace {
         state,
         lock,
         shard,
         met,
     } = place;
-    let Met { delivery, looked } = match met {
+    let FirstAnswers { delivery, looked } = match met {
         Some(met) => met,
         None => meet(job, options, shard.is_some(), surroundings)?,
     };
@@ -359,7 +359,7 @@ fn execute_at(
         Some(_) => None,
         None => delta::prepare(job, &mapping, &state, &begun, options, list_id)?,
     };
-    let ready = Ready {
+    let ready = RunContext {
         job,
         state: &state,
         delivery: delivery.as_ref(),
@@ -367,7 +367,7 @@ fn execute_at(
         surroundings,
         clock,
     };
-    let input = Input {
+    let input = AudienceInput {
         audience,
         mapping: &mapping,
         delta: compared,
@@ -376,7 +376,7 @@ fn execute_at(
 }
 
 /// All that a run needs once it has begun.
-struct Ready<'a> {
+struct RunContext<'a> {
     job: &'a Job,
     state: &'a JobDirectory,
     delivery: Option<&'a Delivery>,
@@ -385,14 +385,14 @@ struct Ready<'a> {
     clock: Instant,
 }
 
-impl Ready<'_> {
+impl RunContext<'_> {
     /// Runs the stages, and what comes after them. Without `input`, the rows are in closed parts.
     fn carry_out(
         &self,
-        begun: begin::Begun,
-        input: Option<Input<'_>>,
+        begun: begin::OpenRun,
+        input: Option<AudienceInput<'_>>,
         mut warnings: Vec<String>,
-    ) -> Finished {
+    ) -> RunOutcome {
         let Self {
             job,
             state,
@@ -421,7 +421,7 @@ impl Ready<'_> {
         if let Some(klaviyo) = &klaviyo {
             klaviyo.shown_in(&meter);
         }
-        let after = list::After {
+        let after = list::FinalSteps {
             job,
             begun: &begun,
             state,
@@ -444,7 +444,7 @@ impl Ready<'_> {
             outcome.stages.extend(has_one.then_some(stage));
         }
         drop(progress);
-        let ended = Ended {
+        let ended = StagesEnd {
             outcome,
             warnings,
             clock,
@@ -454,7 +454,7 @@ impl Ready<'_> {
 }
 
 /// How a run ended, before it is noted.
-struct Ended {
+struct StagesEnd {
     outcome: Outcome,
     warnings: Vec<String>,
     clock: Instant,
@@ -465,12 +465,12 @@ struct Ended {
 fn conclude(
     job: &Job,
     state: &JobDirectory,
-    begun: begin::Begun,
-    ended: Ended,
+    begun: begin::OpenRun,
+    ended: StagesEnd,
     options: RunOptions,
     surroundings: &Surroundings,
-) -> Finished {
-    let Ended {
+) -> RunOutcome {
+    let StagesEnd {
         outcome,
         mut warnings,
         clock,
@@ -500,7 +500,7 @@ fn conclude(
         },
     };
     let mut report = RunReport::new(&manifest, circumstances);
-    let page = Page {
+    let page = PageContext {
         job,
         state,
         directory: &begun.directory,
@@ -525,7 +525,7 @@ fn conclude(
             page.write(&manifest, &report, error.as_ref(), next.as_ref());
         }
     }
-    Finished {
+    RunOutcome {
         report,
         directory: begun.directory,
         server: (!options.dry_run).then(|| destination_name(job)),

@@ -20,7 +20,7 @@ use crate::job::file::Deliver;
 use crate::run::error::Error;
 use crate::state::directory::new_run_id;
 pub use explain::explain;
-use findings::Name;
+use findings::CheckName;
 pub use findings::{Check, Findings, Status};
 use server::Depth;
 
@@ -73,11 +73,11 @@ fn online(
         (false, true) => Depth::Probe,
         (false, false) => Depth::Look,
     };
-    let of_deep: &[Name] = if args.deep { &Name::OF_DEEP } else { &[] };
+    let of_deep: &[CheckName] = if args.deep { &CheckName::OF_DEEP } else { &[] };
     let mut speed = None;
     if job.deliver == Deliver::Api {
-        findings.skip(Name::Key, BY_API);
-        findings.skip_all(&Name::OF_SERVER, BY_API);
+        findings.skip(CheckName::Key, BY_API);
+        findings.skip_all(&CheckName::OF_SERVER, BY_API);
         findings.skip_all(of_deep, BY_API);
     } else if let Some(delivery) = job.delivery.clone() {
         let stem = format!("{}-{}", job.name, new_run_id(jiff::Timestamp::now())?);
@@ -100,6 +100,6 @@ fn online(
 /// Notes that the job names no server that it could log in to.
 fn no_server(findings: &mut Findings) {
     let missing = crate::run::no_server();
-    findings.note(Name::Key, Err(missing), |()| String::new().into());
-    findings.skip_all(&Name::OF_SERVER, NO_USER);
+    findings.note(CheckName::Key, Err(missing), |()| String::new().into());
+    findings.skip_all(&CheckName::OF_SERVER, NO_USER);
 }

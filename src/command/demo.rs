@@ -11,7 +11,7 @@ use crate::job::Job;
 use crate::job::file::JobFile;
 use crate::run::error::Error;
 use crate::run::report::count;
-use crate::run::{Finished, RunOptions, execute};
+use crate::run::{RunOptions, RunOutcome, execute};
 use crate::state::storage::storage;
 use klaviyo_export_sandbox::api::ApiSettings;
 use klaviyo_export_sandbox::{Faults, Sandbox, SandboxSettings};
@@ -24,7 +24,7 @@ const JOB: &str = include_str!("../../fixtures/jobs/demo.toml");
 const IMPORT: Duration = Duration::from_millis(100);
 
 /// Runs the sample job and says where to look at what arrived.
-pub fn demo(args: &DemoArgs, surroundings: &Surroundings) -> Result<Finished, Error> {
+pub fn demo(args: &DemoArgs, surroundings: &Surroundings) -> Result<RunOutcome, Error> {
     let directory = demo_directory(args.directory.as_deref())?;
     let console = &surroundings.console;
     write(&directory.join("customers.csv"), AUDIENCE)?;
@@ -73,7 +73,7 @@ pub fn demo(args: &DemoArgs, surroundings: &Surroundings) -> Result<Finished, Er
 }
 
 /// Says what has become of the rows in the sandbox.
-fn tell(sandbox: &Sandbox, finished: &Finished, surroundings: &Surroundings) {
+fn tell(sandbox: &Sandbox, finished: &RunOutcome, surroundings: &Surroundings) {
     let console = &surroundings.console;
     for part in &finished.report.parts {
         let name = part

@@ -9,8 +9,10 @@ pub mod times;
 use super::Surroundings;
 use crate::base::interrupt::Interrupt;
 use crate::cli::{EstimateArgs, RowLimit};
-use crate::command::estimate::answers::Answers;
-use crate::command::estimate::times::{Estimate, ListPlan, Plan, Sample, Size, Speed, Total};
+use crate::command::estimate::answers::ApiAnswers;
+use crate::command::estimate::times::{
+    AudienceSample, Estimate, EstimatePlan, ListPlan, Size, Speed, Total,
+};
 use crate::job::Job;
 use crate::klaviyo::list::EmailSample;
 use crate::pipeline::mapping::Mapping;
@@ -62,7 +64,7 @@ pub(crate) fn reckon(
     if let Some(signal) = surroundings.interrupt.signal() {
         return Err(Error::Interrupted { signal });
     }
-    let plan = Plan {
+    let plan = EstimatePlan {
         deliver: job.deliver,
         limits: job.limits,
         speed,
@@ -101,8 +103,8 @@ fn measure(
 ) -> Result<(Size, EmailSample), Error> {
     let mapping = Mapping::new(&job.columns, audience.sources())?;
     let header_bytes = header_line(&mapping).len() as u64;
-    let mut sample =
-        Sample::new(&mapping, job.limits, header_bytes).compared_by(comparison(job, &mapping));
+    let mut sample = AudienceSample::new(&mapping, job.limits, header_bytes)
+        .compared_by(comparison(job, &mapping));
     sample.keeps_emails(job.calls_for_list());
     let mut normalizer = Normalizer::new(&mapping, job.rules.clone());
     let sources = audience.shared_sources();
@@ -165,7 +167,7 @@ fn speed(job: &Job) -> Result<Speed, Error> {
 }
 
 /// The plan for the list.
-fn list_plan(job: &Job, answers: &Answers) -> Option<ListPlan> {
+fn list_plan(job: &Job, answers: &ApiAnswers) -> Option<ListPlan> {
     let list = job.list.as_ref()?;
     Some(ListPlan {
         attach: list.attach,

@@ -13,7 +13,7 @@ use super::{Surroundings, flags};
 use crate::cli::InitArgs;
 use crate::cli::command_line::{CommandLine, quoted};
 use crate::cli::console::printable;
-use crate::command::init::draft::{DraftColumn, Fate, draft};
+use crate::command::init::draft::{ColumnFate, DraftColumn, draft};
 use crate::job::file::{JobFile, Unlisted};
 use crate::job::{Job, audience_files, audience_settings};
 use crate::pipeline::mapping::Mapping;
@@ -223,12 +223,12 @@ fn tell(columns: &[DraftColumn], file: &JobFile, surroundings: &Surroundings) {
     for column in columns {
         let source = printable(&column.source);
         match &column.fate {
-            Fate::Unmapped(UnmappedReason::Consent) => {
+            ColumnFate::Unmapped(UnmappedReason::Consent) => {
                 console.note(&format!(
                     "note: `{source}` looks like consent and is left out"
                 ));
             }
-            Fate::Ambiguous => {
+            ColumnFate::Ambiguous => {
                 console.note(&format!(
                     "note: `{source}` is one of several columns with this name and is not sent; to send it: --map {}",
                     printable(&quoted(&format!("{}=HEADER", column.source)))

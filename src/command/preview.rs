@@ -18,7 +18,7 @@ use super::guesses::Guesses;
 use super::{Surroundings, flags};
 use crate::base::interrupt::Interrupt;
 use crate::cli::{AudienceArgs, PreviewArgs, RowLimit};
-use crate::command::preview::findings::{Circumstances, Look, LookOptions, Preview};
+use crate::command::preview::findings::{LookOptions, Preview, PreviewFacts, PreviewLook};
 use crate::job::{Job, JobSource, audience_files};
 use crate::pipeline::mapping::Mapping;
 use crate::pipeline::mapping::guess::{Sample, address_column};
@@ -134,7 +134,7 @@ fn look(
         shared_identifiers: subject.job.shared_identifiers,
         is_query: subject.job.audience.is_query(),
     };
-    let mut look = Look::new(&mapping, Arc::clone(&sources), options)
+    let mut look = PreviewLook::new(&mapping, Arc::clone(&sources), options)
         .compared_by(comparison(&subject.job, &mapping));
     let normalizer = Normalizer::new(&mapping, subject.job.rules.clone());
     let read = read(
@@ -165,7 +165,7 @@ fn look(
         &subject.job,
         &look.measures(read.whole),
     ));
-    let circumstances = Circumstances {
+    let circumstances = PreviewFacts {
         origins: advice.origins(),
         left_out: advice.left_out(),
         whole: read.whole,
@@ -178,7 +178,7 @@ fn look(
 }
 
 /// The facts of an audience that its reading gives in addition to its rows.
-struct Read {
+struct ReadFacts {
     /// Whether every row was looked at.
     whole: bool,
     /// The column that holds e-mail addresses.
@@ -189,9 +189,9 @@ struct Read {
 fn read(
     audience: Audience,
     mut normalizer: Normalizer<'_>,
-    look: &mut Look<'_>,
+    look: &mut PreviewLook<'_>,
     interrupt: &Interrupt,
-) -> Result<Read, Error> {
+) -> Result<ReadFacts, Error> {
     let sources = audience.shared_sources();
     let mut blocks = audience.into_blocks();
     let mut address_column = None;
@@ -209,13 +209,13 @@ fn read(
         let before = look.records();
         if !look.batch(batch) {
             let whole = look.records() - before == records && blocks.next().is_none();
-            return Ok(Read {
+            return Ok(ReadFacts {
                 whole,
                 address_column,
             });
         }
     }
-    Ok(Read {
+    Ok(ReadFacts {
         whole: true,
         address_column,
     })

@@ -117,25 +117,25 @@ fn replace(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
 }
 
 /// The columns of the table: a head, the side, and whether it is left out where the lines would be too long.
-const COLUMNS: [Column; 8] = [
-    Column::new("began (UTC)", Side::Left).left_out(2),
-    Column::new("run", Side::Left),
-    Column::new("rows", Side::Right),
-    Column::new("rejected", Side::Right),
-    Column::new("blanked", Side::Right),
-    Column::new("parts", Side::Right),
-    Column::new("MB/s", Side::Right).left_out(1),
-    Column::new("outcome", Side::Left),
+const COLUMNS: [RunsColumn; 8] = [
+    RunsColumn::new("began (UTC)", Side::Left).left_out(2),
+    RunsColumn::new("run", Side::Left),
+    RunsColumn::new("rows", Side::Right),
+    RunsColumn::new("rejected", Side::Right),
+    RunsColumn::new("blanked", Side::Right),
+    RunsColumn::new("parts", Side::Right),
+    RunsColumn::new("MB/s", Side::Right).left_out(1),
+    RunsColumn::new("outcome", Side::Left),
 ];
 
-struct Column {
+struct RunsColumn {
     head: &'static str,
     side: Side,
     /// Those with the lowest number go first; 0: never.
     left_out: u8,
 }
 
-impl Column {
+impl RunsColumn {
     const fn new(head: &'static str, side: Side) -> Self {
         Self {
             head,
@@ -175,7 +175,7 @@ fn table(lines: &[RunLine], width: usize) -> String {
     text
 }
 
-fn aligned_table(lines: &[RunLine], is_shown: impl Fn(&Column) -> bool) -> String {
+fn aligned_table(lines: &[RunLine], is_shown: impl Fn(&RunsColumn) -> bool) -> String {
     let shown: Vec<bool> = COLUMNS.iter().map(is_shown).collect();
     let kept = |cells: [String; 8]| -> Vec<String> {
         let cells = cells.into_iter().zip(&shown);

@@ -12,7 +12,7 @@ use crate::job::{Job, JobPlace, ListChoice, audience_files};
 use crate::run::attempt::{self, AttemptLog};
 use crate::run::error::Error;
 use crate::run::list::create_list;
-use crate::run::{Finished, RunOptions, execute};
+use crate::run::{RunOptions, RunOutcome, execute};
 use crate::source::audience::Audience;
 
 /// Sends the files of `args` once, and leaves a record of the attempt.
@@ -20,7 +20,7 @@ pub fn send(
     args: &SendArgs,
     options: RunOptions,
     surroundings: &Surroundings,
-) -> Result<Finished, Error> {
+) -> Result<RunOutcome, Error> {
     let file = job_file(args)?;
     if options.dry_run {
         return send_as(file, args, options, surroundings);
@@ -29,7 +29,10 @@ pub fn send(
     let state = place.state(args.common.state.state_dir.as_deref())?;
     attempt::claim(&state, &place.owner, &place.name)?;
     let attempt = AttemptLog::begin(state, "send", options.limit);
-    attempt.end(send_as(file, args, options, surroundings), Finished::ending)
+    attempt.end(
+        send_as(file, args, options, surroundings),
+        RunOutcome::ending,
+    )
 }
 
 /// The name of the job that the flags make.
@@ -46,7 +49,7 @@ fn send_as(
     args: &SendArgs,
     options: RunOptions,
     surroundings: &Surroundings,
-) -> Result<Finished, Error> {
+) -> Result<RunOutcome, Error> {
     let base = Path::new("");
     let files = audience_files(&file, base).map_err(flags::of_flag)?;
     let mut audience = Audience::open(&files, Box::new(std::io::stdin()))?;

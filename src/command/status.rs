@@ -32,7 +32,7 @@ struct StatusLine<'a> {
 }
 
 /// Everything that is known of where a job is.
-struct Standing {
+struct JobStanding {
     job: String,
     last: Option<LastRun>,
     /// The last attempt, where the last run does not tell of it.
@@ -141,7 +141,7 @@ fn standing(
     found: JobState,
     last: Option<LastRun>,
     attempt: Option<AttemptRecord>,
-) -> (JobOrigin, Standing) {
+) -> (JobOrigin, JobStanding) {
     let holder = lock::holder(found.state.path());
     let mut notes: Vec<String> = found.belongs_to_another.into_iter().collect();
     if let Some(last) = &last {
@@ -160,7 +160,7 @@ fn standing(
         }
     }
     let attempt = attempt.filter(|it| is_untold(it, last.as_ref(), holder.is_some()));
-    let standing = Standing {
+    let standing = JobStanding {
         job: found.name,
         last,
         attempt,
@@ -225,7 +225,7 @@ fn needs_check(code: ExitCode) -> bool {
     )
 }
 
-impl Standing {
+impl JobStanding {
     /// The command to type next, or words where there is none.
     fn next(&self, of_job: impl Fn(&'static str) -> CommandLine) -> String {
         let last = self.last.as_ref().map(|last| &last.manifest);

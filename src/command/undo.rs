@@ -13,7 +13,7 @@ use crate::klaviyo::Klaviyo;
 use crate::klaviyo::list::{self, Desk, ListError};
 use crate::pipeline::normalize::identity::StoredIdentifiers;
 use crate::run::RunOptions;
-use crate::run::attempt::{self, Attempted, Ending};
+use crate::run::attempt::{self, AttemptArgs, Ending};
 use crate::run::error::Error;
 use crate::run::list::interrupted;
 use crate::run::report::count;
@@ -29,7 +29,7 @@ pub fn undo(
     options: RunOptions,
     surroundings: &Surroundings,
 ) -> Result<String, Error> {
-    let attempted = Attempted {
+    let attempted = AttemptArgs {
         command: "undo",
         job: (&args.job).into(),
         state: &args.state,
@@ -40,19 +40,19 @@ pub fn undo(
     let undone = attempt::recorded(
         &attempted,
         &surroundings.environment,
-        Undone::ending,
+        UndoOutcome::ending,
         || put_back(args, options, surroundings),
     )?;
     Ok(undone.text)
 }
 
 /// An `undo` that was done.
-struct Undone {
+struct UndoOutcome {
     run_id: String,
     text: String,
 }
 
-impl Undone {
+impl UndoOutcome {
     fn ending(&self) -> Ending<'_> {
         Ending {
             error: None,
@@ -65,7 +65,7 @@ fn put_back(
     args: &UndoArgs,
     options: RunOptions,
     surroundings: &Surroundings,
-) -> Result<Undone, Error> {
+) -> Result<UndoOutcome, Error> {
     let mut job = Job::load((&args.job).into(), &surroundings.environment)?;
     super::apply(false, &args.state, &mut job);
     surroundings.stop_as_told(&job);
@@ -116,7 +116,7 @@ fn put_back(
         text.extend(["; ", &gone, " deleted in Klaviyo since"]);
     }
     text.push('\n');
-    Ok(Undone {
+    Ok(UndoOutcome {
         run_id: args.run.clone(),
         text,
     })

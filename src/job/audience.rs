@@ -11,7 +11,7 @@ use crate::source::query::{PostgresSettings, Query, QueryConnection};
 
 /// The statements that an engine runs before the audience is read.
 #[derive(Debug, Clone)]
-pub struct Before {
+pub struct BeforeStatements {
     /// Where.
     pub connection: QueryConnection,
     /// In this order.
@@ -93,13 +93,13 @@ pub fn settings(file: &JobFile, base: &Path) -> Result<AudienceSettings, JobErro
 }
 
 /// The statements that come first, if there are any.
-pub(super) fn before(file: &JobFile) -> Result<Option<Before>, JobError> {
+pub(super) fn before(file: &JobFile) -> Result<Option<BeforeStatements>, JobError> {
     let section = &file.audience;
     if section.before.is_empty() {
         return Ok(None);
     }
     match connection(file)? {
-        Some(connection) => Ok(Some(Before {
+        Some(connection) => Ok(Some(BeforeStatements {
             connection,
             statements: section.before.clone(),
         })),

@@ -17,7 +17,7 @@ use crate::delivery::ssh_config::SshAlias;
 
 /// The job file and where it is read.
 #[derive(Debug, Clone, Copy)]
-struct Surroundings<'a> {
+struct FileContext<'a> {
     file: &'a JobFile,
     /// The folder that relative paths count from.
     base: &'a Path,
@@ -31,7 +31,7 @@ pub(super) fn delivery(
     environment: &Environment,
 ) -> Result<Option<Delivery>, JobError> {
     let section = &file.sftp;
-    let surroundings = Surroundings {
+    let surroundings = FileContext {
         file,
         base,
         environment,
@@ -162,7 +162,7 @@ fn pins(texts: &[String], key: &'static str) -> Result<Vec<HostKeyPin>, JobError
     pins.collect()
 }
 
-fn secrets(surroundings: &Surroundings<'_>) -> Result<SecretPlaces, JobError> {
+fn secrets(surroundings: &FileContext<'_>) -> Result<SecretPlaces, JobError> {
     let section = &surroundings.file.sftp;
     let (base, environment) = (surroundings.base, surroundings.environment);
     let passphrase = WrittenSource {
@@ -191,7 +191,7 @@ fn secrets(surroundings: &Surroundings<'_>) -> Result<SecretPlaces, JobError> {
     })
 }
 
-impl Surroundings<'_> {
+impl FileContext<'_> {
     /// OpenSSH's settings of a host, where the job asks for them.
     fn alias(&self, host: &str) -> Result<Option<SshAlias>, JobError> {
         let file = match &self.file.sftp.ssh_config {

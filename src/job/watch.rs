@@ -26,7 +26,8 @@ pub enum WebhookFormat {
 /// A change that is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum Change {
+#[schemars(rename = "Change")]
+pub enum StatusChange {
     /// A run failed, or fails in another way than the one before.
     Failure,
     /// The first good run after one that failed.
@@ -41,7 +42,7 @@ pub enum Change {
 )]
 pub enum NotifyOn {
     /// After these changes.
-    Changes(Vec<Change>),
+    Changes(Vec<StatusChange>),
     /// After every run.
     Every(Always),
 }
@@ -56,7 +57,7 @@ pub enum Always {
 
 impl NotifyOn {
     /// Whether this change is told.
-    pub fn tells(&self, change: Change) -> bool {
+    pub fn tells(&self, change: StatusChange) -> bool {
         match self {
             Self::Every(_) => true,
             Self::Changes(changes) => changes.contains(&change),
@@ -104,7 +105,7 @@ impl Default for NotifySection {
             webhook_url_command: Vec::new(),
             webhook_format: WebhookFormat::default(),
             command: Vec::new(),
-            on: NotifyOn::Changes(vec![Change::Failure, Change::Recovery]),
+            on: NotifyOn::Changes(vec![StatusChange::Failure, StatusChange::Recovery]),
         }
     }
 }

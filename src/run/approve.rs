@@ -6,9 +6,9 @@ use std::time::Instant;
 use jiff::Timestamp;
 
 use super::list::{interrupted, note_list, remove_row_files, row_files};
-use super::page::Page;
+use super::page::PageContext;
 use super::stages::strict;
-use super::{Finished, RunOptions, delta, destination_name, gather, number};
+use super::{RunOptions, RunOutcome, delta, destination_name, gather, number};
 use crate::base::meter::Meter;
 use crate::cli::progress::Progress;
 use crate::job::Job;
@@ -33,7 +33,7 @@ pub(super) fn approve(
     run_id: &str,
     options: RunOptions,
     surroundings: &Surroundings,
-) -> Result<Finished, Error> {
+) -> Result<RunOutcome, Error> {
     let clock = Instant::now();
     let state = job.state()?;
     let run_id = run_id.to_owned();
@@ -71,7 +71,7 @@ pub(super) fn approve(
         ..manifest.snapshot()
     };
     delta::promote(job, &state, &directory, &promoted)?;
-    let page = Page {
+    let page = PageContext {
         job,
         state: &state,
         directory: &directory,
@@ -127,17 +127,17 @@ fn nothing(run_id: &str) -> Error {
 
 /// The run is done, and its report says so.
 fn conclude(
-    page: &Page<'_>,
+    page: &PageContext<'_>,
     manifest: &ManifestFile,
     removed: u64,
     clock: Instant,
-) -> Result<Finished, Error> {
+) -> Result<RunOutcome, Error> {
     manifest.update(|manifest| {
         manifest.status = RunStatus::Done;
         manifest.finished_at = Some(Timestamp::now());
         manifest.error = None;
     })?;
-    let Page { job, directory, .. } = *page;
+    let PageContext { job, directory, .. } = *page;
     let manifest = manifest.snapshot();
     let counts = manifest.counts.as_ref();
     let error = counts.and_then(|counts| strict(job, counts));
@@ -158,7 +158,7 @@ fn conclude(
     let unwritten = page.write(&manifest, &report, error.as_ref(), None);
     report.warnings.extend(unwritten);
     replace_json(&directory.report(), &report)?;
-    Ok(Finished {
+    Ok(RunOutcome {
         report,
         directory: directory.clone(),
         server: Some(destination_name(job)),

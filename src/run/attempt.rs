@@ -1,6 +1,6 @@
 //! An attempt to deliver, from its first moment to its exit code: what `status` and `runs` tell of one that had no run.
 
-use super::Finished;
+use super::RunOutcome;
 use super::error::Error;
 use crate::base::environment::Environment;
 use crate::base::exit_code::ExitCode;
@@ -68,7 +68,7 @@ pub(crate) struct Ending<'a> {
     pub(crate) run_id: Option<String>,
 }
 
-impl Finished {
+impl RunOutcome {
     /// How the attempt ended whose run this is.
     pub(crate) fn ending(&self) -> Ending<'_> {
         Ending {
@@ -80,7 +80,7 @@ impl Finished {
 
 /// Notes the attempt of the job file of `attempt` around `act`. Dry runs leave no record: they are no attempt to deliver.
 pub(crate) fn recorded<T>(
-    attempt: &Attempted<'_>,
+    attempt: &AttemptArgs<'_>,
     environment: &Environment,
     describe: impl FnOnce(&T) -> Ending<'_>,
     act: impl FnOnce() -> Result<T, Error>,
@@ -93,7 +93,7 @@ pub(crate) fn recorded<T>(
 }
 
 /// An attempt as it was typed.
-pub(crate) struct Attempted<'a> {
+pub(crate) struct AttemptArgs<'a> {
     pub(crate) command: &'static str,
     pub(crate) job: JobSource<'a>,
     pub(crate) state: &'a StateArgs,

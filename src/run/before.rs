@@ -4,8 +4,8 @@
 //! before it begins: nobody else may have it write the same files, or ask the same query, meanwhile.
 
 use super::begin::{identity, refuse_trial};
-use super::{Finished, Place, RunOptions, execute_at, shard};
-use crate::job::{Before, Job};
+use super::{RunOptions, RunOutcome, RunPlace, execute_at, shard};
+use crate::job::{BeforeStatements, Job};
 use crate::run::error::Error;
 use crate::run::resume::{self, Beginning};
 use crate::run::surroundings::{Surroundings, of_query, open_audience, open_audience_with};
@@ -19,7 +19,7 @@ pub(super) fn run(
     job: &Job,
     options: RunOptions,
     surroundings: &Surroundings,
-) -> Result<Finished, Error> {
+) -> Result<RunOutcome, Error> {
     let met = super::meet(job, options, false, surroundings)?;
     let state = job.state()?;
     state.create()?;
@@ -40,7 +40,7 @@ pub(super) fn run(
             }
         }
     };
-    let place = Place {
+    let place = RunPlace {
         state,
         lock: Some(lock),
         shard: None,
@@ -64,7 +64,7 @@ pub(crate) fn alone(job: &Job, surroundings: &Surroundings) -> Result<usize, Err
     Ok(before.statements.len())
 }
 
-fn execute(before: &Before, surroundings: &Surroundings) -> Result<(), Error> {
+fn execute(before: &BeforeStatements, surroundings: &Surroundings) -> Result<(), Error> {
     let connection = &before.connection;
     let result = connection.execute(&before.statements, surroundings.of_query());
     of_query(result, "before", surroundings)

@@ -10,14 +10,14 @@ use crate::job::Job;
 use crate::job::file::OnSourceChange;
 use crate::run::error::Error;
 use crate::run::report::count;
-use crate::run::resume::{self, Beginning, Identity, Obstacle, PROGRAM};
+use crate::run::resume::{self, Beginning, Obstacle, PROGRAM, RunIdentity};
 use crate::source::audience::Audience;
 use crate::state::directory::{JobDirectory, RunDirectory, new_run_id};
 use crate::state::manifest::{MANIFEST_VERSION, ManifestFile, RunManifest, RunStatus};
 use crate::state::shard::ShardRecord;
 
 /// A run that has a folder and a manifest.
-pub(super) struct Begun {
+pub(super) struct OpenRun {
     /// The run's folder.
     pub(super) directory: RunDirectory,
     /// Its memory.
@@ -38,8 +38,8 @@ pub(super) fn identity(
     audience: &Audience,
     options: RunOptions,
     shard: Option<ShardRecord>,
-) -> Result<Identity, Error> {
-    Ok(Identity {
+) -> Result<RunIdentity, Error> {
+    Ok(RunIdentity {
         job_fingerprint: job.fingerprint.clone(),
         sources: audience.fingerprints()?,
         is_query: job.audience.is_query(),
@@ -56,7 +56,7 @@ pub(super) fn begin(
     options: RunOptions,
     state: &JobDirectory,
     shard: Option<ShardRecord>,
-) -> Result<Begun, Error> {
+) -> Result<OpenRun, Error> {
     let identity = identity(job, audience, options, shard)?;
     if options.dry_run {
         return new_run(job, identity, options, state);
@@ -88,7 +88,7 @@ pub(super) fn refuse_trial(state: &JobDirectory, options: RunOptions) -> Result<
 
 /// The warning about this run or the one before it, if it began in the future: this machine's clock was ahead then, or is
 /// behind now.
-fn ahead_of_clock(state: &JobDirectory, begun: &Begun) -> Option<String> {
+fn ahead_of_clock(state: &JobDirectory, begun: &OpenRun) -> Option<String> {
     let current = begun.manifest.snapshot();
     let earlier = |run: &RunManifest| run.run_id != current.run_id;
     // A manifest that cannot be read is told where it matters.
@@ -116,10 +116,10 @@ pub(crate) fn future_warning(run: &RunManifest) -> String {
 
 fn begin_or_go_on(
     job: &Job,
-    identity: Identity,
+    identity: RunIdentity,
     options: RunOptions,
     state: &JobDirectory,
-) -> Result<Begun, Error> {
+) -> Result<OpenRun, Error> {
     if options.fresh {
         // What cannot be read cannot go on either: starting over is the way out.
         let last = resume::last_run(state).ok().flatten();
@@ -162,7 +162,7 @@ pub(super) fn begin_for_all(
     job: &Job,
     shard: ShardRecord,
     state: &JobDirectory,
-) -> Result<Begun, Error> {
+) -> Result<OpenRun, Error> {
     let last = resume::last_run(state)?;
     let unfinished = last.filter(|last| last.status.is_unfinished());
     if let Some(last) = &unfinished
@@ -170,7 +170,7 @@ pub(super) fn begin_for_all(
     {
         return go_on(job, last.clone(), Some(Vec::new()), state);
     }
-    let identity = Identity {
+    let identity = RunIdentity {
         job_fingerprint: job.fingerprint.clone(),
         sources: None,
         is_query: false,
@@ -206,14 +206,14 @@ fn prefix(manifest: &RunManifest) -> String {
 
 pub(super) fn new_run(
     job: &Job,
-    identity: Identity,
+    identity: RunIdentity,
     options: RunOptions,
     state: &JobDirectory,
-) -> Result<Begun, Error> {
+) -> Result<OpenRun, Error> {
     let started_at = Timestamp::now();
     let run_id = new_run_id(started_at)?;
     let directory = state.begin_run(&run_id)?;
-    let Identity {
+    let RunIdentity {
         job_fingerprint,
         sources,
         limit,
@@ -248,7 +248,7 @@ pub(super) fn new_run(
     let prefix = prefix(&manifest);
     let manifest = ManifestFile::create(directory.manifest(), manifest)?;
     tracing::info!(job = job.name, run = run_id, "run begun");
-    Ok(Begun {
+    Ok(OpenRun {
         directory,
         manifest: Arc::new(manifest),
         prefix,
@@ -266,7 +266,7 @@ pub(super) fn go_on(
     mut last: RunManifest,
     rest: Option<Vec<Task>>,
     state: &JobDirectory,
-) -> Result<Begun, Error> {
+) -> Result<OpenRun, Error> {
     let delivered = last.delivered();
     let what = match &rest {
         Some(rest) => format!("{} to send", count(rest.len() as u64, "part")),
@@ -290,7 +290,7 @@ pub(super) fn go_on(
     let prefix = prefix(&last);
     let manifest = ManifestFile::reopen(directory.manifest(), last);
     manifest.update(|_| {})?;
-    Ok(Begun {
+    Ok(OpenRun {
         directory,
         manifest: Arc::new(manifest),
         prefix,
@@ -300,7 +300,7 @@ pub(super) fn go_on(
     })
 }
 
-impl Begun {
+impl OpenRun {
     /// Takes the place of the unfinished run `of`.
     pub(super) fn replace(
         &mut self,

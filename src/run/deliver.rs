@@ -23,7 +23,7 @@ const CONNECT_GAP: Duration = Duration::from_millis(50);
 
 /// The outcome of the sessions of a run.
 #[derive(Debug, Default)]
-pub(super) struct Delivered {
+pub(super) struct SessionOutcome {
     /// Parts whose remote file had the wrong size each time.
     pub(super) misdelivered: u32,
     /// Remote files of an earlier run's broken attempts that are still there.
@@ -65,7 +65,7 @@ fn leaves_a_server(error: &UploadError) -> bool {
 }
 
 /// The state that the sessions share.
-struct Pool<'a> {
+struct SessionPool<'a> {
     route: Route<'a>,
     queue: Receiver<Task>,
     give_back: Sender<Task>,
@@ -88,9 +88,9 @@ pub(super) fn deliver(
     queue: Receiver<Task>,
     leftovers: &[String],
     sessions: usize,
-) -> Result<Delivered, UploadError> {
+) -> Result<SessionOutcome, UploadError> {
     let (give_back, returned) = unbounded();
-    let pool = Pool {
+    let pool = SessionPool {
         route,
         queue,
         give_back,
@@ -119,14 +119,14 @@ pub(super) fn deliver(
     }
     match error {
         Some(error) => Err(error),
-        None => Ok(Delivered {
+        None => Ok(SessionOutcome {
             misdelivered: pool.misdelivered.load(Ordering::Relaxed),
             left_over: Courier::new(route).remove_all(leftovers),
         }),
     }
 }
 
-impl Pool<'_> {
+impl SessionPool<'_> {
     /// One session's thread.
     fn session(&self, index: usize) {
         let mut courier = Courier::new(self.route);

@@ -6,7 +6,7 @@ mod guards;
 mod people;
 mod settle;
 
-use super::begin::Begun;
+use super::begin::OpenRun;
 use super::stages::{header_line, identifiers_line};
 use super::{RunOptions, resume};
 use crate::job::Job;
@@ -52,7 +52,7 @@ pub(super) fn prepare(
     job: &Job,
     mapping: &Mapping,
     state: &JobDirectory,
-    begun: &Begun,
+    begun: &OpenRun,
     options: RunOptions,
     list_id: Option<&str>,
 ) -> Result<Option<Delta>, Error> {

@@ -35,7 +35,7 @@ struct EarlierRun {
 }
 
 /// The medians of some earlier runs.
-struct Usual {
+struct Medians {
     runs: usize,
     rows: f64,
     rejected: f64,
@@ -80,10 +80,10 @@ impl<'a> DriftGuard<'a> {
     }
 
     /// The runs by which a run is judged: the last ones; and those since a person approved of one.
-    fn measures(&self) -> Vec<Usual> {
-        let all = (self.earlier.len() >= LEAST_RUNS).then(|| Usual::of(&self.earlier));
+    fn measures(&self) -> Vec<Medians> {
+        let all = (self.earlier.len() >= LEAST_RUNS).then(|| Medians::of(&self.earlier));
         let approved = self.earlier.iter().position(|run| run.is_approved);
-        let since = approved.map(|last| Usual::of(&self.earlier[..=last]));
+        let since = approved.map(|last| Medians::of(&self.earlier[..=last]));
         all.into_iter().chain(since).collect()
     }
 
@@ -130,7 +130,7 @@ fn earlier_run(state: &JobDirectory, id: &str) -> Option<EarlierRun> {
     })
 }
 
-impl Usual {
+impl Medians {
     /// The medians of these runs, of which there is one at least.
     fn of(runs: &[EarlierRun]) -> Self {
         let middle = |numbers| median(numbers).unwrap_or_default();

@@ -40,13 +40,13 @@ pub(super) enum FormatError {
 }
 
 /// A block or a batch with its number, or what came in its stead.
-struct Numbered<T> {
+struct NumberedItem<T> {
     sequence: u64,
     result: Result<T, AudienceError>,
 }
 
 /// The blocks of an audience, and how many threads work on them.
-struct Work {
+struct FormatWork {
     sources: Arc<[Source]>,
     blocks: Blocks,
     workers: usize,
@@ -71,7 +71,7 @@ impl Formatting<'_> {
         audience: Audience,
         commit: Commit<'_>,
     ) -> (Counts, Result<DeltaOutcome, FormatError>) {
-        let work = Work {
+        let work = FormatWork {
             sources: audience.shared_sources(),
             blocks: audience.into_blocks(),
             workers: std::thread::available_parallelism().map_or(2, usize::from),
@@ -81,7 +81,7 @@ impl Formatting<'_> {
 
     fn format_blocks(
         &self,
-        work: Work,
+        work: FormatWork,
         mut commit: Commit<'_>,
     ) -> (Counts, Result<DeltaOutcome, FormatError>) {
         let result = self.run_threads(work, &mut commit);
@@ -98,14 +98,18 @@ impl Formatting<'_> {
         }
     }
 
-    fn run_threads(&self, audience: Work, commit: &mut Commit<'_>) -> Result<(), FormatError> {
-        let Work {
+    fn run_threads(
+        &self,
+        audience: FormatWork,
+        commit: &mut Commit<'_>,
+    ) -> Result<(), FormatError> {
+        let FormatWork {
             sources,
             blocks: blocks_of_audience,
             workers,
         } = audience;
-        let (to_workers, blocks) = bounded::<Numbered<Block>>(workers * 2);
-        let (to_committer, batches) = bounded::<Numbered<Batch>>(workers * 2);
+        let (to_workers, blocks) = bounded::<NumberedItem<Block>>(workers * 2);
+        let (to_committer, batches) = bounded::<NumberedItem<Batch>>(workers * 2);
         let recycler = blocks_of_audience.recycler();
         let spares = commit.spares().clone();
         std::thread::scope(|scope| {
@@ -127,7 +131,7 @@ impl Formatting<'_> {
 
     fn commit_in_order(
         &self,
-        batches: Receiver<Numbered<Batch>>,
+        batches: Receiver<NumberedItem<Batch>>,
         commit: &mut Commit<'_>,
     ) -> Result<(), FormatError> {
         let mut early = BTreeMap::new();
@@ -165,14 +169,21 @@ struct BlockWorker<'a> {
 }
 
 impl BlockWorker<'_> {
-    fn work(&mut self, blocks: &Receiver<Numbered<Block>>, to_committer: &Sender<Numbered<Batch>>) {
-        for Numbered { sequence, result } in blocks {
+    fn work(
+        &mut self,
+        blocks: &Receiver<NumberedItem<Block>>,
+        to_committer: &Sender<NumberedItem<Batch>>,
+    ) {
+        for NumberedItem { sequence, result } in blocks {
             let result = result.and_then(|block| {
                 let batch = self.normalizer.batch(self.sources, &block);
                 self.recycler.give(block);
                 batch
             });
-            if to_committer.send(Numbered { sequence, result }).is_err() {
+            if to_committer
+                .send(NumberedItem { sequence, result })
+                .is_err()
+            {
                 return;
             }
         }
@@ -180,9 +191,9 @@ impl BlockWorker<'_> {
 }
 
 /// Ends when the audience does, when a signal comes, or when nobody takes blocks any more.
-fn read(blocks: Blocks, to_workers: &Sender<Numbered<Block>>, interrupt: &Interrupt) {
+fn read(blocks: Blocks, to_workers: &Sender<NumberedItem<Block>>, interrupt: &Interrupt) {
     for (sequence, result) in (0..).zip(blocks) {
-        if interrupt.is_raised() || to_workers.send(Numbered { sequence, result }).is_err() {
+        if interrupt.is_raised() || to_workers.send(NumberedItem { sequence, result }).is_err() {
             return;
         }
     }

@@ -7,13 +7,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::attempt::{self, Attempted, Ending};
-use super::begin::{self, Begun};
-use super::list::{self, After};
+use super::attempt::{self, AttemptArgs, Ending};
+use super::begin::{self, OpenRun};
+use super::list::{self, FinalSteps};
 use super::shard::{last_of_group, refuse_api};
 use super::stages::{Outcome, count_warnings, empty, strict};
-use super::watch::{self, Extent, Told};
-use super::{Ended, Failed, Finished, RunOptions, StageClock, conclude, delta};
+use super::watch::{self, Extent, GoodEnd};
+use super::{RunFailure, RunOptions, RunOutcome, StageClock, StagesEnd, conclude, delta};
 use crate::base::durable::{link_or_copy, sync_directory};
 use crate::base::meter::Meter;
 use crate::cli::ListArgs;
@@ -33,9 +33,9 @@ use crate::state::storage::storage;
 
 /// The outcome of `list`.
 #[derive(Debug)]
-pub enum Gathered {
+pub enum GatherOutcome {
     /// A run with a report.
-    Finished(Box<Finished>),
+    Finished(Box<RunOutcome>),
     /// Nothing: this run has done it before.
     Before {
         /// The job's name.
@@ -45,7 +45,7 @@ pub enum Gathered {
     },
 }
 
-impl Gathered {
+impl GatherOutcome {
     fn ending(&self) -> Ending<'_> {
         match self {
             Self::Finished(finished) => finished.ending(),
@@ -65,8 +65,8 @@ pub fn gather(
     args: &ListArgs,
     options: RunOptions,
     surroundings: &Surroundings,
-) -> Result<Gathered, Box<Failed>> {
-    let attempted = Attempted {
+) -> Result<GatherOutcome, Box<RunFailure>> {
+    let attempted = AttemptArgs {
         command: "list",
         job: (&args.job).into(),
         state: &args.state,
@@ -79,13 +79,13 @@ pub fn gather(
         Extent::Whole,
         surroundings,
         |gathered| match gathered {
-            Gathered::Finished(finished) => Told::Run(finished),
-            Gathered::Before { .. } => Told::Nothing,
+            GatherOutcome::Finished(finished) => GoodEnd::Run(finished),
+            GatherOutcome::Before { .. } => GoodEnd::Nothing,
         },
         || {
             let act = || gather_shards(args, options, surroundings);
             let environment = &surroundings.environment;
-            attempt::recorded(&attempted, environment, Gathered::ending, act)
+            attempt::recorded(&attempted, environment, GatherOutcome::ending, act)
         },
     )
 }
@@ -94,7 +94,7 @@ fn gather_shards(
     args: &ListArgs,
     options: RunOptions,
     surroundings: &Surroundings,
-) -> Result<Gathered, Error> {
+) -> Result<GatherOutcome, Error> {
     let clock = Instant::now();
     let job = load(args, surroundings)?;
     // Only the sentinel is a file.
@@ -108,7 +108,7 @@ fn gather_shards(
     let shards = done_shards(&state, &args.run_group);
     if let Some(run_id) = done_before(&job, &state, &args.run_group, shards.as_deref().ok())? {
         let job = job.name;
-        return Ok(Gathered::Before { job, run_id });
+        return Ok(GatherOutcome::Before { job, run_id });
     }
     let shards = shards?;
     let looked = list::look_first(&job, options, surroundings)?;
@@ -126,7 +126,7 @@ fn gather_shards(
     let mut warnings = begun.warnings.clone();
     warnings.extend(looked.notes);
     warnings.extend(count_warnings(&counts));
-    let after = After {
+    let after = FinalSteps {
         job: &job,
         begun: &begun,
         state: &state,
@@ -150,7 +150,7 @@ fn gather_shards(
     outcome.seconds.list = on_list.seconds;
     outcome.stages.push(on_list);
     drop(progress);
-    let ended = Ended {
+    let ended = StagesEnd {
         outcome,
         warnings,
         clock,
@@ -160,7 +160,7 @@ fn gather_shards(
     if finished.report.status == RunStatus::Done {
         forget(&job, &state, manifest.snapshot().shard.as_ref());
     }
-    Ok(Gathered::Finished(Box::new(finished)))
+    Ok(GatherOutcome::Finished(Box::new(finished)))
 }
 
 fn load(args: &ListArgs, surroundings: &Surroundings) -> Result<Job, Error> {
@@ -287,7 +287,7 @@ fn done_before(
 /// Takes the parts of all shards into the manifest of the run for all, and who is in them into its folder.
 fn take_over(
     job: &Job,
-    begun: &Begun,
+    begun: &OpenRun,
     shards: &[ShardRun],
     run_group: &RunGroup,
     state: &JobDirectory,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Finished, RunOptions, whole};
+use super::{RunOptions, RunOutcome, whole};
 use crate::cli::progress::ProgressStyle;
 use crate::job::file::Mirror;
 use crate::job::{Job, JobError};
@@ -13,7 +13,7 @@ use crate::state::manifest::read_manifest;
 
 /// Parts that were formatted, and that nobody was sent.
 #[derive(Debug)]
-pub struct Formatted {
+pub struct LocalParts {
     /// The files, in order. They stay until a later run of the job is done.
     pub parts: Vec<PathBuf>,
     /// `rejects.csv`, if a row was rejected.
@@ -25,7 +25,7 @@ pub struct Formatted {
 /// Formats the audience of `job` into the CSV files that Klaviyo's SFTP import takes. It contacts no server.
 ///
 /// The files are in the folder of the run, below the job's state directory.
-pub fn format(job: &Job, surroundings: &Surroundings) -> Result<Formatted, Error> {
+pub fn format(job: &Job, surroundings: &Surroundings) -> Result<LocalParts, Error> {
     let options = RunOptions {
         dry_run: true,
         ..quiet()
@@ -35,7 +35,7 @@ pub fn format(job: &Job, surroundings: &Surroundings) -> Result<Formatted, Error
     let manifest = read_manifest(&directory.manifest())?;
     let files = manifest.parts.iter().map(|part| &part.file_name);
     let rejects = directory.path().join("rejects.csv");
-    Ok(Formatted {
+    Ok(LocalParts {
         parts: files.map(|name| directory.parts().join(name)).collect(),
         rejects: rejects.exists().then_some(rejects),
         report: finished.report,
@@ -47,7 +47,7 @@ pub fn format(job: &Job, surroundings: &Surroundings) -> Result<Formatted, Error
 ///
 /// Parts are sent while later rows are formatted. If it fails, call it again: a run that was not finished continues, and no
 /// part that was delivered is sent again. Only one run of a job at a time is allowed; a second one gets [`Error::Lock`].
-pub fn deliver(job: &Job, surroundings: &Surroundings) -> Result<Finished, Error> {
+pub fn deliver(job: &Job, surroundings: &Surroundings) -> Result<RunOutcome, Error> {
     let mut job = job.clone();
     job.read_secrets(&surroundings.environment)?;
     surroundings.stop_as_told(&job);
@@ -58,7 +58,7 @@ pub fn deliver(job: &Job, surroundings: &Surroundings) -> Result<Finished, Error
 ///
 /// The job needs a `[list]` section with `mirror = "tracked"` or `mirror = "exact"`. Its `max-removals` limits how many members one
 /// call may remove; if there are more, none is removed, and the error says how many they are.
-pub fn reconcile(job: &Job, surroundings: &Surroundings) -> Result<Finished, Error> {
+pub fn reconcile(job: &Job, surroundings: &Surroundings) -> Result<RunOutcome, Error> {
     let list = job.list.as_ref();
     if list.is_none_or(|list| list.mirror == Mirror::Off) {
         return Err(Error::Job(JobError::Value {
@@ -78,7 +78,7 @@ fn quiet() -> RunOptions {
 }
 
 /// The run, if it had no error.
-fn good(mut finished: Finished) -> Result<Finished, Error> {
+fn good(mut finished: RunOutcome) -> Result<RunOutcome, Error> {
     match finished.error.take() {
         Some(error) => Err(error),
         None => Ok(finished),

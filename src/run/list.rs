@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::begin::Begun;
+use super::begin::OpenRun;
 use super::{RunOptions, delta, sentinel};
 use crate::base::meter::Meter;
 use crate::job::file::{Attach, Deliver, Mirror};
@@ -25,7 +25,7 @@ use crate::state::directory::{JobDirectory, RunDirectory};
 use crate::state::manifest::{ListRecord, ManifestFile, PartState, RunManifest};
 use crate::state::part::{PartNumber, Verification};
 
-pub(super) use look::{Looked, look_first};
+pub(super) use look::{FirstLook, look_first};
 pub(crate) use look::{create_list, flows_warning, known_list};
 
 /// A profile of a complete import job is looked for no longer than this.
@@ -48,9 +48,9 @@ pub(crate) fn interrupted(error: Error, surroundings: &Surroundings) -> Error {
 }
 
 /// The steps after every row is in a closed part and, where parts go by SFTP, every part is delivered.
-pub(super) struct After<'a> {
+pub(super) struct FinalSteps<'a> {
     pub(super) job: &'a Job,
-    pub(super) begun: &'a Begun,
+    pub(super) begun: &'a OpenRun,
     pub(super) state: &'a JobDirectory,
     pub(super) klaviyo: Option<&'a Klaviyo>,
     pub(super) delivery: Option<&'a Delivery>,
@@ -60,7 +60,7 @@ pub(super) struct After<'a> {
     pub(super) forms: StoredIdentifiers,
 }
 
-impl After<'_> {
+impl FinalSteps<'_> {
     /// Does it. Notes go to `warnings`.
     pub(super) fn run(&self, warnings: &mut Vec<String>) -> Result<(), Error> {
         let manifest = self.begun.manifest.snapshot();

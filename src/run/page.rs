@@ -17,14 +17,14 @@ use crate::state::manifest::RunManifest;
 use crate::state::storage::replace_file;
 
 /// The place of a run's page, and what it is made of besides the report.
-pub(super) struct Page<'a> {
+pub(super) struct PageContext<'a> {
     pub(super) job: &'a Job,
     pub(super) state: &'a JobDirectory,
     pub(super) directory: &'a RunDirectory,
     pub(super) surroundings: &'a Surroundings,
 }
 
-impl Page<'_> {
+impl PageContext<'_> {
     /// Writes the page of the run that ended with `error`, or leaves the command `left` to type. A warning where that failed.
     pub(super) fn write(
         &self,

@@ -19,7 +19,7 @@ use crate::state::storage::replace_json;
 
 /// The facts that must be the same for a run to go on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
+pub struct RunIdentity {
     /// Of the job.
     pub job_fingerprint: String,
     /// Of the audience; `None` of a stream.
@@ -93,7 +93,7 @@ pub enum Beginning {
 pub const PROGRAM: &str = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"));
 
 /// Looks at the job's last run that was meant to deliver.
-pub fn beginning(state: &JobDirectory, identity: &Identity) -> Result<Beginning, StateError> {
+pub fn beginning(state: &JobDirectory, identity: &RunIdentity) -> Result<Beginning, StateError> {
     let Some(last) = last_run(state)? else {
         return Ok(Beginning::New(None));
     };
@@ -138,7 +138,7 @@ pub fn known_list(state: &JobDirectory, name: &str) -> Result<Option<String>, St
     Ok(last.and_then(|run| run.list).map(|list| list.id))
 }
 
-fn obstacle(last: &RunManifest, now: &Identity) -> Option<Obstacle> {
+fn obstacle(last: &RunManifest, now: &RunIdentity) -> Option<Obstacle> {
     let group = |shard: &Option<ShardRecord>| {
         let shard = shard.as_ref();
         shard.map(|shard| (shard.number, shard.of, shard.run_group.clone()))
@@ -300,8 +300,8 @@ mod tests {
         }
     }
 
-    fn identity() -> Identity {
-        Identity {
+    fn identity() -> RunIdentity {
+        RunIdentity {
             is_query: false,
             job_fingerprint: "f".to_owned(),
             sources: Some(vec![source(1)]),

@@ -9,7 +9,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::deliver;
-use super::list::After;
+use super::list::FinalSteps;
 use crate::base::csv::push_between_quotes;
 use crate::base::meter::ListStep;
 use crate::delivery::upload::{Route, Task};
@@ -27,7 +27,7 @@ const LOOK: Duration = Duration::from_secs(5);
 const LONGEST_LOOK: Duration = Duration::from_mins(1);
 
 /// Sends the sentinel, by the way that the other profiles went.
-pub(super) fn send(after: &After<'_>) -> Result<(), Error> {
+pub(super) fn send(after: &FinalSteps<'_>) -> Result<(), Error> {
     let Some(settings) = &after.job.sentinel else {
         return Ok(());
     };
@@ -56,7 +56,7 @@ pub(super) fn send(after: &After<'_>) -> Result<(), Error> {
 }
 
 fn send_file(
-    after: &After<'_>,
+    after: &FinalSteps<'_>,
     settings: &SentinelSettings,
     known: Option<SentinelRecord>,
 ) -> Result<(), Error> {
@@ -110,7 +110,7 @@ fn send_file(
     }
 }
 
-fn is_delivered(after: &After<'_>) -> bool {
+fn is_delivered(after: &FinalSteps<'_>) -> bool {
     let sentinel = after.begun.manifest.snapshot().sentinel;
     sentinel
         .and_then(|it| it.part)
@@ -118,7 +118,7 @@ fn is_delivered(after: &After<'_>) -> bool {
 }
 
 /// Waits until Klaviyo shows the sentinel with this run's id, as long as the job says.
-pub(super) fn wait(after: &After<'_>, warnings: &mut Vec<String>) -> Result<(), Error> {
+pub(super) fn wait(after: &FinalSteps<'_>, warnings: &mut Vec<String>) -> Result<(), Error> {
     let manifest = after.begun.manifest.snapshot();
     let sent = manifest
         .sentinel
@@ -154,7 +154,7 @@ pub(super) fn wait(after: &After<'_>, warnings: &mut Vec<String>) -> Result<(), 
     }
 }
 
-fn note(after: &After<'_>, change: impl FnOnce(&mut SentinelRecord)) -> Result<(), Error> {
+fn note(after: &FinalSteps<'_>, change: impl FnOnce(&mut SentinelRecord)) -> Result<(), Error> {
     Ok(after.begun.manifest.update(|manifest| {
         change(manifest.sentinel.get_or_insert(SentinelRecord {
             part: None,

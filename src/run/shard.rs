@@ -1,7 +1,7 @@
 //! `run --shard I/N --run-group G`: one of N processes. It does everything up to the verified parts; the list waits for all.
 
 use super::stages::strict;
-use super::{Finished, Place, RunOptions, destination, destination_name, execute_at};
+use super::{RunOptions, RunOutcome, RunPlace, destination, destination_name, execute_at};
 use crate::cli::command_line::CommandLine;
 use crate::job::file::{Deliver, OnEmpty};
 use crate::job::{Job, JobError};
@@ -22,7 +22,7 @@ pub(super) fn run(
     run_group: RunGroup,
     options: RunOptions,
     surroundings: &Surroundings,
-) -> Result<Finished, Error> {
+) -> Result<RunOutcome, Error> {
     let AudienceSettings::Files(files) = &job.audience else {
         return Err(not_dealt_out(
             "audience.query",
@@ -51,7 +51,7 @@ pub(super) fn run(
         }
     }
     let job = as_shard(job);
-    let place = Place {
+    let place = RunPlace {
         state,
         lock: Some(lock),
         shard: Some(record),
@@ -140,7 +140,7 @@ fn done_before(
     state: &JobDirectory,
     done: &RunManifest,
     surroundings: &Surroundings,
-) -> Finished {
+) -> RunOutcome {
     let directory = state.run(&done.run_id);
     let counts = done.counts.clone().unwrap_or_default();
     let error = strict(job, &counts);
@@ -152,7 +152,7 @@ fn done_before(
             .to_owned(),
     ];
     report.warnings.extend(waits(job, done.shard.as_ref()));
-    Finished {
+    RunOutcome {
         report,
         directory,
         server: Some(destination_name(job)),

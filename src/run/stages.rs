@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, unbounded};
 
-use super::begin::{self, Begun};
+use super::begin::{self, OpenRun};
 use super::drift::{self, DriftGuard};
 use super::format::{self, FormatError, Formatting};
 use super::{RunOptions, StageClock, StageTime, deliver, delta, left};
@@ -32,7 +32,7 @@ use crate::state::part::Part;
 /// The things that the stages of one run share.
 pub(super) struct Stages<'a> {
     job: &'a Job,
-    begun: &'a Begun,
+    begun: &'a OpenRun,
     state: &'a JobDirectory,
     manifest: &'a Arc<ManifestFile>,
     meter: Arc<Meter>,
@@ -43,7 +43,7 @@ pub(super) struct Stages<'a> {
 }
 
 /// An audience to format.
-pub(super) struct Input<'a> {
+pub(super) struct AudienceInput<'a> {
     pub(super) audience: Audience,
     pub(super) mapping: &'a Mapping,
     /// The comparison with the last run; `None` where every row is sent each time.
@@ -78,7 +78,7 @@ impl<'a> Stages<'a> {
     /// The stages of the run `begun`.
     pub(super) fn new(
         job: &'a Job,
-        begun: &'a Begun,
+        begun: &'a OpenRun,
         state: &'a JobDirectory,
         meter: &Arc<Meter>,
         surroundings: &'a Surroundings,
@@ -100,7 +100,7 @@ impl<'a> Stages<'a> {
     }
 
     /// Does what is to be done: all of it, or the rest of an unfinished run.
-    pub(super) fn run(&self, input: Input<'_>, delivery: Option<&Delivery>) -> Outcome {
+    pub(super) fn run(&self, input: AudienceInput<'_>, delivery: Option<&Delivery>) -> Outcome {
         let sources = input.audience.shared_sources();
         let mut outcome = self.run_stages(input, delivery);
         let late = sources.iter().filter_map(Source::late_keys_warning);
@@ -122,7 +122,7 @@ impl<'a> Stages<'a> {
         }
     }
 
-    fn run_stages(&self, input: Input<'_>, delivery: Option<&Delivery>) -> Outcome {
+    fn run_stages(&self, input: AudienceInput<'_>, delivery: Option<&Delivery>) -> Outcome {
         if let Some(bytes) = input.audience.total_bytes() {
             // Set once, here.
             let _ = self.meter.source_bytes.set(bytes);
@@ -142,7 +142,7 @@ impl<'a> Stages<'a> {
     }
 
     /// Whether nothing is sent before the whole audience was seen.
-    fn waits_for_the_end(&self, input: &Input<'_>) -> bool {
+    fn waits_for_the_end(&self, input: &AudienceInput<'_>) -> bool {
         self.job.may_fail_at_its_end()
             || input.delta.as_ref().is_some_and(Delta::has_before)
             || self.guard.as_ref().is_some_and(DriftGuard::stops)
@@ -181,11 +181,11 @@ impl<'a> Stages<'a> {
     }
 
     /// The parts that an earlier process formatted.
-    fn formatted_before(&self) -> Formatted {
+    fn formatted_before(&self) -> FormatOutcome {
         self.meter.set_formatted();
         let counts = self.manifest.snapshot().counts.unwrap_or_default();
         format::show(&self.meter, &counts);
-        Formatted {
+        FormatOutcome {
             counts,
             result: Ok(None),
             stage: None,
@@ -193,7 +193,7 @@ impl<'a> Stages<'a> {
     }
 
     /// The usual way: parts are sent while later rows are still being formatted.
-    fn format_and_deliver(&self, input: Input<'_>, delivery: &Delivery) -> Outcome {
+    fn format_and_deliver(&self, input: AudienceInput<'_>, delivery: &Delivery) -> Outcome {
         // A query is read at full speed: no engine holds a snapshot while parts wait for a slow link.
         let (release, queue) = if self.job.audience.is_query() {
             unbounded()
@@ -211,7 +211,7 @@ impl<'a> Stages<'a> {
     }
 
     /// Nothing is sent before the whole audience is known to be good.
-    fn format_then_deliver(&self, input: Input<'_>, delivery: &Delivery) -> Outcome {
+    fn format_then_deliver(&self, input: AudienceInput<'_>, delivery: &Delivery) -> Outcome {
         let (release, queue) = unbounded();
         self.meter.set_held(true);
         let formatted = self.format(input, Some(release));
@@ -223,7 +223,7 @@ impl<'a> Stages<'a> {
     }
 
     /// As [`Self::may_send`], of rows that were formatted now.
-    fn may_send_all(&self, formatted: &Formatted) -> Result<(), Error> {
+    fn may_send_all(&self, formatted: &FormatOutcome) -> Result<(), Error> {
         if formatted.result.is_err() {
             // There is an error already, and nothing will be sent.
             return Ok(());
@@ -251,10 +251,10 @@ impl<'a> Stages<'a> {
         }
     }
 
-    fn format(&self, input: Input<'_>, queue: Option<Sender<Task>>) -> Formatted {
+    fn format(&self, input: AudienceInput<'_>, queue: Option<Sender<Task>>) -> FormatOutcome {
         let clock = StageClock::start();
         let are_sent = queue.is_some() && !self.waits_for_the_end(&input);
-        let Input {
+        let AudienceInput {
             audience,
             mapping,
             delta,
@@ -327,7 +327,7 @@ impl<'a> Stages<'a> {
             let gave_up = delta::give_up(self.state, &failure);
             gave_up.map(Some).map_err(state_error)
         });
-        Formatted {
+        FormatOutcome {
             counts,
             result,
             stage: Some(clock.stop("format")),
@@ -389,7 +389,7 @@ impl<'a> Stages<'a> {
         })
     }
 
-    fn deliver(&self, delivery: &Delivery, queue: Receiver<Task>) -> Sent {
+    fn deliver(&self, delivery: &Delivery, queue: Receiver<Task>) -> DeliveryOutcome {
         let clock = StageClock::start();
         let route = Route {
             delivery,
@@ -400,14 +400,14 @@ impl<'a> Stages<'a> {
             keep_parts: self.job.keep_parts,
         };
         let result = deliver::deliver(route, queue, &self.begun.leftovers, delivery.sessions);
-        Sent {
+        DeliveryOutcome {
             result,
             stage: clock.stop("upload"),
         }
     }
 
     /// Of several errors the earliest stage's counts, but one stage that stopped because the next had failed has none.
-    fn outcome(&self, formatted: Formatted, sent: Option<Sent>) -> Outcome {
+    fn outcome(&self, formatted: FormatOutcome, sent: Option<DeliveryOutcome>) -> Outcome {
         let counts = &formatted.counts;
         let mut outcome = Outcome {
             seconds: Seconds {
@@ -441,7 +441,7 @@ impl<'a> Stages<'a> {
                 .warnings
                 .extend(left.map(|path| begin::still_there(path)));
         }
-        let upload_error = sent.and_then(Sent::into_error);
+        let upload_error = sent.and_then(DeliveryOutcome::into_error);
         let signal = self.surroundings.interrupt.signal();
         outcome.error = match (format_error, upload_error, signal) {
             (Some(Error::Interrupted { .. }) | None, None, Some(signal)) if !self.is_complete() => {
@@ -530,7 +530,7 @@ fn note_part(
 }
 
 /// The outcome of formatting.
-struct Formatted {
+struct FormatOutcome {
     counts: Counts,
     /// A note, where the next snapshot could not be written.
     result: Result<Option<String>, FormatError>,
@@ -539,12 +539,12 @@ struct Formatted {
 }
 
 /// The outcome of delivery.
-struct Sent {
-    result: Result<deliver::Delivered, UploadError>,
+struct DeliveryOutcome {
+    result: Result<deliver::SessionOutcome, UploadError>,
     stage: StageTime,
 }
 
-impl Sent {
+impl DeliveryOutcome {
     fn into_error(self) -> Option<Error> {
         match self.result {
             Err(source) => Some(Error::Upload {

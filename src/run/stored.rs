@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::time::Instant;
 
-use super::begin::{self, Begun, identity};
-use super::{Finished, Met, Ready, RunOptions, delta, gather, meet, resume};
+use super::begin::{self, OpenRun, identity};
+use super::{FirstAnswers, RunContext, RunOptions, RunOutcome, delta, gather, meet, resume};
 use crate::cli::RunArgs;
 use crate::cli::command_line::CommandLine;
 use crate::delivery::upload::Task;
@@ -67,7 +67,7 @@ pub(super) fn approve(
     shard: Option<Shard>,
     options: RunOptions,
     surroundings: &Surroundings,
-) -> Result<Finished, Error> {
+) -> Result<RunOutcome, Error> {
     let run_id = approval.run_id();
     let nothing = |because| Error::NothingToApprove {
         run_id: run_id.to_owned(),
@@ -119,7 +119,7 @@ pub(super) fn apply(
     run_id: &str,
     options: RunOptions,
     surroundings: &Surroundings,
-) -> Result<Finished, Error> {
+) -> Result<RunOutcome, Error> {
     let state = job.state()?;
     deliver_stored(job, &state, false, options, surroundings, |state| {
         let Some(directory) = state.known_run(run_id) else {
@@ -156,7 +156,7 @@ fn out_of_date(run_id: &str, because: impl Into<String>) -> Error {
 }
 
 /// The unfinished run that applies the dry run `run_id`, if there is one; an error if it was applied.
-fn applied_before(job: &Job, state: &JobDirectory, run_id: &str) -> Result<Option<Begun>, Error> {
+fn applied_before(job: &Job, state: &JobDirectory, run_id: &str) -> Result<Option<OpenRun>, Error> {
     let applies = |run: &RunManifest| run.applies.as_deref() == Some(run_id);
     match resume::last_run_where(state, applies)? {
         Some(run) if run.status.is_unfinished() && run.formatted => {
@@ -213,8 +213,8 @@ fn take_over(
     state: &JobDirectory,
     plan: &RunManifest,
     from: &RunDirectory,
-) -> Result<Begun, Error> {
-    let identity = resume::Identity {
+) -> Result<OpenRun, Error> {
+    let identity = resume::RunIdentity {
         job_fingerprint: plan.job_fingerprint.clone(),
         sources: plan.sources.clone(),
         is_query: false,
@@ -271,7 +271,7 @@ fn rest(directory: &RunDirectory, manifest: &RunManifest) -> Result<Vec<Task>, E
         .collect())
 }
 
-fn go_on(job: &Job, last: RunManifest, state: &JobDirectory) -> Result<Begun, Error> {
+fn go_on(job: &Job, last: RunManifest, state: &JobDirectory) -> Result<OpenRun, Error> {
     let rest = rest(&state.run(&last.run_id), &last)?;
     begin::go_on(job, last, Some(rest), state)
 }
@@ -283,16 +283,16 @@ fn deliver_stored(
     is_shard: bool,
     options: RunOptions,
     surroundings: &Surroundings,
-    choose: impl FnOnce(&JobDirectory) -> Result<Begun, Error>,
-) -> Result<Finished, Error> {
+    choose: impl FnOnce(&JobDirectory) -> Result<OpenRun, Error>,
+) -> Result<RunOutcome, Error> {
     let clock = Instant::now();
-    let Met { delivery, looked } = meet(job, options, is_shard, surroundings)?;
+    let FirstAnswers { delivery, looked } = meet(job, options, is_shard, surroundings)?;
     state.create()?;
     let _lock = JobLock::take(state.path())?;
     let begun = choose(state)?;
     let mut warnings = begun.warnings.clone();
     warnings.extend(looked.notes);
-    let ready = Ready {
+    let ready = RunContext {
         job,
         state,
         delivery: delivery.as_ref(),

@@ -17,11 +17,11 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use super::attempt::Attempted;
-use super::{Failed, Finished, StageTime, delta};
+use super::attempt::AttemptArgs;
+use super::{RunFailure, RunOutcome, StageTime, delta};
 use crate::base::environment::Environment;
 use crate::base::secret::SecretSource;
-use crate::job::watch::Change;
+use crate::job::watch::StatusChange;
 use crate::job::{JobPlace, JobSource, WatchSettings};
 use crate::run::error::Error;
 use crate::run::report::RunReport;
@@ -32,9 +32,9 @@ use crate::state::outcome::OutcomeRecord;
 use crate::state::shard::Shard;
 use crate::state::storage::replace_json;
 use call::Caller;
-use channels::{Channels, Order, Remote};
-use notice::{Besides, Notice};
-use numbers::{Number, Times, numbers};
+use channels::{NoticeChannels, Order, Remote};
+use notice::{Notice, NoticeContext};
+use numbers::{Metric, Times, numbers};
 use record::{NoticeEvent, NoticeKind, NoticeOutcome, NoticeRecord};
 
 /// How an attempt is watched.
@@ -47,9 +47,9 @@ pub(super) enum Extent {
 }
 
 /// The end of an attempt that was good, as it is told.
-pub(super) enum Told<'a> {
+pub(super) enum GoodEnd<'a> {
     /// A run with a report.
-    Run(&'a mut Finished),
+    Run(&'a mut RunOutcome),
     /// There was nothing to do.
     Nothing,
 }
@@ -61,33 +61,33 @@ struct Watch<'a> {
     /// `None` where it belongs to another job, or is not known.
     state: Option<JobDirectory>,
     shard: Option<Shard>,
-    channels: Channels,
+    channels: NoticeChannels,
     surroundings: &'a Surroundings,
 }
 
 /// Makes the attempt `act` of the job that `attempted` names, and watches it. The error has a report, as a run has.
 pub(super) fn watched<T>(
-    attempted: &Attempted<'_>,
+    attempted: &AttemptArgs<'_>,
     extent: Extent,
     surroundings: &Surroundings,
-    told: impl FnOnce(&mut T) -> Told<'_>,
+    told: impl FnOnce(&mut T) -> GoodEnd<'_>,
     act: impl FnOnce() -> Result<T, Error>,
-) -> Result<T, Box<Failed>> {
+) -> Result<T, Box<RunFailure>> {
     let begun = Timestamp::now();
     let watch = Watch::begin(attempted, extent, surroundings);
     let result = act();
     let failed = |error: Error| {
         let job = name_in(attempted.job, &surroundings.environment);
         let report = RunReport::of_failure(&job, &error, begun);
-        Box::new(Failed { error, report })
+        Box::new(RunFailure { error, report })
     };
     match (result, watch) {
         (Ok(done), None) => Ok(done),
         (Err(error), None) => Err(failed(error)),
         (Ok(mut done), Some(watch)) => {
             match told(&mut done) {
-                Told::Run(finished) => watch.end_run(finished),
-                Told::Nothing => watch.end_nothing(),
+                GoodEnd::Run(finished) => watch.end_run(finished),
+                GoodEnd::Nothing => watch.end_nothing(),
             }
             Ok(done)
         }
@@ -107,7 +107,7 @@ fn name_in(source: JobSource<'_>, environment: &Environment) -> String {
 impl<'a> Watch<'a> {
     /// Begins to watch; `None` where there is nobody to tell, of trials, and where the job file cannot be read.
     fn begin(
-        attempted: &Attempted<'_>,
+        attempted: &AttemptArgs<'_>,
         extent: Extent,
         surroundings: &'a Surroundings,
     ) -> Option<Self> {
@@ -138,14 +138,14 @@ impl<'a> Watch<'a> {
     }
 
     /// The end of a run that has a report.
-    fn end_run(self, finished: &mut Finished) {
+    fn end_run(self, finished: &mut RunOutcome) {
         let error = finished.error.as_ref();
         let next = error.and_then(|error| error.next(&self.surroundings.command_line));
         let next = next.or_else(|| finished.next.clone());
         let next = next.map(|line| line.to_string());
         let path = finished.directory.report();
         let report = &mut finished.report;
-        let Watched { notices, warning } =
+        let WatchOutcome { notices, warning } =
             self.end(report, &finished.stages, next, Some(path.clone()));
         report.notices = notices;
         report.warnings.extend(warning.clone());
@@ -162,7 +162,7 @@ impl<'a> Watch<'a> {
     }
 
     /// The end of an attempt that failed before it had a run.
-    fn end_failed(mut self, failed: &mut Failed) {
+    fn end_failed(mut self, failed: &mut RunFailure) {
         if matches!(failed.error, Error::OtherJob { .. }) {
             self.state = None;
         }
@@ -176,7 +176,7 @@ impl<'a> Watch<'a> {
         let is_told = self.settings.notifies();
         let state = self.state.clone().filter(|_| is_told);
         let path = write(&failed.report, state.as_ref());
-        let Watched { notices, warning } = self.end(&failed.report, &[], next, path);
+        let WatchOutcome { notices, warning } = self.end(&failed.report, &[], next, path);
         failed.report.notices = notices;
         failed.report.warnings.extend(warning);
         write(&failed.report, state.as_ref());
@@ -202,7 +202,7 @@ impl<'a> Watch<'a> {
         stages: &[StageTime],
         next: Option<String>,
         path: Option<PathBuf>,
-    ) -> Watched {
+    ) -> WatchOutcome {
         #[cfg(not(feature = "otlp"))]
         let _ = stages;
         let Self {
@@ -219,7 +219,7 @@ impl<'a> Watch<'a> {
         let mut outcome = before.after(code, report.finished_at);
         let numbers = numbers(report, times(state.as_ref(), &outcome));
         let warning = write_metrics(&settings, &numbers, shard);
-        let besides = Besides {
+        let besides = NoticeContext {
             shard: shard.map(|shard| shard.to_string()),
             next,
             failing_since: failing_since.or(outcome.failing_since),
@@ -257,7 +257,7 @@ impl<'a> Watch<'a> {
         }
         let remembered = state.map(|state| outcome.write(&state));
         warn_of(remembered.transpose());
-        Watched {
+        WatchOutcome {
             notices: records,
             warning,
         }
@@ -265,7 +265,7 @@ impl<'a> Watch<'a> {
 }
 
 /// The fate of the notices, and of the numbers.
-struct Watched {
+struct WatchOutcome {
     notices: Vec<NoticeRecord>,
     warning: Option<String>,
 }
@@ -286,7 +286,7 @@ fn times(state: Option<&JobDirectory>, outcome: &OutcomeRecord) -> Times {
 /// Writes the numbers of a run for Prometheus, if the job says where. What went wrong is a note of the report.
 fn write_metrics(
     settings: &WatchSettings,
-    numbers: &[Number],
+    numbers: &[Metric],
     shard: Option<Shard>,
 ) -> Option<String> {
     let path = prometheus::path_of(settings.metrics_file.as_ref()?, shard);
@@ -298,8 +298,8 @@ fn write_metrics(
 }
 
 /// Those who are told, each with a thread that begins now.
-fn channels(settings: &WatchSettings, extent: Extent, environment: &Environment) -> Channels {
-    let mut channels = Channels::default();
+fn channels(settings: &WatchSettings, extent: Extent, environment: &Environment) -> NoticeChannels {
+    let mut channels = NoticeChannels::default();
     if let Some(source) = &settings.heartbeat {
         let remote = remote(settings, source, environment);
         channels.add_heartbeat(remote, extent == Extent::Whole);
@@ -368,9 +368,9 @@ pub(crate) fn probe(settings: &WatchSettings, surroundings: &Surroundings) -> Ve
             NoticeKind::Heartbeat => NoticeEvent::Success,
             _ => NoticeEvent::Test,
         };
-        let besides = Besides {
+        let besides = NoticeContext {
             report_path: path.clone(),
-            ..Besides::default()
+            ..NoticeContext::default()
         };
         let notice = Notice::new(event, &report, besides);
         (kind != NoticeKind::Otlp).then(|| Order {
@@ -409,8 +409,10 @@ fn event(
     let on = &settings.on;
     match (code, heard) {
         (0, 0) => on.tells_every_run().then_some(NoticeEvent::Success),
-        (0, _) => on.tells(Change::Recovery).then_some(NoticeEvent::Recovery),
-        (code, heard) => (on.tells_every_run() || code != heard && on.tells(Change::Failure))
+        (0, _) => on
+            .tells(StatusChange::Recovery)
+            .then_some(NoticeEvent::Recovery),
+        (code, heard) => (on.tells_every_run() || code != heard && on.tells(StatusChange::Failure))
             .then_some(NoticeEvent::Failure),
     }
 }

@@ -21,7 +21,7 @@ use klaviyo_export::cli::progress::ProgressStyle;
 use klaviyo_export::job::Job;
 use klaviyo_export::job::file::JobFile;
 use klaviyo_export::run::surroundings::Surroundings;
-use klaviyo_export::run::{Finished, RunOptions, execute};
+use klaviyo_export::run::{RunOptions, RunOutcome, execute};
 use klaviyo_export::source::audience::Audience;
 use random::Random;
 use workspace::{column, rows};
@@ -31,11 +31,11 @@ const COLUMNS: &str = "[columns]\nemail = \"Email\"\nmobile = \"PhoneNumber\"\nc
 const MUTATIONS: u64 = 1_000;
 
 /// Formats `bytes` dry, below `folder`; `None` where the audience is refused before a row is read.
-fn format(folder: &Path, bytes: &[u8], more: &str) -> Option<Finished> {
+fn format(folder: &Path, bytes: &[u8], more: &str) -> Option<RunOutcome> {
     format_as("csv", folder, bytes, more)
 }
 
-fn format_as(kind: &str, folder: &Path, bytes: &[u8], more: &str) -> Option<Finished> {
+fn format_as(kind: &str, folder: &Path, bytes: &[u8], more: &str) -> Option<RunOutcome> {
     let text =
         format!("name = \"m\"\n[audience]\nfiles = [\"-\"]\nformat = {kind:?}\n{COLUMNS}{more}");
     let environment = Environment::from_pairs([("HOME", folder.to_str().unwrap())]);
@@ -100,7 +100,7 @@ fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
 }
 
 /// Checks what must hold whatever the audience was; tells whether it was read to its end.
-fn check(folder: &Path, finished: &Finished, seed: u64) -> bool {
+fn check(folder: &Path, finished: &RunOutcome, seed: u64) -> bool {
     let report = &finished.report;
     let parts: Vec<String> = report
         .parts

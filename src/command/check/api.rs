@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::super::Surroundings;
 use super::super::estimate::answers::{PlanRoom, plan_unknown};
-use super::findings::{Findings, Name, Outcome};
+use super::findings::{CheckName, CheckOutcome, Findings};
 use crate::base::secret::SecretSource;
 use crate::base::text::{count, grouped};
 use crate::job::file::Deliver;
@@ -20,31 +20,35 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// From the key to what it may do and the list that it is for.
 pub(super) fn api(job: &mut Job, surroundings: &Surroundings, findings: &mut Findings) {
     if !key(job, surroundings, findings) {
-        findings.skip_all(&Name::OF_API, "the API key must be set first");
+        findings.skip_all(&CheckName::OF_API, "the API key must be set first");
         return;
     }
     let mut settings = job.klaviyo.clone();
     settings.retry.give_up_after = settings.retry.give_up_after.min(PATIENCE);
     let klaviyo = Klaviyo::new(settings, surroundings.interrupt.without_grace());
     if let Err(because) = account(&klaviyo, findings) {
-        findings.skip_all(&Name::OF_API[1..], because);
+        findings.skip_all(&CheckName::OF_API[1..], because);
         return;
     }
     let needs_lists = job.deliver == Deliver::Api || job.calls_for_list();
-    let reads_lists = needs_lists && may(Name::ReadLists, klaviyo.may_read_lists(), findings);
+    let reads_lists = needs_lists && may(CheckName::ReadLists, klaviyo.may_read_lists(), findings);
     if !needs_lists {
-        findings.skip(Name::ReadLists, NO_LIST);
+        findings.skip(CheckName::ReadLists, NO_LIST);
     }
-    may(Name::ReadProfiles, klaviyo.may_read_profiles(), findings);
+    may(
+        CheckName::ReadProfiles,
+        klaviyo.may_read_profiles(),
+        findings,
+    );
     let list = list(&klaviyo, job, reads_lists, findings);
     if needs_lists {
         let written = match list {
             Some(list) if job.deliver == Deliver::Sftp => klaviyo.may_change(&list.id),
             _ => klaviyo.may_import(),
         };
-        may(Name::Write, written, findings);
+        may(CheckName::Write, written, findings);
     } else {
-        findings.skip(Name::Write, NO_LIST);
+        findings.skip(CheckName::Write, NO_LIST);
     }
     plan(&klaviyo.hurried(PATIENCE), findings);
 }
@@ -54,16 +58,18 @@ fn plan(klaviyo: &Klaviyo, findings: &mut Findings) {
     let found = match klaviyo.profile_plan() {
         Ok(Some(found)) => found,
         Ok(None) => {
-            findings.skip(Name::Plan, "the plan has no number of profiles");
+            findings.skip(CheckName::Plan, "the plan has no number of profiles");
             return;
         }
         Err(error) if error.is_of_the_moment() => {
             let cause = plan_unknown(&error);
-            findings.note(Name::Plan, Ok(()), |()| Outcome::unknown(cause, Vec::new()));
+            findings.note(CheckName::Plan, Ok(()), |()| {
+                CheckOutcome::unknown(cause, Vec::new())
+            });
             return;
         }
         Err(error) => {
-            findings.skip(Name::Plan, &plan_unknown(&error));
+            findings.skip(CheckName::Plan, &plan_unknown(&error));
             return;
         }
     };
@@ -77,20 +83,20 @@ fn plan(klaviyo: &Klaviyo, findings: &mut Findings) {
         }
         None => None,
     };
-    findings.note(Name::Plan, Ok(()), |()| {
+    findings.note(CheckName::Plan, Ok(()), |()| {
         let estimate = match rows {
             Some(_) => "",
             None => "; estimate compares them with the audience",
         };
         let told = format!("{}; {} are left{estimate}", room.used_of(), grouped(left));
-        Outcome::warned(told, warning.into_iter().collect())
+        CheckOutcome::warned(told, warning.into_iter().collect())
     });
 }
 
 /// Whether the key is where the job says it is.
 pub(super) fn key(job: &mut Job, surroundings: &Surroundings, findings: &mut Findings) -> bool {
     let read = crate::job::read_api_key(&mut job.klaviyo, &surroundings.environment);
-    let read = findings.note(Name::ApiKey, read.map_err(Error::from), |()| {
+    let read = findings.note(CheckName::ApiKey, read.map_err(Error::from), |()| {
         match &job.klaviyo.key_source {
             SecretSource::Variable(name) => format!("{name} is set"),
             SecretSource::File(path) => format!("{}, which only you may read", path.display()),
@@ -110,7 +116,7 @@ fn account(klaviyo: &Klaviyo, findings: &mut Findings) -> Result<(), &'static st
     let found = klaviyo.account_id();
     if let (Err(KlaviyoError::Scope { .. }), None) = (&found, &expected) {
         findings.skip(
-            Name::Account,
+            CheckName::Account,
             "the key lacks the scope accounts:read, which only account-id needs",
         );
         return Ok(());
@@ -129,11 +135,11 @@ fn account(klaviyo: &Klaviyo, findings: &mut Findings) -> Result<(), &'static st
         };
         Err(ListError::OtherAccount { expected, found })
     });
-    findings.note(Name::Account, found.map_err(Error::from), |id| {
+    findings.note(CheckName::Account, found.map_err(Error::from), |id| {
         let host = klaviyo.way();
         match expected {
             Some(_) => format!("{id} at {host}, as account-id says").into(),
-            None => Outcome::ok(
+            None => CheckOutcome::ok(
                 format!("{id} at {host}"),
                 vec![format!(
                     "account-id = {id:?} in [klaviyo] would refuse a key of another account"
@@ -145,10 +151,10 @@ fn account(klaviyo: &Klaviyo, findings: &mut Findings) -> Result<(), &'static st
 }
 
 /// Whether the key may do what `told` was about.
-fn may(name: Name, told: Result<(), KlaviyoError>, findings: &mut Findings) -> bool {
+fn may(name: CheckName, told: Result<(), KlaviyoError>, findings: &mut Findings) -> bool {
     let scopes = match name {
-        Name::ReadLists => "the key has lists:read",
-        Name::ReadProfiles => "the key has profiles:read",
+        CheckName::ReadLists => "the key has lists:read",
+        CheckName::ReadProfiles => "the key has profiles:read",
         _ => "the key has lists:write and profiles:write",
     };
     let told = told.map_err(ListError::from).map_err(Error::from);
@@ -160,23 +166,26 @@ fn may(name: Name, told: Result<(), KlaviyoError>, findings: &mut Findings) -> b
 /// The list, if it is there.
 fn list(klaviyo: &Klaviyo, job: &Job, can_read: bool, findings: &mut Findings) -> Option<List> {
     let Some(wanted) = &job.list else {
-        findings.skip(Name::List, "the job has no list");
+        findings.skip(CheckName::List, "the job has no list");
         return None;
     };
     if !job.calls_for_list() {
         let because =
             "attach = \"column\" writes the list into the files, and the API is not used for it";
-        findings.skip(Name::List, because);
+        findings.skip(CheckName::List, because);
         return None;
     }
     if !can_read {
-        findings.skip(Name::List, "the key must be allowed to read lists first");
+        findings.skip(
+            CheckName::List,
+            "the key must be allowed to read lists first",
+        );
         return None;
     }
     let found =
         known_list(job).and_then(|known_id| Ok(list::find(klaviyo, wanted, known_id.as_deref())?));
-    let found = findings.note(Name::List, found, |found| match found {
-        Some(list) => Outcome::ok(
+    let found = findings.note(CheckName::List, found, |found| match found {
+        Some(list) => CheckOutcome::ok(
             format!("{:?} is there, with the id {}", list.name, list.id),
             flows_warning(job, &list.name, &list.flows),
         ),

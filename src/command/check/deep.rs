@@ -10,7 +10,7 @@ use indexmap::IndexMap;
 use super::super::Surroundings;
 use super::super::estimate::reckon;
 use super::super::estimate::times::{Estimate, Speed};
-use super::findings::{Findings, Name, Outcome};
+use super::findings::{CheckName, CheckOutcome, Findings};
 use super::server::{ProbeFiles, removed};
 use crate::base::interrupt::Interrupt;
 use crate::base::text::{duration, megabytes};
@@ -47,10 +47,12 @@ pub(super) fn server(
 ) -> Option<f64> {
     let folder = files.folder();
     let times = times_of_requests(&mut session, folder).map_err(Error::from);
-    let times = findings.note(Name::RoundTrip, times, |times| describe_times(times).into());
+    let times = findings.note(CheckName::RoundTrip, times, |times| {
+        describe_times(times).into()
+    });
     if times.is_none() {
         findings.skip_all(
-            &[Name::Speed, Name::Requests],
+            &[CheckName::Speed, CheckName::Requests],
             "the check above must succeed first",
         );
         return None;
@@ -58,8 +60,8 @@ pub(super) fn server(
     let interrupt = surroundings.interrupt.without_grace();
     let mut notes = Vec::new();
     let measured = speeds(delivery, files, &mut session, &interrupt, &mut notes);
-    let measured = findings.note(Name::Speed, measured.map_err(Error::from), |speeds| {
-        Outcome::warned(speeds.to_text(), notes)
+    let measured = findings.note(CheckName::Speed, measured.map_err(Error::from), |speeds| {
+        CheckOutcome::warned(speeds.to_text(), notes)
     });
     requests(delivery, files, session, &interrupt, findings);
     measured.map(|speeds| speeds.with_all)
@@ -244,7 +246,7 @@ fn requests(
         Trial::CreateNew { path: &new },
         Trial::Rename { to: &renamed },
     ];
-    let (mut told, mut notes) = (Answers::default(), Vec::new());
+    let (mut told, mut notes) = (TrialAnswers::default(), Vec::new());
     let mut made = vec![&file];
     let put = session.put(&file, &mut io::empty(), 0, &mut |_| {});
     for trial in trials.into_iter().filter(|_| put.is_ok()) {
@@ -277,16 +279,16 @@ fn requests(
         made.into_iter()
             .filter_map(|path| removed(&mut session, path)),
     );
-    findings.note(Name::Requests, put.map_err(Error::from), |()| {
-        Outcome::warned(told.to_text(), notes)
+    findings.note(CheckName::Requests, put.map_err(Error::from), |()| {
+        CheckOutcome::warned(told.to_text(), notes)
     });
 }
 
 /// The requests by the server's answers, in the order in which an answer first came.
 #[derive(Default)]
-struct Answers(IndexMap<u32, Vec<String>>);
+struct TrialAnswers(IndexMap<u32, Vec<String>>);
 
-impl Answers {
+impl TrialAnswers {
     fn add(&mut self, trial: Trial<'_>, status: SftpStatus) {
         self.0.entry(status.0).or_default().push(trial.to_string());
     }
@@ -328,13 +330,13 @@ pub(super) fn tonight(
         _ => None,
     };
     if let Some(because) = because {
-        findings.skip(Name::Tonight, because);
+        findings.skip(CheckName::Tonight, because);
         return;
     }
     let speed = speed.map_or_else(|| Speed::of_runs(Vec::new()), Speed::now);
     let reckoned = reckon(job, RowLimit::Rows(ROWS), speed, surroundings);
-    findings.note(Name::Tonight, reckoned, |estimate| {
-        Outcome::ok(describe(estimate, job.deliver), estimate.notes.clone())
+    findings.note(CheckName::Tonight, reckoned, |estimate| {
+        CheckOutcome::ok(describe(estimate, job.deliver), estimate.notes.clone())
     });
 }
 

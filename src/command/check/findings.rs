@@ -18,7 +18,7 @@ use crate::run::report::count;
 /// The checks, in the order in which they are made and shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Name {
+pub(super) enum CheckName {
     /// The audience files are there and their headers can be read.
     Audience,
     /// Every mapped column is there and may be sent.
@@ -73,7 +73,7 @@ pub(super) enum Name {
     Tonight,
 }
 
-impl Name {
+impl CheckName {
     /// Those that need a server.
     pub(super) const OF_SERVER: [Self; 8] = [
         Self::Address,
@@ -176,7 +176,7 @@ pub struct Findings {
     /// The checks.
     pub checks: Vec<Check>,
     #[serde(skip)]
-    pub(super) standing: Standing,
+    pub(super) standing: RunStanding,
     /// The bytes of the audience on disk, where they are known.
     #[serde(skip)]
     pub(super) audience_bytes: Option<u64>,
@@ -193,7 +193,7 @@ pub struct Findings {
 
 /// The meaning of the last run for the next one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum RunStanding {
     /// Nothing.
     #[default]
     Free,
@@ -205,13 +205,13 @@ pub(super) enum Standing {
 
 /// The result of a check that did not fail.
 #[derive(Debug)]
-pub(super) struct Outcome {
+pub(super) struct CheckOutcome {
     pub(super) status: Status,
     pub(super) detail: String,
     pub(super) notes: Vec<String>,
 }
 
-impl Outcome {
+impl CheckOutcome {
     /// All is well; `notes` are good to know.
     pub(super) fn ok(detail: String, notes: Vec<String>) -> Self {
         Self {
@@ -243,7 +243,7 @@ impl Outcome {
     }
 }
 
-impl From<String> for Outcome {
+impl From<String> for CheckOutcome {
     fn from(detail: String) -> Self {
         Self::ok(detail, Vec::new())
     }
@@ -261,7 +261,7 @@ impl Findings {
                 .map(|delivery| delivery.sftp.server()),
             exit_code: ExitCode::Done.number(),
             checks: Vec::new(),
-            standing: Standing::default(),
+            standing: RunStanding::default(),
             audience_bytes: None,
             audience_rows: None,
             command,
@@ -272,13 +272,13 @@ impl Findings {
     /// Notes what a check came to, and passes on what it gave.
     pub(super) fn note<T>(
         &mut self,
-        name: Name,
+        name: CheckName,
         result: Result<T, Error>,
-        describe: impl FnOnce(&T) -> Outcome,
+        describe: impl FnOnce(&T) -> CheckOutcome,
     ) -> Option<T> {
         let check = match &result {
             Ok(found) => {
-                let Outcome {
+                let CheckOutcome {
                     status,
                     detail,
                     notes,
@@ -313,7 +313,7 @@ impl Findings {
     }
 
     /// Notes that a check was not made.
-    pub(super) fn skip(&mut self, name: Name, because: &str) {
+    pub(super) fn skip(&mut self, name: CheckName, because: &str) {
         self.checks.push(Check {
             name: name.word(),
             status: Status::Skipped,
@@ -325,7 +325,7 @@ impl Findings {
     }
 
     /// Notes that none of these checks was made.
-    pub(super) fn skip_all(&mut self, names: &[Name], because: &str) {
+    pub(super) fn skip_all(&mut self, names: &[CheckName], because: &str) {
         for name in names {
             self.skip(*name, because);
         }
@@ -405,21 +405,21 @@ impl Findings {
         }
         let run = check.clone().command("run").without("--probe");
         match self.standing {
-            Standing::UnderWay => writeln!(out, "next: wait for the run that is under way"),
+            RunStanding::UnderWay => writeln!(out, "next: wait for the run that is under way"),
             _ if self.a_probe_would_tell() => {
                 writeln!(out, "next: {}", check.clone().with(["--probe"]))
             }
-            Standing::Free => writeln!(out, "next: {}", run.with(["--limit", "10"])),
-            Standing::Unfinished => writeln!(out, "next: {run}"),
+            RunStanding::Free => writeln!(out, "next: {}", run.with(["--limit", "10"])),
+            RunStanding::Unfinished => writeln!(out, "next: {run}"),
         }
     }
 
     /// Whether a file that is put there would tell what looking cannot.
     fn a_probe_would_tell(&self) -> bool {
-        let is = |name: Name, status: Status| {
+        let is = |name: CheckName, status: Status| {
             let mut checks = self.checks.iter();
             checks.any(|check| check.name == name.word() && check.status == status)
         };
-        is(Name::Directory, Status::Unknown) && is(Name::Probe, Status::Skipped)
+        is(CheckName::Directory, Status::Unknown) && is(CheckName::Probe, Status::Skipped)
     }
 }

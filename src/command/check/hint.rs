@@ -1,6 +1,6 @@
 //! The subcommand about a check that failed.
 
-use super::findings::Name;
+use super::findings::CheckName;
 use crate::cli::command_line::CommandLine;
 use crate::delivery::sftp::SftpError;
 use crate::run::error::Error;
@@ -8,7 +8,7 @@ use crate::state::manifest::StateError;
 
 /// Advice on a failure: what the error itself says, else what helps against most failures of this check.
 pub(super) fn hint(
-    name: Name,
+    name: CheckName,
     error: &Error,
     base_url: &str,
     check: &CommandLine,
@@ -41,39 +41,39 @@ pub(super) fn hint(
     let typed = (typed.0.trim_matches(['[', ']']), typed.1);
     Some(match (name, error) {
         (
-            Name::Secrets | Name::ApiKey,
+            CheckName::Secrets | CheckName::ApiKey,
             Error::Job(crate::job::JobError::Unset { variable, .. }),
         ) => {
             format!("export {variable}=…, or write it into the EnvironmentFile of the systemd unit")
         }
-        (Name::ApiKey, _) => {
+        (CheckName::ApiKey, _) => {
             "make a private key in Klaviyo under Settings, API keys, write it into a file of its own, and: chmod 600 FILE"
                 .to_owned()
         }
-        (Name::List, _) => {
+        (CheckName::List, _) => {
             "the address of the list's page in Klaviyo contains its id; the name must be the same as in Klaviyo"
                 .to_owned()
         }
-        (Name::Account, _) if is_network => format!(
+        (CheckName::Account, _) if is_network => format!(
             "check the network, the firewall and the proxy of this machine (the variable HTTPS_PROXY): curl -sSI {base_url}"
         ),
         // Another place would not know whom `mirror = "tracked"` has put on the list.
-        (Name::State, Error::State(StateError::Damaged { .. } | StateError::Newer { .. })) => {
+        (CheckName::State, Error::State(StateError::Damaged { .. } | StateError::Newer { .. })) => {
             let fresh = check.clone().without("--probe").command("run").with(["--fresh"]);
             format!("restore it from a backup, or start over (the members that mirror = \"tracked\" knows are kept): {fresh}")
         }
-        (Name::State, _) => {
+        (CheckName::State, _) => {
             "free space there or correct its permissions, or name another place with --state-dir"
                 .to_owned()
         }
-        (Name::Address, Error::Sftp(SftpError::Resolve { host, .. })) => {
+        (CheckName::Address, Error::Sftp(SftpError::Resolve { host, .. })) => {
             format!("check the host name and the network: getent hosts {host}")
         }
-        (Name::Connection, _) => format!(
+        (CheckName::Connection, _) => format!(
             "check that the server is up, and that no firewall blocks the connection: nc -vz {} {}",
             typed.0, typed.1
         ),
-        (Name::Greeting | Name::Methods, _) => format!(
+        (CheckName::Greeting | CheckName::Methods, _) => format!(
             "check that it is an SSH server; some servers drop unknown addresses without a message: ssh -v -p {} {}",
             typed.1, typed.0
         ),

@@ -4,11 +4,11 @@ use std::path::Path;
 
 use rustix::fs::{Access, access};
 
-use super::findings::{Findings, Name, Outcome, Standing};
+use super::findings::{CheckName, CheckOutcome, Findings, RunStanding};
 use super::room::{self, Room};
 use crate::base::secret::SecretSource;
 use crate::command::Surroundings;
-use crate::command::preview::findings::{Look, LookOptions};
+use crate::command::preview::findings::{LookOptions, PreviewLook};
 use crate::job::Job;
 use crate::job::file::Deliver;
 use crate::pipeline::mapping::Mapping;
@@ -37,16 +37,16 @@ pub(super) fn audience(job: &Job, surroundings: &Surroundings, findings: &mut Fi
         let connected = crate::command::of_query(connected, "before", surroundings);
         let name = before.connection.name();
         let statements = count(before.statements.len() as u64, "statement");
-        let is_connected = findings.note(Name::Audience, connected, |()| {
+        let is_connected = findings.note(CheckName::Audience, connected, |()| {
             format!("{name}: {statements} before the files are read").into()
         });
         if is_connected.is_none() {
-            findings.skip(Name::Columns, "the statements create the files");
+            findings.skip(CheckName::Columns, "the statements create the files");
             return;
         }
         if Audience::open(files, Box::new(std::io::empty())).is_err() {
             findings.skip(
-                Name::Columns,
+                CheckName::Columns,
                 "the statements have not created the files yet",
             );
             return;
@@ -58,17 +58,21 @@ pub(super) fn audience(job: &Job, surroundings: &Surroundings, findings: &mut Fi
 /// The files themselves, their headers, and the mapping of their columns.
 pub(super) fn files(files: &AudienceFiles, job: &Job, findings: &mut Findings) {
     if files.files.iter().any(|file| file == "-") {
-        findings.skip(Name::Audience, "only a run reads standard input");
-        findings.skip(Name::Columns, "only a run reads standard input");
+        findings.skip(CheckName::Audience, "only a run reads standard input");
+        findings.skip(CheckName::Columns, "only a run reads standard input");
         return;
     }
     let opened = Audience::open(files, Box::new(std::io::empty()));
-    let audience = findings.note(Name::Audience, opened.map_err(Error::from), |audience| {
-        let warnings = crate::command::source_warnings(audience.sources());
-        Outcome::warned(describe(audience), warnings.collect())
-    });
+    let audience = findings.note(
+        CheckName::Audience,
+        opened.map_err(Error::from),
+        |audience| {
+            let warnings = crate::command::source_warnings(audience.sources());
+            CheckOutcome::warned(describe(audience), warnings.collect())
+        },
+    );
     let Some(mut audience) = audience else {
-        findings.skip(Name::Columns, "the audience must be readable first");
+        findings.skip(CheckName::Columns, "the audience must be readable first");
         return;
     };
     findings.audience_bytes = room::unpacked_bytes(audience.sources());
@@ -86,19 +90,19 @@ fn answer(
 ) {
     let described = connection.describe(query, surroundings.of_query());
     let described = crate::command::of_query(described, "query", surroundings);
-    let described = findings.note(Name::Audience, described, |found| {
+    let described = findings.note(CheckName::Audience, described, |found| {
         let columns = count(found.len() as u64, "column");
         format!("{}: {columns}", connection.name()).into()
     });
     match described {
         Some(found) => columns(job, &mut Audience::described(&found), findings),
-        None => findings.skip(Name::Columns, "the audience must be readable first"),
+        None => findings.skip(CheckName::Columns, "the audience must be readable first"),
     }
 }
 
 fn columns(job: &Job, audience: &mut Audience, findings: &mut Findings) {
     let mapping = Mapping::new(&job.columns, audience.sources()).map_err(Error::from);
-    findings.note(Name::Columns, mapping, |mapping| {
+    findings.note(CheckName::Columns, mapping, |mapping| {
         let headers: Vec<&str> = mapping
             .columns
             .iter()
@@ -106,7 +110,7 @@ fn columns(job: &Job, audience: &mut Audience, findings: &mut Findings) {
             .collect();
         let mut warnings = mapping.warnings.clone();
         warnings.extend(null_words(job, audience, mapping));
-        Outcome::warned(headers.join(", "), warnings)
+        CheckOutcome::warned(headers.join(", "), warnings)
     });
 }
 
@@ -128,7 +132,7 @@ fn null_words(job: &Job, audience: &mut Audience, mapping: &Mapping) -> Vec<Stri
         shared_identifiers: job.shared_identifiers,
         is_query: false,
     };
-    let mut look = Look::new(mapping, sources, options);
+    let mut look = PreviewLook::new(mapping, sources, options);
     look.batch(batch);
     look.null_word_notes()
 }
@@ -157,7 +161,7 @@ pub(super) fn state(job: &Job, findings: &mut Findings) {
     let state = match job.state() {
         Ok(state) => state,
         Err(error) => {
-            findings.note(Name::State, Err(error.into()), |(): &()| {
+            findings.note(CheckName::State, Err(error.into()), |(): &()| {
                 String::new().into()
             });
             return;
@@ -175,11 +179,11 @@ pub(super) fn state(job: &Job, findings: &mut Findings) {
             .is_some_and(|last| last.status.is_unfinished() && last.limit.is_none())
     };
     findings.standing = match &result {
-        _ if holder.is_some() => Standing::UnderWay,
-        Ok(last) if is_unfinished(last) => Standing::Unfinished,
-        _ => Standing::Free,
+        _ if holder.is_some() => RunStanding::UnderWay,
+        Ok(last) if is_unfinished(last) => RunStanding::Unfinished,
+        _ => RunStanding::Free,
     };
-    findings.note(Name::State, result, |last| {
+    findings.note(CheckName::State, result, |last| {
         let detail = format!(
             "{} can be written, {}",
             state.path().display(),
@@ -191,7 +195,7 @@ pub(super) fn state(job: &Job, findings: &mut Findings) {
                 .filter(|last| is_in_future(last))
                 .map(future_warning),
         );
-        let mut outcome = Outcome::warned(detail, warnings);
+        let mut outcome = CheckOutcome::warned(detail, warnings);
         if let Some(holder) = holder {
             outcome.notes.push(format!("a run is under way ({holder})"));
         } else if is_unfinished(last)
@@ -241,7 +245,7 @@ pub(super) fn secrets(job: &Job, read: Result<(), Error>, findings: &mut Finding
         })
         .collect();
     findings
-        .note(Name::Secrets, read, |()| {
+        .note(CheckName::Secrets, read, |()| {
             let detail = match &places[..] {
                 [] => "the job names no secret".to_owned(),
                 [one] => format!("{one} is set"),

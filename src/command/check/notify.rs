@@ -4,8 +4,8 @@
 use rustix::fs::{Access, access};
 
 use super::super::Surroundings;
-use super::findings::{Findings, Name, Outcome};
-use crate::job::watch::{Change, WebhookFormat};
+use super::findings::{CheckName, CheckOutcome, Findings};
+use crate::job::watch::{StatusChange, WebhookFormat};
 use crate::job::{Job, WatchSettings};
 use crate::run::watch;
 
@@ -26,7 +26,9 @@ pub(super) fn notify(job: &Job, probe: bool, surroundings: &Surroundings, findin
         "nothing was sent: --probe sends a test notice to each"
     };
     let detail = format!("{}; {}; {sent}", who(settings), when(settings));
-    findings.note(Name::Notify, Ok(()), |()| Outcome::warned(detail, warnings));
+    findings.note(CheckName::Notify, Ok(()), |()| {
+        CheckOutcome::warned(detail, warnings)
+    });
 }
 
 /// Looks at the folder of the metrics file. That it cannot be written fails no run, and is a warning.
@@ -43,8 +45,8 @@ pub(super) fn metrics(job: &Job, findings: &mut Findings) {
             (file.display().to_string(), vec![problem])
         }
     };
-    findings.note(Name::Metrics, Ok(()), |()| {
-        Outcome::warned(detail, warnings)
+    findings.note(CheckName::Metrics, Ok(()), |()| {
+        CheckOutcome::warned(detail, warnings)
     });
 }
 
@@ -70,8 +72,8 @@ fn when(settings: &WatchSettings) -> &'static str {
     let on = &settings.on;
     match (
         on.tells_every_run(),
-        on.tells(Change::Failure),
-        on.tells(Change::Recovery),
+        on.tells(StatusChange::Failure),
+        on.tells(StatusChange::Recovery),
     ) {
         (true, _, _) => "after every run",
         (false, true, true) => "on failure and recovery",

@@ -2,7 +2,7 @@
 //! that may ask one.
 
 use super::super::Surroundings;
-use super::findings::{Findings, Name};
+use super::findings::{CheckName, Findings};
 use super::{BY_API, api, local, notify, server};
 use crate::base::secret::SecretSource;
 use crate::job::Job;
@@ -23,16 +23,16 @@ pub(super) fn check(job: &mut Job, surroundings: &Surroundings, findings: &mut F
     delivery(job, can_log_in, surroundings, findings);
     if job.needs_api() {
         if matches!(job.klaviyo.key_source, SecretSource::Command(_)) {
-            findings.skip(Name::ApiKey, BY_PROGRAM);
+            findings.skip(CheckName::ApiKey, BY_PROGRAM);
         } else {
             api::key(job, surroundings, findings);
         }
-        findings.skip_all(&Name::OF_API, OFFLINE);
+        findings.skip_all(&CheckName::OF_API, OFFLINE);
     }
     let urls = [&job.watch.heartbeat, &job.watch.webhook];
     let by_program = |url: &&Option<SecretSource>| matches!(url, Some(SecretSource::Command(_)));
     if urls.iter().any(by_program) {
-        findings.skip(Name::Notify, BY_PROGRAM);
+        findings.skip(CheckName::Notify, BY_PROGRAM);
     } else {
         notify::notify(job, false, surroundings, findings);
     }
@@ -49,14 +49,14 @@ fn audience(job: &Job, findings: &mut Findings) {
             }
             // The statements may make the files, and are not run.
             findings.skip(
-                Name::Audience,
+                CheckName::Audience,
                 "statements run before the files are read, and need the database",
             );
-            findings.skip(Name::Columns, "the audience must be readable first");
+            findings.skip(CheckName::Columns, "the audience must be readable first");
         }
         AudienceSettings::Files(_) | AudienceSettings::Query(..) => {
-            findings.skip(Name::Audience, OFFLINE);
-            findings.skip(Name::Columns, "the audience must be readable first");
+            findings.skip(CheckName::Audience, OFFLINE);
+            findings.skip(CheckName::Columns, "the audience must be readable first");
         }
     }
 }
@@ -73,7 +73,7 @@ fn secrets(job: &mut Job, surroundings: &Surroundings, findings: &mut Findings) 
         all.any(|place| matches!(place, SecretSource::Command(_)))
     });
     if by_program {
-        findings.skip(Name::Secrets, BY_PROGRAM);
+        findings.skip(CheckName::Secrets, BY_PROGRAM);
         return false;
     }
     let read = job.read_server_secrets(&surroundings.environment);
@@ -83,7 +83,7 @@ fn secrets(job: &mut Job, surroundings: &Surroundings, findings: &mut Findings) 
 /// The key file, without the server that it is for.
 fn delivery(job: &Job, can_log_in: bool, surroundings: &Surroundings, findings: &mut Findings) {
     let because = if job.deliver == Deliver::Api {
-        findings.skip(Name::Key, BY_API);
+        findings.skip(CheckName::Key, BY_API);
         BY_API
     } else if let Some(mut delivery) = job.delivery.clone() {
         server::key(&mut delivery.sftp, can_log_in, surroundings, findings);
@@ -92,5 +92,5 @@ fn delivery(job: &Job, can_log_in: bool, surroundings: &Surroundings, findings: 
         super::no_server(findings);
         return;
     };
-    findings.skip_all(&Name::OF_SERVER, because);
+    findings.skip_all(&CheckName::OF_SERVER, because);
 }

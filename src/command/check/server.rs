@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::super::{Surroundings, unlock};
 use super::deep;
-use super::findings::{Findings, Name, Outcome};
+use super::findings::{CheckName, CheckOutcome, Findings};
 use crate::delivery::sftp::{
     Credentials, GreetedServer, HostKeyCheck, KeyFacts, ReachedServer, RemoteDirectory, SftpError,
     SftpSession, SftpSettings, SftpStatus, Transport, Trust, TrustedServer, Way, resolve,
@@ -72,16 +72,16 @@ pub(super) fn server(
     let mut session = match session {
         Ok(session) => session,
         Err(because) => {
-            findings.skip(Name::Probe, because);
+            findings.skip(CheckName::Probe, because);
             if depth == Depth::Deep {
-                findings.skip_all(&Name::OF_DEEP, because);
+                findings.skip_all(&CheckName::OF_DEEP, because);
             }
             return None;
         }
     };
     if depth == Depth::Look {
         findings.skip(
-            Name::Probe,
+            CheckName::Probe,
             "not requested; --probe puts an empty file there and removes it",
         );
         return None;
@@ -91,7 +91,7 @@ pub(super) fn server(
         return None;
     }
     if !is_put {
-        findings.skip_all(&Name::OF_DEEP, "the server must take files first");
+        findings.skip_all(&CheckName::OF_DEEP, "the server must take files first");
         return None;
     }
     deep::server(&delivery, &files, session, surroundings, findings)
@@ -119,7 +119,7 @@ fn to_folder(
         findings,
     );
     // Those that need one which failed.
-    for name in Name::OF_SERVER
+    for name in CheckName::OF_SERVER
         .into_iter()
         .take(4)
         .skip(findings.checks.len() - begun)
@@ -128,27 +128,33 @@ fn to_folder(
     }
     let Some(mut trusted) = trusted else {
         let because = "the server must be reached and its key accepted first";
-        findings.skip_all(&[Name::Methods, Name::Login, Name::Directory], because);
+        findings.skip_all(
+            &[CheckName::Methods, CheckName::Login, CheckName::Directory],
+            because,
+        );
         return Err(because);
     };
     let methods = trusted.methods().map_err(Error::from);
-    let methods = findings.note(Name::Methods, methods, |methods| {
+    let methods = findings.note(CheckName::Methods, methods, |methods| {
         format!("the server offers {methods}").into()
     });
     let session = match (methods, credentials) {
         (Some(_), Some(credentials)) => log_in(settings, trusted, credentials, findings),
         (None, _) => {
-            findings.skip(Name::Login, "the check above must succeed first");
+            findings.skip(CheckName::Login, "the check above must succeed first");
             None
         }
         (_, None) => {
-            findings.skip(Name::Login, "the secrets and the key must be right first");
+            findings.skip(
+                CheckName::Login,
+                "the secrets and the key must be right first",
+            );
             None
         }
     };
     let Some(mut session) = session else {
         let because = "the login must work first";
-        findings.skip(Name::Directory, because);
+        findings.skip(CheckName::Directory, because);
         return Err(because);
     };
     if directory(settings, files.folder(), &mut session, findings) {
@@ -166,7 +172,7 @@ pub(super) fn key(
     findings: &mut Findings,
 ) -> bool {
     if !can_log_in {
-        findings.skip(Name::Key, "the secrets must be set first");
+        findings.skip(CheckName::Key, "the secrets must be set first");
         return false;
     }
     let instead = match (&sftp.authentication.agent, &sftp.authentication.password) {
@@ -174,7 +180,7 @@ pub(super) fn key(
         (None, _) => "no key file is named; the password is used",
     };
     let unlocked = unlock(sftp, surroundings);
-    let unlocked = findings.note(Name::Key, unlocked, |facts| match facts {
+    let unlocked = findings.note(CheckName::Key, unlocked, |facts| match facts {
         Some(facts) => describe_key(facts).into(),
         None => instead.to_owned().into(),
     });
@@ -206,16 +212,16 @@ fn trusted<'a>(
     findings: &mut Findings,
 ) -> Option<TrustedServer<'a>> {
     let resolved = resolve(settings).map_err(Error::from);
-    let addresses = findings.note(Name::Address, resolved, |addresses| {
+    let addresses = findings.note(CheckName::Address, resolved, |addresses| {
         let notes = from_ssh_config
             .iter()
             .map(|setting| format!("from ssh-config: {setting}"));
-        Outcome::ok(describe_addresses(settings, addresses), notes.collect())
+        CheckOutcome::ok(describe_addresses(settings, addresses), notes.collect())
     })?;
     let begun = Instant::now();
     let interrupt = surroundings.interrupt.without_grace();
     let reached = ReachedServer::dial(settings, &addresses, &interrupt).map_err(Error::from);
-    let reached = findings.note(Name::Connection, reached, |reached| {
+    let reached = findings.note(CheckName::Connection, reached, |reached| {
         let milliseconds = begun.elapsed().as_millis();
         match (&settings.way, &reached.hops[..]) {
             (Way::Direct, [address]) => format!("{address} answered in {milliseconds} ms").into(),
@@ -225,7 +231,7 @@ fn trusted<'a>(
                     settings.server()
                 );
                 let hops = hops.iter().map(|hop| format!("by way of {hop}"));
-                Outcome::ok(detail, hops.collect())
+                CheckOutcome::ok(detail, hops.collect())
             }
         }
     })?;
@@ -234,10 +240,10 @@ fn trusted<'a>(
         Ok(known) => known,
         Err(error) => {
             findings.skip(
-                Name::Greeting,
+                CheckName::Greeting,
                 "the known_hosts files must be readable first",
             );
-            findings.note(Name::HostKey, Err(error.into()), |(): &()| {
+            findings.note(CheckName::HostKey, Err(error.into()), |(): &()| {
                 String::new().into()
             });
             return None;
@@ -245,7 +251,7 @@ fn trusted<'a>(
     };
     let greeted = reached.greet(&known).map_err(Error::from);
     let greeted = findings.note(
-        Name::Greeting,
+        CheckName::Greeting,
         greeted,
         |GreetedServer { banner, cipher, .. }| {
             let by = match settings.transport {
@@ -257,7 +263,7 @@ fn trusted<'a>(
         },
     )?;
     let judged = greeted.trust(&known).map_err(Error::from);
-    findings.note(Name::HostKey, judged, |trusted| {
+    findings.note(CheckName::HostKey, judged, |trusted| {
         let key = &trusted.host_key;
         let why = match &key.trust {
             Trust::Known { file, line } => format!("known by {}:{line}", file.display()),
@@ -272,7 +278,7 @@ fn trusted<'a>(
                 key.fingerprint
             )
         });
-        Outcome::ok(detail, pin.into_iter().collect())
+        CheckOutcome::ok(detail, pin.into_iter().collect())
     })
 }
 
@@ -300,7 +306,7 @@ fn log_in(
     let session = credentials
         .and_then(|credentials| trusted.log_in(&credentials))
         .map_err(Error::from);
-    findings.note(Name::Login, session, |_| {
+    findings.note(CheckName::Login, session, |_| {
         format!("{} can log in", settings.username).into()
     })
 }
@@ -320,22 +326,23 @@ fn directory(
         }),
         found => Ok(found),
     });
-    let looked = findings.note(
-        Name::Directory,
-        looked.map_err(Error::from),
-        |found| match found {
-            RemoteDirectory::Unclear(why) => Outcome::unknown(
-                format!("{folder}: the server does not say whether it is there"),
-                vec![format!(
-                    "its answer: {why}; it may accept files anyway: --probe tests it"
-                )],
-            ),
-            _ => Outcome::warned(
-                format!("{folder} is there"),
-                not_for_profiles(folder).into_iter().collect(),
-            ),
-        },
-    );
+    let looked =
+        findings.note(
+            CheckName::Directory,
+            looked.map_err(Error::from),
+            |found| match found {
+                RemoteDirectory::Unclear(why) => CheckOutcome::unknown(
+                    format!("{folder}: the server does not say whether it is there"),
+                    vec![format!(
+                        "its answer: {why}; it may accept files anyway: --probe tests it"
+                    )],
+                ),
+                _ => CheckOutcome::warned(
+                    format!("{folder} is there"),
+                    not_for_profiles(folder).into_iter().collect(),
+                ),
+            },
+        );
     looked.is_some()
 }
 
@@ -355,9 +362,9 @@ fn not_for_profiles(folder: &str) -> Option<String> {
 fn put_and_remove(path: &str, session: &mut SftpSession, findings: &mut Findings) -> bool {
     let put = session.put(path, &mut io::empty(), 0, &mut |_| {});
     let put = put.map(|()| removed(session, path)).map_err(Error::from);
-    let put = findings.note(Name::Probe, put, |note| match note {
+    let put = findings.note(CheckName::Probe, put, |note| match note {
         None => format!("{path} was put there and removed").into(),
-        Some(note) => Outcome::warned(format!("{path} was put there"), vec![note.clone()]),
+        Some(note) => CheckOutcome::warned(format!("{path} was put there"), vec![note.clone()]),
     });
     put.is_some()
 }

@@ -69,7 +69,7 @@ impl PlanRoom {
 
 /// The answers, as far as there are any.
 #[derive(Debug, Default)]
-pub(super) struct Answers {
+pub(super) struct ApiAnswers {
     /// How many are on the list.
     pub(super) members: Option<u64>,
     /// Those who get no e-mail.
@@ -85,8 +85,8 @@ pub(super) fn ask(
     emails: EmailSample,
     surroundings: &Surroundings,
     notes: &mut Vec<String>,
-) -> Answers {
-    let mut answers = Answers::default();
+) -> ApiAnswers {
+    let mut answers = ApiAnswers::default();
     let read_list = job.list.as_ref().filter(|it| it.mirror == Mirror::Exact);
     if read_list.is_none() && !job.needs_api() {
         return answers;

@@ -52,7 +52,7 @@ pub enum Total {
 }
 
 /// The first rows of an audience, being measured.
-pub struct Sample<'a> {
+pub struct AudienceSample<'a> {
     mapping: &'a Mapping,
     limits: PartLimits,
     header_bytes: u64,
@@ -76,7 +76,7 @@ pub struct Sample<'a> {
     identifier_bytes: usize,
 }
 
-impl<'a> Sample<'a> {
+impl<'a> AudienceSample<'a> {
     /// Nothing is measured yet. Each part begins with `header_bytes`.
     pub fn new(mapping: &'a Mapping, limits: PartLimits, header_bytes: u64) -> Self {
         Self {

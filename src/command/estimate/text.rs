@@ -1,6 +1,6 @@
 //! The estimate as a person reads it: a line a way, the advice, and what it leaves out.
 
-use super::times::{Estimate, Plan, SOME_LEAVERS};
+use super::times::{Estimate, EstimatePlan, SOME_LEAVERS};
 use crate::base::text::{duration, rounded};
 use crate::cli::console::printable;
 use crate::cli::table::{Side, aligned, folded};
@@ -122,7 +122,7 @@ impl Estimate {
     }
 
     /// Which way to use and why, and what of the list takes longest.
-    pub(super) fn advice(&self, plan: &Plan) -> String {
+    pub(super) fn advice(&self, plan: &EstimatePlan) -> String {
         let jobs = count(self.import_jobs.jobs, "import job");
         let time = duration(self.import_jobs.seconds);
         let mut advice = match (self.rows, self.advised) {

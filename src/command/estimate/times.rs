@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use super::answers::PlanRoom;
-pub use super::sample::{Sample, Size, Total};
+pub use super::sample::{AudienceSample, Size, Total};
 use crate::job::PartLimits;
 use crate::job::file::{Attach, Deliver, Mirror};
 use crate::klaviyo::{MAX_BODY_BYTES, MAX_CHANGES, MAX_JOB_PROFILES, MAX_VALUES, Operation, Rate};
@@ -35,7 +35,7 @@ pub struct Speed {
 
 /// The settings of a job that decide how long it takes.
 #[derive(Debug, Clone, Copy)]
-pub struct Plan {
+pub struct EstimatePlan {
     /// Which way profiles go.
     pub deliver: Deliver,
     /// Where a part ends.
@@ -75,11 +75,11 @@ pub struct Estimate {
     /// The parts.
     pub parts: u64,
     /// By CSV files.
-    pub sftp: BySftp,
+    pub sftp: SftpTime,
     /// By import jobs with all attributes.
-    pub import_jobs: ByImportJobs,
+    pub import_jobs: ImportJobTime,
     /// By a call for each profile, for comparison.
-    pub one_by_one: OneByOne,
+    pub one_by_one: ProfileCallTime,
     /// Putting them on the list; null without one.
     pub attach: Option<AttachTime>,
     /// Taking others off it; null where nobody is.
@@ -98,7 +98,7 @@ pub struct Estimate {
 
 /// Delivery by CSV files.
 #[derive(Debug, Serialize)]
-pub struct BySftp {
+pub struct SftpTime {
     /// How long it takes.
     pub seconds: f64,
     /// The speed.
@@ -109,7 +109,7 @@ pub struct BySftp {
 
 /// Delivery, or attaching, by import jobs.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub struct ByImportJobs {
+pub struct ImportJobTime {
     /// How long it takes to hand them over.
     pub seconds: f64,
     /// How many.
@@ -120,7 +120,7 @@ pub struct ByImportJobs {
 
 /// A call for each profile.
 #[derive(Debug, Serialize)]
-pub struct OneByOne {
+pub struct ProfileCallTime {
     /// How long it would take.
     pub seconds: f64,
     /// The limit.
@@ -157,7 +157,7 @@ pub struct MirrorTime {
 
 impl Estimate {
     /// The times of an audience of this size.
-    pub fn new(job: &str, size: &Size, plan: &Plan, notes: Vec<String>) -> Self {
+    pub fn new(job: &str, size: &Size, plan: &EstimatePlan, notes: Vec<String>) -> Self {
         let whole = import_jobs(size, size.profile_bytes, plan);
         let attach = plan.list.map(|list| attach(size, list.attach, plan));
         let mirror = plan
@@ -176,13 +176,13 @@ impl Estimate {
             rows: size.rows,
             bytes: size.bytes,
             parts: size.parts,
-            sftp: BySftp {
+            sftp: SftpTime {
                 seconds: plan.speed.seconds(size.bytes),
                 megabytes_per_second: plan.speed.megabytes_per_second,
                 measured_runs: plan.speed.runs,
             },
             import_jobs: whole,
-            one_by_one: OneByOne {
+            one_by_one: ProfileCallTime {
                 seconds: size.rows as f64 * 3600.0 / ONE_BY_ONE_AN_HOUR as f64,
                 profiles_per_hour: ONE_BY_ONE_AN_HOUR,
             },
@@ -235,7 +235,7 @@ fn least(rate: Rate, calls: u64) -> f64 {
     clippy::cast_sign_loss,
     reason = "numbers of rows and bytes, which are not negative"
 )]
-fn import_jobs(size: &Size, profile_bytes: f64, plan: &Plan) -> ByImportJobs {
+fn import_jobs(size: &Size, profile_bytes: f64, plan: &EstimatePlan) -> ImportJobTime {
     let fit = (MAX_BODY_BYTES - AROUND) as f64 / profile_bytes.max(1.0);
     let of_job = (fit as u64).clamp(1, MAX_JOB_PROFILES as u64);
     let row_bytes = (size.bytes / size.rows.max(1)).max(1);
@@ -244,14 +244,14 @@ fn import_jobs(size: &Size, profile_bytes: f64, plan: &Plan) -> ByImportJobs {
     let jobs = full * of_part.div_ceil(of_job) + rest.div_ceil(of_job);
     let bytes = (size.rows as f64 * profile_bytes).round() as u64;
     let limit = least(Operation::BulkImportProfiles.rate(), jobs);
-    ByImportJobs {
+    ImportJobTime {
         seconds: limit.max(plan.speed.seconds(bytes)),
         jobs,
         bytes,
     }
 }
 
-fn attach(size: &Size, attach: Attach, plan: &Plan) -> AttachTime {
+fn attach(size: &Size, attach: Attach, plan: &EstimatePlan) -> AttachTime {
     let (seconds, calls) = match attach {
         // It goes along with the profiles.
         Attach::ImportJob if plan.deliver == Deliver::Api => (0.0, 0),
@@ -330,8 +330,8 @@ mod tests {
         }
     }
 
-    fn plan(deliver: Deliver, list: Option<ListPlan>) -> Plan {
-        Plan {
+    fn plan(deliver: Deliver, list: Option<ListPlan>) -> EstimatePlan {
+        EstimatePlan {
             deliver,
             limits: PartLimits {
                 max_bytes: 50_000_000,
@@ -351,7 +351,7 @@ mod tests {
         }
     }
 
-    fn estimate(rows: u64, plan: &Plan) -> Estimate {
+    fn estimate(rows: u64, plan: &EstimatePlan) -> Estimate {
         Estimate::new("vip", &size(rows, 100), plan, Vec::new())
     }
 

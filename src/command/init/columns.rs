@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use indexmap::IndexMap;
 
-use super::draft::{DraftColumn, Fate, property_name};
+use super::draft::{ColumnFate, DraftColumn, property_name};
 use crate::cli::InitArgs;
 use crate::command::guesses::Guesses;
 use crate::job::PrimaryKey;
@@ -55,28 +55,28 @@ pub(super) fn decide(
             mapped.get(name).map(|headers| headers.names().to_vec()),
             guess,
         ) {
-            (Some(headers), _) => Fate::Sent(headers),
-            (None, _) if name.is_empty() => Fate::Nameless,
-            (None, _) if named.contains(&name.as_str()) => Fate::LeftOut,
+            (Some(headers), _) => ColumnFate::Sent(headers),
+            (None, _) if name.is_empty() => ColumnFate::Nameless,
+            (None, _) if named.contains(&name.as_str()) => ColumnFate::LeftOut,
             (None, _) if name != own => match source.addressed(own) {
-                ColumnMatch::FirstOf(..) => Fate::SameAsFirst,
-                _ => Fate::Ambiguous,
+                ColumnMatch::FirstOf(..) => ColumnFate::SameAsFirst,
+                _ => ColumnFate::Ambiguous,
             },
             (None, Guess::Unmapped(UnmappedReason::Consent))
                 if !args.audience.allow_consent.contains(name) =>
             {
-                Fate::Unmapped(UnmappedReason::Consent)
+                ColumnFate::Unmapped(UnmappedReason::Consent)
             }
             (None, guess) => match property_name(name).filter(|_| args.audience.keep_unlisted) {
-                Some(header) => Fate::Sent(vec![header]),
-                None => Fate::Unmapped(match guess {
+                Some(header) => ColumnFate::Sent(vec![header]),
+                None => ColumnFate::Unmapped(match guess {
                     Guess::Unmapped(reason) => reason.clone(),
                     Guess::Mapped(_) => UnmappedReason::NoMatch,
                 }),
             },
         };
         let kind = mapped.get(name).and_then(Headers::kind).map(str::to_owned);
-        if let Fate::Sent(headers) = &fate
+        if let ColumnFate::Sent(headers) = &fate
             && !mapped.contains_key(name)
         {
             mapped.insert(name.clone(), Headers::Several(headers.clone()));
@@ -91,7 +91,7 @@ pub(super) fn decide(
     // What a flag names and the file has not is kept, so that it is refused with the right name.
     for (source, headers) in &mapped {
         if !seen.contains(source) {
-            let fate = Fate::Sent(headers.names().to_vec());
+            let fate = ColumnFate::Sent(headers.names().to_vec());
             columns.push(DraftColumn {
                 source: source.clone(),
                 fate,
@@ -110,7 +110,7 @@ pub(super) fn decide(
 /// The column that tells a row's country.
 fn country(columns: &[DraftColumn]) -> Option<String> {
     let is_country = |column: &&DraftColumn| match &column.fate {
-        Fate::Sent(headers) => headers
+        ColumnFate::Sent(headers) => headers
             .iter()
             .any(|header| header == ProfileColumn::Country.header()),
         _ => false,

@@ -27,7 +27,7 @@ pub struct DraftColumn {
     /// Its name in the file.
     pub source: String,
     /// Its fate.
-    pub fate: Fate,
+    pub fate: ColumnFate,
     /// The type that a flag gives to its cells.
     pub kind: Option<String>,
     /// Its type, of a query's column.
@@ -36,7 +36,7 @@ pub struct DraftColumn {
 
 /// The fate of a column.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fate {
+pub enum ColumnFate {
     /// It goes under these headers.
     Sent(Vec<String>),
     /// A flag leaves it out.
@@ -112,7 +112,7 @@ fn write_columns(out: &mut String, columns: &[DraftColumn], is_query: bool) -> s
     )?;
     writeln!(out, "[columns]")?;
     for column in columns {
-        if let Fate::Sent(headers) = &column.fate {
+        if let ColumnFate::Sent(headers) = &column.fate {
             let value = match &column.kind {
                 Some(kind) => format!(
                     "{{ to = {}, type = {} }}",
@@ -127,7 +127,7 @@ fn write_columns(out: &mut String, columns: &[DraftColumn], is_query: bool) -> s
     }
     if columns
         .iter()
-        .any(|column| !matches!(column.fate, Fate::Sent(_)))
+        .any(|column| !matches!(column.fate, ColumnFate::Sent(_)))
     {
         writeln!(
             out,
@@ -136,29 +136,31 @@ fn write_columns(out: &mut String, columns: &[DraftColumn], is_query: bool) -> s
     }
     for column in columns {
         match &column.fate {
-            Fate::Sent(_) => {}
-            Fate::LeftOut => idle(out, &column.source, "left out by --map")?,
-            Fate::Unmapped(UnmappedReason::NoMatch) => {
+            ColumnFate::Sent(_) => {}
+            ColumnFate::LeftOut => idle(out, &column.source, "left out by --map")?,
+            ColumnFate::Unmapped(UnmappedReason::NoMatch) => {
                 idle(
                     out,
                     &column.source,
                     column.type_name.as_deref().unwrap_or_default(),
                 )?;
             }
-            Fate::Unmapped(UnmappedReason::Consent) => {
+            ColumnFate::Unmapped(UnmappedReason::Consent) => {
                 idle(out, &column.source, "looks like consent: see allow-consent")?;
             }
-            Fate::Unmapped(UnmappedReason::Taken { column: taken, .. }) => {
+            ColumnFate::Unmapped(UnmappedReason::Taken { column: taken, .. }) => {
                 idle(
                     out,
                     &column.source,
                     &format!("another column is {}", taken.header()),
                 )?;
             }
-            Fate::Unmapped(reason) => idle(out, &column.source, &reason.to_string())?,
-            Fate::Ambiguous => idle(out, &column.source, "one of several with this name")?,
-            Fate::SameAsFirst => idle(out, &column.source, "has the same values as the first")?,
-            Fate::Nameless => writeln!(
+            ColumnFate::Unmapped(reason) => idle(out, &column.source, &reason.to_string())?,
+            ColumnFate::Ambiguous => idle(out, &column.source, "one of several with this name")?,
+            ColumnFate::SameAsFirst => {
+                idle(out, &column.source, "has the same values as the first")?;
+            }
+            ColumnFate::Nameless => writeln!(
                 out,
                 "# A column without a name cannot be sent; give it one."
             )?,

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::cli::command_line::{CommandLine, quoted};
 use crate::command::guesses::Guesses;
-use crate::command::preview::findings::{LeftOut, Look, Origin};
+use crate::command::preview::findings::{HeaderOrigin, PreviewLook, UnsentColumn};
 use crate::job::Job;
 use crate::job::file::{Duplicates, SharedIdentifiers, Unlisted};
 use crate::pipeline::mapping::Mapping;
@@ -26,7 +26,7 @@ pub(super) struct Advice<'a> {
     pub(super) job: &'a Job,
     pub(super) mapping: &'a Mapping,
     pub(super) sources: &'a [Source],
-    pub(super) look: &'a Look<'a>,
+    pub(super) look: &'a PreviewLook<'a>,
     /// A column of e-mail addresses, where no column is Email.
     pub(super) address_column: Option<&'a str>,
     /// Columns that a flag names; `None` of a job file.
@@ -114,14 +114,14 @@ impl Advice<'_> {
     }
 
     /// How each column of the mapping came to its header.
-    pub(super) fn origins(&self) -> Vec<Origin> {
+    pub(super) fn origins(&self) -> Vec<HeaderOrigin> {
         let origin = |source: &String| {
             let is_listed = self.job.columns.lists(source);
             match self.by_flag {
-                _ if !is_listed => Origin::Kept,
-                None => Origin::Job,
-                Some(named) if named.contains(source) => Origin::Flag,
-                Some(_) => Origin::Guessed,
+                _ if !is_listed => HeaderOrigin::Kept,
+                None => HeaderOrigin::Job,
+                Some(named) if named.contains(source) => HeaderOrigin::Flag,
+                Some(_) => HeaderOrigin::Guessed,
             }
         };
         let columns = self.mapping.columns.iter();
@@ -129,8 +129,8 @@ impl Advice<'_> {
     }
 
     /// The columns that are not sent, each once, with the reason.
-    pub(super) fn left_out(&self) -> Vec<LeftOut> {
-        let mut left_out: Vec<LeftOut> = Vec::new();
+    pub(super) fn left_out(&self) -> Vec<UnsentColumn> {
+        let mut left_out: Vec<UnsentColumn> = Vec::new();
         let mut known: HashSet<String> = HashSet::new();
         for source in self.sources {
             let addresses = source.addresses();
@@ -145,7 +145,7 @@ impl Advice<'_> {
                 .collect();
             for (place, (address, guess)) in addresses.iter().zip(guesses).enumerate() {
                 if !sent.contains(&place) && known.insert(address.clone()) {
-                    left_out.push(LeftOut {
+                    left_out.push(UnsentColumn {
                         source: address.clone(),
                         reason: self.reason(source, address, guess),
                     });

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::findings::{Finding, Place};
+use super::findings::{Finding, PreviewPlace};
 use crate::pipeline::mapping::Mapping;
 use crate::profile::column::ProfileColumn;
 use crate::run::report::{count, grouped};
@@ -84,7 +84,7 @@ impl Doubts {
         index: usize,
         target: &ProfileColumn,
         value: &str,
-        place: impl FnOnce() -> Place,
+        place: impl FnOnce() -> PreviewPlace,
     ) {
         if *target == ProfileColumn::Email {
             if is_dead(value) {

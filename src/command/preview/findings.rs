@@ -1,6 +1,6 @@
 //! The findings of a preview: the columns, the first rows as they would be sent, what is counted, and what Klaviyo may misread.
 //!
-//! [`Look`] takes the same batches that a run commits, so what it shows is what a run would send. Values are masked as they
+//! [`PreviewLook`] takes the same batches that a run commits, so what it shows is what a run would send. Values are masked as they
 //! are taken over, unless they are asked for; places are told by source and record, never by a value.
 
 use std::fmt::Write as _;
@@ -9,7 +9,7 @@ use indexmap::IndexMap;
 use serde::Serialize;
 
 use super::hazard::Hazard;
-pub use super::look::{Circumstances, Look, LookOptions};
+pub use super::look::{LookOptions, PreviewFacts, PreviewLook};
 use crate::cli::console::printable;
 use crate::run::report::grouped;
 use crate::state::codes::{RejectionReason, RepairCode};
@@ -25,7 +25,7 @@ pub struct Preview {
     /// The columns that are sent, in the order of the parts.
     pub columns: Vec<ColumnLook>,
     /// The columns that are not sent.
-    pub left_out: Vec<LeftOut>,
+    pub left_out: Vec<UnsentColumn>,
     /// Whether the values of `rows` are masked.
     pub masked: bool,
     /// The first rows as they would be sent.
@@ -81,7 +81,7 @@ pub struct ColumnLook {
     /// Its meaning for Klaviyo.
     pub kind: &'static str,
     /// How it came to this header.
-    pub origin: Origin,
+    pub origin: HeaderOrigin,
     /// The type that the job gives to its cells.
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub cell_type: Option<String>,
@@ -90,7 +90,7 @@ pub struct ColumnLook {
 /// How a column came to its header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Origin {
+pub enum HeaderOrigin {
     /// By its name.
     Guessed,
     /// By a flag.
@@ -103,7 +103,7 @@ pub enum Origin {
 
 /// A column that is not sent.
 #[derive(Debug, Serialize)]
-pub struct LeftOut {
+pub struct UnsentColumn {
     /// Its name in the source.
     pub source: String,
     /// The reason for which it is not sent.
@@ -115,14 +115,14 @@ pub struct LeftOut {
 pub struct RowLook {
     /// Where it stands.
     #[serde(flatten)]
-    pub place: Place,
+    pub place: PreviewPlace,
     /// Its cells by header.
     pub cells: IndexMap<String, String>,
 }
 
 /// A record of a source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Place {
+pub struct PreviewPlace {
     /// The source's name.
     pub source: String,
     /// From 1, after the header.
@@ -135,7 +135,7 @@ pub struct Finding {
     /// How often.
     pub count: u64,
     /// The first places.
-    pub examples: Vec<Place>,
+    pub examples: Vec<PreviewPlace>,
 }
 
 /// Rows that would be refused for one reason.
@@ -195,7 +195,7 @@ pub struct Warning {
 pub(super) fn places(finding: &Finding, is_of_several: bool) -> String {
     let mut text = String::new();
     let mut source = None;
-    for Place { source: of, record } in &finding.examples {
+    for PreviewPlace { source: of, record } in &finding.examples {
         if source == Some(of) {
             // Writing to a String cannot fail.
             let _ = write!(text, ", {}", grouped(*record));
@@ -217,7 +217,7 @@ pub(super) fn places(finding: &Finding, is_of_several: bool) -> String {
 }
 
 impl Finding {
-    pub(super) fn note(&mut self, place: impl FnOnce() -> Place) {
+    pub(super) fn note(&mut self, place: impl FnOnce() -> PreviewPlace) {
         self.count += 1;
         if self.examples.len() < EXAMPLES {
             self.examples.push(place());

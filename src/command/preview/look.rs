@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use super::doubts::Doubts;
 use super::findings::{
-    ColumnLook, Finding, LeftOut, Origin, Place, Preview, RejectionLook, RowLook, SourceLook,
-    Warning, places,
+    ColumnLook, Finding, HeaderOrigin, Preview, PreviewPlace, RejectionLook, RowLook, SourceLook,
+    UnsentColumn, Warning, places,
 };
 use super::hazard::{self, Hazard};
 use super::mask;
@@ -50,7 +50,7 @@ pub struct LookOptions {
 }
 
 /// A preview being taken.
-pub struct Look<'a> {
+pub struct PreviewLook<'a> {
     mapping: &'a Mapping,
     sources: Arc<[Source]>,
     options: LookOptions,
@@ -87,11 +87,11 @@ struct ColumnTally {
 
 /// The facts that a preview gets from elsewhere.
 #[derive(Debug)]
-pub struct Circumstances {
+pub struct PreviewFacts {
     /// How each column of the mapping came to its header.
-    pub origins: Vec<Origin>,
+    pub origins: Vec<HeaderOrigin>,
     /// Columns that are not sent.
-    pub left_out: Vec<LeftOut>,
+    pub left_out: Vec<UnsentColumn>,
     /// Whether the audience has no rows beyond those that were looked at.
     pub whole: bool,
     /// Warnings for a person.
@@ -100,7 +100,7 @@ pub struct Circumstances {
     pub next: Option<String>,
 }
 
-impl<'a> Look<'a> {
+impl<'a> PreviewLook<'a> {
     /// Nothing looked at yet.
     pub fn new(mapping: &'a Mapping, sources: Arc<[Source]>, options: LookOptions) -> Self {
         Self {
@@ -251,7 +251,7 @@ impl<'a> Look<'a> {
         self.repairs.national_phones()
     }
 
-    fn place(&self, batch: &Batch, record: u32) -> Place {
+    fn place(&self, batch: &Batch, record: u32) -> PreviewPlace {
         place(&self.sources, number(batch, record))
     }
 
@@ -369,7 +369,7 @@ impl<'a> Look<'a> {
         }
     }
 
-    fn row(&self, place: Place, cells: &csv::StringRecord, number: u64) -> (u64, RowLook) {
+    fn row(&self, place: PreviewPlace, cells: &csv::StringRecord, number: u64) -> (u64, RowLook) {
         let columns = self.mapping.columns.iter().zip(cells);
         let cells = columns.map(|(column, value)| {
             let shown = if self.options.show_values {
@@ -398,8 +398,8 @@ impl<'a> Look<'a> {
     }
 
     /// The preview.
-    pub fn finish(mut self, circumstances: Circumstances) -> Preview {
-        let Circumstances {
+    pub fn finish(mut self, circumstances: PreviewFacts) -> Preview {
+        let PreviewFacts {
             origins,
             left_out,
             whole,
@@ -478,9 +478,9 @@ fn number(batch: &Batch, record: u32) -> u64 {
     u64::from(batch.source.0) << 48 | (batch.first_record + u64::from(record))
 }
 
-fn place(sources: &[Source], number: u64) -> Place {
+fn place(sources: &[Source], number: u64) -> PreviewPlace {
     let source = usize::try_from(number >> 48).unwrap_or(usize::MAX);
-    Place {
+    PreviewPlace {
         source: sources
             .get(source)
             .map_or_else(String::new, |source| source.name.clone()),

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::findings::{DetailLook, Finding, Place, RepairLook};
+use super::findings::{DetailLook, Finding, PreviewPlace, RepairLook};
 use super::mask;
 use crate::pipeline::batch::Repair;
 use crate::pipeline::mapping::Mapping;
@@ -32,7 +32,7 @@ struct RepairsOfCause {
 
 impl RepairTally {
     /// Counts a repair of the cell `old`.
-    pub(super) fn add(&mut self, repair: &Repair, old: &[u8], place: impl Fn() -> Place) {
+    pub(super) fn add(&mut self, repair: &Repair, old: &[u8], place: impl Fn() -> PreviewPlace) {
         if is_national_phone(repair, old) {
             self.national_phones += 1;
         }
@@ -56,7 +56,7 @@ impl RepairTally {
         &mut self,
         column: usize,
         code: RepairCode,
-        place: impl FnOnce() -> Place,
+        place: impl FnOnce() -> PreviewPlace,
     ) {
         let of_column = self.found.entry((column, code)).or_default();
         of_column.finding.note(place);

@@ -8,11 +8,11 @@ use crate::pipeline::settings::{PrimaryKey, SharedIdentifiers};
 /// The identifiers of the rows that were looked at.
 pub(super) struct SharedLook {
     mode: SharedIdentifiers,
-    identifiers: Vec<Identifier>,
+    identifiers: Vec<PreviewIdentifier>,
     duplicates: HashSet<u64>,
 }
 
-struct Identifier {
+struct PreviewIdentifier {
     number: u64,
     kind: PrimaryKey,
     fingerprint: u128,
@@ -46,13 +46,13 @@ impl SharedLook {
         let mut others = batch.other_identifiers.iter().peekable();
         for (index, row) in (0..).zip(&batch.rows) {
             let number = number_of(row.record);
-            self.identifiers.push(Identifier {
+            self.identifiers.push(PreviewIdentifier {
                 number,
                 kind: row.key_kind,
                 fingerprint: row.key,
             });
             while let Some(other) = others.next_if(|other| other.row == index) {
-                self.identifiers.push(Identifier {
+                self.identifiers.push(PreviewIdentifier {
                     number,
                     kind: other.kind,
                     fingerprint: other.fingerprint,
@@ -89,7 +89,7 @@ impl SharedLook {
                 claimed.extend(own.iter().map(|identifier| identifier.fingerprint));
             }
             if !shared.is_empty() {
-                let kinds = |of: &[&Identifier]| of.iter().map(|it| it.kind).collect();
+                let kinds = |of: &[&PreviewIdentifier]| of.iter().map(|it| it.kind).collect();
                 sharing.push(SharingRow {
                     number,
                     shared: kinds(&shared),

@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 
-use super::findings::{Finding, Origin, Preview, RepairLook, SourceLook, places};
+use super::findings::{Finding, HeaderOrigin, Preview, RepairLook, SourceLook, places};
 use crate::cli::console::printable;
 use crate::cli::table::{Side, aligned, cut, folded, width};
 use crate::run::report::{count, grouped};
@@ -61,7 +61,7 @@ impl Preview {
         let guessed = self
             .columns
             .iter()
-            .any(|column| column.origin == Origin::Guessed);
+            .any(|column| column.origin == HeaderOrigin::Guessed);
         let head = if guessed {
             "columns (change one with --map SRC=HEADER):"
         } else {
@@ -73,10 +73,10 @@ impl Preview {
             .iter()
             .map(|column| {
                 let origin = match column.origin {
-                    Origin::Guessed => ", guessed",
-                    Origin::Flag => ", by --map",
-                    Origin::Kept => ", kept",
-                    Origin::Job => "",
+                    HeaderOrigin::Guessed => ", guessed",
+                    HeaderOrigin::Flag => ", by --map",
+                    HeaderOrigin::Kept => ", kept",
+                    HeaderOrigin::Job => "",
                 };
                 vec![
                     name(&column.source),

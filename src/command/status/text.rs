@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{LastRun, Standing, exit_code};
+use super::{JobStanding, LastRun, exit_code};
 use crate::cli::console::printable;
 use crate::run::report::text::delivered_of;
 use crate::run::report::{count, grouped};
@@ -11,7 +11,7 @@ use crate::state::counts::{Counts, DeltaCounts};
 use crate::state::lock::seconds;
 use crate::state::manifest::{RunManifest, RunStatus};
 
-impl Standing {
+impl JobStanding {
     pub(super) fn write(&self, out: &mut String) -> std::fmt::Result {
         if let Some(attempt) = &self.attempt {
             self.write_attempt(out, attempt)?;

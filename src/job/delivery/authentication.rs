@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{JobError, Surroundings, value};
+use super::{FileContext, JobError, value};
 use crate::delivery::settings::SecretPlaces;
 use crate::delivery::sftp::{AgentIdentities, Authentication};
 use crate::delivery::ssh_config::SshAlias;
@@ -12,12 +12,12 @@ const KEY_CREDENTIAL: &str = "private-key";
 
 /// The proofs that the job names, else those that OpenSSH's configuration names for the host.
 pub(super) fn authentication(
-    surroundings: &Surroundings<'_>,
+    surroundings: &FileContext<'_>,
     secrets: &SecretPlaces,
     alias: Option<&SshAlias>,
     told: &mut Vec<String>,
 ) -> Result<Authentication, JobError> {
-    let Surroundings {
+    let FileContext {
         file,
         base,
         environment,
@@ -67,7 +67,7 @@ pub(super) fn authentication(
 
 /// The agent that the configuration names, else its first identity file that is there, else the usual agent.
 pub(super) fn authentication_of_alias(
-    surroundings: &Surroundings<'_>,
+    surroundings: &FileContext<'_>,
     alias: &SshAlias,
 ) -> Option<Authentication> {
     let environment = surroundings.environment;

@@ -1,7 +1,7 @@
 //! The way to the server, by the keys of `[sftp]` and by OpenSSH's configuration.
 
 use super::authentication::authentication_of_alias;
-use super::{JobError, Surroundings, value};
+use super::{FileContext, JobError, value};
 use crate::delivery::sftp::{
     HostKeyPin, Proxy, ProxyProtocol, SftpSettings, Transport, Way, expand_program,
 };
@@ -12,7 +12,7 @@ const MOST_STATIONS: usize = 8;
 
 /// The way to `server`; the job's own keys override those of `alias`.
 pub(super) fn way(
-    surroundings: &Surroundings<'_>,
+    surroundings: &FileContext<'_>,
     server: &SftpSettings,
     alias: Option<&SshAlias>,
     told: &mut Vec<String>,
@@ -63,7 +63,7 @@ pub(super) fn way(
 
 /// The stations of a ProxyJump, such as `a,b`: the last one connects to the server.
 fn chain(
-    surroundings: &Surroundings<'_>,
+    surroundings: &FileContext<'_>,
     server: &SftpSettings,
     stations: &str,
     depth: usize,
@@ -82,7 +82,7 @@ fn chain(
 /// The settings of another SSH server on the way: `[USER@]HOST[:PORT]`, an alias where OpenSSH's configuration is asked. Without
 /// one, it is logged in to as `server` is; the server's password is not for it.
 fn station(
-    surroundings: &Surroundings<'_>,
+    surroundings: &FileContext<'_>,
     server: &SftpSettings,
     text: &str,
     host_keys: Vec<HostKeyPin>,

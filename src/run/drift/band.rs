@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{DriftGuard, LEAST_REJECTED_SHARE, LEAST_ROWS, Usual};
+use super::{DriftGuard, LEAST_REJECTED_SHARE, LEAST_ROWS, Medians};
 use crate::job::guard::MaxDrift;
 use crate::state::drift::DriftLimit;
 
@@ -20,7 +20,7 @@ impl DriftGuard<'_> {
     pub(crate) fn bands(&self) -> GuardBands {
         let limits = &self.settings.max_drift;
         let measures = self.measures();
-        let hull = |band: fn(&Usual, &MaxDrift) -> Option<Range<f64>>| {
+        let hull = |band: fn(&Medians, &MaxDrift) -> Option<Range<f64>>| {
             let bands = measures.iter().map(|usual| band(usual, limits));
             bands
                 .reduce(|one, other| {
@@ -30,13 +30,13 @@ impl DriftGuard<'_> {
                 .flatten()
         };
         GuardBands {
-            rows: hull(Usual::rows_band),
-            rejected: hull(Usual::rejected_band),
+            rows: hull(Medians::rows_band),
+            rejected: hull(Medians::rejected_band),
         }
     }
 }
 
-impl Usual {
+impl Medians {
     fn rows_band(&self, limits: &MaxDrift) -> Option<Range<f64>> {
         let (low, high) = match limits.rows {
             DriftLimit::Off => return None,

@@ -94,7 +94,7 @@ fn made(case: &Case, files: &[String]) -> Made {
         meter: &meter,
     };
     let commit = Commit::new(settings, spool, folder.path());
-    let work = Work {
+    let work = FormatWork {
         sources: Arc::clone(&sources),
         blocks: audience.into_blocks_with(BlockLimits {
             block_bytes: case.block_bytes,

@@ -19,7 +19,7 @@ const FIRST_LOOK: Duration = Duration::from_secs(30);
 
 /// The outcome of the first look.
 #[derive(Debug, Default)]
-pub(in crate::run) struct Looked {
+pub(in crate::run) struct FirstLook {
     /// Notes for a person.
     pub(in crate::run) notes: Vec<String>,
     /// The id of the job's list, if there is one.
@@ -32,9 +32,9 @@ pub(in crate::run) fn look_first(
     job: &Job,
     options: RunOptions,
     surroundings: &Surroundings,
-) -> Result<Looked, Error> {
+) -> Result<FirstLook, Error> {
     if options.dry_run || !job.needs_api() {
-        return Ok(Looked::default());
+        return Ok(FirstLook::default());
     }
     let told = look(job, surroundings)?;
     for warning in &told.notes {
@@ -44,7 +44,7 @@ pub(in crate::run) fn look_first(
     Ok(told)
 }
 
-fn look(job: &Job, surroundings: &Surroundings) -> Result<Looked, Error> {
+fn look(job: &Job, surroundings: &Surroundings) -> Result<FirstLook, Error> {
     let mut settings = job.klaviyo.clone();
     settings.retry.give_up_after = settings.retry.give_up_after.min(FIRST_LOOK);
     let klaviyo = Klaviyo::new(settings, surroundings.interrupt.clone());
@@ -54,12 +54,12 @@ fn look(job: &Job, surroundings: &Surroundings) -> Result<Looked, Error> {
         _ => Ok(None),
     });
     match looked {
-        Ok(Some(found)) => Ok(Looked {
+        Ok(Some(found)) => Ok(FirstLook {
             notes: flows_warning(job, &found.name, &found.flows),
             list_id: Some(found.id),
         }),
-        Ok(None) => Ok(Looked::default()),
-        Err(error) if error.is_of_the_moment() => Ok(Looked {
+        Ok(None) => Ok(FirstLook::default()),
+        Err(error) if error.is_of_the_moment() => Ok(FirstLook {
             notes: vec![format!(
                 "{} did not answer when the run began: {}",
                 klaviyo.host(),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::After;
+use super::FinalSteps;
 use crate::klaviyo::list::EmailSample;
 use crate::run::delta;
 use crate::run::error::Error;
@@ -13,7 +13,7 @@ use crate::state::no_email::NoEmail;
 /// Trouble of Klaviyo, or a wait that it asks for, is given up after so long.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-impl After<'_> {
+impl FinalSteps<'_> {
     /// Looks it up and notes it, where the job has a list that the API is asked for. What is in the way is for the log alone.
     pub(super) fn note_no_email(&self, manifest: &RunManifest) {
         if !self.job.calls_for_list() || self.surroundings.interrupt.is_raised() {

@@ -14,12 +14,12 @@ const ONE_ANSWER: Duration = Duration::from_secs(4);
 const WAITS: [Duration; 2] = [Duration::from_millis(300), Duration::from_secs(1)];
 
 /// A URL that may be called.
-pub(super) struct Address {
+pub(super) struct CallUrl {
     url: Secret,
     is_loopback: bool,
 }
 
-impl Address {
+impl CallUrl {
     /// The URL in `text`, or what is wrong with it.
     pub(super) fn parse(text: &Secret) -> Result<Self, &'static str> {
         let url = Secret::new(text.reveal().trim().to_owned());
@@ -77,13 +77,13 @@ impl Address {
 
 /// The fate of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Called {
+pub(super) struct CallOutcome {
     pub(super) outcome: NoticeOutcome,
     pub(super) status: Option<u16>,
     pub(super) problem: Option<String>,
 }
 
-impl Called {
+impl CallOutcome {
     /// A call that was not made.
     pub(super) fn not_sent(problem: impl Into<String>) -> Self {
         Self {
@@ -127,7 +127,7 @@ pub(super) struct Caller {
 }
 
 /// The content of a call.
-pub(super) struct Content<'a> {
+pub(super) struct CallContent<'a> {
     /// JSON to post; nothing is asked for without one.
     pub(super) json: Option<&'a [u8]>,
     pub(super) headers: &'a [(String, String)],
@@ -135,8 +135,8 @@ pub(super) struct Content<'a> {
 
 impl Caller {
     /// Asks for the page.
-    pub(super) fn get(&self, address: &Address, deadline: Instant) -> Called {
-        let content = Content {
+    pub(super) fn get(&self, address: &CallUrl, deadline: Instant) -> CallOutcome {
+        let content = CallContent {
             json: None,
             headers: &[],
         };
@@ -146,15 +146,15 @@ impl Caller {
     /// Calls until it is taken, or has been refused three times, or the deadline has come.
     pub(super) fn call(
         &self,
-        address: &Address,
-        content: &Content<'_>,
+        address: &CallUrl,
+        content: &CallContent<'_>,
         deadline: Instant,
-    ) -> Called {
+    ) -> CallOutcome {
         let mut waits = WAITS.into_iter();
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Called::timed_out();
+                return CallOutcome::timed_out();
             }
             let called = self.once(address, content, left.min(ONE_ANSWER));
             let wait = waits.next().filter(|_| called.is_of_the_moment());
@@ -167,7 +167,7 @@ impl Caller {
         }
     }
 
-    fn once(&self, address: &Address, content: &Content<'_>, limit: Duration) -> Called {
+    fn once(&self, address: &CallUrl, content: &CallContent<'_>, limit: Duration) -> CallOutcome {
         let agent = self
             .network
             .agent(address.is_loopback, self.loopback_only, |config| {
@@ -191,28 +191,28 @@ impl Caller {
         };
         match answer {
             // Only what a job or a variable names can be no request.
-            Err(_) => Called::not_sent("a header is not valid"),
+            Err(_) => CallOutcome::not_sent("a header is not valid"),
             Ok(Ok(answer)) => of_status(answer.status().as_u16()),
-            Ok(Err(ureq::Error::Timeout(_))) => Called::timed_out(),
-            Ok(Err(error)) => Called::failed(None, problem(&error.into_io())),
+            Ok(Err(ureq::Error::Timeout(_))) => CallOutcome::timed_out(),
+            Ok(Err(error)) => CallOutcome::failed(None, problem(&error.into_io())),
         }
     }
 }
 
-fn of_status(status: u16) -> Called {
+fn of_status(status: u16) -> CallOutcome {
     match status {
-        200..300 => Called {
+        200..300 => CallOutcome {
             outcome: NoticeOutcome::Delivered,
             status: Some(status),
             problem: None,
         },
-        300..400 => Called::failed(
+        300..400 => CallOutcome::failed(
             Some(status),
             format!(
                 "it answered {status}, and redirects are not followed: name the URL it leads to"
             ),
         ),
-        _ => Called::failed(Some(status), format!("it answered {status}")),
+        _ => CallOutcome::failed(Some(status), format!("it answered {status}")),
     }
 }
 
@@ -231,8 +231,8 @@ fn problem(error: &std::io::Error) -> &'static str {
 mod tests {
     use super::*;
 
-    fn parsed(url: &str) -> Result<Address, &'static str> {
-        Address::parse(&Secret::new(url.to_owned()))
+    fn parsed(url: &str) -> Result<CallUrl, &'static str> {
+        CallUrl::parse(&Secret::new(url.to_owned()))
     }
 
     #[test]

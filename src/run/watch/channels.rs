@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use super::call::{Address, Called, Caller, Content};
+use super::call::{CallContent, CallOutcome, CallUrl, Caller};
 use super::record::{NoticeEvent, NoticeKind, NoticeOutcome, NoticeRecord};
 use crate::base::environment::Environment;
 use crate::base::interrupt::Interrupt;
@@ -39,20 +39,20 @@ pub(super) struct Order {
 }
 
 /// An order with its deadline.
-struct Due {
+struct TimedOrder {
     order: Order,
     deadline: Instant,
 }
 
 /// One of those who are told.
-struct Channel {
+struct NoticeChannel {
     kind: NoticeKind,
-    orders: Sender<Due>,
+    orders: Sender<TimedOrder>,
 }
 
 /// All who are told.
-pub(super) struct Channels {
-    all: Vec<Channel>,
+pub(super) struct NoticeChannels {
+    all: Vec<NoticeChannel>,
     told: Receiver<NoticeRecord>,
     tell: Sender<NoticeRecord>,
     is_over: Arc<AtomicBool>,
@@ -60,7 +60,7 @@ pub(super) struct Channels {
     starts: usize,
 }
 
-impl Default for Channels {
+impl Default for NoticeChannels {
     fn default() -> Self {
         let (tell, told) = unbounded();
         Self {
@@ -83,24 +83,24 @@ pub(super) struct Remote {
 
 impl Remote {
     /// The URL; the error says what is wrong with it, without showing it.
-    pub(super) fn address(&self) -> Result<Address, String> {
+    pub(super) fn address(&self) -> Result<CallUrl, String> {
         let secret = self.source.read(&self.environment);
         let secret = secret.map_err(|error| format!("no URL: {error}"))?;
-        Address::parse(&secret).map_err(str::to_owned)
+        CallUrl::parse(&secret).map_err(str::to_owned)
     }
 }
 
-impl Channels {
+impl NoticeChannels {
     /// Adds a channel whose thread does `work`.
     fn add(
         &mut self,
         kind: NoticeKind,
-        work: impl FnOnce(&Receiver<Due>, &Sender<NoticeRecord>) + Send + 'static,
+        work: impl FnOnce(&Receiver<TimedOrder>, &Sender<NoticeRecord>) + Send + 'static,
     ) {
         let (orders, due) = bounded(1);
         let tell = self.tell.clone();
         std::thread::spawn(move || work(&due, &tell));
-        self.all.push(Channel { kind, orders });
+        self.all.push(NoticeChannel { kind, orders });
     }
 
     /// Adds a heartbeat. `starts`: it is told now that the run begins.
@@ -110,7 +110,7 @@ impl Channels {
             let address = remote.address();
             let ping = |event: NoticeEvent, deadline: Instant| {
                 timed(NoticeKind::Heartbeat, event, || match &address {
-                    Err(problem) => Called::not_sent(problem.clone()),
+                    Err(problem) => CallOutcome::not_sent(problem.clone()),
                     Ok(address) => match event {
                         NoticeEvent::Start => remote.caller.get(&address.below("start"), deadline),
                         NoticeEvent::Failure => remote.caller.get(&address.below("fail"), deadline),
@@ -121,7 +121,7 @@ impl Channels {
             if starts {
                 let _ = tell.send(ping(NoticeEvent::Start, Instant::now() + START));
             }
-            if let Ok(Due { order, deadline }) = due.recv() {
+            if let Ok(TimedOrder { order, deadline }) = due.recv() {
                 let _ = tell.send(ping(order.event, deadline));
             }
         });
@@ -131,13 +131,13 @@ impl Channels {
     pub(super) fn add_webhook(&mut self, remote: Remote) {
         self.add(NoticeKind::Webhook, move |due, tell| {
             let address = remote.address();
-            let Ok(Due { order, deadline }) = due.recv() else {
+            let Ok(TimedOrder { order, deadline }) = due.recv() else {
                 return;
             };
             let _ = tell.send(timed(NoticeKind::Webhook, order.event, || match &address {
-                Err(problem) => Called::not_sent(problem.clone()),
+                Err(problem) => CallOutcome::not_sent(problem.clone()),
                 Ok(address) => {
-                    let content = Content {
+                    let content = CallContent {
                         json: order.bodies.first().map(Vec::as_slice),
                         headers: &[],
                     };
@@ -151,7 +151,7 @@ impl Channels {
     pub(super) fn add_command(&mut self, command: Vec<String>) {
         let is_over = Arc::clone(&self.is_over);
         self.add(NoticeKind::Command, move |due, tell| {
-            if let Ok(Due { order, deadline }) = due.recv() {
+            if let Ok(TimedOrder { order, deadline }) = due.recv() {
                 let _ = tell.send(run(&command, &order, deadline, &is_over));
             }
         });
@@ -162,21 +162,21 @@ impl Channels {
     pub(super) fn add_collector(
         &mut self,
         caller: Caller,
-        addresses: Vec<Address>,
+        addresses: Vec<CallUrl>,
         headers: Result<Vec<(String, String)>, &'static str>,
     ) {
         self.add(NoticeKind::Otlp, move |due, tell| {
-            let Ok(Due { order, deadline }) = due.recv() else {
+            let Ok(TimedOrder { order, deadline }) = due.recv() else {
                 return;
             };
             let send = || {
                 let headers = match &headers {
                     Ok(headers) => headers,
-                    Err(problem) => return Called::not_sent(*problem),
+                    Err(problem) => return CallOutcome::not_sent(*problem),
                 };
-                let mut last = Called::not_sent("there is nothing to send");
+                let mut last = CallOutcome::not_sent("there is nothing to send");
                 for (address, body) in addresses.iter().zip(&order.bodies) {
-                    let content = Content {
+                    let content = CallContent {
                         json: Some(body),
                         headers,
                     };
@@ -210,11 +210,11 @@ impl Channels {
         let deadline = begun + END;
         let mut pending: Vec<(NoticeKind, NoticeEvent)> =
             vec![(NoticeKind::Heartbeat, NoticeEvent::Start); starts];
-        for Channel { kind, orders } in all {
+        for NoticeChannel { kind, orders } in all {
             // Dropped with its sender, a thread that has nothing to tell ends.
             if let Some(order) = order(kind) {
                 pending.push((kind, order.event));
-                let _ = orders.send(Due { order, deadline });
+                let _ = orders.send(TimedOrder { order, deadline });
             }
         }
         let mut records = Vec::new();
@@ -249,7 +249,7 @@ impl Channels {
         }
         let given_up = pending.into_iter().map(|(kind, event)| {
             let milliseconds = milliseconds_since(begun);
-            record(kind, event, Called::timed_out(), milliseconds)
+            record(kind, event, CallOutcome::timed_out(), milliseconds)
         });
         records.extend(given_up);
         records.sort_by_key(|record| (record.kind, record.event != NoticeEvent::Start));
@@ -258,7 +258,7 @@ impl Channels {
 }
 
 /// The record of what `call` does.
-fn timed(kind: NoticeKind, event: NoticeEvent, call: impl FnOnce() -> Called) -> NoticeRecord {
+fn timed(kind: NoticeKind, event: NoticeEvent, call: impl FnOnce() -> CallOutcome) -> NoticeRecord {
     let begun = Instant::now();
     let called = call();
     record(kind, event, called, milliseconds_since(begun))
@@ -268,7 +268,12 @@ fn milliseconds_since(begun: Instant) -> u64 {
     u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
-fn record(kind: NoticeKind, event: NoticeEvent, called: Called, milliseconds: u64) -> NoticeRecord {
+fn record(
+    kind: NoticeKind,
+    event: NoticeEvent,
+    called: CallOutcome,
+    milliseconds: u64,
+) -> NoticeRecord {
     NoticeRecord {
         kind,
         event,

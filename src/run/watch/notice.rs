@@ -60,7 +60,7 @@ pub(super) struct Notice {
 
 /// The content of a notice that is not in the report.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Besides {
+pub(super) struct NoticeContext {
     pub(super) shard: Option<String>,
     pub(super) next: Option<String>,
     pub(super) failing_since: Option<Timestamp>,
@@ -69,7 +69,7 @@ pub(super) struct Besides {
 
 impl Notice {
     /// A notice of what `report` says.
-    pub(super) fn new(event: NoticeEvent, report: &RunReport, besides: Besides) -> Self {
+    pub(super) fn new(event: NoticeEvent, report: &RunReport, besides: NoticeContext) -> Self {
         let text = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
         let code = ExitCode::ALL
             .into_iter()

@@ -23,7 +23,7 @@ pub(super) type Label = (&'static str, String);
 
 /// One number, or several that a label tells apart.
 #[derive(Debug, Clone)]
-pub(super) struct Number {
+pub(super) struct Metric {
     /// Its name, without a prefix and a unit.
     pub(super) name: &'static str,
     pub(super) help: &'static str,
@@ -44,7 +44,7 @@ pub(super) struct Times {
 }
 
 /// The numbers of the run that `report` is of.
-pub(super) fn numbers(report: &RunReport, times: Times) -> Vec<Number> {
+pub(super) fn numbers(report: &RunReport, times: Times) -> Vec<Metric> {
     let mut numbers = of_attempt(report, times);
     // An attempt without a run has read nothing: that is no count of zero.
     if !report.run_id.is_empty() {
@@ -56,9 +56,9 @@ pub(super) fn numbers(report: &RunReport, times: Times) -> Vec<Number> {
 }
 
 /// When and how it ended.
-fn of_attempt(report: &RunReport, times: Times) -> Vec<Number> {
+fn of_attempt(report: &RunReport, times: Times) -> Vec<Metric> {
     let mut numbers = vec![
-        Number {
+        Metric {
             values: vec![(vec![("version", env!("CARGO_PKG_VERSION").to_owned())], 1.0)],
             ..single("build_info", "Version of klaviyo-export", 1.0)
         },
@@ -96,7 +96,7 @@ fn of_attempt(report: &RunReport, times: Times) -> Vec<Number> {
         ),
     ];
     numbers.extend(at.into_iter().filter_map(|(name, help, at)| {
-        Some(Number {
+        Some(Metric {
             unit: NumberUnit::Seconds,
             ..single(name, help, at?.as_second() as f64)
         })
@@ -107,7 +107,7 @@ fn of_attempt(report: &RunReport, times: Times) -> Vec<Number> {
         ("list", report.seconds.list),
         ("total", report.seconds.total),
     ];
-    numbers.push(Number {
+    numbers.push(Metric {
         unit: NumberUnit::Seconds,
         ..family(
             "last_run_duration",
@@ -120,7 +120,7 @@ fn of_attempt(report: &RunReport, times: Times) -> Vec<Number> {
 }
 
 /// The fates of the rows.
-fn of_rows(report: &RunReport) -> Vec<Number> {
+fn of_rows(report: &RunReport) -> Vec<Metric> {
     let fates = [
         ("read", Some(report.rows_read)),
         ("written", Some(report.rows_written)),
@@ -169,7 +169,7 @@ fn of_rows(report: &RunReport) -> Vec<Number> {
 }
 
 /// The numbers of parts and of the list.
-fn of_delivery(report: &RunReport) -> Vec<Number> {
+fn of_delivery(report: &RunReport) -> Vec<Metric> {
     let attempts: u64 = report
         .parts
         .iter()
@@ -180,7 +180,7 @@ fn of_delivery(report: &RunReport) -> Vec<Number> {
         ("delivered", report.delivered()),
     ];
     let mut numbers = vec![
-        Number {
+        Metric {
             unit: NumberUnit::Bytes,
             ..single(
                 "last_run_size",
@@ -238,8 +238,8 @@ fn of_delivery(report: &RunReport) -> Vec<Number> {
     numbers
 }
 
-fn single(name: &'static str, help: &'static str, value: f64) -> Number {
-    Number {
+fn single(name: &'static str, help: &'static str, value: f64) -> Metric {
+    Metric {
         name,
         help,
         unit: NumberUnit::None,
@@ -252,9 +252,9 @@ fn family<'a>(
     help: &'static str,
     label: &'static str,
     values: impl IntoIterator<Item = (&'a str, f64)>,
-) -> Number {
+) -> Metric {
     let labelled = |(value, number): (&str, f64)| (vec![(label, value.to_owned())], number);
-    Number {
+    Metric {
         name,
         help,
         unit: NumberUnit::None,

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
-use super::call::Address;
-use super::numbers::{Number, NumberUnit};
+use super::call::CallUrl;
+use super::numbers::{Metric, NumberUnit};
 use crate::base::environment::Environment;
 use crate::run::StageTime;
 use crate::run::report::RunReport;
@@ -22,9 +22,9 @@ const STATUS_ERROR: u8 = 2;
 const KIND_INTERNAL: u8 = 1;
 
 /// The addresses of the requests that [`bodies`] are for.
-pub(super) fn addresses(endpoint: &str) -> Vec<Address> {
+pub(super) fn addresses(endpoint: &str) -> Vec<CallUrl> {
     ["traces", "metrics"]
-        .map(|signal| Address::of_collector(&format!("{endpoint}/v1/{signal}")))
+        .map(|signal| CallUrl::of_collector(&format!("{endpoint}/v1/{signal}")))
         .into()
 }
 
@@ -36,7 +36,7 @@ pub(super) fn headers(
     let Some(text) = environment.get(HEADERS) else {
         return Ok(Vec::new());
     };
-    if endpoint.starts_with("http://") && !Address::of_collector(endpoint).is_loopback() {
+    if endpoint.starts_with("http://") && !CallUrl::of_collector(endpoint).is_loopback() {
         return Err(
             "OTEL_EXPORTER_OTLP_HEADERS may hold a secret, and is not sent over http:// to another machine",
         );
@@ -55,7 +55,7 @@ pub(super) fn headers(
 /// The requests: the trace, then the numbers.
 pub(super) fn bodies(
     report: &RunReport,
-    numbers: &[Number],
+    numbers: &[Metric],
     shard: Option<&str>,
     stages: &[StageTime],
 ) -> Vec<Vec<u8>> {
@@ -143,7 +143,7 @@ fn spans(report: &RunReport, stages: &[StageTime]) -> Vec<Value> {
     spans
 }
 
-fn metric(number: &Number, at: &str) -> Value {
+fn metric(number: &Metric, at: &str) -> Value {
     let unit = match number.unit {
         NumberUnit::None => "1",
         NumberUnit::Seconds => "s",

@@ -10,7 +10,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::numbers::{Label, Number, NumberUnit};
+use super::numbers::{Label, Metric, NumberUnit};
 use crate::state::manifest::StateError;
 use crate::state::shard::Shard;
 use crate::state::storage::storage;
@@ -50,7 +50,7 @@ pub(super) fn write(path: &Path, text: &str) -> Result<(), StateError> {
 }
 
 /// The numbers in Prometheus' text format.
-pub(super) fn text(numbers: &[Number], job: &str, shard: Option<Shard>) -> String {
+pub(super) fn text(numbers: &[Metric], job: &str, shard: Option<Shard>) -> String {
     let job = ("job".into(), job.to_owned().into());
     let shard = shard.map(|shard| ("shard".into(), shard.to_string().into()));
     let labels: Vec<_> = std::iter::once(job).chain(shard).collect();

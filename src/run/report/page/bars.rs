@@ -12,7 +12,7 @@ const HEIGHT: f64 = 100.0;
 const LEAST: f64 = 1.5;
 
 /// A drawing of bars from left to right.
-pub struct Bars {
+pub struct BarChart {
     /// A name for its elements, of which a page has one.
     pub id: String,
     /// Its title, for those who cannot see it.
@@ -32,12 +32,12 @@ pub struct Bar {
     /// Its words, which a pointer shows.
     pub label: String,
     /// How it looks.
-    pub look: Look,
+    pub look: BarLook,
 }
 
 /// How a bar looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Look {
+pub enum BarLook {
     /// As the others.
     Plain,
     /// It is the one that the page is about.
@@ -58,7 +58,7 @@ pub struct Band {
     pub words: String,
 }
 
-impl Look {
+impl BarLook {
     const fn class(self) -> &'static str {
         match self {
             Self::Plain => "bar",
@@ -69,7 +69,7 @@ impl Look {
     }
 }
 
-impl Bars {
+impl BarChart {
     /// The largest number, which reaches to the top.
     pub fn largest(&self) -> f64 {
         let values = self.bars.iter().filter_map(|bar| bar.value);
@@ -142,13 +142,13 @@ pub(super) fn lying(from: f64, to: f64, class: &str) -> Markup {
 mod tests {
     use super::*;
 
-    fn bars(band: Option<Band>) -> Bars {
+    fn bars(band: Option<Band>) -> BarChart {
         let bar = |value| Bar {
             value,
             label: "run <1>".to_owned(),
-            look: Look::Plain,
+            look: BarLook::Plain,
         };
-        Bars {
+        BarChart {
             id: "rows".to_owned(),
             title: "Rows".to_owned(),
             description: "Three runs.".to_owned(),

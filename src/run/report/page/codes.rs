@@ -10,30 +10,30 @@ use super::words;
 use crate::base::text::{count, grouped};
 
 /// One code.
-struct Line {
+struct CodeLine {
     code: &'static str,
     words: &'static str,
     number: u64,
 }
 
 /// A table of codes.
-struct Table<'a> {
+struct CodeTable<'a> {
     caption: String,
     unit: &'static str,
     class: &'static str,
-    file: InFile<'a>,
-    lines: Vec<Line>,
+    file: CodeFile<'a>,
+    lines: Vec<CodeLine>,
 }
 
 /// The file of the run that names each row or cell of a table.
 #[derive(Clone, Copy)]
-struct InFile<'a> {
+struct CodeFile<'a> {
     name: &'a str,
     /// The first places of each code in it.
     places: &'a Places,
 }
 
-impl InFile<'_> {
+impl CodeFile<'_> {
     /// The first records of a code: `such as customers.csv record 7, 12, 15`. Records of one source stand together.
     fn examples(self, code: &str) -> Option<String> {
         let places = self.places.get(code)?;
@@ -55,7 +55,7 @@ impl InFile<'_> {
 
 /// The section about rejections and repairs.
 pub(super) fn section(report: &RunReport, examples: &Examples) -> Markup {
-    let tables: Vec<Table<'_>> = tables(report, examples)
+    let tables: Vec<CodeTable<'_>> = tables(report, examples)
         .into_iter()
         .filter(|table| !table.lines.is_empty())
         .collect();
@@ -73,8 +73,8 @@ pub(super) fn section(report: &RunReport, examples: &Examples) -> Markup {
     }
 }
 
-fn tables<'a>(report: &RunReport, examples: &'a Examples) -> [Table<'a>; 4] {
-    let rejections = report.rejections.iter().map(|(reason, number)| Line {
+fn tables<'a>(report: &RunReport, examples: &'a Examples) -> [CodeTable<'a>; 4] {
+    let rejections = report.rejections.iter().map(|(reason, number)| CodeLine {
         code: reason.code(),
         words: words::rejection(*reason),
         number: *number,
@@ -82,40 +82,43 @@ fn tables<'a>(report: &RunReport, examples: &'a Examples) -> [Table<'a>; 4] {
     let repairs = |blanks: bool| {
         let repairs = report.repairs.iter();
         let repairs = repairs.filter(move |(code, _)| code.blanks() == blanks);
-        repairs.map(|(code, number)| Line {
+        repairs.map(|(code, number)| CodeLine {
             code: code.code(),
             words: words::repair(*code),
             number: *number,
         })
     };
-    let shared = report.shared_identifiers.iter().map(|(code, number)| Line {
-        code: code.code(),
-        words: words::repair(*code),
-        number: *number,
-    });
-    let in_repairs = InFile {
+    let shared = report
+        .shared_identifiers
+        .iter()
+        .map(|(code, number)| CodeLine {
+            code: code.code(),
+            words: words::repair(*code),
+            number: *number,
+        });
+    let in_repairs = CodeFile {
         name: "repairs.csv",
         places: &examples.repairs,
     };
-    let in_rejects = InFile {
+    let in_rejects = CodeFile {
         name: "rejects.csv",
         places: &examples.rejects,
     };
-    let in_conflicts = InFile {
+    let in_conflicts = CodeFile {
         name: "conflicts.csv",
         places: &examples.conflicts,
     };
     [
-        Table::new("row", "rejected", "fill rejected", in_rejects, rejections),
-        Table::new("cell", "blanked", "fill blanked", in_repairs, repairs(true)),
-        Table::new(
+        CodeTable::new("row", "rejected", "fill rejected", in_rejects, rejections),
+        CodeTable::new("cell", "blanked", "fill blanked", in_repairs, repairs(true)),
+        CodeTable::new(
             "cell",
             "cleaned",
             "fill cleaned",
             in_repairs,
             repairs(false),
         ),
-        Table::new(
+        CodeTable::new(
             "cell",
             "shared with an earlier row",
             "fill duplicate",
@@ -125,15 +128,15 @@ fn tables<'a>(report: &RunReport, examples: &'a Examples) -> [Table<'a>; 4] {
     ]
 }
 
-impl<'a> Table<'a> {
+impl<'a> CodeTable<'a> {
     fn new(
         unit: &'static str,
         fate: &str,
         class: &'static str,
-        file: InFile<'a>,
-        lines: impl Iterator<Item = Line>,
+        file: CodeFile<'a>,
+        lines: impl Iterator<Item = CodeLine>,
     ) -> Self {
-        let mut lines: Vec<Line> = lines.collect();
+        let mut lines: Vec<CodeLine> = lines.collect();
         lines.sort_by_key(|line| std::cmp::Reverse(line.number));
         let all = lines
             .iter()

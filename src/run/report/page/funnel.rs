@@ -9,7 +9,7 @@ use crate::base::text::{count, grouped};
 use crate::state::manifest::RunManifest;
 
 /// One line of the funnel.
-struct Step {
+struct FunnelStep {
     name: &'static str,
     about: &'static str,
     rows: u64,
@@ -58,7 +58,7 @@ pub(super) fn section(report: &RunReport, manifest: &RunManifest) -> Markup {
     }
 }
 
-impl Step {
+impl FunnelStep {
     fn bar(&self, read: u64) -> Markup {
         if read == 0 {
             return lying(0.0, 0.0, self.class);
@@ -73,8 +73,8 @@ impl Step {
 }
 
 /// The lines: each bar ends where the bar above it began, and what is left is written.
-fn steps(report: &RunReport, is_compared: bool) -> Vec<Step> {
-    let step = |name, about, rows, class| Step {
+fn steps(report: &RunReport, is_compared: bool) -> Vec<FunnelStep> {
+    let step = |name, about, rows, class| FunnelStep {
         name,
         about,
         rows,
@@ -113,7 +113,7 @@ fn steps(report: &RunReport, is_compared: bool) -> Vec<Step> {
 }
 
 /// The sum in words.
-fn sum(steps: &[Step]) -> String {
+fn sum(steps: &[FunnelStep]) -> String {
     let parts: Vec<String> = steps[1..]
         .iter()
         .map(|step| format!("{} {}", grouped(step.rows), step.name.to_lowercase()))

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use maud::{Markup, html};
 
-use super::bars::{Band, Bar, Bars, Look};
+use super::bars::{Band, Bar, BarChart, BarLook};
 use super::document::{scrolled, shown, time, took};
 use crate::base::text::{count, grouped, grouped_whole};
 use crate::run::drift::GuardBands;
@@ -141,7 +141,7 @@ impl SmallMultiple<'_> {
             let (low, high) = (band.low.ceil(), band.high.floor());
             format!("{} to {}", (self.words)(low), (self.words)(high))
         });
-        let bars = Bars {
+        let bars = BarChart {
             id: self.id.to_owned(),
             title: format!("{} of {}", self.name, count(self.runs.len() as u64, "run")),
             description: format!("The last run has {last}; the median of the runs is {usual}."),
@@ -175,9 +175,9 @@ impl SmallMultiple<'_> {
             value,
             label: format!("{}: {words}", run.start()),
             look: match run.run_id.as_deref() {
-                own if own.is_some() && own == self.own => Look::Own,
-                _ if run.is_trial() => Look::Trial,
-                _ => Look::Plain,
+                own if own.is_some() && own == self.own => BarLook::Own,
+                _ if run.is_trial() => BarLook::Trial,
+                _ => BarLook::Plain,
             },
         }
     }
@@ -191,9 +191,9 @@ fn outcomes(runs: &[RunLine]) -> Markup {
         value: Some(if run.is_good() { 1.0 } else { 0.4 }),
         label: format!("{}: {}", run.start(), run.outcome()),
         look: match run.is_good() {
-            false => Look::Bad,
-            true if run.is_trial() => Look::Trial,
-            true => Look::Plain,
+            false => BarLook::Bad,
+            true if run.is_trial() => BarLook::Trial,
+            true => BarLook::Plain,
         },
     };
     let words = format!(
@@ -201,7 +201,7 @@ fn outcomes(runs: &[RunLine]) -> Markup {
         grouped(good as u64),
         count(runs.len() as u64, "run")
     );
-    let bars = Bars {
+    let bars = BarChart {
         id: "outcome".to_owned(),
         title: format!("Outcome of {}", count(runs.len() as u64, "run")),
         description: format!("{words}; the last one: {last}. A low bar did not end well."),

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use maud::{Markup, html};
 
-use super::bars::{Bar, Bars, Look};
+use super::bars::{Bar, BarChart, BarLook};
 use super::document::clock;
 use super::timeline::Timeline;
 use crate::base::text::grouped_whole;
@@ -21,7 +21,7 @@ const FEWEST_PARTS: usize = 3;
 const INSTANT: f64 = 1e-9;
 
 /// One number a slice.
-struct Pace {
+struct PaceChart {
     id: &'static str,
     name: &'static str,
     unit: &'static str,
@@ -40,7 +40,7 @@ pub(super) fn section(manifest: &RunManifest) -> Markup {
         formatted(&timeline, manifest),
         delivered(&timeline, manifest),
     ];
-    let paces: Vec<Pace> = paces.into_iter().filter(Pace::is_known).collect();
+    let paces: Vec<PaceChart> = paces.into_iter().filter(PaceChart::is_known).collect();
     html! {
         section aria-labelledby="pace" {
             h2 id="pace" { "Pace" }
@@ -65,7 +65,7 @@ fn spread(timeline: &Timeline, slices: &mut [f64], span: Range<f64>, amount: f64
 }
 
 /// Rows a second: those of a part were formatted between the part before it and its own end.
-fn formatted(timeline: &Timeline, manifest: &RunManifest) -> Pace {
+fn formatted(timeline: &Timeline, manifest: &RunManifest) -> PaceChart {
     let mut slices = vec![0.0; SLICES];
     let mut from = 0.0;
     for part in &manifest.parts {
@@ -74,7 +74,7 @@ fn formatted(timeline: &Timeline, manifest: &RunManifest) -> Pace {
             spread(timeline, &mut slices, from..to, part.rows as f64);
         }
     }
-    Pace {
+    PaceChart {
         id: "formatted",
         name: "Rows formatted",
         unit: "rows/s",
@@ -84,7 +84,7 @@ fn formatted(timeline: &Timeline, manifest: &RunManifest) -> Pace {
 }
 
 /// Megabytes a second of the attempts that the server has closed.
-fn delivered(timeline: &Timeline, manifest: &RunManifest) -> Pace {
+fn delivered(timeline: &Timeline, manifest: &RunManifest) -> PaceChart {
     let mut slices = vec![0.0; SLICES];
     for part in &manifest.parts {
         let closed = part.attempts.iter();
@@ -94,7 +94,7 @@ fn delivered(timeline: &Timeline, manifest: &RunManifest) -> Pace {
             }
         }
     }
-    Pace {
+    PaceChart {
         id: "delivered",
         name: "Megabytes delivered",
         unit: "MB/s",
@@ -103,7 +103,7 @@ fn delivered(timeline: &Timeline, manifest: &RunManifest) -> Pace {
     }
 }
 
-impl Pace {
+impl PaceChart {
     fn is_known(&self) -> bool {
         self.slices.iter().any(|slice| *slice > 0.0)
     }
@@ -123,7 +123,7 @@ impl Pace {
             self.told(largest),
             self.told(middle)
         );
-        let bars = Bars {
+        let bars = BarChart {
             id: format!("pace-{}", self.id),
             title: format!("{} over the time of the run", self.name),
             description: format!("{words}."),
@@ -143,7 +143,7 @@ impl Pace {
         Bar {
             value: Some(slice),
             label: self.told(slice),
-            look: Look::Plain,
+            look: BarLook::Plain,
         }
     }
 }

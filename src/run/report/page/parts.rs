@@ -43,7 +43,7 @@ pub(super) fn section(manifest: &RunManifest) -> Markup {
 
 /// The state of a part on the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
+enum PartFate {
     /// It has it, after one attempt.
     AtOnce,
     /// It has it, after several attempts.
@@ -52,16 +52,16 @@ enum Fate {
     Open,
 }
 
-fn fate(part: &PartRecord) -> Fate {
+fn fate(part: &PartRecord) -> PartFate {
     match (part.is_delivered(), part.attempts.len()) {
-        (true, 0 | 1) => Fate::AtOnce,
-        (true, _) => Fate::Later,
-        (false, _) => Fate::Open,
+        (true, 0 | 1) => PartFate::AtOnce,
+        (true, _) => PartFate::Later,
+        (false, _) => PartFate::Open,
     }
 }
 
 fn table(parts: &[PartRecord]) -> Markup {
-    let is_listed = |part: &&PartRecord| parts.len() <= LISTED || fate(part) != Fate::AtOnce;
+    let is_listed = |part: &&PartRecord| parts.len() <= LISTED || fate(part) != PartFate::AtOnce;
     let listed: Vec<&PartRecord> = parts.iter().filter(is_listed).take(LISTED).collect();
     let others = parts.len() - listed.len();
     let caption = match others {
@@ -117,9 +117,9 @@ fn sums(parts: &[PartRecord], listed: &[&PartRecord]) -> Markup {
     let is_other = |part: &&PartRecord| !listed.iter().any(|known| known.number == part.number);
     let others: Vec<&PartRecord> = parts.iter().filter(is_other).collect();
     let kinds = [
-        (Fate::AtOnce, "delivered at once"),
-        (Fate::Later, "delivered after several attempts"),
-        (Fate::Open, "not delivered"),
+        (PartFate::AtOnce, "delivered at once"),
+        (PartFate::Later, "delivered after several attempts"),
+        (PartFate::Open, "not delivered"),
     ];
     html! {
         @for (kind, words) in kinds {
@@ -166,7 +166,7 @@ fn speed(part: &PartRecord) -> String {
 }
 
 /// The line of time of some parts, in shares of the run.
-struct Lane {
+struct ReportLane {
     label: String,
     /// From the first file that was written to the first attempt.
     waiting: Option<Range<f64>>,
@@ -183,7 +183,7 @@ fn lanes(manifest: &RunManifest) -> Markup {
     };
     let parts = &manifest.parts;
     let group = parts.len().div_ceil(LANES).max(1);
-    let lanes: Vec<Lane> = parts
+    let lanes: Vec<ReportLane> = parts
         .chunks(group)
         .map(|some| lane(some, &timeline))
         .collect();
@@ -216,7 +216,7 @@ fn lanes(manifest: &RunManifest) -> Markup {
     }
 }
 
-fn lane(parts: &[PartRecord], timeline: &Timeline) -> Lane {
+fn lane(parts: &[PartRecord], timeline: &Timeline) -> ReportLane {
     let first = parts.first().map_or(0, |part| part.number.0);
     let last = parts.last().map_or(0, |part| part.number.0);
     let label = if first == last {
@@ -241,7 +241,7 @@ fn lane(parts: &[PartRecord], timeline: &Timeline) -> Lane {
     let begun = begun.fold(f64::INFINITY, f64::min);
     let waiting =
         (written.is_finite() && begun.is_finite() && begun > written).then_some(written..begun);
-    Lane {
+    ReportLane {
         label,
         waiting,
         sending,
@@ -264,7 +264,7 @@ fn joined(mut spans: Vec<Range<f64>>) -> Vec<Range<f64>> {
     joined
 }
 
-impl Lane {
+impl ReportLane {
     fn draw(&self, index: usize) -> Markup {
         let top = index as f64 * 10.0 + 1.5;
         let rect = |span: &Range<f64>, class: &str| {

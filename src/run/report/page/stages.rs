@@ -16,7 +16,7 @@ const TELLING_SECONDS: f64 = 0.5;
 const TELLING_ROWS: u64 = 1_000;
 
 /// One stage.
-struct Stage {
+struct StageLine {
     name: &'static str,
     seconds: f64,
     /// Its pace in words.
@@ -60,7 +60,7 @@ pub(super) fn section(report: &RunReport, runs: &[RunLine]) -> Markup {
     }
 }
 
-impl Stage {
+impl StageLine {
     fn expectation(&self) -> String {
         let Some((seconds, runs)) = self.expected else {
             return "–".to_owned();
@@ -70,20 +70,20 @@ impl Stage {
     }
 }
 
-fn stages(report: &RunReport, runs: &[RunLine]) -> Vec<Stage> {
+fn stages(report: &RunReport, runs: &[RunLine]) -> Vec<StageLine> {
     let seconds = report.seconds;
     let is_before = |run: &&RunLine| run.run_id.as_deref() != Some(&*report.run_id);
     let before = || runs.iter().rev().filter(is_before);
     let delivered = report.parts.iter().filter(|part| part.is_delivered());
     let sent = delivered.fold(0, |sum: u64, part| sum.saturating_add(part.bytes));
     let mut stages = vec![
-        Stage {
+        StageLine {
             name: "Format",
             seconds: seconds.format,
             pace: pace(report.rows_read as f64, seconds.format, " rows/s"),
             expected: expected(report.rows_read as f64, before().filter_map(rows_a_second)),
         },
-        Stage {
+        StageLine {
             name: "Upload",
             seconds: seconds.upload,
             pace: megabytes_a_second(sent, seconds.upload),
@@ -92,7 +92,7 @@ fn stages(report: &RunReport, runs: &[RunLine]) -> Vec<Stage> {
                 before().filter_map(|run| run.telling_speed),
             ),
         },
-        Stage {
+        StageLine {
             name: "List",
             seconds: seconds.list,
             pace: String::new(),
@@ -100,7 +100,7 @@ fn stages(report: &RunReport, runs: &[RunLine]) -> Vec<Stage> {
         },
     ];
     stages.retain(|stage| stage.seconds > 0.0);
-    stages.push(Stage {
+    stages.push(StageLine {
         name: "Whole run",
         seconds: seconds.total,
         pace: String::new(),
