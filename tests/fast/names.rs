@@ -1,7 +1,8 @@
-//! Rules of names: a doc comment names the thing first, and each parameter has a name.
+//! Rules of names: a doc comment names the thing first, each parameter has a name, and a name stands for one type.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests may panic as well")]
 
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use syn::visit::{self, Visit};
 
@@ -92,4 +93,71 @@ fn no_function_takes_a_tuple() {
     }
     let text = "fn one((a, b): (u8, u8)) {} fn two(a: u8, b: &(u8, u8)) {} fn three(a: ()) {}";
     assert_eq!(tuple_functions(text), ["one", "two"]);
+}
+
+/// The types that these items define, unit tests aside.
+fn types(items: &[syn::Item], found: &mut Vec<String>) {
+    for item in items {
+        let (name, attributes) = match item {
+            syn::Item::Struct(item) => (&item.ident, &item.attrs),
+            syn::Item::Enum(item) => (&item.ident, &item.attrs),
+            syn::Item::Trait(item) => (&item.ident, &item.attrs),
+            syn::Item::Type(item) => (&item.ident, &item.attrs),
+            syn::Item::Mod(inner) if !is_for_tests(&inner.attrs) => {
+                if let Some((_, items)) = &inner.content {
+                    types(items, found);
+                }
+                continue;
+            }
+            _ => continue,
+        };
+        if !is_for_tests(attributes) {
+            found.push(name.to_string());
+        }
+    }
+}
+
+fn is_for_tests(attributes: &[syn::Attribute]) -> bool {
+    attributes.iter().any(|attribute| match &attribute.meta {
+        syn::Meta::List(list) => {
+            list.path.is_ident("cfg") && list.tokens.to_string().contains("test")
+        }
+        _ => false,
+    })
+}
+
+/// Whether a file is a module of unit tests.
+fn is_of_tests(path: &Path) -> bool {
+    let is_tests = |name: &std::ffi::OsStr| name == "tests" || name == "tests.rs";
+    path.iter().any(is_tests)
+}
+
+#[test]
+fn no_name_stands_for_two_types() {
+    let root = folder("src");
+    let mut modules: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for path in sources(&root) {
+        let below = path.strip_prefix(&root).unwrap();
+        if is_of_tests(below) {
+            continue;
+        }
+        let file = syn::parse_file(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        let mut found = Vec::new();
+        types(&file.items, &mut found);
+        // A module that takes the place of a feature's is never in a build together with it.
+        let module = below.to_str().unwrap().replace("_absent.rs", ".rs");
+        for name in found {
+            modules.entry(name).or_default().insert(module.clone());
+        }
+    }
+    assert!(modules.len() > 500, "the reading of types is broken");
+    let shared: Vec<_> = modules
+        .iter()
+        .filter(|(_, named)| named.len() > 1)
+        .collect();
+    assert!(shared.is_empty(), "{shared:#?}");
+    let text = "struct A; mod b { enum B {} } #[cfg(test)] mod c { struct C; } type D = A;";
+    let mut found = Vec::new();
+    types(&syn::parse_file(text).unwrap().items, &mut found);
+    assert_eq!(found, ["A", "B", "D"]);
 }

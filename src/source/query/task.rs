@@ -57,7 +57,7 @@ impl<C> Link<C> {
 }
 
 /// A message of the side that works.
-enum Message<T> {
+enum TaskMessage<T> {
     Item(Result<T, QueryError>),
     Limit(Option<Limit>),
 }
@@ -70,29 +70,29 @@ struct Limit {
 
 /// The side that works.
 pub(super) struct Worker<T, C> {
-    messages: Sender<Message<T>>,
+    messages: Sender<TaskMessage<T>>,
     pub(super) link: Arc<Link<C>>,
 }
 
 impl<T, C> Worker<T, C> {
     /// Hands an item over; an error when nobody waits.
     pub(super) fn give(&self, item: T) -> Result<(), QueryError> {
-        self.send(Message::Item(Ok(item)))
+        self.send(TaskMessage::Item(Ok(item)))
     }
 
     /// Has the other side take `error` for the next item, unless that comes within `time`.
     pub(super) fn limit(&self, time: Duration, error: QueryError) {
         let until = Instant::now() + time;
         // Nobody may be waiting.
-        let _ = self.send(Message::Limit(Some(Limit { until, error })));
+        let _ = self.send(TaskMessage::Limit(Some(Limit { until, error })));
     }
 
     /// Takes the limit back.
     pub(super) fn no_limit(&self) {
-        let _ = self.send(Message::Limit(None));
+        let _ = self.send(TaskMessage::Limit(None));
     }
 
-    fn send(&self, message: Message<T>) -> Result<(), QueryError> {
+    fn send(&self, message: TaskMessage<T>) -> Result<(), QueryError> {
         let sent = self.messages.send(message);
         sent.map_err(|_| QueryError::Interrupted)
     }
@@ -100,7 +100,7 @@ impl<T, C> Worker<T, C> {
 
 /// The side that waits. Dropping it cancels what runs.
 pub(super) struct QueryTask<T, C: Cancel> {
-    messages: Receiver<Message<T>>,
+    messages: Receiver<TaskMessage<T>>,
     /// Closed when the thread has ended.
     ended: Receiver<Infallible>,
     link: Arc<Link<C>>,
@@ -126,7 +126,7 @@ impl<T: Send + 'static, C: Cancel> QueryTask<T, C> {
         let thread = move || {
             if let Err(error) = work(&worker) {
                 // Nobody may be waiting for it.
-                let _ = worker.send(Message::Item(Err(error)));
+                let _ = worker.send(TaskMessage::Item(Err(error)));
             }
             drop(worker);
             drop::<Sender<Infallible>>(alive);
@@ -148,8 +148,8 @@ impl<T: Send + 'static, C: Cancel> QueryTask<T, C> {
         loop {
             let until = self.limit.as_ref().map(|limit| limit.until);
             match (self.interrupt.recv(&self.messages, until), &self.limit) {
-                (Ok(Message::Item(item)), _) => return item,
-                (Ok(Message::Limit(limit)), _) => self.limit = limit,
+                (Ok(TaskMessage::Item(item)), _) => return item,
+                (Ok(TaskMessage::Limit(limit)), _) => self.limit = limit,
                 (Err(WaitEnd::Late), Some(limit)) => return Err(limit.error.clone()),
                 (Err(WaitEnd::Closed), _) => return Err(self.broken_off()),
                 (Err(_), _) => return Err(QueryError::Interrupted),
