@@ -49,10 +49,10 @@ use crate::run::surroundings::Surroundings;
 use crate::source::audience::{Audience, AudienceSettings};
 use crate::state::directory::{JobDirectory, RunDirectory};
 use crate::state::lock::JobLock;
-use crate::state::manifest::RunStatus;
+use crate::state::manifest::{ManifestFile, RunStatus};
 use crate::state::shard::ShardRecord;
 use crate::state::storage::replace_json;
-use begin::WENT_ON;
+use begin::{OpenRun, WENT_ON};
 pub(crate) use begin::{future_warning, is_in_future};
 pub use gather::{GatherOutcome, gather};
 use page::PageContext;
@@ -345,21 +345,25 @@ fn execute_at(
         Some(lock) => lock,
         None => JobLock::take(state.path())?,
     };
-    let begun = begin::begin(job, &audience, options, &state, shard)?;
-    let mut warnings = begun.warnings.clone();
-    warnings.extend(looked.notes);
-    warnings.extend(mapping.warnings.iter().cloned());
-    warnings.extend(surroundings::source_warnings(audience.sources()));
+    let mut begun = begin::begin(job, &audience, options, &state, shard)?;
+    begun.warnings.extend(looked.notes);
+    begun.warnings.extend(mapping.warnings.iter().cloned());
+    let of_sources = surroundings::source_warnings(audience.sources());
+    begun.warnings.extend(of_sources);
     if let AudienceSettings::Query(connection, query) = &job.audience {
-        warnings.extend(connection.warning(query));
+        begun.warnings.extend(connection.warning(query));
     }
-
-    let list_id = looked.list_id.as_deref();
-    let compared = match &begun.rest {
-        Some(_) => None,
-        None => delta::prepare(job, &mapping, &state, &begun, options, list_id)?,
+    let work = if begun.rest.is_some() {
+        Work::Send(audience.total_bytes())
+    } else {
+        let list_id = looked.list_id.as_deref();
+        Work::Format(Box::new(AudienceInput {
+            delta: delta::prepare(job, &mapping, &state, &begun, options, list_id)?,
+            mapping: &mapping,
+            audience,
+        }))
     };
-    let ready = RunContext {
+    let context = RunContext {
         job,
         state: &state,
         delivery: delivery.as_ref(),
@@ -367,12 +371,7 @@ fn execute_at(
         surroundings,
         clock,
     };
-    let input = AudienceInput {
-        audience,
-        mapping: &mapping,
-        delta: compared,
-    };
-    Ok(ready.carry_out(begun, Some(input), warnings))
+    Ok(context.carry_out(&begun, work))
 }
 
 /// All that a run needs once it has begun.
@@ -385,153 +384,148 @@ struct RunContext<'a> {
     clock: Instant,
 }
 
+/// The work of a run.
+enum Work<'a> {
+    /// Formats an audience, and sends its parts.
+    Format(Box<AudienceInput<'a>>),
+    /// Sends the closed parts that the server does not have, of an audience of so many bytes if it was opened.
+    Send(Option<u64>),
+    /// Puts the shards of a run group on the list: their parts are delivered.
+    List,
+}
+
 impl RunContext<'_> {
-    /// Runs the stages, and what comes after them. Without `input`, the rows are in closed parts.
-    fn carry_out(
-        &self,
-        begun: begin::OpenRun,
-        input: Option<AudienceInput<'_>>,
-        mut warnings: Vec<String>,
-    ) -> RunOutcome {
+    /// Does the work of the run `begun`, what comes after its parts, and notes how it ended.
+    fn carry_out(&self, begun: &OpenRun, work: Work<'_>) -> RunOutcome {
         let Self {
             job,
-            state,
-            delivery,
             options,
             surroundings,
-            clock,
+            ..
         } = *self;
         let meter = Arc::new(Meter::default());
+        let is_list = matches!(work, Work::List);
+        if is_list {
+            meter.set_formatted();
+        }
         let progress = Progress::start(
             options.progress,
             &surroundings.console,
             Arc::clone(&meter),
-            delivery.is_some(),
+            self.delivery.is_some() && !is_list,
         );
-        let stages = Stages::new(job, &begun, state, &meter, surroundings, options);
-        let mut outcome = match input {
-            Some(input) => stages.run(input, delivery),
-            None => stages.run_rest(delivery),
+        let stages = || Stages::new(self, begun, &meter);
+        let mut outcome = match work {
+            Work::Format(input) => stages().run(*input),
+            Work::Send(source_bytes) => stages().run_rest(source_bytes),
+            Work::List => Outcome::of_shards(job, &begun.manifest.snapshot()),
         };
         let manifest = begun.manifest.snapshot();
+        let mut warnings = begun.warnings.clone();
         warnings.extend(delta::notes(job, &manifest));
         warnings.extend(drift::note(job, &manifest));
-        warnings.extend(outcome.warnings.iter().cloned());
+        warnings.append(&mut outcome.warnings);
         let klaviyo = list::client(job, surroundings);
         if let Some(klaviyo) = &klaviyo {
             klaviyo.shown_in(&meter);
         }
-        let after = list::FinalSteps {
-            job,
-            begun: &begun,
-            state,
+        let steps = list::FinalSteps {
+            context: self,
+            begun,
             klaviyo: klaviyo.as_ref(),
-            delivery,
-            options,
             meter: &meter,
-            surroundings,
             forms: StoredIdentifiers::new(job.rules.default_region),
         };
-        let is_shard = begun.manifest.snapshot().is_shard();
-        if !options.dry_run && outcome.is_good() && !is_shard {
+        if !options.dry_run && outcome.is_good() && !manifest.is_shard() {
             let clock = StageClock::start();
-            if let Err(error) = after.run(&mut warnings) {
+            if let Err(error) = steps.run(&mut warnings) {
                 outcome.error = Some(error);
             }
             let stage = clock.stop("list");
             outcome.seconds.list = stage.seconds;
-            let has_one = klaviyo.is_some() || job.sentinel.is_some();
+            let has_one = is_list || klaviyo.is_some() || job.sentinel.is_some();
             outcome.stages.extend(has_one.then_some(stage));
         }
         drop(progress);
-        let ended = StagesEnd {
-            outcome,
+        outcome.warnings = warnings;
+        self.conclude(&begun.directory, &begun.manifest, outcome)
+    }
+
+    /// Notes how the run in `directory` ended: in its report, then in its manifest. What cannot be written is the error of a
+    /// run that has its report all the same.
+    fn conclude(
+        &self,
+        directory: &RunDirectory,
+        noted: &ManifestFile,
+        outcome: Outcome,
+    ) -> RunOutcome {
+        let Self {
+            job,
+            state,
+            options,
+            surroundings,
+            ..
+        } = *self;
+        let mut manifest = noted.snapshot();
+        manifest.status = status(&outcome, options);
+        manifest.finished_at = Some(Timestamp::now());
+        let mut warnings = outcome.warnings;
+        // What was delivered stays so when the tidying fails: the run has its report all the same.
+        let tidied = retention::tidy(state, job.retention, &manifest.run_id).map_err(Error::from);
+        // Before the manifest says that the run is done: who was sent is known then, wherever it is killed.
+        if let Err(unwritten) = delta::promote(job, state, directory, &manifest) {
+            warnings.extend(delta::give_up(state, &unwritten));
+        }
+        let mut error = outcome.error.or_else(|| tidied.err());
+        manifest.error = error.as_ref().map(Error::chain);
+        let next = shard::next(job, &manifest, surroundings);
+        let next = next.or_else(|| stored::next(&manifest, surroundings));
+        if next.is_some() {
+            warnings.extend(shard::waits(job, manifest.shard.as_ref()));
+        }
+        let circumstances = Circumstances {
+            exit_code: number(error.as_ref()),
             warnings,
-            clock,
+            seconds: Seconds {
+                total: self.clock.elapsed().as_secs_f64(),
+                ..outcome.seconds
+            },
         };
-        conclude(job, state, begun, ended, options, surroundings)
-    }
-}
-
-/// How a run ended, before it is noted.
-struct StagesEnd {
-    outcome: Outcome,
-    warnings: Vec<String>,
-    clock: Instant,
-}
-
-/// Notes how the run ended: in its report, then in its manifest. What cannot be written is the error of a run that has its
-/// report all the same.
-fn conclude(
-    job: &Job,
-    state: &JobDirectory,
-    begun: begin::OpenRun,
-    ended: StagesEnd,
-    options: RunOptions,
-    surroundings: &Surroundings,
-) -> RunOutcome {
-    let StagesEnd {
-        outcome,
-        mut warnings,
-        clock,
-    } = ended;
-    let mut manifest = begun.manifest.snapshot();
-    manifest.status = status(&outcome, options);
-    manifest.finished_at = Some(Timestamp::now());
-    // What was delivered stays so when the tidying fails: the run has its report all the same.
-    let tidied = retention::tidy(state, job.retention, &manifest.run_id).map_err(Error::from);
-    // Before the manifest says that the run is done: who was sent is known then, wherever it is killed.
-    if let Err(unwritten) = delta::promote(job, state, &begun.directory, &manifest) {
-        warnings.extend(delta::give_up(state, &unwritten));
-    }
-    let mut error = outcome.error.or_else(|| tidied.err());
-    manifest.error = error.as_ref().map(Error::chain);
-    let next = shard::next(job, &manifest, surroundings);
-    let next = next.or_else(|| stored::next(&manifest, surroundings));
-    if next.is_some() {
-        warnings.extend(shard::waits(job, manifest.shard.as_ref()));
-    }
-    let circumstances = Circumstances {
-        exit_code: number(error.as_ref()),
-        warnings,
-        seconds: Seconds {
-            total: clock.elapsed().as_secs_f64(),
-            ..outcome.seconds
-        },
-    };
-    let mut report = RunReport::new(&manifest, circumstances);
-    let page = PageContext {
-        job,
-        state,
-        directory: &begun.directory,
-        surroundings,
-    };
-    report
-        .warnings
-        .extend(page.write(&manifest, &report, error.as_ref(), next.as_ref()));
-    // Before the manifest: a run that is done has a report, wherever it was killed.
-    let noted = replace_json(&begun.directory.report(), &report)
-        .and_then(|()| begun.manifest.update(|noted| noted.clone_from(&manifest)));
-    match noted {
-        Ok(()) if manifest.status == RunStatus::Done => {
-            list::remove_files(job, &begun.directory, &manifest);
+        let mut report = RunReport::new(&manifest, circumstances);
+        let page = PageContext {
+            job,
+            state,
+            directory,
+            surroundings,
+        };
+        report
+            .warnings
+            .extend(page.write(&manifest, &report, error.as_ref(), next.as_ref()));
+        // Before the manifest: a run that is done has a report, wherever it was killed.
+        let written = replace_json(&directory.report(), &report)
+            .and_then(|()| noted.update(|noted| noted.clone_from(&manifest)));
+        match written {
+            Ok(()) if manifest.status == RunStatus::Done => {
+                list::remove_files(job, directory, &manifest);
+                gather::forget(job, state, manifest.shard.as_ref());
+            }
+            Ok(()) => {}
+            // The next run looks at what is on the server, and sends nothing twice.
+            Err(unwritten) => {
+                error = error.or_else(|| Some(unwritten.into()));
+                report.exit_code = number(error.as_ref());
+                report.error = error.as_ref().map(Error::chain);
+                page.write(&manifest, &report, error.as_ref(), next.as_ref());
+            }
         }
-        Ok(()) => {}
-        // The next run looks at what is on the server, and sends nothing twice.
-        Err(unwritten) => {
-            error = error.or_else(|| Some(unwritten.into()));
-            report.exit_code = number(error.as_ref());
-            report.error = error.as_ref().map(Error::chain);
-            page.write(&manifest, &report, error.as_ref(), next.as_ref());
+        RunOutcome {
+            report,
+            directory: directory.clone(),
+            server: (!options.dry_run).then(|| destination_name(job)),
+            error,
+            next,
+            stages: outcome.stages,
         }
-    }
-    RunOutcome {
-        report,
-        directory: begun.directory,
-        server: (!options.dry_run).then(|| destination_name(job)),
-        error,
-        next,
-        stages: outcome.stages,
     }
 }
 

@@ -3,12 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use jiff::Timestamp;
-
-use super::list::{interrupted, note_list, remove_row_files, row_files};
-use super::page::PageContext;
-use super::stages::strict;
-use super::{RunOptions, RunOutcome, delta, destination_name, gather, number};
+use super::list::{interrupted, note_list, row_files};
+use super::stages::{Outcome, strict};
+use super::{RunContext, RunOptions, RunOutcome, delta};
 use crate::base::meter::Meter;
 use crate::cli::progress::Progress;
 use crate::job::Job;
@@ -17,14 +14,12 @@ use crate::klaviyo::Klaviyo;
 use crate::klaviyo::list::{self, Desk, Guard, Ledger, ListError, TrackedFile};
 use crate::pipeline::normalize::identity::StoredIdentifiers;
 use crate::run::error::Error;
-use crate::run::report::{Circumstances, RunReport, Seconds, count};
+use crate::run::report::{Seconds, count};
 use crate::run::resume::last_run;
-use crate::run::retention;
 use crate::run::surroundings::Surroundings;
 use crate::state::directory::RunDirectory;
 use crate::state::lock::JobLock;
-use crate::state::manifest::{ManifestFile, RunManifest, RunStatus};
-use crate::state::storage::replace_json;
+use crate::state::manifest::ManifestFile;
 
 /// Removes whom the run `run_id` of `job` has stored. It has to be the job's last one: a later one may have put some of them
 /// on the list again.
@@ -56,39 +51,34 @@ pub(super) fn approve(
     note_list(&manifest, &directory)?;
     let (removed, list_id, planned_by) =
         removed.map_err(|error| interrupted(error, surroundings))?;
-    let files = row_files(
-        &directory,
-        &manifest.snapshot(),
-        job.deliver == Deliver::Api,
-    );
+    let noted = manifest.snapshot();
     if planned_by == Mirror::Tracked {
-        let mut paths: Vec<_> = files.iter().map(|file| file.path.clone()).collect();
+        let files = row_files(&directory, &noted, job.deliver == Deliver::Api);
+        let mut paths: Vec<_> = files.into_iter().map(|file| file.path).collect();
         paths.extend(delta::all_unchanged(&directory));
         TrackedFile::of(state.path(), &list_id).replace(&paths)?;
     }
-    let promoted = RunManifest {
-        status: RunStatus::Done,
-        ..manifest.snapshot()
+    let outcome = Outcome {
+        error: noted.counts.and_then(|counts| strict(job, &counts)),
+        warnings: vec![format!(
+            "approved: {} removed from the list",
+            count(removed, "member")
+        )],
+        seconds: Seconds {
+            list: clock.elapsed().as_secs_f64(),
+            ..Seconds::default()
+        },
+        ..Outcome::default()
     };
-    delta::promote(job, &state, &directory, &promoted)?;
-    let page = PageContext {
+    let context = RunContext {
         job,
         state: &state,
-        directory: &directory,
+        delivery: None,
+        options,
         surroundings,
+        clock,
     };
-    let mut finished = conclude(&page, &manifest, removed, clock)?;
-    if !job.keep_parts {
-        remove_row_files(&files);
-    }
-    gather::forget(job, &state, manifest.snapshot().shard.as_ref());
-    if let Err(error) = retention::tidy(&state, job.retention, &run_id) {
-        // The members are removed: that is told all the same.
-        finished.error = finished.error.or_else(|| Some(error.into()));
-        finished.report.exit_code = number(finished.error.as_ref());
-        finished.report.error = finished.error.as_ref().map(Error::chain);
-    }
-    Ok(finished)
+    Ok(context.conclude(&directory, &manifest, outcome))
 }
 
 /// Takes them off the list. How many, which list that is, and by which rule it was planned.
@@ -123,47 +113,4 @@ fn remove(
 fn nothing(run_id: &str) -> Error {
     let run_id = run_id.to_owned();
     ListError::NothingStored { run_id }.into()
-}
-
-/// The run is done, and its report says so.
-fn conclude(
-    page: &PageContext<'_>,
-    manifest: &ManifestFile,
-    removed: u64,
-    clock: Instant,
-) -> Result<RunOutcome, Error> {
-    manifest.update(|manifest| {
-        manifest.status = RunStatus::Done;
-        manifest.finished_at = Some(Timestamp::now());
-        manifest.error = None;
-    })?;
-    let PageContext { job, directory, .. } = *page;
-    let manifest = manifest.snapshot();
-    let counts = manifest.counts.as_ref();
-    let error = counts.and_then(|counts| strict(job, counts));
-    let seconds = clock.elapsed().as_secs_f64();
-    let circumstances = Circumstances {
-        exit_code: error.as_ref().map_or(0, |error| error.exit_code().number()),
-        warnings: vec![format!(
-            "approved: {} removed from the list",
-            count(removed, "member")
-        )],
-        seconds: Seconds {
-            list: seconds,
-            total: seconds,
-            ..Seconds::default()
-        },
-    };
-    let mut report = RunReport::new(&manifest, circumstances);
-    let unwritten = page.write(&manifest, &report, error.as_ref(), None);
-    report.warnings.extend(unwritten);
-    replace_json(&directory.report(), &report)?;
-    Ok(RunOutcome {
-        report,
-        directory: directory.clone(),
-        server: Some(destination_name(job)),
-        error,
-        next: None,
-        stages: Vec::new(),
-    })
 }

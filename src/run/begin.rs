@@ -147,10 +147,6 @@ fn begin_or_go_on(
         }
         Beginning::Send(last) => {
             let rest = resume::missing_parts(&state.run(&last.run_id), &last)?;
-            let rest = rest
-                .into_iter()
-                .map(|(part, attempts)| Task::resumed(part, attempts))
-                .collect();
             go_on(job, *last, Some(rest), state)
         }
         Beginning::Format(last) => go_on(job, *last, None, state),
@@ -172,11 +168,8 @@ pub(super) fn begin_for_all(
     }
     let identity = RunIdentity {
         job_fingerprint: job.fingerprint.clone(),
-        sources: None,
-        is_query: false,
-        limit: None,
-        is_full: false,
         shard: Some(shard),
+        ..RunIdentity::default()
     };
     let mut begun = new_run(job, identity, RunOptions::default(), state)?;
     if let Some(last) = unfinished {

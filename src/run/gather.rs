@@ -4,22 +4,17 @@
 //! it goes on, is approved of and is undone as any other run.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Instant;
 
 use super::attempt::{self, AttemptArgs, Ending};
 use super::begin::{self, OpenRun};
-use super::list::{self, FinalSteps};
+use super::list;
 use super::shard::{last_of_group, refuse_api};
-use super::stages::{Outcome, count_warnings, empty, strict};
 use super::watch::{self, Extent, GoodEnd};
-use super::{RunFailure, RunOptions, RunOutcome, StageClock, StagesEnd, conclude, delta};
+use super::{RunContext, RunFailure, RunOptions, RunOutcome, Work, delta};
 use crate::base::durable::{link_or_copy, sync_directory};
-use crate::base::meter::Meter;
 use crate::cli::ListArgs;
-use crate::cli::progress::Progress;
 use crate::job::Job;
-use crate::pipeline::normalize::identity::StoredIdentifiers;
 use crate::run::error::Error;
 use crate::run::resume;
 use crate::run::surroundings::{Surroundings, apply, unlock};
@@ -112,54 +107,18 @@ fn gather_shards(
     }
     let shards = shards?;
     let looked = list::look_first(&job, options, surroundings)?;
-    let begun = begin::begin_for_all(&job, record(&shards, &args.run_group), &state)?;
+    let mut begun = begin::begin_for_all(&job, record(&shards, &args.run_group), &state)?;
     take_over(&job, &begun, &shards, &args.run_group, &state)?;
-    let meter = Arc::new(Meter::default());
-    meter.set_formatted();
-    let console = &surroundings.console;
-    let progress = Progress::start(options.progress, console, Arc::clone(&meter), false);
-    let klaviyo = list::client(&job, surroundings);
-    if let Some(klaviyo) = &klaviyo {
-        klaviyo.shown_in(&meter);
-    }
-    let counts = begun.manifest.snapshot().counts.unwrap_or_default();
-    let mut warnings = begun.warnings.clone();
-    warnings.extend(looked.notes);
-    warnings.extend(count_warnings(&counts));
-    let after = FinalSteps {
+    begun.warnings.extend(looked.notes);
+    let context = RunContext {
         job: &job,
-        begun: &begun,
         state: &state,
-        klaviyo: klaviyo.as_ref(),
         delivery: delivery.as_ref(),
         options,
-        meter: &meter,
         surroundings,
-        forms: StoredIdentifiers::new(job.rules.default_region),
-    };
-    let clock_of_list = StageClock::start();
-    let done = match empty(&job, &counts) {
-        Some(error) => Err(error),
-        None => after.run(&mut warnings),
-    };
-    let mut outcome = Outcome {
-        error: done.err().or_else(|| strict(&job, &counts)),
-        ..Outcome::default()
-    };
-    let on_list = clock_of_list.stop("list");
-    outcome.seconds.list = on_list.seconds;
-    outcome.stages.push(on_list);
-    drop(progress);
-    let ended = StagesEnd {
-        outcome,
-        warnings,
         clock,
     };
-    let manifest = Arc::clone(&begun.manifest);
-    let finished = conclude(&job, &state, begun, ended, options, surroundings);
-    if finished.report.status == RunStatus::Done {
-        forget(&job, &state, manifest.snapshot().shard.as_ref());
-    }
+    let finished = context.carry_out(&begun, Work::List);
     Ok(GatherOutcome::Finished(Box::new(finished)))
 }
 

@@ -10,10 +10,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::begin::OpenRun;
-use super::{RunOptions, delta, sentinel};
+use super::{RunContext, delta, sentinel};
 use crate::base::meter::Meter;
 use crate::job::file::{Attach, Deliver, Mirror};
-use crate::job::{Delivery, Job, ListChoice, ListSettings};
+use crate::job::{Job, ListChoice, ListSettings};
 use crate::klaviyo::Klaviyo;
 use crate::klaviyo::list::rows::RowFile;
 use crate::klaviyo::list::{self, AudienceRows, Desk, Ledger, MirrorRules, TrackedFile};
@@ -21,7 +21,7 @@ use crate::pipeline::normalize::identity::StoredIdentifiers;
 use crate::run::error::Error;
 use crate::run::report::count;
 use crate::run::surroundings::Surroundings;
-use crate::state::directory::{JobDirectory, RunDirectory};
+use crate::state::directory::RunDirectory;
 use crate::state::manifest::{ListRecord, ManifestFile, PartState, RunManifest};
 use crate::state::part::{PartNumber, Verification};
 
@@ -49,14 +49,10 @@ pub(crate) fn interrupted(error: Error, surroundings: &Surroundings) -> Error {
 
 /// The steps after every row is in a closed part and, where parts go by SFTP, every part is delivered.
 pub(super) struct FinalSteps<'a> {
-    pub(super) job: &'a Job,
+    pub(super) context: &'a RunContext<'a>,
     pub(super) begun: &'a OpenRun,
-    pub(super) state: &'a JobDirectory,
     pub(super) klaviyo: Option<&'a Klaviyo>,
-    pub(super) delivery: Option<&'a Delivery>,
-    pub(super) options: RunOptions,
     pub(super) meter: &'a Arc<Meter>,
-    pub(super) surroundings: &'a Surroundings,
     pub(super) forms: StoredIdentifiers,
 }
 
@@ -70,7 +66,7 @@ impl FinalSteps<'_> {
             return Ok(());
         }
         let done = self.import_and_attach(&manifest, warnings);
-        let done = done.map_err(|error| interrupted(error, self.surroundings));
+        let done = done.map_err(|error| interrupted(error, self.context.surroundings));
         if done.is_ok() {
             self.note_no_email(&manifest);
         }
@@ -84,7 +80,7 @@ impl FinalSteps<'_> {
         manifest: &RunManifest,
         warnings: &mut Vec<String>,
     ) -> Result<(), Error> {
-        if self.job.deliver == Deliver::Sftp && !self.job.calls_for_list() {
+        if self.context.job.deliver == Deliver::Sftp && !self.context.job.calls_for_list() {
             sentinel::send(self)?;
             return sentinel::wait(self, warnings);
         }
@@ -95,13 +91,13 @@ impl FinalSteps<'_> {
         if let (Some((list, list_id)), Some(klaviyo)) = (&list, self.klaviyo) {
             match list.mirror {
                 Mirror::Tracked if !ledger.is_attached() => {
-                    TrackedFile::of(self.state.path(), list_id).begin(&files)?;
+                    TrackedFile::of(self.context.state.path(), list_id).begin(&files)?;
                 }
                 Mirror::Exact => ledger.note_members_before(|| klaviyo.profile_count(list_id))?,
                 _ => {}
             }
         }
-        if let (Deliver::Api, Some(klaviyo)) = (self.job.deliver, self.klaviyo) {
+        if let (Deliver::Api, Some(klaviyo)) = (self.context.job.deliver, self.klaviyo) {
             let by_job = list
                 .as_ref()
                 .filter(|(list, _)| list.attach == Attach::ImportJob);
@@ -122,7 +118,7 @@ impl FinalSteps<'_> {
             }
             Attach::Members => {
                 // What went by the API is imported.
-                let wait = match self.job.deliver {
+                let wait = match self.context.job.deliver {
                     Deliver::Api => list.wait.min(IMPORTED),
                     Deliver::Sftp => list.wait,
                 };
@@ -154,9 +150,9 @@ impl FinalSteps<'_> {
             paths: &paths,
             rows: rows + counts.rows_unchanged,
             lost: counts.rows_rejected + outcome.rejected + outcome.unresolved,
-            cut: self.options.limit.map(|_| "--limit"),
+            cut: self.context.options.limit.map(|_| "--limit"),
         };
-        let tracked = TrackedFile::of(self.state.path(), list_id);
+        let tracked = TrackedFile::of(self.context.state.path(), list_id);
         let rules = MirrorRules {
             mode: list.mirror,
             limits: list.max_removals,
@@ -171,13 +167,17 @@ impl FinalSteps<'_> {
     /// The list that profiles are put on by the API, and its id; made if it has to be.
     fn list(&self, ledger: &mut Ledger) -> Result<Option<(&ListSettings, String)>, Error> {
         let (Some(list), Some(klaviyo)) = (
-            self.job.list.as_ref().filter(|_| self.job.calls_for_list()),
+            self.context
+                .job
+                .list
+                .as_ref()
+                .filter(|_| self.context.job.calls_for_list()),
             self.klaviyo,
         ) else {
             ledger.is_about(None, false)?;
             return Ok(None);
         };
-        let known_id = known_list(self.job)?;
+        let known_id = known_list(self.context.job)?;
         let (found, created) = list::find_or_create(klaviyo, list, known_id.as_deref())?;
         delta::check_list(&self.begun.manifest.snapshot(), &found.id)?;
         ledger.is_about(Some(&found.id), created)?;
@@ -195,7 +195,7 @@ impl FinalSteps<'_> {
 
     /// The files with the identifiers of the audience: the parts themselves where profiles go by the API, else the identifier files next to them.
     fn files(&self, manifest: &RunManifest) -> (Vec<RowFile>, u64) {
-        let is_api = self.job.deliver == Deliver::Api;
+        let is_api = self.context.job.deliver == Deliver::Api;
         (
             row_files(&self.begun.directory, manifest, is_api),
             manifest.rows_of_audience(),
@@ -206,7 +206,7 @@ impl FinalSteps<'_> {
         Desk {
             klaviyo,
             meter: self.meter,
-            interrupt: &self.surroundings.interrupt,
+            interrupt: &self.context.surroundings.interrupt,
             forms: &self.forms,
         }
     }
@@ -229,7 +229,7 @@ impl FinalSteps<'_> {
             attach: Attach::Column,
             choice: ListChoice::Id { id, name },
             ..
-        }) = &self.job.list
+        }) = &self.context.job.list
         {
             let record = ListRecord {
                 id: id.clone(),

@@ -8,17 +8,18 @@ use std::path::PathBuf;
 
 use sha2::{Digest, Sha256};
 
+use crate::delivery::upload::Task;
 use crate::source::audience::SourceFingerprint;
 use crate::state::directory::{JobDirectory, RunDirectory};
 use crate::state::manifest::{
-    Attempt, PartRecord, RunManifest, RunStatus, StateError, read_manifest,
+    PartRecord, RunManifest, RunStatus, StateError, read_manifest,
 };
 use crate::state::part::{Part, hex};
 use crate::state::shard::ShardRecord;
 use crate::state::storage::replace_json;
 
 /// The facts that must be the same for a run to go on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RunIdentity {
     /// Of the job.
     pub job_fingerprint: String,
@@ -186,17 +187,17 @@ pub enum SpooledPartError {
     },
 }
 
-/// The spooled parts that the server does not have, each checked against its digest, with their attempts.
+/// The spooled parts that the server does not have, each checked against its digest, to be sent.
 pub fn missing_parts(
     run: &RunDirectory,
     manifest: &RunManifest,
-) -> Result<Vec<(Part, Vec<Attempt>)>, SpooledPartError> {
+) -> Result<Vec<Task>, SpooledPartError> {
     let missing = manifest.parts.iter().filter(|part| !part.is_delivered());
     missing
         .map(|record| {
             let part = spooled_part(run, record);
             check_digest(&part)?;
-            Ok((part, record.attempts.clone()))
+            Ok(Task::resumed(part, record.attempts.clone()))
         })
         .collect()
 }
@@ -302,12 +303,9 @@ mod tests {
 
     fn identity() -> RunIdentity {
         RunIdentity {
-            is_query: false,
             job_fingerprint: "f".to_owned(),
             sources: Some(vec![source(1)]),
-            limit: None,
-            is_full: false,
-            shard: None,
+            ..RunIdentity::default()
         }
     }
 

@@ -28,7 +28,7 @@ const LONGEST_LOOK: Duration = Duration::from_mins(1);
 
 /// Sends the sentinel, by the way that the other profiles went.
 pub(super) fn send(after: &FinalSteps<'_>) -> Result<(), Error> {
-    let Some(settings) = &after.job.sentinel else {
+    let Some(settings) = &after.context.job.sentinel else {
         return Ok(());
     };
     let manifest = after.begun.manifest.snapshot();
@@ -39,7 +39,7 @@ pub(super) fn send(after: &FinalSteps<'_>) -> Result<(), Error> {
     {
         return Ok(());
     }
-    match (after.delivery, after.klaviyo) {
+    match (after.context.delivery, after.klaviyo) {
         (Some(_), _) => send_file(after, settings, manifest.sentinel)?,
         (None, Some(klaviyo)) => {
             let profile = json!({"type": "profile", "attributes":
@@ -60,7 +60,7 @@ fn send_file(
     settings: &SentinelSettings,
     known: Option<SentinelRecord>,
 ) -> Result<(), Error> {
-    let Some(delivery) = after.delivery else {
+    let Some(delivery) = after.context.delivery else {
         return Ok(());
     };
     let mut csv = format!("Email,{PROPERTY}\n").into_bytes();
@@ -97,13 +97,16 @@ fn send_file(
         manifest: &after.begun.manifest,
         meter: after.meter,
         trouble: &after.meter.trouble,
-        interrupt: &after.surroundings.interrupt,
+        interrupt: &after.context.surroundings.interrupt,
         keep_parts: false,
     };
     let sent = deliver::deliver(route, queue, &[], 1).map_err(|source| Error::Upload {
         source: Box::new(source),
     })?;
-    match (sent.misdelivered, after.surroundings.interrupt.signal()) {
+    match (
+        sent.misdelivered,
+        after.context.surroundings.interrupt.signal(),
+    ) {
         (0, Some(signal)) if !is_delivered(after) => Err(Error::Interrupted { signal }),
         (0, _) => Ok(()),
         (parts, _) => Err(Error::Misdelivered { parts }),
@@ -123,7 +126,8 @@ pub(super) fn wait(after: &FinalSteps<'_>, warnings: &mut Vec<String>) -> Result
     let sent = manifest
         .sentinel
         .filter(|sentinel| sentinel.sent && sentinel.seen_at.is_none());
-    let (Some(settings), Some(klaviyo), Some(_)) = (&after.job.sentinel, after.klaviyo, sent)
+    let (Some(settings), Some(klaviyo), Some(_)) =
+        (&after.context.job.sentinel, after.klaviyo, sent)
     else {
         return Ok(());
     };

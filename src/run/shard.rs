@@ -1,7 +1,7 @@
 //! `run --shard I/N --run-group G`: one of N processes. It does everything up to the verified parts; the list waits for all.
 
 use super::stages::strict;
-use super::{RunOptions, RunOutcome, RunPlace, destination, destination_name, execute_at};
+use super::{RunOptions, RunOutcome, RunPlace, destination, destination_name, execute_at, number};
 use crate::cli::command_line::CommandLine;
 use crate::job::file::{Deliver, OnEmpty};
 use crate::job::{Job, JobError};
@@ -146,7 +146,7 @@ fn done_before(
     let error = strict(job, &counts);
     let mut report = RunReport::read(&directory)
         .unwrap_or_else(|| RunReport::new(done, Circumstances::default()));
-    report.exit_code = error.as_ref().map_or(0, |error| error.exit_code().number());
+    report.exit_code = number(error.as_ref());
     report.warnings = vec![
         "this shard of the run group was done before: nothing was sent; --fresh sends it again"
             .to_owned(),

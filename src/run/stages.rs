@@ -7,7 +7,7 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, unbounded};
 use super::begin::{self, OpenRun};
 use super::drift::{self, DriftGuard};
 use super::format::{self, FormatError, Formatting};
-use super::{RunOptions, StageClock, StageTime, deliver, delta, left};
+use super::{RunContext, StageClock, StageTime, deliver, delta, left};
 use crate::base::csv::push_cell;
 use crate::base::meter::Meter;
 use crate::delivery::upload::{Route, Task, UploadError, remove_local};
@@ -21,23 +21,17 @@ use crate::pipeline::mapping::Mapping;
 use crate::pipeline::spool::{Release, Spool, SpoolError, SpoolLayout};
 use crate::run::error::Error;
 use crate::run::report::{Seconds, count};
-use crate::run::surroundings::Surroundings;
 use crate::source::audience::{Audience, Source};
 use crate::state::codes::RepairCode;
 use crate::state::counts::Counts;
-use crate::state::directory::JobDirectory;
-use crate::state::manifest::{ManifestFile, PartRecord};
+use crate::state::manifest::{ManifestFile, PartRecord, RunManifest};
 use crate::state::part::Part;
 
 /// The things that the stages of one run share.
 pub(super) struct Stages<'a> {
-    job: &'a Job,
+    context: &'a RunContext<'a>,
     begun: &'a OpenRun,
-    state: &'a JobDirectory,
-    manifest: &'a Arc<ManifestFile>,
     meter: Arc<Meter>,
-    surroundings: &'a Surroundings,
-    options: RunOptions,
     /// `None` where the run is not compared with the last ones.
     guard: Option<DriftGuard<'a>>,
 }
@@ -60,6 +54,16 @@ pub(super) struct Outcome {
 }
 
 impl Outcome {
+    /// The outcome of the run for all shards of a run group, whose parts are delivered.
+    pub(super) fn of_shards(job: &Job, manifest: &RunManifest) -> Self {
+        let counts = manifest.counts.clone().unwrap_or_default();
+        Self {
+            error: empty(job, &counts).or_else(|| strict(job, &counts)),
+            warnings: count_warnings(&counts),
+            ..Self::default()
+        }
+    }
+
     /// Whether every row that is not rejected is where it should be.
     pub(super) fn is_good(&self) -> bool {
         matches!(self.error, None | Some(Error::Strict { .. }))
@@ -76,59 +80,23 @@ impl Outcome {
 
 impl<'a> Stages<'a> {
     /// The stages of the run `begun`.
-    pub(super) fn new(
-        job: &'a Job,
-        begun: &'a OpenRun,
-        state: &'a JobDirectory,
-        meter: &Arc<Meter>,
-        surroundings: &'a Surroundings,
-        options: RunOptions,
-    ) -> Self {
+    pub(super) fn new(context: &'a RunContext<'a>, begun: &'a OpenRun, meter: &Arc<Meter>) -> Self {
         let run_id = begun.manifest.snapshot().run_id;
-        let is_whole = options.limit.is_none();
-        let guard = DriftGuard::new(job, state, Some(&run_id)).filter(|_| is_whole);
+        let is_whole = context.options.limit.is_none();
+        let guard = DriftGuard::new(context.job, context.state, Some(&run_id));
         Self {
-            guard,
-            job,
+            context,
             begun,
-            state,
-            manifest: &begun.manifest,
             meter: Arc::clone(meter),
-            surroundings,
-            options,
+            guard: guard.filter(|_| is_whole),
         }
     }
 
-    /// Does what is to be done: all of it, or the rest of an unfinished run.
-    pub(super) fn run(&self, input: AudienceInput<'_>, delivery: Option<&Delivery>) -> Outcome {
+    /// Formats an audience, and sends its parts.
+    pub(super) fn run(&self, input: AudienceInput<'_>) -> Outcome {
         let sources = input.audience.shared_sources();
-        let mut outcome = self.run_stages(input, delivery);
-        let late = sources.iter().filter_map(Source::late_keys_warning);
-        outcome.warnings.extend(late);
-        outcome
-    }
-
-    /// Sends what is left of a run whose rows are in closed parts.
-    pub(super) fn run_rest(&self, delivery: Option<&Delivery>) -> Outcome {
-        let may_send = self.note_drift().and_then(|()| self.may_send());
-        if may_send.is_err() {
-            let outcome = self.outcome(self.formatted_before(), None);
-            return outcome.stopped_by(may_send);
-        }
-        match (delivery, &self.begun.rest) {
-            (Some(delivery), Some(rest)) if !rest.is_empty() => self.deliver_rest(delivery, rest),
-            // Only what comes after the parts is left: no server is needed for that.
-            _ => self.nothing_to_format(),
-        }
-    }
-
-    fn run_stages(&self, input: AudienceInput<'_>, delivery: Option<&Delivery>) -> Outcome {
-        if let Some(bytes) = input.audience.total_bytes() {
-            // Set once, here.
-            let _ = self.meter.source_bytes.set(bytes);
-        }
-        match delivery {
-            _ if self.begun.rest.is_some() => self.run_rest(delivery),
+        self.show_bytes(input.audience.total_bytes());
+        let mut outcome = match self.context.delivery {
             None => {
                 let formatted = self.format(input, None);
                 let may_send = self.may_send_all(&formatted);
@@ -138,23 +106,50 @@ impl<'a> Stages<'a> {
                 self.format_then_deliver(input, delivery)
             }
             Some(delivery) => self.format_and_deliver(input, delivery),
+        };
+        let late = sources.iter().filter_map(Source::late_keys_warning);
+        outcome.warnings.extend(late);
+        outcome
+    }
+
+    /// Sends what is left of a run whose rows are in closed parts, of an audience of so many bytes.
+    pub(super) fn run_rest(&self, source_bytes: Option<u64>) -> Outcome {
+        self.show_bytes(source_bytes);
+        let may_send = self.note_drift().and_then(|()| self.may_send());
+        match (self.context.delivery, &self.begun.rest) {
+            (Some(delivery), Some(rest)) if may_send.is_ok() && !rest.is_empty() => {
+                self.deliver_rest(delivery, rest)
+            }
+            // Only what comes after the parts is left: no server is needed for that.
+            _ => self
+                .outcome(self.formatted_before(), None)
+                .stopped_by(may_send),
+        }
+    }
+
+    fn show_bytes(&self, source_bytes: Option<u64>) {
+        if let Some(bytes) = source_bytes {
+            // Set once, here.
+            let _ = self.meter.source_bytes.set(bytes);
         }
     }
 
     /// Whether nothing is sent before the whole audience was seen.
     fn waits_for_the_end(&self, input: &AudienceInput<'_>) -> bool {
-        self.job.may_fail_at_its_end()
+        self.context.job.may_fail_at_its_end()
             || input.delta.as_ref().is_some_and(Delta::has_before)
             || self.guard.as_ref().is_some_and(DriftGuard::stops)
     }
 
     /// Compares the counts with those of the last runs, once all rows were read.
     fn note_drift(&self) -> Result<(), Error> {
-        let manifest = self.manifest.snapshot();
+        let manifest = self.begun.manifest.snapshot();
         let record = drift::record(self.guard.as_ref(), &manifest);
         // A run that formats has noted it with its counts.
         if record != manifest.drift {
-            self.manifest.update(|manifest| manifest.drift = record)?;
+            self.begun
+                .manifest
+                .update(|manifest| manifest.drift = record)?;
         }
         Ok(())
     }
@@ -174,16 +169,10 @@ impl<'a> Stages<'a> {
         self.outcome(formatted, Some(sent))
     }
 
-    /// The spool is complete, and its parts do not go to a server.
-    fn nothing_to_format(&self) -> Outcome {
-        let formatted = self.formatted_before();
-        self.outcome(formatted, None)
-    }
-
     /// The parts that an earlier process formatted.
     fn formatted_before(&self) -> FormatOutcome {
         self.meter.set_formatted();
-        let counts = self.manifest.snapshot().counts.unwrap_or_default();
+        let counts = self.begun.manifest.snapshot().counts.unwrap_or_default();
         format::show(&self.meter, &counts);
         FormatOutcome {
             counts,
@@ -195,10 +184,10 @@ impl<'a> Stages<'a> {
     /// The usual way: parts are sent while later rows are still being formatted.
     fn format_and_deliver(&self, input: AudienceInput<'_>, delivery: &Delivery) -> Outcome {
         // A query is read at full speed: no engine holds a snapshot while parts wait for a slow link.
-        let (release, queue) = if self.job.audience.is_query() {
+        let (release, queue) = if self.context.job.audience.is_query() {
             unbounded()
         } else {
-            bounded(self.job.max_waiting)
+            bounded(self.context.job.max_waiting)
         };
         std::thread::scope(|scope| {
             let delivering = scope.spawn(|| self.deliver(delivery, queue));
@@ -233,26 +222,27 @@ impl<'a> Stages<'a> {
 
     /// Asks the guards on what has changed and drifted, and notes what is about to be sent.
     fn may_send(&self) -> Result<(), Error> {
-        if self.options.dry_run {
+        if self.context.options.dry_run {
             return Ok(());
         }
-        let manifest = self.manifest.snapshot();
-        delta::guard(self.job, &manifest)?;
-        drift::check(self.job, &manifest)?;
-        Ok(delta::unsettle(self.state, &self.begun.directory)?)
+        let manifest = self.begun.manifest.snapshot();
+        delta::guard(self.context.job, &manifest)?;
+        drift::check(self.context.job, &manifest)?;
+        Ok(delta::unsettle(self.context.state, &self.begun.directory)?)
     }
 
     /// The rules for rows with one key. Of the memory for them the comparison with the last run takes so many bytes.
     fn deduplication(&self, of_delta: u64) -> Deduplication {
         Deduplication {
-            duplicates: self.job.duplicates,
-            shared: self.job.shared_identifiers,
-            memory_bytes: self.job.dedupe_memory.saturating_sub(of_delta),
+            duplicates: self.context.job.duplicates,
+            shared: self.context.job.shared_identifiers,
+            memory_bytes: self.context.job.dedupe_memory.saturating_sub(of_delta),
         }
     }
 
     fn format(&self, input: AudienceInput<'_>, queue: Option<Sender<Task>>) -> FormatOutcome {
         let clock = StageClock::start();
+        let (job, options) = (self.context.job, self.context.options);
         let are_sent = queue.is_some() && !self.waits_for_the_end(&input);
         let AudienceInput {
             audience,
@@ -263,11 +253,8 @@ impl<'a> Stages<'a> {
             directory: self.begun.directory.parts(),
             prefix: self.begun.prefix.clone(),
             header: header_line(mapping),
-            identifiers_header: self
-                .job
-                .keeps_identifiers()
-                .then(|| identifiers_line(mapping)),
-            limits: self.job.limits,
+            identifiers_header: job.keeps_identifiers().then(|| identifiers_line(mapping)),
+            limits: job.limits,
             are_sent,
             first_part: 1,
         };
@@ -280,15 +267,15 @@ impl<'a> Stages<'a> {
             sources: &sources,
             mapping,
             deduplication: self.deduplication(of_delta),
-            max_rejected: self.job.max_rejected,
-            limit: self.options.limit,
+            max_rejected: job.max_rejected,
+            limit: options.limit,
             meter: &self.meter,
         };
         let formatting = Formatting {
             mapping,
-            rules: self.job.rules.clone(),
+            rules: job.rules.clone(),
             meter: &self.meter,
-            interrupt: &self.surroundings.interrupt,
+            interrupt: &self.context.surroundings.interrupt,
         };
         let commit = Commit::new(settings, spool, self.begun.directory.path());
         let (mut counts, result) = match commit {
@@ -300,7 +287,7 @@ impl<'a> Stages<'a> {
             if let Some(mut layout) = leavers_layout.filter(|_| !left.is_empty()) {
                 layout.first_part = self.next_part();
                 let release = self.release(queue, true);
-                left::write(self.job, self.state, &kinds, layout, release, left)
+                left::write(job, self.context.state, &kinds, layout, release, left)
                     .map_err(FormatError::Commit)?;
             }
             Ok(finished.failure)
@@ -312,7 +299,7 @@ impl<'a> Stages<'a> {
             // A server that is down is not waited for: the run has failed already.
             self.meter.trouble.abandon();
         }
-        let noted = self.manifest.update(|manifest| {
+        let noted = self.begun.manifest.update(|manifest| {
             manifest.counts = Some(counts.clone());
             manifest.formatted = whole;
             manifest.drift = drift::record(self.guard.as_ref(), manifest);
@@ -321,10 +308,10 @@ impl<'a> Stages<'a> {
         let result = result.and_then(|snapshot_failure| {
             noted.map_err(state_error)?;
             // A dry run sends nothing, so that the snapshot stays true.
-            let Some(failure) = snapshot_failure.filter(|_| !self.options.dry_run) else {
+            let Some(failure) = snapshot_failure.filter(|_| !options.dry_run) else {
                 return Ok(None);
             };
-            let gave_up = delta::give_up(self.state, &failure);
+            let gave_up = delta::give_up(self.context.state, &failure);
             gave_up.map(Some).map_err(state_error)
         });
         FormatOutcome {
@@ -336,14 +323,14 @@ impl<'a> Stages<'a> {
 
     /// The number of the part after those of the audience.
     fn next_part(&self) -> u32 {
-        let parts = self.manifest.snapshot().parts;
+        let parts = self.begun.manifest.snapshot().parts;
         let of_audience = parts.iter().filter(|part| !part.is_of_leavers);
         of_audience.map(|part| part.number.0).max().unwrap_or(0) + 1
     }
 
     /// How the parts for those who left are laid out, if they get any.
     fn leavers_layout(&self, mapping: &Mapping, layout: &SpoolLayout) -> Option<SpoolLayout> {
-        let property = self.job.left_property()?;
+        let property = self.context.job.left_property()?;
         let columns = mapping.columns.iter().take(mapping.identifiers());
         let headers = columns.map(|column| column.target.header());
         Some(SpoolLayout {
@@ -356,9 +343,9 @@ impl<'a> Stages<'a> {
     /// The path of a closed part: noted in the manifest, then queued for delivery. A part that an earlier process of
     /// this run delivered is not sent again.
     fn release(&self, queue: Option<Sender<Task>>, is_of_leavers: bool) -> Release {
-        let manifest = Arc::clone(self.manifest);
+        let manifest = Arc::clone(&self.begun.manifest);
         let meter = Arc::clone(&self.meter);
-        let keep_parts = self.job.keep_parts;
+        let keep_parts = self.context.job.keep_parts;
         Box::new(move |part| {
             let task = note_part(&manifest, &part, is_of_leavers)?;
             meter.parts_closed.add(1);
@@ -393,11 +380,11 @@ impl<'a> Stages<'a> {
         let clock = StageClock::start();
         let route = Route {
             delivery,
-            manifest: self.manifest,
+            manifest: &self.begun.manifest,
             meter: &self.meter,
             trouble: &self.meter.trouble,
-            interrupt: &self.surroundings.interrupt,
-            keep_parts: self.job.keep_parts,
+            interrupt: &self.context.surroundings.interrupt,
+            keep_parts: self.context.job.keep_parts,
         };
         let result = deliver::deliver(route, queue, &self.begun.leftovers, delivery.sessions);
         DeliveryOutcome {
@@ -442,7 +429,7 @@ impl<'a> Stages<'a> {
                 .extend(left.map(|path| begin::still_there(path)));
         }
         let upload_error = sent.and_then(DeliveryOutcome::into_error);
-        let signal = self.surroundings.interrupt.signal();
+        let signal = self.context.surroundings.interrupt.signal();
         outcome.error = match (format_error, upload_error, signal) {
             (Some(Error::Interrupted { .. }) | None, None, Some(signal)) if !self.is_complete() => {
                 Some(Error::Interrupted { signal })
@@ -459,10 +446,10 @@ impl<'a> Stages<'a> {
 
     /// Whether a signal came too late to interrupt anything.
     fn is_complete(&self) -> bool {
-        let manifest = self.manifest.snapshot();
+        let manifest = self.begun.manifest.snapshot();
         manifest.formatted
-            && (self.options.dry_run
-                || self.job.deliver == Deliver::Api
+            && (self.context.options.dry_run
+                || self.context.job.deliver == Deliver::Api
                 || manifest.parts.iter().all(PartRecord::is_delivered))
     }
 
@@ -471,7 +458,7 @@ impl<'a> Stages<'a> {
             FormatError::Audience(error) => error.into(),
             FormatError::Commit(error) => error.into(),
             FormatError::Interrupted => Error::Interrupted {
-                signal: self.surroundings.interrupt.signal().unwrap_or(2),
+                signal: self.context.surroundings.interrupt.signal().unwrap_or(2),
             },
             FormatError::Lost => Error::Bug("a formatting thread ended early"),
         }
@@ -482,12 +469,12 @@ impl<'a> Stages<'a> {
         if !counts.add_up() {
             return Some(Error::Bug("the counts do not add up"));
         }
-        empty(self.job, counts).or_else(|| strict(self.job, counts))
+        empty(self.context.job, counts).or_else(|| strict(self.context.job, counts))
     }
 }
 
 /// The job's rule for an audience without a row to write.
-pub(super) fn empty(job: &Job, counts: &Counts) -> Option<Error> {
+fn empty(job: &Job, counts: &Counts) -> Option<Error> {
     (counts.rows_good() == 0 && job.on_empty == OnEmpty::Fail).then_some(Error::Empty {
         read: counts.rows_read,
         rejected: counts.rows_rejected,
@@ -586,7 +573,7 @@ fn csv_line<'a>(cells: impl Iterator<Item = &'a str>) -> Vec<u8> {
 /// The percentage of blanked phone numbers from which a wrong region is more likely than wrong numbers.
 const SUSPICIOUS_PHONES_PERCENT: u64 = 20;
 
-pub(super) fn count_warnings(counts: &Counts) -> Vec<String> {
+fn count_warnings(counts: &Counts) -> Vec<String> {
     let mut warnings: Vec<String> = counts.notes.messages().collect();
     let phones = counts
         .repairs

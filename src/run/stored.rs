@@ -3,11 +3,10 @@
 use std::path::Path;
 use std::time::Instant;
 
-use super::begin::{self, OpenRun, identity};
-use super::{FirstAnswers, RunContext, RunOptions, RunOutcome, delta, gather, meet, resume};
+use super::begin::{self, OpenRun};
+use super::{FirstAnswers, RunContext, RunOptions, RunOutcome, Work, delta, gather, meet, resume};
 use crate::cli::RunArgs;
 use crate::cli::command_line::CommandLine;
-use crate::delivery::upload::Task;
 use crate::job::Job;
 use crate::run::error::Error;
 use crate::run::surroundings::Surroundings;
@@ -182,7 +181,7 @@ fn check(job: &Job, state: &JobDirectory, plan: &RunManifest) -> Result<(), Erro
     }
     if let Some(files) = job.audience.files() {
         let audience = Audience::open(files, Box::new(std::io::empty()))?;
-        let now = identity(job, &audience, RunOptions::default(), None)?.sources;
+        let now = audience.fingerprints()?;
         if plan.sources.is_none() || plan.sources != now {
             return refuse("the audience has changed since");
         }
@@ -217,10 +216,7 @@ fn take_over(
     let identity = resume::RunIdentity {
         job_fingerprint: plan.job_fingerprint.clone(),
         sources: plan.sources.clone(),
-        is_query: false,
-        limit: None,
-        is_full: false,
-        shard: None,
+        ..resume::RunIdentity::default()
     };
     let mut begun = begin::new_run(job, identity, RunOptions::default(), state)?;
     let names = plan.parts.iter().flat_map(|part| {
@@ -258,21 +254,15 @@ fn take_over(
         approve_changes(manifest);
         approve_drift(manifest);
     })?;
-    begun.rest = Some(rest(&begun.directory, &begun.manifest.snapshot())?);
+    begun.rest = Some(resume::missing_parts(
+        &begun.directory,
+        &begun.manifest.snapshot(),
+    )?);
     Ok(begun)
 }
 
-/// The parts that the server does not have.
-fn rest(directory: &RunDirectory, manifest: &RunManifest) -> Result<Vec<Task>, Error> {
-    let missing = resume::missing_parts(directory, manifest)?;
-    let tasks = missing.into_iter();
-    Ok(tasks
-        .map(|(part, attempts)| Task::resumed(part, attempts))
-        .collect())
-}
-
 fn go_on(job: &Job, last: RunManifest, state: &JobDirectory) -> Result<OpenRun, Error> {
-    let rest = rest(&state.run(&last.run_id), &last)?;
+    let rest = resume::missing_parts(&state.run(&last.run_id), &last)?;
     begin::go_on(job, last, Some(rest), state)
 }
 
@@ -289,10 +279,9 @@ fn deliver_stored(
     let FirstAnswers { delivery, looked } = meet(job, options, is_shard, surroundings)?;
     state.create()?;
     let _lock = JobLock::take(state.path())?;
-    let begun = choose(state)?;
-    let mut warnings = begun.warnings.clone();
-    warnings.extend(looked.notes);
-    let ready = RunContext {
+    let mut begun = choose(state)?;
+    begun.warnings.extend(looked.notes);
+    let context = RunContext {
         job,
         state,
         delivery: delivery.as_ref(),
@@ -300,5 +289,5 @@ fn deliver_stored(
         surroundings,
         clock,
     };
-    Ok(ready.carry_out(begun, None, warnings))
+    Ok(context.carry_out(&begun, Work::Send(None)))
 }

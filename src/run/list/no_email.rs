@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 impl FinalSteps<'_> {
     /// Looks it up and notes it, where the job has a list that the API is asked for. What is in the way is for the log alone.
     pub(super) fn note_no_email(&self, manifest: &RunManifest) {
-        if !self.job.calls_for_list() || self.surroundings.interrupt.is_raised() {
+        if !self.context.job.calls_for_list() || self.context.surroundings.interrupt.is_raised() {
             return;
         }
         let noted = self.no_email(manifest).and_then(|no_email| {
