@@ -89,8 +89,6 @@ pub struct NotedRow {
 /// All that a worker makes of one block.
 #[derive(Debug)]
 pub struct Batch {
-    /// The block's place among all blocks.
-    pub sequence: u64,
     /// The block's source.
     pub source: SourceId,
     /// Number of its first record in its source, from 1.
@@ -185,7 +183,6 @@ impl Batch {
         rows.reserve(usize::try_from(block.records).unwrap_or(0));
         row_bytes.reserve(block.size_bytes() + block.size_bytes() / 8);
         Self {
-            sequence: block.sequence,
             source: block.source,
             first_record: block.first_record,
             consumed_bytes: block.consumed_bytes,
@@ -296,7 +293,6 @@ mod tests {
             (vec![1], 9, 5, 1),
         ] {
             let mut batch = Batch {
-                sequence: 0,
                 source: SourceId(0),
                 first_record: 1,
                 consumed_bytes: 0,
