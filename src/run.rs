@@ -469,14 +469,21 @@ impl RunContext<'_> {
         let mut manifest = noted.snapshot();
         manifest.status = status(&outcome, options);
         manifest.finished_at = Some(Timestamp::now());
-        let mut warnings = outcome.warnings;
+        let (mut warnings, mut error) = (outcome.warnings, outcome.error);
         // What was delivered stays so when the tidying fails: the run has its report all the same.
-        let tidied = retention::tidy(state, job.retention, &manifest.run_id).map_err(Error::from);
+        if let Err(untidy) = retention::tidy(state, job.retention, &manifest.run_id) {
+            error.get_or_insert(untidy.into());
+        }
         // Before the manifest says that the run is done: who was sent is known then, wherever it is killed.
         if let Err(unwritten) = delta::promote(job, state, directory, &manifest) {
-            warnings.extend(delta::give_up(state, &unwritten));
+            match delta::give_up(state, &unwritten) {
+                Ok(note) => warnings.push(note),
+                // A snapshot that nobody can remove says of rows what is not true any more.
+                Err(stale) => {
+                    error.get_or_insert(stale.into());
+                }
+            }
         }
-        let mut error = outcome.error.or_else(|| tidied.err());
         manifest.error = error.as_ref().map(Error::chain);
         let next = shard::next(job, &manifest, surroundings);
         let next = next.or_else(|| stored::next(&manifest, surroundings));

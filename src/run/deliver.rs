@@ -165,6 +165,7 @@ impl SessionPool<'_> {
                     if self.route.interrupt.is_raised() {
                         return self.abandon(&mut courier, task);
                     }
+                    // The receiver is in the pool: it cannot be gone.
                     let _ = self.give_back.send(task);
                     // Whoever works may send meanwhile.
                     drop(lane);

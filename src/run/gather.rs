@@ -17,6 +17,7 @@ use crate::cli::ListArgs;
 use crate::job::Job;
 use crate::run::error::Error;
 use crate::run::resume;
+use crate::run::retention::discard;
 use crate::run::surroundings::{Surroundings, apply, unlock};
 use crate::state::counts::Counts;
 use crate::state::directory::JobDirectory;
@@ -326,10 +327,8 @@ pub(super) fn forget(job: &Job, state: &JobDirectory, record: Option<&ShardRecor
         let parts = state.shard(shard).run(run_id).parts();
         for entry in std::fs::read_dir(parts).into_iter().flatten().flatten() {
             let path = entry.path();
-            if path.extension().is_some_and(|end| end == "ids")
-                && let Err(error) = std::fs::remove_file(&path)
-            {
-                tracing::warn!("{}: cannot be removed: {error}", path.display());
+            if path.extension().is_some_and(|end| end == "ids") {
+                discard(&path);
             }
         }
     }

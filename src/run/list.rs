@@ -20,6 +20,7 @@ use crate::klaviyo::list::{self, AudienceRows, Desk, Ledger, MirrorRules, Tracke
 use crate::pipeline::normalize::identity::StoredIdentifiers;
 use crate::run::error::Error;
 use crate::run::report::count;
+use crate::run::retention::discard;
 use crate::run::surroundings::Surroundings;
 use crate::state::directory::RunDirectory;
 use crate::state::manifest::{ListRecord, ManifestFile, PartState, RunManifest};
@@ -318,10 +319,6 @@ pub(super) fn row_files(
 /// Removes them.
 pub(super) fn remove_row_files(files: &[RowFile]) {
     for file in files {
-        if let Err(error) = std::fs::remove_file(&file.path)
-            && error.kind() != std::io::ErrorKind::NotFound
-        {
-            tracing::warn!("{}: cannot be removed: {error}", file.path.display());
-        }
+        discard(&file.path);
     }
 }

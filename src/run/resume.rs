@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use sha2::{Digest, Sha256};
 
 use crate::delivery::upload::Task;
+use crate::run::retention::discard;
 use crate::source::audience::SourceFingerprint;
 use crate::state::directory::{JobDirectory, RunDirectory};
 use crate::state::manifest::{
@@ -240,11 +241,11 @@ pub fn supersede(state: &JobDirectory, mut manifest: RunManifest) -> Result<(), 
     let run = state.run(&manifest.run_id);
     manifest.status = RunStatus::Superseded;
     replace_json(&run.manifest(), &manifest)?;
-    let _ = std::fs::remove_file(run.next_snapshot());
+    discard(&run.next_snapshot());
     // What a killed list stage may have left holds personal data too.
     for name in ["members.csv", "candidates.csv"] {
         for name in [name.to_owned(), format!("{name}.partial")] {
-            let _ = std::fs::remove_file(run.path().join(name));
+            discard(&run.path().join(name));
         }
     }
     for entry in std::fs::read_dir(run.parts())
@@ -252,9 +253,7 @@ pub fn supersede(state: &JobDirectory, mut manifest: RunManifest) -> Result<(), 
         .flatten()
         .flatten()
     {
-        if let Err(error) = std::fs::remove_file(entry.path()) {
-            tracing::warn!("{}: cannot be removed: {error}", entry.path().display());
-        }
+        discard(&entry.path());
     }
     Ok(())
 }

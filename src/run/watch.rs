@@ -171,15 +171,18 @@ impl<'a> Watch<'a> {
         let write = |report: &RunReport, state: Option<&JobDirectory>| {
             let path = state?.attempt_report();
             let written = replace_json(&path, report);
-            written.ok().map(|()| path)
+            let is_there = written.is_ok();
+            warn_of(written.map(Some));
+            is_there.then_some(path)
         };
         let is_told = self.settings.notifies();
         let state = self.state.clone().filter(|_| is_told);
         let path = write(&failed.report, state.as_ref());
+        let is_written = path.is_some();
         let WatchOutcome { notices, warning } = self.end(&failed.report, &[], next, path);
         failed.report.notices = notices;
         failed.report.warnings.extend(warning);
-        write(&failed.report, state.as_ref());
+        write(&failed.report, state.filter(|_| is_written).as_ref());
     }
 
     /// The end of an attempt that had nothing to do.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::base::base_run;
 use crate::pipeline::delta::{Difference, each_newcomer_and_leaver};
 use crate::run::list::row_files;
+use crate::run::retention::discard;
 use crate::state::directory::{JobDirectory, RunDirectory};
 use crate::state::manifest::{StateError, read_manifest};
 use crate::state::shard::Shard;
@@ -71,7 +72,7 @@ pub(in crate::run) fn unchanged_of_shard(directory: &RunDirectory, shard: Shard)
 /// Removes all such files in the folder of a run: nobody needs them any more.
 pub(in crate::run) fn remove_unchanged(directory: &RunDirectory) {
     for path in all_unchanged(directory) {
-        let _ = std::fs::remove_file(path);
+        discard(&path);
     }
 }
 

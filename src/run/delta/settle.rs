@@ -9,6 +9,7 @@ use crate::job::Job;
 use crate::klaviyo::list::rejected_people;
 use crate::pipeline::delta::RowHasher;
 use crate::run::list::{remove_row_files, row_files};
+use crate::run::retention::discard;
 use crate::run::shard::waits;
 use crate::state::directory::{JobDirectory, RunDirectory};
 use crate::state::manifest::{RunManifest, RunStatus, StateError, read_manifest};
@@ -123,7 +124,7 @@ fn replace(
     // Plans that were made before cannot be applied any more, and nobody asks for earlier people.
     for run in state.run_ids()? {
         let run = state.run(&run);
-        let _ = std::fs::remove_file(run.next_snapshot());
+        discard(&run.next_snapshot());
         if run.path() != directory.path()
             && let Ok(manifest) = read_manifest(&run.manifest())
             && manifest.status == RunStatus::Done

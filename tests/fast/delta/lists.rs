@@ -65,6 +65,54 @@ fn nobody_new_and_somebody_gone_is_a_night_too() {
     stage.assert_members(people(1..=9));
 }
 
+/// A stage whose last run has stored five removals that wait for approval, and has sent `n60@example.com` for the first time.
+fn too_many_removals(delta: &str) -> Stage {
+    let stage = Stage::new();
+    let mut job = job("mirror = \"tracked\"\nmax-removals = { percent = 5, members = 10000 }");
+    job.parts.push_str(delta);
+    stage.job(&job);
+    stage.audience(people(1..=40));
+    stage.run().exits(0);
+    stage.audience(people((1..=35).chain([60])));
+    stage.run().exits(17);
+    stage
+}
+
+#[test]
+fn those_who_leave_after_an_approval_get_their_property() {
+    let stage = too_many_removals("left-property = \"In Audience\"\n");
+    stage
+        .execute(&["run", FILE, "--approve-removals", &stage.run_id()])
+        .exits(0);
+    stage.audience(people(1..=35));
+    let report = stage.run().exits(0).report();
+    assert_eq!(report["rows_left"], 1, "{report:#}");
+    assert_eq!(report["parts"][0]["rows"], 1, "{report:#}");
+    stage.assert_members(people(1..=35));
+}
+
+#[test]
+fn a_snapshot_that_cannot_be_replaced_or_removed_is_an_error_of_a_run_with_a_report() {
+    let stage = too_many_removals("");
+    let snapshot = stage.workspace.path("state").join("vip").join("snapshot");
+    std::fs::remove_file(&snapshot).unwrap();
+    std::fs::create_dir(&snapshot).unwrap();
+    let run = stage.run_id();
+    let approved = stage.execute(&["run", FILE, "--approve-removals", &run]);
+    let approved = approved.exits(18);
+    assert!(
+        approved.error().contains("snapshot"),
+        "{}",
+        approved.error()
+    );
+    // The members are removed: the report says so, and why the exit code is what it is.
+    stage.assert_members(people((1..=35).chain([60])));
+    let report = stage.workspace.of_last_run("vip", "report.json");
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    assert_eq!(report["exit_code"], 18, "{report:#}");
+    assert_eq!(report["list"]["removed"], 5, "{report:#}");
+}
+
 #[test]
 fn who_was_taken_off_by_hand_stays_off_until_the_row_changes_or_all_are_sent() {
     let stage = Stage::new();
