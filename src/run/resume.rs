@@ -12,9 +12,7 @@ use crate::delivery::upload::Task;
 use crate::run::retention::discard;
 use crate::source::audience::SourceFingerprint;
 use crate::state::directory::{JobDirectory, RunDirectory};
-use crate::state::manifest::{
-    PartRecord, RunManifest, RunStatus, StateError, read_manifest,
-};
+use crate::state::manifest::{PartRecord, RunManifest, RunStatus, StateError, read_manifest};
 use crate::state::part::{Part, hex};
 use crate::state::shard::ShardRecord;
 use crate::state::storage::replace_json;
