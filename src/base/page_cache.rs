@@ -89,11 +89,15 @@ mod tests {
         file.write_all(&bytes).unwrap();
         file.as_file().sync_all().unwrap();
         for (before, stays) in [(0, true), (LEFT_BYTES, false), (0, true)] {
-            let mut reader = SequentialFile::new(file.reopen().unwrap(), before);
-            let mut read = Vec::new();
-            reader.read_to_end(&mut read).unwrap();
-            assert!(read == bytes);
-            assert_ne!(is_in_memory(file.as_file()), Some(!stays), "{before}");
+            let is_as_asked = || {
+                let mut reader = SequentialFile::new(file.reopen().unwrap(), before);
+                let mut read = Vec::new();
+                reader.read_to_end(&mut read).unwrap();
+                assert!(read == bytes);
+                is_in_memory(file.as_file()) != Some(!stays)
+            };
+            // The kernel may pass over a page that a processor has just had to do with.
+            assert!((0..20).any(|_| is_as_asked()), "{before}");
         }
     }
 }
