@@ -17,7 +17,6 @@ use crate::cli::ListArgs;
 use crate::job::Job;
 use crate::run::error::Error;
 use crate::run::resume;
-use crate::run::retention::discard;
 use crate::run::surroundings::{Surroundings, apply, unlock};
 use crate::state::counts::Counts;
 use crate::state::directory::JobDirectory;
@@ -25,7 +24,7 @@ use crate::state::lock::{self, JobLock};
 use crate::state::manifest::{DeltaRecord, PartRecord, RunManifest, RunStatus, StateError};
 use crate::state::part::PartNumber;
 use crate::state::shard::{RunGroup, Shard, ShardError, ShardRecord};
-use crate::state::storage::storage;
+use crate::state::storage::{discard, storage};
 
 /// The outcome of `list`.
 #[derive(Debug)]

@@ -20,11 +20,11 @@ use crate::klaviyo::list::{self, AudienceRows, Desk, Ledger, MirrorRules, Tracke
 use crate::pipeline::normalize::identity::StoredIdentifiers;
 use crate::run::error::Error;
 use crate::run::report::count;
-use crate::run::retention::discard;
 use crate::run::surroundings::Surroundings;
 use crate::state::directory::RunDirectory;
 use crate::state::manifest::{ListRecord, ManifestFile, PartState, RunManifest};
 use crate::state::part::{PartNumber, Verification};
+use crate::state::storage::discard;
 
 pub(super) use look::{FirstLook, look_first};
 pub(crate) use look::{create_list, flows_warning, known_list};

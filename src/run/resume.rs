@@ -9,13 +9,12 @@ use std::path::PathBuf;
 use sha2::{Digest, Sha256};
 
 use crate::delivery::upload::Task;
-use crate::run::retention::discard;
 use crate::source::audience::SourceFingerprint;
 use crate::state::directory::{JobDirectory, RunDirectory};
 use crate::state::manifest::{PartRecord, RunManifest, RunStatus, StateError, read_manifest};
 use crate::state::part::{Part, hex};
 use crate::state::shard::ShardRecord;
-use crate::state::storage::replace_json;
+use crate::state::storage::{discard, replace_json};
 
 /// The facts that must be the same for a run to go on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

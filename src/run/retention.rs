@@ -6,7 +6,6 @@
 //! compared.
 
 use std::fs::File;
-use std::io::ErrorKind;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -40,15 +39,6 @@ pub fn tidy(state: &JobDirectory, retention: Retention, current: &str) -> Result
         }
     }
     Ok(())
-}
-
-/// Removes a file that nobody needs any more. It fails no run; one that stays is told, for it may hold personal data.
-pub(super) fn discard(path: &Path) {
-    if let Err(error) = std::fs::remove_file(path)
-        && error.kind() != ErrorKind::NotFound
-    {
-        tracing::warn!("{}: cannot be removed: {error}", path.display());
-    }
 }
 
 /// Whether it is a run of a trial, or one that was killed before it had done anything.

@@ -36,6 +36,15 @@ pub fn open_private(path: &Path) -> io::Result<File> {
     private().read(true).truncate(false).open(path)
 }
 
+/// Removes a file that nobody needs any more. It fails no run; one that stays is told, for it may hold personal data.
+pub fn discard(path: &Path) {
+    if let Err(error) = std::fs::remove_file(path)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        tracing::warn!("{}: cannot be removed: {error}", path.display());
+    }
+}
+
 /// Replaces `path` by `bytes`, mode 0600, so that a crash leaves the old or the new content.
 pub fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
     let directory = path.parent().unwrap_or(Path::new("."));

@@ -6,12 +6,11 @@ use std::path::{Path, PathBuf};
 use super::base::base_run;
 use crate::pipeline::delta::{Difference, each_newcomer_and_leaver};
 use crate::run::list::row_files;
-use crate::run::retention::discard;
 use crate::state::directory::{JobDirectory, RunDirectory};
 use crate::state::manifest::{StateError, read_manifest};
 use crate::state::shard::Shard;
 use crate::state::snapshot::{SNAPSHOT, SnapshotReader};
-use crate::state::storage::storage;
+use crate::state::storage::{discard, storage};
 
 /// The identifiers of rows that are not sent, beside the parts.
 const UNCHANGED: &str = "unchanged.ids";

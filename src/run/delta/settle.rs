@@ -9,13 +9,12 @@ use crate::job::Job;
 use crate::klaviyo::list::rejected_people;
 use crate::pipeline::delta::RowHasher;
 use crate::run::list::{remove_row_files, row_files};
-use crate::run::retention::discard;
 use crate::run::shard::waits;
 use crate::state::directory::{JobDirectory, RunDirectory};
 use crate::state::manifest::{RunManifest, RunStatus, StateError, read_manifest};
 use crate::state::shard::{Shard, ShardRecord};
 use crate::state::snapshot::{HashKey, add_keys, keys, open_keys, write_keys};
-use crate::state::storage::storage;
+use crate::state::storage::{discard, storage};
 
 /// Removes the snapshots of other numbers of shards: this run sends rows that they do not know of.
 pub(super) fn forget_others(
