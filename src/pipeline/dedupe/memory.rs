@@ -1,9 +1,11 @@
 //! The memory of a table: words that are zero at first, in huge pages where the system has them.
 //!
 //! Every look-up reads a place far from the one before. With pages of 4 KB most of them would wait for the page table too.
-//! Measured with 28 million identifiers on Linux: 61 ns for a look-up in huge pages, 73 ns without.
+//! Measured with 28 million identifiers on Linux: 61 ns for a look-up in huge pages, 73 ns without. The system gives a huge page
+//! only where one fits whole, so the words begin at the border of one. Without that, a table of 11 MB had small pages at both of
+//! its ends, and 29 million look-ups took 100 ns each instead of 89.
 
-use std::ops::{Deref, DerefMut};
+use std::ops::{Deref, DerefMut, Range};
 
 use memmap2::MmapMut;
 use zerocopy::FromBytes;
@@ -14,27 +16,35 @@ const HUGE_PAGE_BYTES: usize = 1 << 21;
 /// A number of words of memory.
 pub(super) enum TableMemory {
     Heap(Vec<u32>),
-    Mapped(MmapMut),
+    Mapped {
+        map: MmapMut,
+        /// The bytes of the mapping that are the words: those before them are never touched.
+        bytes: Range<usize>,
+    },
 }
 
 impl TableMemory {
     /// Zeros, which take no real memory before they are written to.
     pub(super) fn zeroed(words: usize) -> Self {
-        mapped(words).map_or_else(|| Self::Heap(vec![0; words]), Self::Mapped)
+        mapped(words).unwrap_or_else(|| Self::Heap(vec![0; words]))
     }
 }
 
 /// A mapping of so many words, unless they are few or the system has none to give.
-fn mapped(words: usize) -> Option<MmapMut> {
+fn mapped(words: usize) -> Option<TableMemory> {
     let bytes = words.checked_mul(size_of::<u32>())?;
     if bytes < HUGE_PAGE_BYTES {
         return None;
     }
-    let map = MmapMut::map_anon(bytes).ok()?;
+    let map = MmapMut::map_anon(bytes.checked_add(HUGE_PAGE_BYTES)?).ok()?;
+    let begin = map.as_ptr().align_offset(HUGE_PAGE_BYTES);
     // A wish: memory in small pages does as well, and slower.
     #[cfg(target_os = "linux")]
     let _ = map.advise(memmap2::Advice::HugePage);
-    Some(map)
+    Some(TableMemory::Mapped {
+        map,
+        bytes: begin..begin + bytes,
+    })
 }
 
 impl Deref for TableMemory {
@@ -44,8 +54,10 @@ impl Deref for TableMemory {
     fn deref(&self) -> &[u32] {
         match self {
             Self::Heap(words) => words,
-            // A mapping begins at a page, and was made for whole words: it is never refused.
-            Self::Mapped(map) => <[u32]>::ref_from_bytes(map).unwrap_or_default(),
+            // The bytes begin at a page, and are whole words: they are never refused.
+            Self::Mapped { map, bytes } => {
+                <[u32]>::ref_from_bytes(&map[bytes.clone()]).unwrap_or_default()
+            }
         }
     }
 }
@@ -55,7 +67,9 @@ impl DerefMut for TableMemory {
     fn deref_mut(&mut self) -> &mut [u32] {
         match self {
             Self::Heap(words) => words,
-            Self::Mapped(map) => <[u32]>::mut_from_bytes(map).unwrap_or_default(),
+            Self::Mapped { map, bytes } => {
+                <[u32]>::mut_from_bytes(&mut map[bytes.clone()]).unwrap_or_default()
+            }
         }
     }
 }
@@ -76,6 +90,9 @@ mod tests {
             let mut memory = TableMemory::zeroed(words);
             assert_eq!(memory.len(), words);
             assert!(memory.iter().all(|word| *word == 0));
+            if words * 4 >= HUGE_PAGE_BYTES {
+                assert_eq!(memory.as_ptr().align_offset(HUGE_PAGE_BYTES), 0);
+            }
             for (value, word) in (7_u32..).zip(memory.iter_mut()) {
                 *word = value;
             }
