@@ -4,20 +4,24 @@
 //! count and its checksum are right.
 
 use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use crossbeam_channel::{Sender, bounded};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::base::durable::sync_parent;
+use crate::base::pool::Pool;
 use crate::state::manifest::StateError;
 use crate::state::storage::storage;
 
 /// The head is JSON, filled up with spaces to this size, so that it can be written when the records are known.
 const HEAD_BYTES: usize = 4096;
 const BUFFER_BYTES: usize = 1 << 18;
+/// The most buffers of records that wait between two threads.
+const WAITING: usize = 4;
 
 /// The kind of a file, and the version of its form that this program writes and reads.
 #[derive(Debug, Clone, Copy)]
@@ -62,7 +66,7 @@ pub enum SealFault {
     },
     /// The system did not give it.
     #[error("it cannot be read: {0}")]
-    Unreadable(#[from] std::io::Error),
+    Unreadable(#[from] io::Error),
 }
 
 /// A file that is being written.
@@ -134,7 +138,7 @@ impl<const BYTES: usize> SealedWriter<BYTES> {
         let write = || {
             let mut head = serde_json::to_vec(&seal)?;
             if head.len() >= HEAD_BYTES {
-                return Err(std::io::Error::other("its head is too long"));
+                return Err(io::Error::other("its head is too long"));
             }
             head.resize(HEAD_BYTES - 1, b' ');
             head.push(b'\n');
@@ -162,7 +166,7 @@ impl<H: DeserializeOwned, const BYTES: usize> SealedReader<H, BYTES> {
     /// Opens the file at `path`; `None` where there is none. Its records are not looked at yet.
     pub fn open(path: &Path, kind: SealedKind) -> Result<Option<Self>, SealFault> {
         let mut file = match File::open(path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             opened => BufReader::with_capacity(BUFFER_BYTES, opened?),
         };
         let bytes = file.get_ref().metadata()?.len();
@@ -208,25 +212,32 @@ impl<H: DeserializeOwned, const BYTES: usize> SealedReader<H, BYTES> {
 
     /// Calls `take` with every record. An error, also one of `take`, means that none of them can be trusted. Afterwards the
     /// file is read from its first record again.
+    ///
+    /// A thread of its own reads the file and computes the checksum, so that `take` need not wait for either.
     pub fn verify(
         &mut self,
         mut take: impl FnMut([u8; BYTES]) -> Result<(), SealFault>,
     ) -> Result<(), SealFault> {
         self.rewind()?;
-        let mut digest = Xxh3::new();
-        let mut records = Vec::new();
-        while self.left > 0 {
-            let some = (BUFFER_BYTES / BYTES).min(usize::try_from(self.left).unwrap_or(usize::MAX));
-            records.resize(some * BYTES, 0);
-            self.file.read_exact(&mut records)?;
-            self.left -= some as u64;
-            digest.update(&records);
-            for record in records.as_chunks().0 {
-                take(*record)?;
-            }
-        }
+        let (file, left) = (&mut self.file, self.left);
+        let (sender, receiver) = bounded(WAITING);
+        let used = Pool::new(WAITING);
+        let checksum = std::thread::scope(|scope| {
+            let buffers = used.clone();
+            let reading =
+                scope.spawn(move || checksum_of_records::<BYTES>(file, left, &sender, &buffers));
+            let taken = receiver.into_iter().try_for_each(|records: Vec<u8>| {
+                let mut all = records.as_chunks().0.iter();
+                all.try_for_each(|record| take(*record))?;
+                used.give(records);
+                Ok(())
+            });
+            let read = reading.join();
+            taken.and(read.map_err(|_| io::Error::other("the reading thread fell over"))?)
+        });
+        let checksum = checksum?;
         self.rewind()?;
-        if format!("{:032x}", digest.digest128()) == self.checksum {
+        if checksum == self.checksum {
             Ok(())
         } else {
             Err(SealFault::Damaged)
@@ -251,6 +262,28 @@ impl<H: DeserializeOwned, const BYTES: usize> SealedReader<H, BYTES> {
         self.left = self.records;
         Ok(())
     }
+}
+
+/// Sends the next `left` records, many at a time, and gives the checksum of all of them. It ends when nobody takes them.
+fn checksum_of_records<const BYTES: usize>(
+    file: &mut BufReader<File>,
+    mut left: u64,
+    sender: &Sender<Vec<u8>>,
+    buffers: &Pool<u8>,
+) -> Result<String, SealFault> {
+    let mut digest = Xxh3::new();
+    while left > 0 {
+        let some = (BUFFER_BYTES / BYTES).min(usize::try_from(left).unwrap_or(usize::MAX));
+        let mut records = buffers.take();
+        records.resize(some * BYTES, 0);
+        file.read_exact(&mut records)?;
+        left -= some as u64;
+        digest.update(&records);
+        if sender.send(records).is_err() {
+            break;
+        }
+    }
+    Ok(format!("{:032x}", digest.digest128()))
 }
 
 #[cfg(test)]
