@@ -436,9 +436,11 @@ impl RunContext<'_> {
             meter: &meter,
             forms: StoredIdentifiers::new(job.rules.default_region),
         };
-        if !options.dry_run && outcome.is_good() && !manifest.is_shard() {
+        let goes_on = !options.dry_run && outcome.is_good() && !manifest.is_shard();
+        // What is refused for its empty audience has had its look at it too.
+        if goes_on || is_list {
             let clock = StageClock::start();
-            if let Err(error) = steps.run(&mut warnings) {
+            if let Err(error) = steps.run_if(goes_on, &mut warnings) {
                 outcome.error = Some(error);
             }
             let stage = clock.stop("list");

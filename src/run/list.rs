@@ -58,8 +58,12 @@ pub(super) struct FinalSteps<'a> {
 }
 
 impl FinalSteps<'_> {
-    /// Does it. Notes go to `warnings`.
-    pub(super) fn run(&self, warnings: &mut Vec<String>) -> Result<(), Error> {
+    /// Does it, if the run `goes_on`. Notes go to `warnings`.
+    pub(super) fn run_if(&self, goes_on: bool, warnings: &mut Vec<String>) -> Result<(), Error> {
+        if goes_on { self.run(warnings) } else { Ok(()) }
+    }
+
+    fn run(&self, warnings: &mut Vec<String>) -> Result<(), Error> {
         let manifest = self.begun.manifest.snapshot();
         let counts = manifest.counts.clone().unwrap_or_default();
         if counts.rows_good() == 0 {
