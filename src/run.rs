@@ -358,7 +358,7 @@ fn execute_at(
     } else {
         let list_id = looked.list_id.as_deref();
         Work::Format(Box::new(AudienceInput {
-            delta: delta::prepare(job, &mapping, &state, &begun, options, list_id)?,
+            delta: delta::prepare(job, &mapping, &state, &mut begun, options, list_id)?,
             mapping: &mapping,
             audience,
         }))

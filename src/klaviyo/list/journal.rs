@@ -92,6 +92,29 @@ pub enum JournalEntry {
     },
 }
 
+impl JournalEntry {
+    /// Whether it plans to remove those alone whom the job has put on the list.
+    pub fn is_tracked(&self) -> bool {
+        matches!(
+            self,
+            Self::Planned {
+                mode: Mirror::Tracked,
+                ..
+            }
+        )
+    }
+
+    /// How long `attach-rejects.csv` was then, if it tells.
+    pub(super) fn rejects_bytes(&self) -> Option<u64> {
+        match self {
+            Self::Accepted(ImportBatch { rejects_bytes, .. })
+            | Self::Settled { rejects_bytes, .. }
+            | Self::Attached { rejects_bytes, .. } => Some(*rejects_bytes),
+            _ => None,
+        }
+    }
+}
+
 /// An import job that Klaviyo took.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImportBatch {
@@ -190,7 +213,7 @@ mod tests {
             Journal::open(directory.path()),
             Err(StateError::Damaged { line: 1, .. })
         ));
-    }
-}
         let left = std::fs::read_to_string(&path).unwrap();
         assert_eq!(left, damaged, "what is there can still be looked at");
+    }
+}
