@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::base::durable::sync_directory;
-use crate::state::manifest::{StateError, json_of};
+use crate::state::error::StateError;
+use crate::state::manifest::json_of;
 
 /// Makes an I/O error that of the file or folder at `path`, which cannot be used to `action`.
 pub fn storage(path: &Path, action: &'static str) -> impl Fn(io::Error) -> StateError + Copy {
