@@ -8,10 +8,14 @@ mod audience;
 mod columns;
 mod delivery;
 pub mod delta;
+mod error;
 pub mod explain;
 pub mod file;
+mod fingerprint;
 pub mod guard;
 mod klaviyo;
+mod place;
+mod rules;
 pub mod schema;
 mod secrets;
 pub mod text;
@@ -21,25 +25,23 @@ pub mod watch;
 mod written;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
-use sha2::{Digest, Sha256};
 
 use crate::base::environment::Environment;
 use crate::base::secret::SecretSource;
 use crate::delivery::sftp::Way;
 use crate::job::file::{
-    Attach, Deliver, Duplicates, JobFile, MaxRejected, Mirror, NormalizeSection, OnEmpty,
-    OnSourceChange, SftpSection, SharedIdentifiers, SshConfigChoice,
+    Attach, Deliver, Duplicates, JobFile, MaxRejected, Mirror, OnEmpty, OnSourceChange,
+    SharedIdentifiers, SshConfigChoice,
 };
-use crate::pipeline::normalize::country::Region;
-use crate::pipeline::normalize::nulls::NullWords;
 use crate::source::audience::AudienceSettings;
-use crate::source::day_time::{DayTime, NoDayTime};
 use crate::state::directory::JobDirectory;
 use crate::state::owner::JobOwner;
+use fingerprint::fingerprint;
+use place::{folder_of, server_name};
+use rules::rules;
 
 pub use crate::base::retry::RetryPolicy;
 pub use crate::delivery::settings::{Delivery, SecretPlaces};
@@ -47,108 +49,16 @@ pub use crate::klaviyo::settings::{KlaviyoSettings, ListChoice, ListSettings, Se
 pub use crate::pipeline::settings::{ColumnSettings, PartLimits, PrimaryKey, Rules};
 pub use audience::{BeforeStatements, audience_files, settings as audience_settings};
 pub use delta::DeltaSettings;
+pub use error::JobError;
 pub use guard::GuardSection;
 pub use klaviyo::read_key as read_api_key;
+pub use place::JobPlace;
 pub use variables::VariableFault;
 pub use watch::WatchSettings;
 pub use written::JobSource;
 
 /// The user name that `init` writes where it was told none; the same as no user name.
 pub const PLACEHOLDER: &str = "...";
-
-/// Errors of a job file.
-#[derive(Debug, thiserror::Error)]
-pub enum JobError {
-    /// The file cannot be read.
-    #[error("job file {}: cannot be read", path.display())]
-    Unreadable {
-        /// The job file.
-        path: PathBuf,
-        /// The cause.
-        source: std::io::Error,
-    },
-    /// The file of the query cannot be read.
-    #[error("query file {}: cannot be read", path.display())]
-    QueryFile {
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        source: std::io::Error,
-    },
-    /// A file of rows where a job file is wanted.
-    #[error("{}: is a file of rows, not a job file", path.display())]
-    IsAudience {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The cause is in this file.
-    #[error("job file {}", path.display())]
-    InFile {
-        /// The job file.
-        path: PathBuf,
-        /// The fault.
-        source: Box<JobError>,
-    },
-    /// It is no TOML, or has keys or types that a job has not.
-    #[error("{}{message}", line.map(|line| format!("line {line}: ")).unwrap_or_default())]
-    Syntax {
-        /// 1-based.
-        line: Option<usize>,
-        /// Names the key, never a value.
-        message: String,
-    },
-    /// A key has a value that cannot be.
-    #[error("`{key}` {problem}")]
-    Value {
-        /// The key with its section.
-        key: &'static str,
-        /// The fault, and the text to write instead.
-        problem: String,
-    },
-    /// There is no folder where state could be.
-    #[error(
-        "no folder for the state is known: HOME is not set and the user has no home directory; name one with --state-dir, or with directory in [state]"
-    )]
-    NoStateDirectory,
-    /// A job that has no state.
-    #[error(
-        "no job named `{name}` has a run in {}{}",
-        directory.display(),
-        listed(known)
-    )]
-    UnknownName {
-        /// The name.
-        name: String,
-        /// The state directory.
-        directory: PathBuf,
-        /// The jobs that have state there.
-        known: Vec<String>,
-    },
-    /// A key that the command line gives.
-    #[error("--set {key}: {problem}")]
-    Set {
-        /// The key as it is typed.
-        key: String,
-        /// The fault, which shows no value.
-        problem: String,
-    },
-    /// A variable in a value that cannot be filled in.
-    #[error("`{key}`: {fault}")]
-    Variable {
-        /// The key with its section.
-        key: String,
-        /// The fault, which shows no value.
-        fault: VariableFault,
-    },
-    /// A variable that the job names for a secret is not set.
-    #[error("`{key}`: the environment variable {variable} is not set")]
-    Unset {
-        /// The key with its section.
-        key: &'static str,
-        /// The variable's name.
-        variable: String,
-    },
-}
 
 /// The limits for what is kept of finished runs.
 #[derive(Debug, Clone, Copy)]
@@ -218,88 +128,6 @@ pub struct Job {
     pub retention: Retention,
     /// Write `report.html` beside `report.json`.
     pub html_report: bool,
-}
-
-/// The name and the state directory of a job. None of the job's secrets is needed for them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct JobPlace {
-    /// `[A-Za-z0-9._-]+`.
-    pub name: String,
-    /// Where state lives; `None` where nothing tells. See [`JobPlace::state`].
-    pub state_directory: Option<PathBuf>,
-    /// The job as its state remembers it.
-    pub owner: JobOwner,
-}
-
-impl JobPlace {
-    /// Reads the job file of `source`.
-    pub fn load(source: JobSource<'_>, environment: &Environment) -> Result<Self, JobError> {
-        written::read(source, environment, |file, base| {
-            Self::at(source.path, file, base, environment)
-        })
-    }
-
-    /// As [`JobPlace::load`], for those who watch the job: a variable may be missing where it says nothing of the state.
-    pub fn load_to_watch(
-        source: JobSource<'_>,
-        environment: &Environment,
-    ) -> Result<Self, JobError> {
-        let needed = |section: &str| section == "state";
-        written::read_sections(source, environment, needed, |file, base| {
-            Self::at(source.path, file, base, environment)
-        })
-    }
-
-    /// The place of the job of `file`, which is at `path`.
-    fn at(
-        path: &Path,
-        file: JobFile,
-        base: &Path,
-        environment: &Environment,
-    ) -> Result<Self, JobError> {
-        check_name(&file.name)?;
-        let directory = file.state.directory.as_deref();
-        Ok(Self {
-            state_directory: environment.state_directory(directory, base),
-            owner: JobOwner::new(Some(path), server_name(&file)),
-            name: file.name,
-        })
-    }
-
-    /// The job that `send` makes of its flags.
-    pub fn of(file: &JobFile, environment: &Environment) -> Result<Self, JobError> {
-        check_name(&file.name)?;
-        Ok(Self {
-            state_directory: environment.state_directory(None, Path::new("")),
-            owner: JobOwner::new(None, server_name(file)),
-            name: file.name.clone(),
-        })
-    }
-
-    /// The job's folder of state, in the place that the command line has `asked` for, if it has.
-    pub fn state(&self, asked: Option<&Path>) -> Result<JobDirectory, JobError> {
-        folder_of(asked.or(self.state_directory.as_deref()), &self.name)
-    }
-}
-
-fn folder_of(state_directory: Option<&Path>, name: &str) -> Result<JobDirectory, JobError> {
-    let directory = state_directory.ok_or(JobError::NoStateDirectory)?;
-    Ok(JobDirectory::new(directory, name))
-}
-
-/// Where the profiles of a job go, as its state remembers it.
-fn server_name(file: &JobFile) -> String {
-    if file.klaviyo.deliver == Deliver::Api {
-        return file.klaviyo.base_url.clone();
-    }
-    let sftp = &file.sftp;
-    let username = sftp.username.as_deref().unwrap_or_default();
-    format!(
-        "sftp://{username}@{}:{}{}",
-        sftp.host,
-        sftp.port.unwrap_or(SftpSection::PORT),
-        sftp.directory
-    )
 }
 
 impl Job {
@@ -516,14 +344,6 @@ fn value(key: &'static str, problem: impl Into<String>) -> JobError {
     }
 }
 
-/// `; jobs with runs there: a, b`.
-fn listed(known: &[String]) -> String {
-    match known {
-        [] => String::new(),
-        known => format!("; jobs with runs there: {}", known.join(", ")),
-    }
-}
-
 /// Whether a text can be a job's name, which becomes a folder and the beginning of file names.
 pub fn is_job_name(name: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
@@ -550,121 +370,6 @@ fn list_id(list: &ListSettings) -> Option<String> {
         } => Some(id.clone()),
         _ => None,
     }
-}
-
-/// A digest of the settings that decide which bytes a run makes and where they go; not how it logs in, how often it tries, or when it gives up.
-fn fingerprint(file: &JobFile) -> String {
-    let NormalizeSection {
-        default_region,
-        country_column,
-        invalid_email,
-        invalid_phone,
-        non_ascii_email,
-        null_values,
-        date_time,
-        duplicates,
-        shared_identifiers,
-        ..
-    } = &file.normalize;
-    let mut audience = serde_json::json!(file.audience);
-    // Unfinished runs of versions without this key continue.
-    if let Some(keys) = audience.as_object_mut()
-        && file.audience.header_row.is_none()
-    {
-        keys.remove("header-row");
-    }
-    let mut decisive = serde_json::json!([
-        file.name,
-        audience,
-        file.columns.iter().collect::<Vec<_>>(),
-        [default_region, country_column],
-        [invalid_email, invalid_phone],
-        non_ascii_email,
-        null_values,
-        date_time,
-        duplicates,
-        shared_identifiers,
-        [file.parts.max_bytes.0, file.parts.max_rows],
-        [&file.sftp.host, &file.sftp.directory],
-        file.sftp.port.unwrap_or(SftpSection::PORT),
-        file.sftp.username,
-        file.klaviyo.deliver,
-        file.klaviyo.update_contacts,
-        decisive_of_list(file),
-    ]);
-    // Unfinished runs of versions without this key continue.
-    if file.delta.send == delta::Send::Changed
-        && let Some(decisive) = decisive.as_array_mut()
-    {
-        decisive.push(serde_json::json!("changed rows only"));
-    }
-    crate::state::part::hex(&Sha256::digest(decisive.to_string()))
-}
-
-/// The settings of the list that decide which bytes a run makes, and the content of an import job.
-fn decisive_of_list(file: &JobFile) -> serde_json::Value {
-    match &file.list {
-        None => serde_json::Value::Null,
-        Some(list) if list.attach == Attach::Column => serde_json::json!(["column", list.id]),
-        Some(list) if file.klaviyo.deliver == Deliver::Api => {
-            serde_json::json!(["api", list.name, list.id, list.attach])
-        }
-        Some(_) => serde_json::json!(["identifiers"]),
-    }
-}
-
-fn rules(file: &JobFile, columns: &IndexMap<String, Vec<String>>) -> Result<Rules, JobError> {
-    let default_region = match file.normalize.default_region.as_deref() {
-        None => None,
-        Some(code) => Some(Region::from_code(code).ok_or_else(|| {
-            value(
-                "normalize.default-region",
-                "must be an ISO 3166 alpha-2 code, such as \"US\"",
-            )
-        })?),
-    };
-    let targets = |key: PrimaryKey| {
-        columns
-            .values()
-            .any(|headers| headers.iter().any(|header| header == key.column().header()))
-    };
-    let primary_key = match file.audience.primary_key.as_deref() {
-        None => PrimaryKey::BEST_FIRST
-            .into_iter()
-            .find(|key| targets(*key))
-            .unwrap_or(PrimaryKey::Email),
-        Some(name) => PrimaryKey::BEST_FIRST
-            .into_iter()
-            .find(|key| key.name() == name)
-            .ok_or_else(|| {
-                value(
-                    "audience.primary-key",
-                    "must be \"email\", \"phone_number\" or \"external_id\"",
-                )
-            })?,
-    };
-    if file.audience.primary_key.is_some() && !targets(primary_key) {
-        let problem = format!(
-            "needs a column that is mapped to {}",
-            primary_key.column().header()
-        );
-        return Err(value("audience.primary-key", problem));
-    }
-    Ok(Rules {
-        default_region,
-        invalid_email: file.normalize.invalid_email,
-        invalid_phone: file.normalize.invalid_phone,
-        non_ascii_email: file.normalize.non_ascii_email,
-        nulls: Arc::new(NullWords::new(&file.normalize.null_values)),
-        day_time: day_time(file)?,
-        primary_key,
-    })
-}
-
-/// The time of day of dates in typed columns.
-fn day_time(file: &JobFile) -> Result<DayTime, JobError> {
-    let written = file.normalize.date_time.parse();
-    written.map_err(|fault: NoDayTime| value("normalize.date-time", fault.to_string()))
 }
 
 fn part_limits(file: &JobFile) -> Result<PartLimits, JobError> {

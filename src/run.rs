@@ -24,6 +24,7 @@ pub mod resume;
 pub mod retention;
 mod sentinel;
 mod shard;
+mod stage_time;
 mod stages;
 mod stored;
 pub mod surroundings;
@@ -32,7 +33,7 @@ pub mod watch;
 use std::sync::Arc;
 use std::time::Instant;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::base::meter::Meter;
 use crate::cli::RunArgs;
@@ -56,6 +57,8 @@ use begin::{OpenRun, WENT_ON};
 pub(crate) use begin::{future_warning, is_in_future};
 pub use gather::{GatherOutcome, gather};
 use page::PageContext;
+use stage_time::StageClock;
+pub use stage_time::StageTime;
 pub(crate) use stages::header_line;
 use stages::{AudienceInput, Outcome, Stages};
 use stored::Approval;
@@ -91,51 +94,6 @@ pub struct RunOutcome {
     pub next: Option<CommandLine>,
     /// When its stages were.
     pub stages: Vec<StageTime>,
-}
-
-/// When a stage of a run was.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct StageTime {
-    /// `format`, `upload` or `list`.
-    pub name: &'static str,
-    /// When it began.
-    pub started_at: Timestamp,
-    /// How long it took.
-    pub seconds: f64,
-}
-
-/// The clock of a stage that is under way.
-struct StageClock {
-    started_at: Timestamp,
-    clock: Instant,
-}
-
-impl StageClock {
-    fn start() -> Self {
-        Self {
-            started_at: Timestamp::now(),
-            clock: Instant::now(),
-        }
-    }
-
-    /// The time of the stage `name`, which ends now.
-    fn stop(&self, name: &'static str) -> StageTime {
-        StageTime {
-            name,
-            started_at: self.started_at,
-            seconds: self.clock.elapsed().as_secs_f64(),
-        }
-    }
-}
-
-impl StageTime {
-    /// When it ended.
-    pub fn ended_at(&self) -> Timestamp {
-        let took = SignedDuration::try_from_secs_f64(self.seconds).unwrap_or_default();
-        self.started_at
-            .saturating_add(took)
-            .unwrap_or(self.started_at)
-    }
 }
 
 /// An attempt that failed before it had a run.
@@ -358,7 +316,7 @@ fn execute_at(
     } else {
         let list_id = looked.list_id.as_deref();
         Work::Format(Box::new(AudienceInput {
-            delta: delta::prepare(job, &mapping, &state, &begun, options, list_id)?,
+            delta: delta::prepare(job, &mapping, &state, &mut begun, options, list_id)?,
             mapping: &mapping,
             audience,
         }))
@@ -436,9 +394,11 @@ impl RunContext<'_> {
             meter: &meter,
             forms: StoredIdentifiers::new(job.rules.default_region),
         };
-        if !options.dry_run && outcome.is_good() && !manifest.is_shard() {
+        let goes_on = !options.dry_run && outcome.is_good() && !manifest.is_shard();
+        // What is refused for its empty audience has had its look at it too.
+        if goes_on || is_list {
             let clock = StageClock::start();
-            if let Err(error) = steps.run(&mut warnings) {
+            if let Err(error) = steps.run_if(goes_on, &mut warnings) {
                 outcome.error = Some(error);
             }
             let stage = clock.stop("list");

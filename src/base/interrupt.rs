@@ -167,7 +167,7 @@ impl Interrupt {
         self.raised().recv_timeout(time) == Err(RecvTimeoutError::Timeout)
     }
 
-    /// Waits for a message until `limit`, and no longer than [`Interrupt::must_stop_now`] allows.
+    /// Waits for a message until `limit`, and no longer than [`Interrupt::must_stop_now`] allows. One that is there is taken first.
     pub(crate) fn recv<T>(
         &self,
         messages: &Receiver<T>,
@@ -184,7 +184,7 @@ impl Interrupt {
                 recv(stop) -> _ => {}
             }
         }
-        Err(WaitEnd::Stop)
+        messages.try_recv().map_err(|_| WaitEnd::Stop)
     }
 }
 
@@ -252,6 +252,11 @@ mod tests {
         let thread = std::thread::spawn(move || raiser.raise(15));
         assert_eq!(interrupt.recv(&messages, None), Err(WaitEnd::Stop));
         thread.join().unwrap();
+        // An answer that is there counts, however late it is asked for.
+        sender.send(2).unwrap();
+        assert!(interrupt.must_stop_now());
+        assert_eq!(interrupt.recv(&messages, None), Ok(2));
+        assert_eq!(interrupt.recv(&messages, None), Err(WaitEnd::Stop));
         drop(sender);
         assert_eq!(Interrupt::new().recv(&messages, None), Err(WaitEnd::Closed));
     }

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use super::file::{AdbcSection, AudienceSection, JobFile};
-use super::{JobError, day_time, value};
+use super::rules::day_time;
+use super::{JobError, value};
 use crate::base::private_file::read_text;
 use crate::source::audience::{AudienceFiles, AudienceSettings, Escape, SourceFormat};
 use crate::source::day_time::DayTime;

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::file::{Headers, JobFile};
+use super::fingerprint::decisive_of_list;
 use super::text::Span;
-use super::{JobError, decisive_of_list, value};
+use super::{JobError, value};
 use crate::klaviyo::settings::Deliver;
 use crate::profile::column::ProfileColumn;
 use crate::state::part::hex;

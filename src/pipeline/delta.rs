@@ -218,6 +218,11 @@ impl Delta {
         self.before.is_some()
     }
 
+    /// The hashes of its rows.
+    pub fn hasher(&self) -> &RowHasher {
+        &self.hasher
+    }
+
     /// The memory that the rows of the snapshot take, in bytes.
     pub fn memory_bytes(&self) -> u64 {
         let before = self.before.as_ref().filter(|it| it.pairs.is_some());

@@ -5,12 +5,15 @@
 //! decided here, before duplicates are looked for. Text of a row never enters a detail or an error.
 
 pub mod cell;
+mod cell_context;
 pub mod country;
 pub mod email;
 mod email_detail;
 mod external_id;
+mod identifiers;
 pub mod identity;
 mod mended_email;
+mod notes;
 #[cfg(test)]
 mod nothing_in_silence;
 pub mod nulls;
@@ -18,24 +21,21 @@ pub mod phone;
 mod totals;
 mod typed;
 
-use xxhash_rust::xxh3::xxh3_128_with_seed;
-
-use crate::base::csv::{push_between_quotes, push_cell, push_guarded_cell, push_quoted};
-use crate::pipeline::batch::{
-    Batch, NotedRow, NullCell, Rejection, Repair, Row, RowIdentifier, Spares,
-};
+use crate::base::csv::{push_cell, push_guarded_cell};
+use crate::pipeline::batch::{Batch, Rejection, Row, Spares};
 use crate::pipeline::mapping::{Mapping, SourcePlan};
-use crate::pipeline::normalize::nulls::NullWords;
-use crate::pipeline::settings::{OnInvalid, PrimaryKey, Rules};
+use crate::pipeline::settings::{PrimaryKey, Rules};
 use crate::profile::column::ProfileColumn;
 use crate::profile::limits::MAX_PROFILE_BYTES;
 use crate::source::audience::reject_cell::{self, RowDigest};
 use crate::source::audience::{
     AudienceError, Block, RecordReader, RejectColumns, RejectRow, RejectStanding, Source,
 };
-use crate::source::record::{Cell, Record, RecordFault, RecordVisitor};
+use crate::source::record::{Record, RecordFault, RecordVisitor};
 use crate::state::codes::{RejectionReason, RepairCode};
 use crate::state::row_note::{RowNote, TRAILING_RECORDS};
+use cell_context::CellContext;
+use notes::{note, note_null, repair, to_u32};
 
 /// The state of a worker from block to block: the rules and its buffers.
 pub struct Normalizer<'a> {
@@ -134,13 +134,6 @@ struct Visit<'a> {
     batch: &'a mut Batch,
     /// The first of the records at the end of the block, which may be the end of the source.
     trailing_from: u64,
-}
-
-/// How a cell was mended.
-#[derive(Clone, Copy)]
-struct Mend {
-    code: RepairCode,
-    detail: &'static str,
 }
 
 /// A refusal on its way to the batch.
@@ -330,216 +323,6 @@ impl<'a> Visit<'a> {
         Ok(())
     }
 
-    /// The primary key, or the best identifier where that is blank.
-    fn key_kind(&self) -> PrimaryKey {
-        let is_there = |key: &PrimaryKey| !self.buffers.identifiers[*key as usize].is_empty();
-        let best = || PrimaryKey::BEST_FIRST.into_iter().find(is_there);
-        Some(self.rules.primary_key)
-            .filter(is_there)
-            .or_else(best)
-            .unwrap_or(PrimaryKey::Email)
-    }
-
-    /// The fingerprint of the identifier of this kind: values of different kinds never have the same.
-    fn fingerprint(&self, kind: PrimaryKey) -> u128 {
-        xxh3_128_with_seed(&self.buffers.identifiers[kind as usize], kind as u64)
-    }
-
-    /// Adds the identifiers beside the key to the batch.
-    fn note_other_identifiers(&mut self, key: PrimaryKey) {
-        let row = to_u32(self.batch.rows.len());
-        for kind in PrimaryKey::BEST_FIRST {
-            if kind != key && !self.buffers.identifiers[kind as usize].is_empty() {
-                let fingerprint = self.fingerprint(kind);
-                self.batch.other_identifiers.push(RowIdentifier {
-                    row,
-                    kind,
-                    fingerprint,
-                });
-            }
-        }
-    }
-
-    /// Settles what the row's identifiers decide together. How many bytes they have in the row that begins at `start`.
-    fn end_identifiers(&mut self, start: usize, faults_from: usize) -> Result<usize, RowRefusal> {
-        if let Some((column, end)) = self.buffers.non_ascii_email {
-            self.settle_non_ascii_email(column, end);
-        }
-        self.check_identified(faults_from)?;
-        for (index, kind) in self.identifier_kinds.iter().enumerate() {
-            if self.buffers.identifiers[*kind as usize].is_empty() {
-                self.buffers.blank_columns.push(to_u32(index));
-            }
-        }
-        Ok(self.batch.row_bytes.len() - start)
-    }
-
-    fn check_identified(&self, faults_from: usize) -> Result<(), RowRefusal> {
-        if self
-            .buffers
-            .identifiers
-            .iter()
-            .any(|identifier| !identifier.is_empty())
-        {
-            return Ok(());
-        }
-        let invalid: Vec<&str> = self.batch.repairs[faults_from..]
-            .iter()
-            .filter(|repair| {
-                matches!(
-                    repair.code,
-                    RepairCode::InvalidEmail
-                        | RepairCode::NonAsciiEmail
-                        | RepairCode::InvalidPhone
-                        | RepairCode::ScientificNotation
-                )
-            })
-            .map(|repair| repair.code.code())
-            .collect();
-        let detail = if invalid.is_empty() {
-            "every identifier is blank".to_owned()
-        } else {
-            format!("no identifier is left: {}", invalid.join(", "))
-        };
-        Err(RowRefusal {
-            reason: RejectionReason::NoIdentifier,
-            detail,
-        })
-    }
-
-    fn email(&mut self, row: &impl Record, index: usize) -> Result<(), RowRefusal> {
-        let place = self.place(index);
-        let Buffers {
-            unescaped,
-            cleaned,
-            identifiers: [email, ..],
-            ..
-        } = &mut *self.buffers;
-        let text = place.clean(row, unescaped, cleaned, self.batch)?;
-        let mut is_non_ascii = false;
-        let unguarded = text.strip_prefix(b"'").unwrap_or(text);
-        if unguarded.len() < text.len() && email::normalize(unguarded, email).is_ok() {
-            repair(self.batch, index, RepairCode::Apostrophe, text);
-        } else if !text.is_empty()
-            && let Err(fault) = email::normalize(text, email)
-        {
-            email.clear();
-            if let Some(mended) = email::mend(text, email) {
-                mended_email::note_mended(self.batch, index, mended, text);
-                is_non_ascii = mended.is_non_ascii;
-            } else if self.rules.invalid_email == OnInvalid::Reject {
-                return Err(RowRefusal {
-                    reason: RejectionReason::InvalidEmail,
-                    detail: fault.to_string(),
-                });
-            } else {
-                let mend = Mend {
-                    code: RepairCode::InvalidEmail,
-                    detail: fault.code(),
-                };
-                repair_in_detail(self.batch, index, mend, text);
-            }
-        }
-        push_between_quotes(&mut self.batch.row_bytes, email);
-        if is_non_ascii {
-            self.buffers.non_ascii_email = Some((index, self.batch.row_bytes.len()));
-        }
-        Ok(())
-    }
-
-    fn phone(&mut self, row: &impl Record, index: usize) -> Result<(), RowRefusal> {
-        let place = self.place(index);
-        let Buffers {
-            unescaped,
-            cleaned,
-            country,
-            identifiers: [_, phone, _],
-            ..
-        } = &mut *self.buffers;
-        let place = CellContext {
-            keeps_breaks: true,
-            ..place
-        };
-        let text = place.clean(row, unescaped, cleaned, self.batch)?;
-        if !text.is_empty() {
-            let cell = self
-                .plan
-                .country
-                .map_or(Cell::Text(b""), |at| row.cell(at, country));
-            let is_missing = |text: &[u8]| text.is_empty() || self.rules.nulls.holds(text);
-            let region = match cell {
-                Cell::Text(text) if is_missing(text.trim_ascii()) => self.rules.default_region,
-                // A country that is not known is not the default region: only `+` can tell then.
-                Cell::Text(text) => self.regions.region_of(text.trim_ascii()),
-                Cell::Nested(_) | Cell::Unrepresentable { .. } => None,
-            };
-            let is_missing_country = |cell: Cell<'_>| is_missing(cell.text().trim_ascii());
-            let normalized = match phone::normalize(text, region, phone) {
-                Err(phone::PhoneFault::NeedsRegion) if !is_missing_country(cell) => {
-                    Err(phone::PhoneFault::UnreadCountry)
-                }
-                normalized => normalized,
-            };
-            match normalized {
-                Ok(number) => {
-                    if number.is_one_of_several {
-                        repair(self.batch, index, RepairCode::SeveralPhones, text);
-                    }
-                    if number.has_own_calling_code {
-                        note(self.batch, RowNote::OwnCallingCode);
-                    }
-                }
-                Err(fault) => {
-                    phone.clear();
-                    if let Some(about) = fault.row_note() {
-                        note(self.batch, about);
-                    }
-                    if self.rules.invalid_phone == OnInvalid::Reject {
-                        return Err(RowRefusal {
-                            reason: RejectionReason::InvalidPhone,
-                            detail: fault.to_string(),
-                        });
-                    }
-                    let mend = Mend {
-                        code: fault.repair_code(),
-                        detail: fault.code(),
-                    };
-                    repair_in_detail(self.batch, index, mend, text);
-                }
-            }
-        }
-        push_between_quotes(&mut self.batch.row_bytes, phone);
-        Ok(())
-    }
-
-    fn external_id(&mut self, row: &impl Record, index: usize) -> Result<(), RowRefusal> {
-        let place = self.place(index);
-        let Buffers {
-            unescaped,
-            cleaned,
-            identifiers: [.., external_id],
-            ..
-        } = &mut *self.buffers;
-        let text = place.clean(row, unescaped, cleaned, self.batch)?;
-        let seen = external_id::without_invisible(text);
-        if seen.is_some() {
-            repair(self.batch, index, RepairCode::InvisibleCharacter, text);
-        }
-        let text = seen.as_ref().map_or(text, String::as_bytes);
-        if phone::scientific(text).is_some_and(|number| number.is_certain) {
-            // Cut digits are shared by people whose ids begin alike.
-            note(self.batch, RowNote::ScientificNotation);
-            repair(self.batch, index, RepairCode::ScientificNotation, text);
-        } else if let Some(whole) = external_id::without_decimal_zero(text) {
-            repair(self.batch, index, RepairCode::DecimalZero, text);
-            external_id.extend_from_slice(whole);
-        } else {
-            external_id.extend_from_slice(text);
-        }
-        push_quoted(&mut self.batch.row_bytes, external_id);
-        Ok(())
-    }
-
     /// Column `index`, and those after it that can be copied from the record together with it. How many these are.
     #[inline]
     fn texts(&mut self, row: &impl Record, index: usize) -> Result<usize, RowRefusal> {
@@ -654,135 +437,6 @@ impl<'a> Visit<'a> {
             end: self.batch.reject_bytes.len(),
         });
     }
-}
-
-/// The text of one cell.
-struct CellText<'a> {
-    text: &'a [u8],
-    cleaned: cell::CleanCell<'a>,
-    /// The value that the text lacks, as it is shown to a person.
-    left_out: Option<&'a [u8]>,
-}
-
-/// One column of the mapping in one source.
-struct CellContext<'a> {
-    mapping: &'a Mapping,
-    plan: &'a SourcePlan,
-    nulls: &'a NullWords,
-    index: usize,
-    /// A line break inside the cell stays: it separates two phone numbers.
-    keeps_breaks: bool,
-}
-
-impl CellContext<'_> {
-    /// The cleaned cell; what was mended in it is noted in `batch`.
-    fn clean<'b>(
-        &self,
-        row: &'b impl Record,
-        unescaped: &'b mut Vec<u8>,
-        cleaned: &'b mut Vec<u8>,
-        batch: &mut Batch,
-    ) -> Result<&'b [u8], RowRefusal> {
-        let Some(at) = self.plan.cells[self.index] else {
-            return Ok(b"");
-        };
-        // Of nearly every cell it is seen at once that it stays as it is.
-        if let Some(text) = row.bare_cell(at).filter(|text| self.nulls.is_plain(text)) {
-            return Ok(text);
-        }
-        let CellText {
-            text,
-            cleaned,
-            left_out,
-        } = self.text(row, at, unescaped, cleaned)?;
-        if self.nulls.holds(cleaned.text) {
-            note_null(batch, self.index);
-            return Ok(b"");
-        }
-        for code in cleaned.codes() {
-            repair(batch, self.index, code, text);
-        }
-        if let Some(value) = left_out {
-            repair(batch, self.index, RepairCode::Unrepresentable, value);
-        }
-        Ok(if self.keeps_breaks && cleaned.line_break {
-            text.trim_ascii()
-        } else {
-            cleaned.text
-        })
-    }
-
-    /// The cell as it is.
-    fn text<'b>(
-        &self,
-        row: &'b impl Record,
-        at: usize,
-        unescaped: &'b mut Vec<u8>,
-        cleaned: &'b mut Vec<u8>,
-    ) -> Result<CellText<'b>, RowRefusal> {
-        if let Some(text) = row.bare_cell(at) {
-            return Ok(CellText {
-                text,
-                cleaned: cell::clean_bare(text),
-                left_out: None,
-            });
-        }
-        match row.cell(at, unescaped) {
-            Cell::Text(text) => Ok(CellText {
-                text,
-                cleaned: cell::clean(text, cleaned),
-                left_out: None,
-            }),
-            Cell::Unrepresentable { text, value } => Ok(CellText {
-                text,
-                cleaned: cell::clean(text, cleaned),
-                left_out: Some(value),
-            }),
-            Cell::Nested(_) => {
-                let detail = format!(
-                    "column `{}` holds a nested object",
-                    self.mapping.columns[self.index].source
-                );
-                Err(RowRefusal {
-                    reason: RejectionReason::NestedValue,
-                    detail,
-                })
-            }
-        }
-    }
-}
-
-fn note(batch: &mut Batch, note: RowNote) {
-    let record = batch.records;
-    batch.notes.push(NotedRow { record, note });
-}
-
-fn note_null(batch: &mut Batch, column: usize) {
-    batch.nulls.push(NullCell {
-        record: batch.records,
-        column: to_u32(column),
-    });
-}
-
-fn repair(batch: &mut Batch, column: usize, code: RepairCode, old: &[u8]) {
-    repair_in_detail(batch, column, Mend { code, detail: "" }, old);
-}
-
-fn repair_in_detail(batch: &mut Batch, column: usize, mend: Mend, old: &[u8]) {
-    batch.repair_bytes.extend_from_slice(old);
-    let end = batch.repair_bytes.len();
-    batch.repairs.push(Repair {
-        record: batch.records,
-        column,
-        code: mend.code,
-        detail: mend.detail,
-        end,
-    });
-}
-
-/// Offsets in a batch fit 32 bits: a block is at most a few megabytes and a cell at most doubles in quotes.
-fn to_u32(count: usize) -> u32 {
-    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

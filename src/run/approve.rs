@@ -11,7 +11,7 @@ use crate::cli::progress::Progress;
 use crate::job::Job;
 use crate::job::file::{Deliver, Mirror};
 use crate::klaviyo::Klaviyo;
-use crate::klaviyo::list::{self, Desk, Guard, Ledger, ListError, TrackedFile};
+use crate::klaviyo::list::{self, AudienceRows, Desk, Guard, Ledger, ListError, TrackedFile};
 use crate::pipeline::normalize::identity::StoredIdentifiers;
 use crate::run::error::Error;
 use crate::run::report::{Seconds, count};
@@ -56,6 +56,15 @@ pub(super) fn approve(
         let files = row_files(&directory, &noted, job.deliver == Deliver::Api);
         let mut paths: Vec<_> = files.into_iter().map(|file| file.path).collect();
         paths.extend(delta::all_unchanged(&directory));
+        let counts = noted.counts.clone().unwrap_or_default();
+        let audience = AudienceRows {
+            paths: &paths,
+            rows: noted.rows_of_audience() + counts.rows_unchanged,
+            lost: 0,
+            cut: None,
+        };
+        // Whom the files lack would never be removed.
+        audience.check(directory.path())?;
         TrackedFile::of(state.path(), &list_id).replace(&paths)?;
     }
     let outcome = Outcome {

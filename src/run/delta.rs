@@ -14,7 +14,7 @@ use crate::pipeline::delta::{Delta, DeltaFiles, DeltaPreview, RowHasher};
 use crate::pipeline::mapping::Mapping;
 use crate::run::error::Error;
 use crate::state::directory::JobDirectory;
-use crate::state::manifest::{DeltaRecord, RunManifest};
+use crate::state::manifest::{DeltaRecord, RunManifest, RunStatus};
 use crate::state::snapshot::{Context, HashKey, SnapshotHead};
 use base::{base, context, full_is_due, head, list_of, other_night};
 pub(super) use base::{base_run, full_send_at};
@@ -37,7 +37,7 @@ pub(crate) fn comparison(job: &Job, mapping: &Mapping) -> Option<DeltaPreview> {
         destination,
         ..context(settings, None)
     };
-    let before = base(&state, &job.name, &key, &context, job.dedupe_memory).ok()?;
+    let before = base(&state, job, &key, &context, job.dedupe_memory).ok()?;
     DeltaPreview::new(hasher(job, key, mapping), before)
 }
 
@@ -52,7 +52,7 @@ pub(super) fn prepare(
     job: &Job,
     mapping: &Mapping,
     state: &JobDirectory,
-    begun: &OpenRun,
+    begun: &mut OpenRun,
     options: RunOptions,
     list_id: Option<&str>,
 ) -> Result<Option<Delta>, Error> {
@@ -65,7 +65,7 @@ pub(super) fn prepare(
     let shard = manifest.shard.as_ref();
     // The rest is for the keys of this run.
     let most_bytes = job.dedupe_memory / 2;
-    let found = base(state, &job.name, &key, &context, most_bytes);
+    let found = base(state, job, &key, &context, most_bytes);
     let found = found.and_then(|base| match other_night(state, base.head(), shard) {
         None => Ok(base),
         Some(because) => Err(because),
@@ -73,7 +73,7 @@ pub(super) fn prepare(
     let base_list = found
         .as_ref()
         .ok()
-        .and_then(|base| list_of(state, base.head()));
+        .and_then(|base| list_of(state, base.head()).ok().flatten());
     let full_because = match (&manifest.delta, &found) {
         // Another process of this run has decided.
         (Some(record), _) => record.full_because.clone(),
@@ -83,6 +83,10 @@ pub(super) fn prepare(
     };
     let seen = base_run(state);
     let base = found.ok();
+    if base.is_none() {
+        let note = unknown_leavers(job, state, &manifest.run_id);
+        begun.warnings.extend(note);
+    }
     if base.is_none() && !options.dry_run {
         // What it says of rows is not true any more once others are sent.
         forget(state)?;
@@ -127,6 +131,24 @@ pub(super) fn prepare(
     };
     let hasher = hasher(job, key, mapping);
     Ok(Some(Delta::new(hasher, base, record.is_full(), files)?))
+}
+
+/// The note of a run that cannot be compared with an earlier one, of a job that tells who left.
+fn unknown_leavers(job: &Job, state: &JobDirectory, run_id: &str) -> Option<String> {
+    job.left_property()?;
+    let is_earlier = |run: &RunManifest| {
+        run.run_id != run_id
+            && run.delta.is_some()
+            && run.status == RunStatus::Done
+            && !run.is_trial()
+    };
+    let what = match resume::last_run_where(state, is_earlier) {
+        Ok(earlier) => format!("after run {}", earlier?.run_id),
+        Err(error) => format!("after the last run ({})", Error::from(error).chain()),
+    };
+    Some(format!(
+        "left-property is not sent for rows that left the audience {what}: nobody knows them"
+    ))
 }
 
 /// The reason for which every row is sent; and, of a dry run, the guard that would stop it.

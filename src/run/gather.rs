@@ -108,7 +108,8 @@ fn gather_shards(
     let shards = shards?;
     let looked = list::look_first(&job, options, surroundings)?;
     let mut begun = begin::begin_for_all(&job, record(&shards, &args.run_group), &state)?;
-    take_over(&job, &begun, &shards, &args.run_group, &state)?;
+    let note = take_over(&job, &begun, &shards, &args.run_group, &state)?;
+    begun.warnings.extend(note);
     begun.warnings.extend(looked.notes);
     let context = RunContext {
         job: &job,
@@ -243,17 +244,19 @@ fn done_before(
     Ok(Some(done.run_id))
 }
 
-/// Takes the parts of all shards into the manifest of the run for all, and who is in them into its folder.
+/// Takes the parts of all shards into the manifest of the run for all, and who is in them into its folder. The result is a
+/// note on counts that are not exact.
 fn take_over(
     job: &Job,
     begun: &OpenRun,
     shards: &[ShardRun],
     run_group: &RunGroup,
     state: &JobDirectory,
-) -> Result<(), Error> {
+) -> Result<Option<String>, Error> {
     if begun.manifest.snapshot().formatted {
-        return Ok(());
+        return Ok(None);
     }
+    let mut note = None;
     let mut counts = Counts::default();
     let mut parts: Vec<PartRecord> = Vec::new();
     for (shard, run) in shards {
@@ -264,7 +267,7 @@ fn take_over(
         let from = directory.parts();
         for part in &run.parts {
             let name = Path::new(&part.file_name).with_extension("ids");
-            if job.keeps_identifiers() {
+            if job.keeps_identifiers() && !part.is_of_leavers {
                 let linked = link(&from.join(&name), &begun.directory.parts().join(&name))?;
                 if !linked {
                     return Err(ShardError::NoIdentifiers {
@@ -285,7 +288,12 @@ fn take_over(
     if let Some(compared) = &mut counts.compared {
         let runs = shards.iter();
         let runs = runs.map(|(shard, run)| (state.shard(*shard), run.run_id.as_str()));
-        let moved = delta::moved(runs)?;
+        let moved = delta::moved(runs).unwrap_or_else(|because| {
+            note = Some(format!(
+                "a row that has moved to another shard counts as new, and as one that left: {because}"
+            ));
+            0
+        });
         compared.rows_new = compared.rows_new.saturating_sub(moved);
         compared.rows_left = compared.rows_left.saturating_sub(moved);
     }
@@ -293,7 +301,7 @@ fn take_over(
     let delta = deltas.find(|delta| !delta.is_full()).cloned();
     let known = resume::last_run_where(state, |run| run.list.is_some())?;
     let known = known.and_then(|run| run.list).map(|list| list.id);
-    Ok(begun.manifest.update(|manifest| {
+    begun.manifest.update(|manifest| {
         manifest.formatted = true;
         manifest.delta = delta.map(|delta| DeltaRecord {
             list_id: known,
@@ -301,7 +309,8 @@ fn take_over(
         });
         manifest.counts = Some(counts);
         manifest.parts = parts;
-    })?)
+    })?;
+    Ok(note)
 }
 
 /// As [`link_or_copy`], with an error of the state.
@@ -316,7 +325,9 @@ pub(super) fn sync_links(directory: &Path) -> Result<(), StateError> {
 
 /// All are on the list: who was in the shards need not be known any more.
 pub(super) fn forget(job: &Job, state: &JobDirectory, record: Option<&ShardRecord>) {
-    let Some(record) = record.filter(|record| !job.keep_parts && record.number.is_none()) else {
+    // A property for those who left is sent to those who are in the last run, and no more: they stay known until the next.
+    let is_over = !job.keep_parts && job.left_property().is_none();
+    let Some(record) = record.filter(|record| is_over && record.number.is_none()) else {
         return;
     };
     for (number, run_id) in (1..).zip(&record.runs) {

@@ -15,14 +15,16 @@ use crate::base::meter::Meter;
 use crate::job::file::{Attach, Deliver, Mirror};
 use crate::job::{Job, ListChoice, ListSettings};
 use crate::klaviyo::Klaviyo;
+use crate::klaviyo::list::journal::JournalEntry;
 use crate::klaviyo::list::rows::RowFile;
 use crate::klaviyo::list::{self, AudienceRows, Desk, Ledger, MirrorRules, TrackedFile};
 use crate::pipeline::normalize::identity::StoredIdentifiers;
 use crate::run::error::Error;
 use crate::run::report::count;
+use crate::run::resume;
 use crate::run::surroundings::Surroundings;
 use crate::state::directory::RunDirectory;
-use crate::state::manifest::{ListRecord, ManifestFile, PartState, RunManifest};
+use crate::state::manifest::{ListRecord, ManifestFile, PartState, RunManifest, RunStatus};
 use crate::state::part::{PartNumber, Verification};
 use crate::state::storage::discard;
 
@@ -58,8 +60,12 @@ pub(super) struct FinalSteps<'a> {
 }
 
 impl FinalSteps<'_> {
-    /// Does it. Notes go to `warnings`.
-    pub(super) fn run(&self, warnings: &mut Vec<String>) -> Result<(), Error> {
+    /// Does it, if the run `goes_on`. Notes go to `warnings`.
+    pub(super) fn run_if(&self, goes_on: bool, warnings: &mut Vec<String>) -> Result<(), Error> {
+        if goes_on { self.run(warnings) } else { Ok(()) }
+    }
+
+    fn run(&self, warnings: &mut Vec<String>) -> Result<(), Error> {
         let manifest = self.begun.manifest.snapshot();
         let counts = manifest.counts.clone().unwrap_or_default();
         if counts.rows_good() == 0 {
@@ -159,10 +165,33 @@ impl FinalSteps<'_> {
             limits: list.max_removals,
             run_id: &manifest.run_id,
         };
+        if list.mirror == Mirror::Tracked && !tracked.is_there() {
+            warnings.extend(self.lost_members(list_id, &tracked)?);
+        }
         let mirrored = list::mirror(desk, list_id, &audience, rules, &tracked, ledger);
         warnings.extend(unreadable_warning(ledger.unreadable()));
         warnings.extend(mirrored?.err());
         Ok(())
+    }
+
+    /// The note on members whom an earlier run has put on the list, if the file that names them is gone.
+    fn lost_members(&self, list_id: &str, tracked: &TrackedFile) -> Result<Option<String>, Error> {
+        let state = self.context.state;
+        let is_of_list = |run: &RunManifest| {
+            let list = run.list.as_ref();
+            run.status == RunStatus::Done && list.is_some_and(|list| list.id == list_id)
+        };
+        let Some(run) = resume::last_run_where(state, is_of_list)? else {
+            return Ok(None);
+        };
+        let journal = list::journal::read(state.run(&run.run_id).path())?;
+        let is_tracked = journal.iter().any(JournalEntry::is_tracked);
+        Ok(is_tracked.then(|| {
+            format!(
+                "{} is missing: members that earlier runs have put on the list are not removed from it",
+                tracked.path().display()
+            )
+        }))
     }
 
     /// The list that profiles are put on by the API, and its id; made if it has to be.
@@ -249,8 +278,10 @@ impl FinalSteps<'_> {
 /// Nobody needs the files of a run that is done any more which told who is in its audience; of a shard they wait for the list.
 pub(super) fn remove_files(job: &Job, directory: &RunDirectory, manifest: &RunManifest) {
     let is_api = job.deliver == Deliver::Api;
-    // Those of a job with a property for leavers stay until the next run is done: they tell who they are.
-    let are_there = is_api || job.keeps_identifiers() && job.left_property().is_none();
+    // Those of a job with a property for leavers stay until the next run is done: they tell who they are. The run for all
+    // shards has links alone.
+    let are_needed = job.left_property().is_some() && manifest.shard.is_none();
+    let are_there = is_api || job.keeps_identifiers() && !are_needed;
     if are_there && !manifest.is_shard() && !job.keep_parts {
         remove_row_files(&row_files(directory, manifest, is_api));
         delta::remove_unchanged(directory);

@@ -69,10 +69,11 @@ impl Outcome {
         matches!(self.error, None | Some(Error::Strict { .. }))
     }
 
-    /// The same, where nothing may be sent, with that error.
-    fn stopped_by(mut self, may_send: Result<(), Error>) -> Self {
-        if let Err(error) = may_send {
-            self.error = Some(error);
+    /// The same with a note of those who were asked whether anything may be sent, or with their error.
+    fn judged_by(mut self, may_send: Result<Option<String>, Error>) -> Self {
+        match may_send {
+            Ok(note) => self.warnings.extend(note),
+            Err(error) => self.error = Some(error),
         }
         self
     }
@@ -100,7 +101,7 @@ impl<'a> Stages<'a> {
             None => {
                 let formatted = self.format(input, None);
                 let may_send = self.may_send_all(&formatted);
-                self.outcome(formatted, None).stopped_by(may_send)
+                self.outcome(formatted, None).judged_by(may_send)
             }
             Some(delivery) if self.waits_for_the_end(&input) => {
                 self.format_then_deliver(input, delivery)
@@ -116,15 +117,14 @@ impl<'a> Stages<'a> {
     pub(super) fn run_rest(&self, source_bytes: Option<u64>) -> Outcome {
         self.show_bytes(source_bytes);
         let may_send = self.note_drift().and_then(|()| self.may_send());
-        match (self.context.delivery, &self.begun.rest) {
+        let outcome = match (self.context.delivery, &self.begun.rest) {
             (Some(delivery), Some(rest)) if may_send.is_ok() && !rest.is_empty() => {
                 self.deliver_rest(delivery, rest)
             }
             // Only what comes after the parts is left: no server is needed for that.
-            _ => self
-                .outcome(self.formatted_before(), None)
-                .stopped_by(may_send),
-        }
+            _ => self.outcome(self.formatted_before(), None),
+        };
+        outcome.judged_by(may_send)
     }
 
     fn show_bytes(&self, source_bytes: Option<u64>) {
@@ -176,7 +176,7 @@ impl<'a> Stages<'a> {
         format::show(&self.meter, &counts);
         FormatOutcome {
             counts,
-            result: Ok(None),
+            result: Ok(Vec::new()),
             stage: None,
         }
     }
@@ -208,22 +208,22 @@ impl<'a> Stages<'a> {
         let may_send = self.may_send_all(&formatted);
         let is_sent = formatted.result.is_ok() && may_send.is_ok();
         let delivered = is_sent.then(|| self.deliver(delivery, queue));
-        self.outcome(formatted, delivered).stopped_by(may_send)
+        self.outcome(formatted, delivered).judged_by(may_send)
     }
 
     /// As [`Self::may_send`], of rows that were formatted now.
-    fn may_send_all(&self, formatted: &FormatOutcome) -> Result<(), Error> {
+    fn may_send_all(&self, formatted: &FormatOutcome) -> Result<Option<String>, Error> {
         if formatted.result.is_err() {
             // There is an error already, and nothing will be sent.
-            return Ok(());
+            return Ok(None);
         }
         self.may_send()
     }
 
     /// Asks the guards on what has changed and drifted, and notes what is about to be sent.
-    fn may_send(&self) -> Result<(), Error> {
+    fn may_send(&self) -> Result<Option<String>, Error> {
         if self.context.options.dry_run {
-            return Ok(());
+            return Ok(None);
         }
         let manifest = self.begun.manifest.snapshot();
         delta::guard(self.context.job, &manifest)?;
@@ -260,6 +260,7 @@ impl<'a> Stages<'a> {
         };
         let kinds = mapping.identifier_kinds();
         let leavers_layout = self.leavers_layout(mapping, &layout);
+        let hasher = delta.as_ref().map(|delta| delta.hasher().clone());
         let spool = Spool::start(layout, self.release(queue.clone(), false));
         let sources = audience.shared_sources();
         let of_delta = delta.as_ref().map_or(0, Delta::memory_bytes);
@@ -284,13 +285,15 @@ impl<'a> Stages<'a> {
         };
         let result = result.and_then(|finished| {
             let left = finished.left.as_deref().unwrap_or_default();
-            if let Some(mut layout) = leavers_layout.filter(|_| !left.is_empty()) {
+            let layout = leavers_layout.filter(|_| !left.is_empty());
+            let mut note = None;
+            if let (Some(mut layout), Some(hasher)) = (layout, hasher) {
                 layout.first_part = self.next_part();
                 let release = self.release(queue, true);
-                left::write(job, self.context.state, &kinds, layout, release, left)
+                note = left::write(self.context.state, &hasher, &kinds, layout, release, left)
                     .map_err(FormatError::Commit)?;
             }
-            Ok(finished.failure)
+            Ok((note, finished.failure))
         });
         self.meter.set_formatted();
         let whole = result.is_ok();
@@ -304,15 +307,14 @@ impl<'a> Stages<'a> {
             manifest.formatted = whole;
             manifest.drift = drift::record(self.guard.as_ref(), manifest);
         });
-        let state_error = |error| CommitError::from(error).into();
-        let result = result.and_then(|snapshot_failure| {
+        let state_error = |error| FormatError::from(CommitError::from(error));
+        let result = result.and_then(|(note, snapshot_failure)| {
             noted.map_err(state_error)?;
             // A dry run sends nothing, so that the snapshot stays true.
-            let Some(failure) = snapshot_failure.filter(|_| !options.dry_run) else {
-                return Ok(None);
-            };
-            let gave_up = delta::give_up(self.context.state, &failure);
-            gave_up.map(Some).map_err(state_error)
+            let failure = snapshot_failure.filter(|_| !options.dry_run);
+            let gave_up = failure.map(|failure| delta::give_up(self.context.state, &failure));
+            let gave_up = gave_up.transpose().map_err(state_error)?;
+            Ok(note.into_iter().chain(gave_up).collect())
         });
         FormatOutcome {
             counts,
@@ -410,8 +412,8 @@ impl<'a> Stages<'a> {
             warnings: count_warnings(counts),
             error: None,
         };
-        if let Ok(note) = &formatted.result {
-            outcome.warnings.extend(note.clone());
+        if let Ok(notes) = &formatted.result {
+            outcome.warnings.extend(notes.clone());
         }
         let refused = matches!(
             formatted.result,
@@ -519,8 +521,8 @@ fn note_part(
 /// The outcome of formatting.
 struct FormatOutcome {
     counts: Counts,
-    /// A note, where the next snapshot could not be written.
-    result: Result<Option<String>, FormatError>,
+    /// Notes on the next snapshot, and on those who left, where something is in the way.
+    result: Result<Vec<String>, FormatError>,
     /// `None` where an earlier process formatted.
     stage: Option<StageTime>,
 }

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::base::durable::sync_directory;
-use crate::state::manifest::{StateError, json_of};
+use crate::state::error::StateError;
+use crate::state::manifest::json_of;
 
 /// Makes an I/O error that of the file or folder at `path`, which cannot be used to `action`.
 pub fn storage(path: &Path, action: &'static str) -> impl Fn(io::Error) -> StateError + Copy {
@@ -137,16 +138,21 @@ pub struct AppendLog {
 }
 
 impl AppendLog {
-    /// Opens the log, and reads its lines. A last line that was cut by a crash is dropped.
-    pub fn open(path: PathBuf) -> Result<(Self, Vec<u8>), StateError> {
+    /// Opens the log, and reads its lines by `read`. A last line that was cut by a crash is dropped, but not before all others
+    /// are known to be good: who mends a damaged log sees it as it was.
+    pub fn open<T>(
+        path: PathBuf,
+        read: impl FnOnce(&Path, &[u8]) -> Result<T, StateError>,
+    ) -> Result<(Self, T), StateError> {
         let failed = storage(&path, "open it");
         let mut lines = Vec::new();
         let mut file = open_private(&path).map_err(failed)?;
         file.read_to_end(&mut lines).map_err(failed)?;
         lines.truncate(whole_lines(&lines));
         let bytes = lines.len() as u64;
+        let content = read(&path, &lines)?;
         cut(&mut file, bytes).map_err(failed)?;
-        Ok((Self { path, file, bytes }, lines))
+        Ok((Self { path, file, bytes }, content))
     }
 
     /// Opens the log, and cuts it back to `bytes`: what is behind them was written by a process that did not live to note it.
@@ -207,7 +213,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
         std::fs::write(&path, "one\ntwo\nthr").unwrap();
-        let (mut log, lines) = AppendLog::open(path.clone()).unwrap();
+        let read = |_: &Path, lines: &[u8]| Ok(lines.to_vec());
+        let (mut log, lines) = AppendLog::open(path.clone(), read).unwrap();
         assert_eq!((lines.as_slice(), log.bytes()), (&b"one\ntwo\n"[..], 8));
         log.append(b"four\n").unwrap();
         log.cut(4).unwrap();

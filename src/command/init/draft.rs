@@ -290,7 +290,7 @@ fn write_sftp(out: &mut String, sftp: &SftpSection) -> std::fmt::Result {
             || sftp.ssh_config != defaults.ssh_config => {}
         None => writeln!(
             out,
-            "# To make a key: ssh-keygen -t ed25519 -f ~/.ssh/klaviyo_ed25519\n\
+            "# To make a key: klaviyo-export keygen\n\
              private-key = \"~/.ssh/klaviyo_ed25519\""
         )?,
     }

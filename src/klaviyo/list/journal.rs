@@ -92,6 +92,29 @@ pub enum JournalEntry {
     },
 }
 
+impl JournalEntry {
+    /// Whether it plans to remove those alone whom the job has put on the list.
+    pub fn is_tracked(&self) -> bool {
+        matches!(
+            self,
+            Self::Planned {
+                mode: Mirror::Tracked,
+                ..
+            }
+        )
+    }
+
+    /// How long `attach-rejects.csv` was then, if it tells.
+    pub(super) fn rejects_bytes(&self) -> Option<u64> {
+        match self {
+            Self::Accepted(ImportBatch { rejects_bytes, .. })
+            | Self::Settled { rejects_bytes, .. }
+            | Self::Attached { rejects_bytes, .. } => Some(*rejects_bytes),
+            _ => None,
+        }
+    }
+}
+
 /// An import job that Klaviyo took.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImportBatch {
@@ -116,8 +139,7 @@ pub struct Journal(AppendLog);
 impl Journal {
     /// Opens the journal in a run's folder, and reads what is in it. A last line that was cut by a crash is dropped.
     pub fn open(run_directory: &Path) -> Result<(Self, Vec<JournalEntry>), StateError> {
-        let (log, lines) = AppendLog::open(run_directory.join(FILE_NAME))?;
-        let entries = entries(log.path(), &lines)?;
+        let (log, entries) = AppendLog::open(run_directory.join(FILE_NAME), entries)?;
         Ok((Self(log), entries))
     }
 
@@ -185,10 +207,13 @@ mod tests {
         assert_eq!(entries, std::slice::from_ref(&entry));
         journal.append(&entry).unwrap();
         assert_eq!(read(directory.path()).unwrap(), [entry.clone(), entry]);
-        std::fs::write(&path, "{\"planned\":1}\n").unwrap();
+        let damaged = "{\"planned\":1}\n{\"mirrored\":{\"rem";
+        std::fs::write(&path, damaged).unwrap();
         assert!(matches!(
             Journal::open(directory.path()),
             Err(StateError::Damaged { line: 1, .. })
         ));
+        let left = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(left, damaged, "what is there can still be looked at");
     }
 }

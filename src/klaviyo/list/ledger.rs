@@ -50,12 +50,7 @@ impl Ledger {
     /// Opens the memory of the run in `run_directory`.
     pub fn open(run_directory: &Path) -> Result<Self, StateError> {
         let (journal, entries) = Journal::open(run_directory)?;
-        let bytes = entries.iter().rev().find_map(|entry| match entry {
-            JournalEntry::Accepted(ImportBatch { rejects_bytes, .. })
-            | JournalEntry::Settled { rejects_bytes, .. }
-            | JournalEntry::Attached { rejects_bytes, .. } => Some(*rejects_bytes),
-            _ => None,
-        });
+        let bytes = entries.iter().rev().find_map(JournalEntry::rejects_bytes);
         Ok(Self {
             directory: run_directory.to_owned(),
             rejects: AttachRejects::open(run_directory, bytes.unwrap_or(0))?,

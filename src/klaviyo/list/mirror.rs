@@ -21,6 +21,7 @@ use crate::base::meter::ListStep;
 use crate::base::text::{count, grouped};
 use crate::klaviyo::settings::{MaxRemovals, Mirror};
 use crate::state::manifest::StateError;
+use crate::state::storage::storage;
 
 /// The audience, as the mirror sees it.
 pub struct AudienceRows<'a> {
@@ -62,13 +63,13 @@ pub fn mirror(
     tracked: &TrackedFile,
     ledger: &mut Ledger,
 ) -> Result<Result<u64, String>, ListError> {
+    audience.check(ledger.directory())?;
     if let Some(removed) = ledger.mirrored() {
         if mode == Mirror::Tracked {
             tracked.replace(audience.paths)?;
         }
         return Ok(Ok(removed));
     }
-    audience.check()?;
     let mut because = off(audience, 0, limits);
     // A plan that was made by another rule is none.
     let stored = ledger.directory().join(PLANNED).exists();
@@ -112,16 +113,22 @@ pub fn mirror(
 }
 
 impl AudienceRows<'_> {
-    /// Refuses files that do not have as many rows as they should: whom they lack would be removed.
-    fn check(&self) -> Result<(), StateError> {
+    /// Refuses files, of the run in `run_directory`, that do not have as many rows as they should: whom they lack would be
+    /// removed.
+    pub fn check(&self, run_directory: &Path) -> Result<(), StateError> {
         let rows = rows_in(self.paths)?;
-        match self.paths.first() {
-            Some(path) if rows != self.rows => Err(StateError::Damaged {
+        if rows == self.rows {
+            return Ok(());
+        }
+        Err(match self.paths.first() {
+            Some(path) => StateError::Damaged {
                 path: path.clone(),
                 line: usize::try_from(rows).unwrap_or(usize::MAX),
-            }),
-            _ => Ok(()),
-        }
+            },
+            None => storage(run_directory, "find the identifiers of the audience in it")(
+                std::io::ErrorKind::NotFound.into(),
+            ),
+        })
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::journal::{self, JournalEntry};
 use super::rows::{Person, each_person};
 use crate::base::csv::push_cell;
 use crate::state::manifest::StateError;
@@ -19,13 +20,26 @@ pub(super) struct AttachRejects {
     log: Option<AppendLog>,
 }
 
-/// Calls `each` with the e-mail address, the phone number and the external id of everybody in the file of a run's folder.
+/// Calls `each` with the e-mail address, the phone number and the external id of everybody in the file of a run's folder. An
+/// error where the file lacks somebody whom the journal knows of.
 pub fn rejected_people(
     run_directory: &Path,
     mut each: impl FnMut([&str; 3]),
 ) -> Result<(), StateError> {
     let path = run_directory.join(FILE_NAME);
-    if !path.exists() {
+    let lengths = journal::read(run_directory)?;
+    let lengths: Vec<u64> = lengths
+        .iter()
+        .filter_map(JournalEntry::rejects_bytes)
+        .collect();
+    let there = std::fs::metadata(&path).map_or(0, |file| file.len());
+    // It only ever grows, unless it was removed in between.
+    if !lengths.is_sorted() || lengths.last().is_some_and(|bytes| *bytes > there) {
+        return Err(storage(&path, "find everybody in it")(
+            std::io::ErrorKind::NotFound.into(),
+        ));
+    }
+    if there == 0 {
         return Ok(());
     }
     each_person(&[path], |_, person| {

@@ -34,7 +34,17 @@ impl TrackedFile {
         existing([&self.settled])
     }
 
-    /// The same, and those whom unfinished runs may have put there.
+    /// Whether any run of the job has ended that tracks whom it puts on the list, as far as the file tells.
+    pub fn is_there(&self) -> bool {
+        self.settled.exists()
+    }
+
+    /// The file of those whom finished runs have put on the list.
+    pub fn path(&self) -> &Path {
+        &self.settled
+    }
+
+    /// Those whom finished runs have put on the list, and those whom unfinished runs may have put there.
     pub(super) fn all(&self) -> Vec<PathBuf> {
         existing([&self.settled, &self.open])
     }

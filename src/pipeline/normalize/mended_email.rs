@@ -3,8 +3,9 @@
 //! Klaviyo does not say whether it takes such letters, so by default such an address is sent only where it is all that its row
 //! has. That is known once the row's other identifiers are read: until then the address is in the row.
 
+use super::Visit;
 use super::email::AddressNotes;
-use super::{Mend, Visit, note, repair, repair_in_detail};
+use super::notes::{Mend, note, repair, repair_in_detail};
 use crate::pipeline::batch::Batch;
 use crate::pipeline::settings::NonAsciiEmail;
 use crate::state::codes::RepairCode;

@@ -1,6 +1,7 @@
 //! Cells of columns whose type the job names.
 
-use super::{Buffers, Mend, RowRefusal, Visit, repair_in_detail};
+use super::notes::{Mend, repair_in_detail};
+use super::{Buffers, RowRefusal, Visit};
 use crate::base::csv::push_cell;
 use crate::pipeline::column_type::ColumnType;
 use crate::source::record::Record;

@@ -2,11 +2,12 @@
 
 use jiff::Timestamp;
 
-use crate::job::DeltaSettings;
+use crate::job::{DeltaSettings, Job};
 use crate::pipeline::delta::LastRows;
+use crate::run::error::Error;
 use crate::run::report::count;
 use crate::state::directory::JobDirectory;
-use crate::state::manifest::read_manifest;
+use crate::state::manifest::{StateError, read_manifest};
 use crate::state::shard::ShardRecord;
 use crate::state::snapshot::{Context, HashKey, SNAPSHOT, SnapshotHead, SnapshotReader, open_keys};
 
@@ -24,7 +25,7 @@ pub(super) fn context(settings: &DeltaSettings, list_id: Option<&str>) -> Contex
 /// The job's snapshot, or the reason for which rows cannot be compared with it. It is in memory if `most_bytes` are enough.
 pub(super) fn base(
     state: &JobDirectory,
-    job: &str,
+    job: &Job,
     key: &HashKey,
     context: &Context,
     most_bytes: u64,
@@ -37,7 +38,7 @@ pub(super) fn base(
         return Err("no earlier run has left a snapshot".to_owned());
     };
     let head = reader.head();
-    if head.job != job {
+    if head.job != job.name {
         return Err(format!("{name} belongs to another job"));
     }
     if head.key_id != key.id() {
@@ -45,8 +46,17 @@ pub(super) fn base(
             "{name} was made with another key than the one beside it"
         ));
     }
+    // Without a list, nobody asks which one it was.
+    let list_id = if job.calls_for_list() {
+        list_of(state, head).map_err(|error| {
+            let error = Error::from(error).chain();
+            format!("the list of the last run is not known: {error}")
+        })?
+    } else {
+        None
+    };
     let then = Context {
-        list_id: list_of(state, head),
+        list_id,
         ..head.context.clone()
     };
     if let Some(what) = differs(&then, context) {
@@ -66,7 +76,10 @@ pub(super) fn other_night(
 ) -> Option<String> {
     let now = shard?.run_group.to_string();
     let whole = state.whole();
-    let others = whole.known_shards().ok()?;
+    let others = match whole.known_shards() {
+        Ok(others) => others,
+        Err(error) => return Some(Error::from(error).chain()),
+    };
     let others = others
         .into_iter()
         .filter(|other| other.of() == shard.map_or(0, |it| it.of));
@@ -84,13 +97,16 @@ pub(super) fn other_night(
 }
 
 /// The list on which the people of a snapshot are, as far as it is known.
-pub(super) fn list_of(state: &JobDirectory, head: &SnapshotHead) -> Option<String> {
-    let known = head.context.list_id.clone();
+pub(super) fn list_of(
+    state: &JobDirectory,
+    head: &SnapshotHead,
+) -> Result<Option<String>, StateError> {
+    if let Some(known) = &head.context.list_id {
+        return Ok(Some(known.clone()));
+    }
     // A run that made the list knew its id at its end only.
-    known.or_else(|| {
-        let run = read_manifest(&state.run(&head.run_id).manifest()).ok()?;
-        run.list.map(|list| list.id)
-    })
+    let run = read_manifest(&state.run(&head.run_id).manifest())?;
+    Ok(run.list.map(|list| list.id))
 }
 
 /// The difference between two contexts, in words.

@@ -10,36 +10,37 @@ use crate::state::directory::{JobDirectory, RunDirectory};
 use crate::state::manifest::{StateError, read_manifest};
 use crate::state::shard::Shard;
 use crate::state::snapshot::{SNAPSHOT, SnapshotReader};
-use crate::state::storage::{discard, storage};
+use crate::state::storage::discard;
 
 /// The identifiers of rows that are not sent, beside the parts.
 const UNCHANGED: &str = "unchanged.ids";
 
 /// The files with the identifiers of everybody whom the last run that is done had in its audience.
-pub(in crate::run) fn people(state: &JobDirectory) -> Vec<PathBuf> {
+pub(in crate::run) fn people(state: &JobDirectory) -> Result<Vec<PathBuf>, StateError> {
     let Some(run_id) = base_run(state) else {
-        return Vec::new();
+        return Ok(Vec::new());
     };
     let directory = state.run(&run_id);
-    let Ok(manifest) = read_manifest(&directory.manifest()) else {
-        return Vec::new();
-    };
+    let manifest = read_manifest(&directory.manifest())?;
     let sent = row_files(&directory, &manifest, false);
     let sent = sent.into_iter().map(|file| file.path);
-    let all = sent.chain(all_unchanged(&directory));
-    all.filter(|path| path.exists()).collect()
+    Ok(sent.chain(all_unchanged(&directory)).collect())
 }
 
-/// How many rows have moved from one shard to another: they are new in the one, have left the other, and are neither.
+/// How many rows have moved from one shard to another: they are new in the one, have left the other, and are neither. In
+/// words, why nobody can tell.
 pub(in crate::run) fn moved<'a>(
     runs: impl Iterator<Item = (JobDirectory, &'a str)>,
-) -> Result<u64, StateError> {
+) -> Result<u64, String> {
     let (mut new, mut left) = (HashSet::new(), HashSet::new());
     for (state, run_id) in runs {
-        let open = |path: &Path| SnapshotReader::open(path, SNAPSHOT).ok().flatten();
+        let open = |path: &Path| {
+            SnapshotReader::open(path, SNAPSHOT)
+                .map_err(|error| format!("{} is of no use: {error}", path.display()))
+        };
         let (before, after) = (
-            open(&state.snapshot()),
-            open(&state.run(run_id).next_snapshot()),
+            open(&state.snapshot())?,
+            open(&state.run(run_id).next_snapshot())?,
         );
         if let (Some(before), Some(after)) = (before, after) {
             let compared = each_newcomer_and_leaver(before, after, |difference| {
@@ -49,8 +50,8 @@ pub(in crate::run) fn moved<'a>(
                 };
             });
             compared.map_err(|error| {
-                let error = std::io::Error::other(error.to_string());
-                storage(&state.snapshot(), "compare the snapshots")(error)
+                let path = state.snapshot();
+                format!("{} is of no use: {error}", path.display())
             })?;
         }
     }

@@ -49,16 +49,28 @@ fn remove(path: &Path) -> Result<(), StateError> {
 }
 
 /// Notes the keys of what a run sends, before any of it is: until a run is done, the rows of the snapshot mean nothing for them.
+/// Where nobody knows these keys, the snapshot goes; the result says so.
 pub(in crate::run) fn unsettle(
     state: &JobDirectory,
     directory: &RunDirectory,
-) -> Result<(), StateError> {
+) -> Result<Option<String>, StateError> {
     let next = directory.next_unsettled();
-    let Some(more) = open_keys(&next).ok().flatten() else {
-        return Ok(());
-    };
-    add_keys(&state.unsettled(), keys(more))?;
-    remove(&next)
+    match open_keys(&next) {
+        // It was read before, or nothing was compared.
+        Ok(None) => Ok(None),
+        Ok(Some(more)) => {
+            add_keys(&state.unsettled(), keys(more))?;
+            remove(&next).map(|()| None)
+        }
+        Err(fault) => {
+            forget(state)?;
+            remove(&next)?;
+            let name = next.display();
+            Ok(Some(format!(
+                "{name} is of no use: {fault}; unless this run is done, the next run sends every row"
+            )))
+        }
+    }
 }
 
 /// The next snapshot could not be written: the old one says nothing of the rows that are sent now.
@@ -141,9 +153,9 @@ fn unresolved(
     state: &JobDirectory,
     directory: &RunDirectory,
 ) -> Result<Vec<u128>, StateError> {
-    let Some(key) = HashKey::read(&state.snapshot_key()) else {
-        return Ok(Vec::new());
-    };
+    let path = state.snapshot_key();
+    let no_key = || storage(&path, "read it")(std::io::ErrorKind::InvalidData.into());
+    let key = HashKey::read(&path).ok_or_else(no_key)?;
     let hasher = RowHasher::of_people(key, job.rules.primary_key);
     let mut keys = Vec::new();
     rejected_people(directory.path(), |identifiers| {

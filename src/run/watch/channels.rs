@@ -1,11 +1,10 @@
 //! Those who are told how a run ended: each has a thread, which reads its URL while the run is under way and waits for the end.
 //! Therefore none of them waits for another, and a slow password manager delays nothing.
 
+use std::convert::Infallible;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
@@ -14,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use super::call::{CallContent, CallOutcome, CallUrl, Caller};
 use super::record::{NoticeEvent, NoticeKind, NoticeOutcome, NoticeRecord};
 use crate::base::environment::Environment;
-use crate::base::interrupt::Interrupt;
+use crate::base::interrupt::{Interrupt, WaitEnd};
 use crate::base::secret::SecretSource;
 
 /// The time for the ping of a begin, which nobody waits for.
@@ -25,7 +24,7 @@ const END: Duration = Duration::from_secs(9);
 const AFTER_SIGNAL: Duration = Duration::from_secs(2);
 /// The time for a program that is killed, and for its thread.
 const KILLED: Duration = Duration::from_millis(300);
-/// How often a signal is looked for, and a program that may have ended.
+/// How often a program is asked whether it has ended: the system tells its exit to nobody who waits for something else too.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// The message that is told at the end.
@@ -55,7 +54,9 @@ pub(super) struct NoticeChannels {
     all: Vec<NoticeChannel>,
     told: Receiver<NoticeRecord>,
     tell: Sender<NoticeRecord>,
-    is_over: Arc<AtomicBool>,
+    /// Dropped when nobody is waited for any more, which closes the other end.
+    running: Sender<Infallible>,
+    is_over: Receiver<Infallible>,
     /// Whether a begin was told of that has no record yet.
     starts: usize,
 }
@@ -63,11 +64,13 @@ pub(super) struct NoticeChannels {
 impl Default for NoticeChannels {
     fn default() -> Self {
         let (tell, told) = unbounded();
+        let (running, is_over) = bounded(0);
         Self {
             all: Vec::new(),
             told,
             tell,
-            is_over: Arc::default(),
+            running,
+            is_over,
             starts: 0,
         }
     }
@@ -149,7 +152,7 @@ impl NoticeChannels {
 
     /// Adds a program.
     pub(super) fn add_command(&mut self, command: Vec<String>) {
-        let is_over = Arc::clone(&self.is_over);
+        let is_over = self.is_over.clone();
         self.add(NoticeKind::Command, move |due, tell| {
             if let Ok(TimedOrder { order, deadline }) = due.recv() {
                 let _ = tell.send(run(&command, &order, deadline, &is_over));
@@ -202,7 +205,8 @@ impl NoticeChannels {
             all,
             told,
             tell,
-            is_over,
+            running,
+            is_over: _,
             starts,
         } = self;
         drop(tell);
@@ -218,27 +222,22 @@ impl NoticeChannels {
             }
         }
         let mut records = Vec::new();
-        let mut signal_at = None;
+        let mut limit = deadline;
+        let (mut patience, mut is_told_to_end) = (interrupt.without_grace(), false);
         while !pending.is_empty() {
-            match told.recv_timeout(LOOK) {
+            match patience.recv(&told, Some(limit)) {
                 Ok(record) => {
                     pending.retain(|it| *it != (record.kind, record.event));
                     records.push(record);
                 }
-                Err(RecvTimeoutError::Disconnected) => break,
-                Err(RecvTimeoutError::Timeout) => {}
-            }
-            let now = Instant::now();
-            if interrupt.is_raised() {
-                signal_at.get_or_insert(now);
-            }
-            let is_late = signal_at.is_some_and(|at: Instant| now >= at + AFTER_SIGNAL);
-            let must_stop = interrupt.for_tidying_up().must_stop_now();
-            if now >= deadline || is_late || must_stop {
-                break;
+                Err(WaitEnd::Stop) if !is_told_to_end => {
+                    (patience, is_told_to_end) = (interrupt.for_tidying_up(), true);
+                    limit = limit.min(Instant::now() + AFTER_SIGNAL);
+                }
+                Err(_) => break,
             }
         }
-        is_over.store(true, Ordering::Release);
+        drop(running);
         // A program is killed by its thread.
         let is_command = |(kind, _): &(NoticeKind, NoticeEvent)| *kind == NoticeKind::Command;
         if pending.iter().any(is_command)
@@ -285,7 +284,12 @@ fn record(
 }
 
 /// Runs the program, without a shell, with the report as its last argument.
-fn run(command: &[String], order: &Order, deadline: Instant, is_over: &AtomicBool) -> NoticeRecord {
+fn run(
+    command: &[String],
+    order: &Order,
+    deadline: Instant,
+    is_over: &Receiver<Infallible>,
+) -> NoticeRecord {
     let begun = Instant::now();
     let done = |outcome, status, problem: Option<String>| NoticeRecord {
         kind: NoticeKind::Command,
@@ -335,15 +339,15 @@ fn run(command: &[String], order: &Order, deadline: Instant, is_over: &AtomicBoo
 fn wait(
     child: &mut Child,
     deadline: Instant,
-    is_over: &AtomicBool,
-) -> Option<std::process::ExitStatus> {
+    is_over: &Receiver<Infallible>,
+) -> Option<ExitStatus> {
     loop {
         if let Some(status) = child.try_wait().ok()? {
             return Some(status);
         }
-        if Instant::now() >= deadline || is_over.load(Ordering::Acquire) {
+        let is_over = is_over.recv_timeout(LOOK) == Err(RecvTimeoutError::Disconnected);
+        if is_over || Instant::now() >= deadline {
             return None;
         }
-        let _ = crossbeam_channel::after(LOOK).recv();
     }
 }

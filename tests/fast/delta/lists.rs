@@ -264,3 +264,103 @@ fn after_every_night_the_list_is_the_audience() {
         }
     }
 }
+
+/// The folder of the stage's last run.
+fn run_folder(stage: &Stage) -> std::path::PathBuf {
+    let job = stage.workspace.path("state").join("vip");
+    job.join("runs").join(stage.run_id())
+}
+
+#[test]
+fn whom_klaviyo_has_refused_and_nobody_knows_any_more_costs_a_full_send() {
+    let losses = ["attach-rejects.csv", "../../snapshot.key"];
+    for lost in losses {
+        let stage = Stage::new();
+        let text = job(
+            "attach = \"import-job\"\nmirror = \"tracked\"\nmax-removals = { percent = 5, members = 10000 }",
+        );
+        stage.job(&text);
+        stage.audience(people(1..=40));
+        stage.run().exits(0);
+        stage.api().refuse_email("n60@example.com");
+        stage.audience(people((1..=35).chain([60])));
+        stage.run().exits(17);
+        std::fs::remove_file(run_folder(&stage).join(lost)).unwrap();
+        let approve = ["run", FILE, "--json", "--approve-removals", &stage.run_id()];
+        let report = stage.execute(&approve).exits(0).report();
+        let warnings = report["warnings"].to_string();
+        let is_told = warnings.contains("no snapshot of this run was kept (");
+        assert!(is_told, "{lost}: {report:#}");
+        let report = stage.run().exits(0).report();
+        assert_eq!(report["rows_written"], 36, "{lost}: {report:#}");
+    }
+}
+
+#[test]
+fn the_identifiers_of_nobody_remove_nobody() {
+    let stage = Stage::new();
+    let text = job(&format!("mirror = \"tracked\"\n{ALL_MAY_GO}"));
+    stage.job(&text);
+    stage.audience(people(1..=10));
+    stage.run().exits(0);
+    stage.audience(people(1..=9));
+    let down = ApiFaults::none().always(ApiFault::Unavailable);
+    stage
+        .api()
+        .set_faults(down.only("remove_profiles_from_list"));
+    stage.run().exits(16);
+    stage.api().set_faults(ApiFaults::none());
+    let run = run_folder(&stage);
+    std::fs::remove_file(run.join("parts").join("unchanged.ids")).unwrap();
+    let refused = stage.run().exits(18);
+    let told = "cannot find the identifiers of the audience in it";
+    assert!(refused.stderr.contains(told), "{refused:?}");
+    stage.assert_members(people(1..=10));
+    // A run over the whole audience is the way out.
+    stage.execute(&["run", FILE, "--fresh"]).exits(0);
+    stage.assert_members(people(1..=9));
+}
+
+#[test]
+fn whom_the_job_has_put_there_and_nobody_knows_any_more_is_told() {
+    let stage = Stage::new();
+    let text = job(&format!("mirror = \"tracked\"\n{ALL_MAY_GO}"));
+    stage.job(&text);
+    stage.audience(people(1..=10));
+    let report = stage.run().exits(0).report();
+    assert_eq!(
+        report["warnings"].to_string().matches("is missing").count(),
+        0
+    );
+    let name = format!("tracked-{}.csv", stage.vip());
+    let job = stage.workspace.path("state").join("vip");
+    std::fs::remove_file(job.join(&name)).unwrap();
+    stage.audience(people(1..=9));
+    let report = stage.run().exits(0).report();
+    let told = format!(
+        "{name} is missing: members that earlier runs have put on the list are not removed from it"
+    );
+    assert!(report["warnings"].to_string().contains(&told), "{report:#}");
+    stage.audience(people(1..=8));
+    let report = stage.run().exits(0).report();
+    assert!(
+        !report["warnings"].to_string().contains("is missing"),
+        "{report:#}"
+    );
+    stage.assert_members(people((1..=8).chain([10])));
+}
+
+#[test]
+fn a_list_that_nobody_knows_any_more_gets_everybody() {
+    let stage = Stage::new();
+    stage.api().remove_list(&stage.vip());
+    stage.job(&job("attach = \"members\""));
+    stage.audience(people(1..=5));
+    stage.execute(&["run", FILE, "--create-list"]).exits(0);
+    std::fs::remove_file(run_folder(&stage).join("manifest.json")).unwrap();
+    let report = stage.run().exits(0).report();
+    assert_eq!(report["rows_written"], 5, "{report:#}");
+    let told = "every row is sent: the list of the last run is not known: ";
+    assert!(report["warnings"].to_string().contains(told), "{report:#}");
+    assert_eq!(stage.run().exits(0).report()["rows_written"], 0);
+}

@@ -120,3 +120,45 @@ fn another_number_of_shards_and_a_night_without_one_cost_a_full_send() {
     night(&["1/2", "2/2"], "f", 9);
     night(&["1/2", "2/2"], "g", 0);
 }
+
+#[test]
+fn counts_that_a_snapshot_of_no_use_makes_wrong_are_told() {
+    let stage = stage();
+    files(&stage, [&[1, 2, 3], &[4, 5], &[6, 7], &[8, 9]]);
+    for number in ["1/2", "2/2"] {
+        shard(&stage, number, "mon");
+    }
+    gather(&stage, "mon");
+    let all = files(&stage, [&[1, 2], &[3, 4, 5], &[6, 7], &[8, 9]]);
+    for number in ["1/2", "2/2"] {
+        shard(&stage, number, "tue");
+    }
+    let shards = stage.workspace.path("state").join("vip").join("shards");
+    let first = std::fs::read_dir(shards).unwrap().next().unwrap().unwrap();
+    std::fs::write(first.path().join("snapshot"), "").unwrap();
+    let report = gather(&stage, "tue");
+    let told = "a row that has moved to another shard counts as new, and as one that left: ";
+    assert!(report["warnings"].to_string().contains(told), "{report:#}");
+    assert_eq!(report["rows_new"], 1, "{report:#}");
+    stage.assert_members(&all);
+}
+
+#[test]
+fn those_who_left_a_job_with_shards_and_a_list_get_their_property() {
+    let stage = stage();
+    let text = std::fs::read_to_string(stage.workspace.path(FILE)).unwrap();
+    let text = text.replace("[delta]", "[delta]\nleft-property = \"In Audience\"");
+    stage.workspace.write(FILE, text);
+    files(&stage, [&[1, 2, 3], &[4, 5], &[6, 7], &[8, 9]]);
+    for number in ["1/2", "2/2"] {
+        shard(&stage, number, "mon");
+    }
+    gather(&stage, "mon");
+    let all = files(&stage, [&[1, 2], &[4, 5], &[6, 7], &[8, 9]]);
+    let first = shard(&stage, "1/2", "tue");
+    assert_eq!(first["rows_left"], 1, "{first:#}");
+    assert_eq!(first["parts"][0]["rows"], 1, "{first:#}");
+    shard(&stage, "2/2", "tue");
+    gather(&stage, "tue");
+    stage.assert_members(&all);
+}

@@ -2,6 +2,8 @@
 
 use std::process::{Command, Stdio};
 
+use klaviyo_export_sandbox::{Fault, Faults};
+
 use super::{BODY, DELTA, JOB, Job, lines, people, warnings};
 use crate::support::workspace::Outcome;
 
@@ -135,4 +137,115 @@ fn no_value_and_no_plain_hash_is_in_the_files() {
             }
         }
     }
+}
+
+/// A job with a property for those who left, after a first night, and that night's run folder.
+fn with_left_property() -> (Job, std::path::PathBuf) {
+    let job = Job::with(BODY, &format!("{DELTA}left-property = \"In Audience\"\n"));
+    let (night, _) = job.night(&people(50), &[]);
+    assert_eq!(warnings(&night).matches("left-property").count(), 0);
+    let report = night.report();
+    let runs = job.workspace.path("state").join(JOB).join("runs");
+    let run = runs.join(report["run_id"].as_str().unwrap());
+    (job, run)
+}
+
+#[test]
+fn who_left_and_is_not_known_any_more_is_told() {
+    type Loss = fn(&std::path::Path);
+    let losses: [(Loss, &str, usize); 3] = [
+        (
+            |run| std::fs::write(run.join("manifest.json"), "{").unwrap(),
+            "manifest.json: is damaged (line 1)",
+            0,
+        ),
+        (
+            |run| {
+                let files = std::fs::read_dir(run.join("parts")).unwrap();
+                let files = files.map(|file| file.unwrap().path());
+                for file in files.filter(|path| path.extension().is_some_and(|end| end == "ids")) {
+                    std::fs::remove_file(file).unwrap();
+                }
+            },
+            ".ids: cannot read it",
+            0,
+        ),
+        (
+            |run| {
+                let files = std::fs::read_dir(run.join("parts")).unwrap();
+                let files = files.map(|file| file.unwrap().path());
+                for file in files.filter(|path| path.extension().is_some_and(|end| end == "ids")) {
+                    let text = std::fs::read_to_string(&file).unwrap();
+                    let lines = text.split_inclusive('\n').take(5);
+                    std::fs::write(file, lines.collect::<String>()).unwrap();
+                }
+            },
+            "the identifiers of the last run are not complete",
+            1,
+        ),
+    ];
+    for (loss, because, told) in losses {
+        let (job, run) = with_left_property();
+        loss(&run);
+        let mut rows = people(50);
+        rows.remove(&3);
+        rows.remove(&30);
+        // A run whose manifest is damaged cannot go on: the way out is `--fresh`.
+        let (night, sent) = job.night(&rows, &["--fresh"]);
+        assert_eq!(sent.len(), told, "{because}: {sent:?}");
+        let all = warnings(&night);
+        let note = format!(
+            "left-property is not sent for {} of 2 rows that left the audience: ",
+            2 - told
+        );
+        assert!(all.contains(&note) && all.contains(because), "{all}");
+    }
+}
+
+#[test]
+fn who_left_before_a_snapshot_of_no_use_is_told() {
+    let (job, run) = with_left_property();
+    let snapshot = job.workspace.path("state").join(JOB).join("snapshot");
+    std::fs::write(snapshot, "").unwrap();
+    let (night, sent) = job.night(&people(49), &[]);
+    assert_eq!(sent.len(), 49);
+    let run_id = run.file_name().unwrap().to_string_lossy().into_owned();
+    let note = format!(
+        "left-property is not sent for rows that left the audience after run {run_id}: nobody knows them"
+    );
+    assert!(warnings(&night).contains(&note), "{}", warnings(&night));
+    let (night, _) = job.night(&people(48), &[]);
+    assert!(!warnings(&night).contains("left-property"));
+}
+
+#[test]
+fn keys_of_what_is_sent_that_cannot_be_read_cost_the_snapshot_with_a_word() {
+    let job = Job::with(
+        BODY,
+        &DELTA.replace("percent = 100, rows", "percent = 50, rows"),
+    );
+    let mut rows = people(50);
+    job.night(&rows, &[]);
+    for key in 0..40 {
+        rows.insert(key, "Rome");
+    }
+    job.audience(&rows);
+    let run_id = job.run(&[]).exits(17).report()["run_id"].clone();
+    let run_id = run_id.as_str().unwrap();
+    let state = job.workspace.path("state").join(JOB);
+    let keys = state.join("runs").join(run_id).join("unsettled.next");
+    std::fs::write(keys, "").unwrap();
+    job.server
+        .0
+        .set_faults(Faults::none().always(Fault::CutAfter { bytes: 3 }));
+    let cut = job.run(&["--approve-changes", run_id]).exits(14);
+    assert!(
+        warnings(&cut).contains("unsettled.next is of no use: it is damaged"),
+        "{}",
+        warnings(&cut)
+    );
+    job.server.0.set_faults(Faults::none());
+    // Some of the others may have come to the server: nobody is left out who is now what he was before.
+    let (_, sent) = job.night(&people(50), &["--fresh"]);
+    assert_eq!(sent.len(), 50);
 }

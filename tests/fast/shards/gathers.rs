@@ -139,8 +139,13 @@ fn an_empty_union_is_what_on_empty_says() {
     night.file("a", Vec::<String>::new());
     night.edit_job("on-empty = \"skip\"", "on-empty = \"fail\"");
     night.all_shards(2);
-    let empty = night.list().exits(12);
+    let empty = night
+        .execute(&["list", FILE, "--run-group", GROUP, "--json"])
+        .exits(12);
     assert!(empty.error().contains("no row to write"));
+    // Its look at the audience is a stage, as any other list has one.
+    let report = empty.report();
+    assert_ne!(report["seconds"]["list"], json!(0.0), "{report:#}");
 }
 
 /// Everybody of the nights before but for the first `gone` of each file.
