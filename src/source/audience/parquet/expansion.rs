@@ -17,8 +17,9 @@ pub(super) const ALWAYS: u64 = 512 << 20;
 /// A row group that takes more must have one byte in the file for so many of them.
 const TIMES: u64 = 64;
 
-/// Bytes that unpack to hardly more than [`ALWAYS`]: gzip makes 1,032 bytes of one at most, and LZ4 255.
-const FEW: u64 = 512 << 10;
+/// Bytes that are not looked into: gzip makes 1,032 bytes of one at most, so 1.4 GB of these, and LZ4 makes 255. Most programs
+/// write pages of 1 MiB, which are shorter than this even where gzip finds nothing to pack.
+const FEW: u64 = 1_280 << 10;
 
 /// The bytes that the largest pages of these columns take together, or the reason for which they are not to be decoded.
 ///
@@ -116,7 +117,7 @@ fn pages<R: ChunkReader>(
     })
 }
 
-/// How long a page may be that gives no more than [`ALWAYS`], whatever its header says. The other codecs stop at that size.
+/// How long a page may be that gives little enough, whatever its header says. The other codecs stop at the size that it says.
 const fn harmless(codec: Compression) -> u64 {
     match codec {
         Compression::GZIP(_) | Compression::LZ4 => FEW,
@@ -364,21 +365,23 @@ mod tests {
             Compression::BROTLI(BrotliLevel::default()),
             Compression::LZ4,
         ] {
-            let body = packed(codec, &noise(700_000));
+            let body = packed(codec, &noise(1_400_000));
             let told = |unpacked| judged(codec, &[page(unpacked, &body, 0)], 0);
-            assert_eq!(told(700_000), Ok(700_000), "{codec}");
-            let longer = Err(ParquetExcess::Page { unpacked: 699_999 });
-            assert_eq!(told(699_999), longer, "{codec}");
+            assert_eq!(told(1_400_000), Ok(1_400_000), "{codec}");
+            let longer = Err(ParquetExcess::Page {
+                unpacked: 1_399_999,
+            });
+            assert_eq!(told(1_399_999), longer, "{codec}");
             // One that is shorter is the decoder's to tell, and one that is damaged.
-            assert_eq!(told(700_001), Ok(700_001), "{codec}");
-            let damaged = [&body[..600_000], &vec![0xff; 50_000]].concat();
-            let judgement = judged(codec, &[page(700_000, &damaged, 0)], 0);
-            assert_eq!(judgement, Ok(700_000), "{codec}");
+            assert_eq!(told(1_400_001), Ok(1_400_001), "{codec}");
+            let damaged = [&body[..1_300_000], &vec![0xff; 50_000]].concat();
+            let judgement = judged(codec, &[page(1_400_000, &damaged, 0)], 0);
+            assert_eq!(judgement, Ok(1_400_000), "{codec}");
             // Levels are not packed.
             let levels = [vec![9; 40], body.clone()].concat();
             let told = |unpacked| judged(codec, &[page(unpacked, &levels, 40)], 0);
-            assert_eq!(told(700_040), Ok(700_040), "{codec}");
-            assert!(told(700_039).is_err(), "{codec}");
+            assert_eq!(told(1_400_040), Ok(1_400_040), "{codec}");
+            assert!(told(1_400_039).is_err(), "{codec}");
         }
         let few = packed(Compression::LZ4, &noise(1_000));
         assert_eq!(judged(Compression::LZ4, &[page(9, &few, 0)], 0), Ok(9));
