@@ -45,10 +45,10 @@ struct End {
 
 /// The use that a run made of the machine.
 #[derive(Debug)]
-struct Measured {
-    code: f64,
+pub(crate) struct Measured {
+    pub(crate) code: f64,
     /// In kB.
-    memory: f64,
+    pub(crate) memory: f64,
     /// In seconds.
     cpu: f64,
     /// In seconds.
@@ -56,7 +56,7 @@ struct Measured {
 }
 
 /// Runs the program on the workspace's `vip.toml`, with what it prints in the file `output`.
-fn measure(output: &Path, arguments: &[&str], workspace: &Workspace) -> Measured {
+pub(crate) fn measure(output: &Path, arguments: &[&str], workspace: &Workspace) -> Measured {
     let measured = Command::new("python3")
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/foreign/usage.py"))
         .args([output, Path::new(env!("CARGO_BIN_EXE_klaviyo-export"))])

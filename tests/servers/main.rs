@@ -47,6 +47,8 @@ mod hostile;
 #[cfg(feature = "sandbox")]
 mod matrix;
 mod metrics;
+#[cfg(all(feature = "parquet", feature = "sandbox"))]
+mod parquet_bombs;
 mod phones;
 #[cfg(feature = "sandbox")]
 mod postgres;

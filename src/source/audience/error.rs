@@ -5,6 +5,8 @@
 use std::io;
 
 use super::foreign::ForeignFormat;
+#[cfg(feature = "parquet")]
+use crate::base::text;
 use crate::source::query::QueryError;
 
 /// The reason for which the audience cannot be read, or not to its end.
@@ -217,6 +219,17 @@ pub enum AudienceError {
         /// The decoder's error.
         source: parquet::errors::ParquetError,
     },
+    /// A row group of a Parquet file that would take too much memory.
+    #[cfg(feature = "parquet")]
+    #[error("{name}: {} {excess}", numbered(*row_group))]
+    ParquetMemory {
+        /// The file.
+        name: String,
+        /// The row group, counted from 1.
+        row_group: usize,
+        /// The reason.
+        excess: ParquetExcess,
+    },
     /// An object in a store.
     #[error("{name}: {fault}")]
     Cloud {
@@ -341,6 +354,11 @@ fn place(record: u64) -> String {
     }
 }
 
+#[cfg(feature = "parquet")]
+fn numbered(row_group: usize) -> String {
+    format!("row group {row_group}")
+}
+
 fn suggested(name: Option<&str>) -> String {
     name.map_or_else(String::new, |name| format!("; did you mean {name}?"))
 }
@@ -389,6 +407,32 @@ impl CloudFault {
             _ => Self::Unreachable,
         }
     }
+}
+
+/// The memory that a row group would take, where that is too much.
+#[cfg(feature = "parquet")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ParquetExcess {
+    /// Large pages, which hardly anything is packed into.
+    #[error(
+        "would take {} of memory for {} of the file; write the file with smaller pages, or with smaller row groups, for example of 100,000 rows",
+        text::megabytes(*unpacked), text::megabytes(*packed)
+    )]
+    Memory {
+        /// The bytes in memory.
+        unpacked: u64,
+        /// The bytes in the file.
+        packed: u64,
+    },
+    /// A page that gives more than its header says.
+    #[error(
+        "has a page that unpacks to more than the {} that its header says; write the file again, with snappy or zstd",
+        text::megabytes(*unpacked)
+    )]
+    Page {
+        /// The bytes that the header says.
+        unpacked: u64,
+    },
 }
 
 /// A kind of file that is recognised and not read.

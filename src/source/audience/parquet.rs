@@ -1,6 +1,9 @@
 //! Parquet files: row groups are decoded side by side and given in their order; only columns that are wanted are read.
 
 mod batch;
+mod expansion;
+mod in_hand;
+mod page_header;
 #[cfg(feature = "cloud")]
 mod remote;
 mod schema;
@@ -8,7 +11,7 @@ mod unread;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use parquet::arrow::ProjectionMask;
@@ -25,6 +28,7 @@ use super::cloud::Object;
 use super::columns::{Batches, Columns};
 use super::error::{AudienceError, UnreadableFormat};
 use super::stream::{self, ByteOrigin};
+use in_hand::GroupsInHand;
 use unread::UnreadColumns;
 
 /// Decoded batches that wait for their turn, for each row group in hand.
@@ -115,8 +119,7 @@ struct ParquetDecoding {
     metadata: ArrowReaderMetadata,
     /// The columns to read; all of them if `None`.
     projection: Option<Vec<usize>>,
-    /// The row group that nobody has taken yet.
-    next: AtomicUsize,
+    in_hand: GroupsInHand,
     /// Bytes on disk that were read.
     consumed: Arc<AtomicU64>,
 }
@@ -149,7 +152,7 @@ pub(super) fn open(
         name: source.name.clone(),
         metadata,
         projection: source.projection.clone(),
-        next: AtomicUsize::new(0),
+        in_hand: GroupsInHand::default(),
         consumed: Arc::clone(consumed),
     });
     let (senders, receivers): (Vec<_>, Vec<_>) = (0..groups).map(|_| bounded(WAITING)).unzip();
@@ -170,7 +173,8 @@ impl ParquetDecoding {
     /// Decodes one row group after the other, until none is left or nobody wants them.
     fn work(&self, senders: &[Sender<GroupBatch>]) {
         loop {
-            let group = self.next.fetch_add(1, Ordering::Relaxed);
+            let taken = self.in_hand.take();
+            let group = taken.group;
             let Some(sender) = senders.get(group) else {
                 return;
             };
@@ -249,6 +253,14 @@ impl ParquetDecoding {
         skipped: usize,
     ) -> Result<ParquetRecordBatchReader, AudienceError> {
         let row_group = self.metadata.metadata().row_group(group);
+        let memory = expansion::memory(&input, row_group, &projection).map_err(|excess| {
+            AudienceError::ParquetMemory {
+                name: self.name.clone(),
+                row_group: group + 1,
+                excess,
+            }
+        })?;
+        self.in_hand.occupy(group, memory, expansion::ALWAYS);
         let input = Arc::new(input);
         let rows = batch::rows(&input, row_group, &projection);
         let rows = rows.map_err(|source| broken(&self.name, source))?;
