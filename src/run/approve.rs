@@ -47,24 +47,27 @@ pub(super) fn approve(
         return Err(nothing(&run_id));
     }
     let manifest = ManifestFile::reopen(directory.manifest(), last);
+    let noted = manifest.snapshot();
+    let files = row_files(&directory, &noted, job.deliver == Deliver::Api);
+    let mut paths: Vec<_> = files.into_iter().map(|file| file.path).collect();
+    paths.extend(delta::all_unchanged(&directory));
+    let counts = noted.counts.clone().unwrap_or_default();
+    let audience = AudienceRows {
+        paths: &paths,
+        rows: noted.rows_of_audience() + counts.rows_unchanged,
+        lost: 0,
+        cut: None,
+    };
+    if Ledger::open(directory.path())?.planned_by() == Some(Mirror::Tracked) {
+        // Whom the files lack would never be removed by a later run.
+        audience.check(directory.path())?;
+    }
     let removed = remove(job, &directory, &run_id, options, surroundings);
     note_list(&manifest, &directory)?;
     let (removed, list_id, planned_by) =
         removed.map_err(|error| interrupted(error, surroundings))?;
     let noted = manifest.snapshot();
     if planned_by == Mirror::Tracked {
-        let files = row_files(&directory, &noted, job.deliver == Deliver::Api);
-        let mut paths: Vec<_> = files.into_iter().map(|file| file.path).collect();
-        paths.extend(delta::all_unchanged(&directory));
-        let counts = noted.counts.clone().unwrap_or_default();
-        let audience = AudienceRows {
-            paths: &paths,
-            rows: noted.rows_of_audience() + counts.rows_unchanged,
-            lost: 0,
-            cut: None,
-        };
-        // Whom the files lack would never be removed.
-        audience.check(directory.path())?;
         TrackedFile::of(state.path(), &list_id).replace(&paths)?;
     }
     let outcome = Outcome {

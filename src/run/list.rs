@@ -166,7 +166,7 @@ impl FinalSteps<'_> {
             run_id: &manifest.run_id,
         };
         if list.mirror == Mirror::Tracked && !tracked.is_there() {
-            warnings.extend(self.lost_members(list_id, &tracked)?);
+            warnings.extend(self.lost_members(list_id, &tracked));
         }
         let mirrored = list::mirror(desk, list_id, &audience, rules, &tracked, ledger);
         warnings.extend(unreadable_warning(ledger.unreadable()));
@@ -174,24 +174,25 @@ impl FinalSteps<'_> {
         Ok(())
     }
 
-    /// The note on members whom an earlier run has put on the list, if the file that names them is gone.
-    fn lost_members(&self, list_id: &str, tracked: &TrackedFile) -> Result<Option<String>, Error> {
+    /// The note on members whom an earlier run has put on the list, if the file that names them is gone. Where that run cannot be
+    /// read, it may have put some there.
+    fn lost_members(&self, list_id: &str, tracked: &TrackedFile) -> Option<String> {
         let state = self.context.state;
         let is_of_list = |run: &RunManifest| {
             let list = run.list.as_ref();
             run.status == RunStatus::Done && list.is_some_and(|list| list.id == list_id)
         };
-        let Some(run) = resume::last_run_where(state, is_of_list)? else {
-            return Ok(None);
+        let is_tracked = match resume::last_run_where(state, is_of_list) {
+            Ok(run) => list::journal::read(state.run(&run?.run_id).path())
+                .map_or(true, |journal| journal.iter().any(JournalEntry::is_tracked)),
+            Err(_) => true,
         };
-        let journal = list::journal::read(state.run(&run.run_id).path())?;
-        let is_tracked = journal.iter().any(JournalEntry::is_tracked);
-        Ok(is_tracked.then(|| {
+        is_tracked.then(|| {
             format!(
                 "{} is missing: members that earlier runs have put on the list are not removed from it",
                 tracked.path().display()
             )
-        }))
+        })
     }
 
     /// The list that profiles are put on by the API, and its id; made if it has to be.

@@ -6,6 +6,7 @@
 //! compared.
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -35,7 +36,18 @@ pub fn tidy(state: &JobDirectory, retention: Retention, current: &str) -> Result
         }
         for id in kept.iter().filter(|id| id.as_str() != current) {
             remove_rejects(&state.run(id), retention)?;
-            remove_unlisted(&state.run(id), retention)?;
+        }
+    }
+    // After the number of shards has changed, no run looks at the folders of the others.
+    let whole = state.whole();
+    for shard in whole.known_shards()? {
+        let shard = whole.shard(shard);
+        let compared = delta::base_run(&shard);
+        let needed = [Some(current), compared.as_deref()];
+        for id in shard.run_ids()? {
+            if !needed.contains(&Some(id.as_str())) {
+                remove_unlisted(&shard.run(&id), retention)?;
+            }
         }
     }
     Ok(())
@@ -86,7 +98,11 @@ fn remove_unlisted(run: &RunDirectory, retention: Retention) -> Result<(), State
         return Ok(());
     }
     for path in old {
-        std::fs::remove_file(&path).map_err(storage(&path, "remove it"))?;
+        match std::fs::remove_file(&path) {
+            // The run of another shard was faster.
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            removed => removed.map_err(storage(&path, "remove it"))?,
+        }
     }
     Ok(())
 }
@@ -121,6 +137,7 @@ fn is_older(path: &Path, limit: Duration) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::shard::Shard;
 
     /// A run with a manifest of this status; `more` are further keys, each with a comma behind it.
     fn run(state: &JobDirectory, id: &str, status: &str, more: &str) {
@@ -210,7 +227,10 @@ mod tests {
     #[test]
     fn who_was_in_a_shard_is_not_known_for_longer_than_rejects() {
         let directory = tempfile::tempdir().unwrap();
-        let state = JobDirectory::new(directory.path(), "vip");
+        let whole = JobDirectory::new(directory.path(), "vip");
+        let state = whole.shard(Shard::new(3, 4).unwrap());
+        // As it was before the job had four shards.
+        let earlier = whole.shard(Shard::new(1, 2).unwrap());
         let manifest = |number: &str, status: &str| {
             format!(
                 r#"{{"version": 1, "run_id": "1", "job": "vip", "dry_run": false, "program": "0",
@@ -231,6 +251,10 @@ mod tests {
             std::fs::write(run.manifest(), manifest(number, status)).unwrap();
             std::fs::write(run.parts().join("a.ids"), "Email\n").unwrap();
         }
+        let of_two = earlier.run("0");
+        of_two.create().unwrap();
+        std::fs::write(of_two.manifest(), manifest("1", "done")).unwrap();
+        std::fs::write(of_two.parts().join("a.ids"), "Email\n").unwrap();
         let retention = |rejects| Retention { runs: 9, rejects };
         let left = || {
             let ids = ["1", "2", "3", "4"].into_iter();
@@ -239,7 +263,9 @@ mod tests {
         };
         tidy(&state, retention(Duration::from_hours(1)), "4").unwrap();
         assert_eq!(left(), ["1", "2", "3", "4"]);
+        assert!(of_two.parts().join("a.ids").exists());
         tidy(&state, retention(Duration::ZERO), "4").unwrap();
         assert_eq!(left(), ["2", "3", "4"]);
+        assert!(!of_two.parts().join("a.ids").exists());
     }
 }

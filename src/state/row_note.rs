@@ -38,6 +38,8 @@ pub enum RowNote {
     NonAsciiEmail,
     /// A country cell that is not read, of a row whose phone number has no `+`.
     UnreadCountry,
+    /// A phone number without `+`, of which neither a country nor a region is known.
+    NoCountry,
 }
 
 /// One record that a remark is about.
@@ -110,6 +112,11 @@ impl RowNotes {
         }
     }
 
+    /// How many cells or rows a remark is about.
+    pub fn count(&self, note: RowNote) -> u64 {
+        self.found.get(&note).map_or(0, |noted| noted.count)
+    }
+
     /// The remarks as messages.
     pub fn messages(&self) -> impl Iterator<Item = String> {
         self.found.iter().map(|(note, noted)| note.message(noted))
@@ -172,6 +179,12 @@ impl RowNote {
                 "{count} phone {} without + {} of a country whose name is not read; write a code such as DE into the country column ({places})",
                 if count == 1 { "number" } else { "numbers" },
                 if count == 1 { "is" } else { "are" },
+            ),
+            Self::NoCountry => format!(
+                "{count} phone {} without + {} not sent, because nothing tells {} country; give default-region (such as --default-region US) or country-column ({places})",
+                if count == 1 { "number" } else { "numbers" },
+                is_or_are(count),
+                them,
             ),
             Self::TotalRow => {
                 let (rows, are) = if count == 1 {

@@ -228,11 +228,12 @@ fn a_preview_does_not_take_dates_and_remarks_for_numbers_without_a_country() {
     let text = "email,phone\na@example.com,03.02.1985\nb@example.com,kein 030\nc@example.com,030123456.5\n";
     let workspace = Workspace::with(&[("a.csv", text)]);
     let shown = workspace.run(&["preview", "a.csv"]).exits(0).stdout;
-    assert!(!shown.contains("without + cannot be read"), "{shown}");
+    assert!(!shown.contains("without +"), "{shown}");
     workspace.write("a.csv", format!("{text}d@example.com,030 123456\n"));
     let shown = workspace.run(&["preview", "a.csv"]).exits(0).stdout;
     assert!(
-        shown.contains("1 phone number without + cannot be read"),
+        unwrapped(&shown)
+            .contains("1 phone number without + is not sent, because nothing tells its country"),
         "{shown}"
     );
 }
@@ -337,4 +338,50 @@ fn one_number_without_a_country_is_tried_by_its_international_prefix() {
     assert_eq!(report["repairs"], json!({"invalid-phone": 1}));
     let repairs = workspace.of_last_run("vip", "repairs.csv");
     assert_eq!(column(&repairs, "detail"), ["no-country"]);
+}
+
+/// The words of a text without its line breaks.
+fn unwrapped(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn numbers_without_a_country_are_told_by_every_command() {
+    let text = "email,phone\na@example.com,(212) 736-3100\nb@example.com,(212) 736-3101\nc@example.com,kein Telefon\nd@example.com,+43 1 5123456\n";
+    let workspace = Workspace::with(&[("a.csv", text)]);
+    let note = "2 phone numbers without + are not sent, because nothing tells their country; give default-region (such as --default-region US) or country-column (a.csv record 1, 2)";
+    let shown = workspace.run(&["preview", "a.csv"]).exits(0).stdout;
+    assert_eq!(unwrapped(&shown).matches(note).count(), 1, "{shown}");
+    for more in ["", "[normalize]\ninvalid-phone = \"reject\"\n"] {
+        let body = format!(
+            "[audience]\nfiles = [\"a.csv\"]\n[columns]\nemail = \"Email\"\nphone = \"PhoneNumber\"\n[normalize]\nmax-rejected = {{ percent = 100 }}\n{}",
+            more.trim_start_matches("[normalize]\n")
+        );
+        let report = dry_run(&workspace, &body);
+        let warnings = report["warnings"].as_array().unwrap();
+        assert!(warnings.contains(&json!(note)), "{more}: {warnings:?}");
+    }
+    // A region, or a country, is enough; a number that is wrong all the same has no such note.
+    let text = "email,phone,country\na@example.com,555-0147,US\nb@example.com,(212) 736-3101,US\n";
+    workspace.write("a.csv", text);
+    for flags in [
+        &["--default-region", "US"][..],
+        &["--country-column", "country"],
+    ] {
+        let shown = workspace
+            .run(&[&["preview", "a.csv"], flags].concat())
+            .exits(0)
+            .stdout;
+        assert!(!shown.contains("without +"), "{flags:?}: {shown}");
+    }
+    // Numbers of another country than the region's are what a country column is for.
+    workspace.write("a.csv", format!("{text}c@example.com,0151 23456789,DE\n"));
+    let shown = workspace
+        .run(&["preview", "a.csv", "--default-region", "US"])
+        .exits(0)
+        .stdout;
+    assert!(
+        unwrapped(&shown).contains("`country` may tell the country of 1 phone number"),
+        "{shown}"
+    );
 }

@@ -85,14 +85,31 @@ fn chunk(
     }
 }
 
-/// Writes `vip.parquet` with so many rows, in which every column of notes is this page.
-fn write(workspace: &Workspace, codec: Compression, rows: usize, page: &[u8]) {
+fn emails(rows: usize) -> Vec<String> {
+    (0..rows).map(|row| format!("n{row}@example.com")).collect()
+}
+
+/// Writes `vip.parquet` with these addresses, in which every column of notes is this page, and a job that sends all of it.
+fn write(workspace: &Workspace, codec: Compression, emails: &[String], page: &[u8]) {
+    write_file(workspace, codec, emails, page);
+    let notes = (0..NOTES).map(|number| format!("note{number} = \"Note {number}\""));
+    let notes = notes.collect::<Vec<_>>().join("\n");
+    workspace.write(
+        "vip.toml",
+        format!(
+            "name = \"vip\"\n[audience]\nfiles = [\"vip.parquet\"]\n[columns]\nemail = \"Email\"\n{notes}"
+        ),
+    );
+}
+
+fn write_file(workspace: &Workspace, codec: Compression, emails: &[String], page: &[u8]) {
+    let rows = emails.len();
     let file = std::fs::File::create(workspace.path("vip.parquet")).unwrap();
     let properties = WriterProperties::builder().set_compression(codec).build();
     let descriptor = SchemaDescriptor::new(schema());
     let mut writer = SerializedFileWriter::new(file, schema(), Arc::new(properties)).unwrap();
     let mut row_group = writer.next_row_group().unwrap();
-    let emails = (0..rows).map(|row| ByteArray::from(format!("n{row}@example.com").as_str()));
+    let emails = emails.iter().map(|email| ByteArray::from(email.as_str()));
     let emails: Vec<ByteArray> = emails.collect();
     let mut column = row_group.next_column().unwrap().unwrap();
     let typed = column.typed::<ByteArrayType>();
@@ -106,14 +123,6 @@ fn write(workspace: &Workspace, codec: Compression, rows: usize, page: &[u8]) {
     }
     row_group.close().unwrap();
     writer.close().unwrap();
-    let notes = (0..NOTES).map(|number| format!("note{number} = \"Note {number}\""));
-    let notes = notes.collect::<Vec<_>>().join("\n");
-    workspace.write(
-        "vip.toml",
-        format!(
-            "name = \"vip\"\n[audience]\nfiles = [\"vip.parquet\"]\n[columns]\nemail = \"Email\"\n{notes}"
-        ),
-    );
 }
 
 /// A dry run, and its output.
@@ -138,17 +147,39 @@ fn many_columns_of_huge_pages_are_refused_before_they_are_unpacked() {
     let body = texts(160, 1_000_000);
     let packed = zstd::bulk::compress(&body, 1).unwrap();
     let codec = Compression::ZSTD(ZstdLevel::default());
-    write(&workspace, codec, 160, &page(160, body.len(), &packed));
+    write(
+        &workspace,
+        codec,
+        &emails(160),
+        &page(160, body.len(), &packed),
+    );
     let size = std::fs::metadata(workspace.path("vip.parquet"))
         .unwrap()
         .len();
     assert!(size < 1_000_000, "{size}");
     let (measured, said) = run(&workspace);
     assert!((measured.code - 12.0).abs() < 0.1, "{said}");
-    let expected = "vip.parquet: row group 1 would take 1280.0 MB of memory for ";
+    let expected = "vip.parquet: row group 1 would take 1280.0 MB of memory, and has only ";
     assert!(said.contains(expected), "{said}");
     assert!(said.contains("for example of 100,000 rows"), "{said}");
     assert!(measured.memory < 100_000.0, "{measured:?}");
+    // Of columns that nobody wants, it is not unpacked: not even to tell whether a row without an address has other values.
+    workspace.write(
+        "vip.toml",
+        "name = \"vip\"\n[audience]\nfiles = [\"vip.parquet\"]\n[columns]\nemail = \"Email\"\n",
+    );
+    for row in [None, Some(7)] {
+        let mut emails = emails(160);
+        if let Some(row) = row {
+            emails[row].clear();
+        }
+        write_file(&workspace, codec, &emails, &page(160, body.len(), &packed));
+        let (measured, said) = run(&workspace);
+        assert!(measured.code.abs() < 0.1, "{said}");
+        let rejected = format!("\"rows_rejected\": {},", row.iter().count());
+        assert!(said.contains(&rejected), "{said}");
+        assert!(measured.memory < 100_000.0, "{measured:?}");
+    }
 }
 
 #[test]
@@ -158,7 +189,7 @@ fn a_page_that_unpacks_to_gigabytes_and_says_little_is_refused() {
     member.write_all(&vec![b'a'; 100_000_000]).unwrap();
     let body = member.finish().unwrap().repeat(30);
     let codec = Compression::GZIP(GzipLevel::default());
-    write(&workspace, codec, 100, &page(100, 1_000, &body));
+    write(&workspace, codec, &emails(100), &page(100, 1_000, &body));
     let (measured, said) = run(&workspace);
     assert!((measured.code - 12.0).abs() < 0.1, "{said}");
     let expected = "vip.parquet: row group 1 has a page that unpacks to more than the 1,000 bytes";
@@ -177,7 +208,7 @@ fn honest_pages_of_whole_columns_are_read() {
     write(
         &workspace,
         codec,
-        20_000,
+        &emails(20_000),
         &page(20_000, body.len(), &packed),
     );
     let (measured, said) = run(&workspace);

@@ -54,7 +54,7 @@ impl Advice<'_> {
         notes
     }
 
-    /// The column that would tell the country of phone numbers which cannot be read without.
+    /// The column that may tell the country of phone numbers which are not sent without.
     fn country_column(&self) -> Option<&str> {
         if self.look.national_phones() == 0 || self.job.columns.country.is_some() {
             return None;
@@ -64,27 +64,14 @@ impl Advice<'_> {
         Some(&country.source)
     }
 
-    /// A region that is missing is the usual reason for numbers without `+` that cannot be read.
+    /// A country column that is not used is the usual reason for numbers without `+` that are not sent.
     fn phone_note(&self) -> Option<String> {
-        let national = self.look.national_phones();
-        let by_country = self.country_column();
-        if national == 0 || self.job.rules.default_region.is_some() && by_country.is_none() {
-            return None;
-        }
-        let what = count(national, "phone number");
-        let region = "default-region (--default-region US)";
-        Some(match by_country {
-            Some(column) => format!(
-                "{what} without + cannot be read: country-column = \"{column}\" (--country-column {}) or {region} tells their country",
-                quoted(column)
-            ),
-            None if self.job.columns.country.is_some() => {
-                format!(
-                    "{what} without + cannot be read; of rows without a country {region} tells it"
-                )
-            }
-            None => format!("{what} without + cannot be read: {region} tells their country"),
-        })
+        let column = self.country_column()?;
+        let numbers = count(self.look.national_phones(), "phone number");
+        Some(format!(
+            "the column `{column}` may tell the country of {numbers} without +: country-column = \"{column}\" (--country-column {})",
+            quoted(column)
+        ))
     }
 
     /// Addresses that are not sent are hardly meant.

@@ -26,7 +26,7 @@ use crate::run::drift::{LookTally, Measures};
 use crate::run::report::{count, grouped};
 use crate::source::audience::{Source, SourceFormat};
 use crate::state::codes::{RejectionReason, RepairCode};
-use crate::state::row_note::RowNotes;
+use crate::state::row_note::{RowNote, RowNotes};
 
 /// Rows that are kept beyond those to be shown. Some are dropped at the end: with `duplicates = "last"` a later row replaces
 /// them, and a row can lose all its identifiers to earlier rows.
@@ -246,9 +246,11 @@ impl<'a> PreviewLook<'a> {
         }
     }
 
-    /// How many phone numbers without `+` cannot be read.
+    /// How many phone numbers without `+` are not sent.
     pub fn national_phones(&self) -> u64 {
-        self.repairs.national_phones()
+        // Where such a number rejects its row, it is in the notes alone.
+        let noted = self.notes.count(RowNote::NoCountry);
+        self.repairs.national_phones().max(noted)
     }
 
     fn place(&self, batch: &Batch, record: u32) -> PreviewPlace {

@@ -62,7 +62,7 @@ impl RepairTally {
         of_column.finding.note(place);
     }
 
-    /// How many phone numbers without `+` cannot be read.
+    /// How many phone numbers without `+` are blanked.
     pub(super) fn national_phones(&self) -> u64 {
         self.national_phones
     }
@@ -110,14 +110,15 @@ fn column_name(mapping: &Mapping, index: usize) -> String {
     column.map_or_else(String::new, |column| column.source.clone())
 }
 
-/// Whether a country would have helped: cells that are no numbers, such as dates, have none.
+/// Whether the number may be one of another country than its row's. Cells that are no numbers, such as dates, have none.
 fn is_national_phone(repair: &Repair, old: &[u8]) -> bool {
     let is_no_number = [
         PhoneFault::Date,
         PhoneFault::Decimal,
         PhoneFault::Words,
-        // A default region is for rows without a country.
-        PhoneFault::UnreadCountry,
+        PhoneFault::NoDigits,
+        // It would be valid with its area code.
+        PhoneFault::AreaCodeMissing,
     ];
     let is_no_number = is_no_number
         .iter()

@@ -63,13 +63,14 @@ pub fn mirror(
     tracked: &TrackedFile,
     ledger: &mut Ledger,
 ) -> Result<Result<u64, String>, ListError> {
-    audience.check(ledger.directory())?;
     if let Some(removed) = ledger.mirrored() {
         if mode == Mirror::Tracked {
+            audience.check(ledger.directory())?;
             tracked.replace(audience.paths)?;
         }
         return Ok(Ok(removed));
     }
+    audience.check(ledger.directory())?;
     let mut because = off(audience, 0, limits);
     // A plan that was made by another rule is none.
     let stored = ledger.directory().join(PLANNED).exists();

@@ -96,6 +96,7 @@ impl PhoneFault {
             Self::Date => Some(RowNote::Date),
             Self::Words => Some(RowNote::Words),
             Self::UnreadCountry => Some(RowNote::UnreadCountry),
+            Self::NeedsRegion => Some(RowNote::NoCountry),
             _ => None,
         }
     }

@@ -415,7 +415,7 @@ impl CloudFault {
 pub enum ParquetExcess {
     /// Large pages, which hardly anything is packed into.
     #[error(
-        "would take {} of memory for {} of the file; write the file with smaller pages, or with smaller row groups, for example of 100,000 rows",
+        "would take {} of memory, and has only {} in the file; write the file with smaller pages, or with smaller row groups, for example of 100,000 rows",
         text::megabytes(*unpacked), text::megabytes(*packed)
     )]
     Memory {

@@ -1,7 +1,7 @@
 //! The header of a page, as far as its sizes go. The `parquet` crate reads it for itself and tells nobody its sizes.
 //!
-//! It is a struct of Thrift's compact protocol. The numbers are read as the crate reads them: it does not look at their types,
-//! takes the last of two, and cuts those that are too large. So a header cannot tell the two readers different sizes.
+//! It is a struct of Thrift's compact protocol. Numbers and structs are read as the crate reads them: it does not look at their
+//! types, takes the last of two, and cuts numbers that are too large. So a header cannot tell the two readers different sizes.
 //!
 //! <https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md> and
 //! <https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift>, read 2026-11-30.
@@ -48,6 +48,9 @@ impl PageHeader {
                 }
                 5 => {
                     reader.numbers::<4>()?;
+                }
+                6 => {
+                    reader.numbers::<0>()?;
                 }
                 7 => {
                     reader.numbers::<2>()?;
@@ -352,6 +355,22 @@ mod tests {
         ]
         .concat();
         assert_eq!(read(&bytes), Some(header(77, 5, bytes.len())));
+        // A struct is one, whatever its type says: this one ends at once, and another size follows.
+        for id in [5, 6, 7, 8] {
+            let bytes = [
+                sizes(0, 10, 5),
+                vec![(id - 3) << 4 | 7],
+                vec![0, 0x05, 4],
+                number(1 << 30),
+                vec![0],
+            ]
+            .concat();
+            assert_eq!(
+                read(&bytes).map(|header| header.unpacked),
+                Some(1 << 30),
+                "{id}"
+            );
+        }
         // The lower half of one that is too large.
         let large = [sizes(0, (7 << 32) + 10, 5), vec![0]].concat();
         assert_eq!(read(&large), Some(header(10, 5, large.len())));

@@ -81,7 +81,13 @@ impl UnreadColumns {
             None if look_blank => {
                 let schema = decoding.metadata.metadata().file_metadata().schema_descr();
                 let projection = ProjectionMask::roots(schema, self.columns.iter().copied());
-                let reader = decoding.reader(group, projection, start)?;
+                let reader = match decoding.reader(group, projection, start) {
+                    // Nobody wants these columns: a file is not refused for them.
+                    Err(AudienceError::ParquetMemory { .. }) => {
+                        return Ok(Some(vec![true; batch.num_rows()].into()));
+                    }
+                    reader => reader?,
+                };
                 self.others.insert(UnreadRows {
                     reader,
                     batch: None,
