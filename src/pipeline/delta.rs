@@ -325,7 +325,7 @@ impl Delta {
         let merged = self
             .rows
             .map_err(|error| storage(&error.path, "keep the rows for the snapshot")(error.source))
-            .and_then(|rows| merge::merge(rows, self.before, &self.files));
+            .and_then(|rows| merge::merge(rows, self.before, self.is_full, &self.files));
         let (finished, unchanged) = match merged {
             Ok(merged) => {
                 let finished = DeltaOutcome {

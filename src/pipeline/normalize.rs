@@ -65,6 +65,8 @@ struct Buffers {
     blank_columns: Vec<u32>,
     /// A row of a `rejects.csv` that is given back.
     given_back: RejectRow,
+    /// The detail of the row in hand, if it is given back as it was and had no identifier.
+    unidentified: Option<String>,
 }
 
 impl<'a> Normalizer<'a> {
@@ -192,7 +194,11 @@ impl<'a> Visit<'a> {
     ) {
         let mut row = std::mem::take(&mut self.buffers.given_back);
         match columns.judge(record, fault, &mut row) {
-            RejectStanding::Row => self.judge(&row),
+            RejectStanding::Row { unidentified } => {
+                self.buffers.unidentified = unidentified;
+                self.judge(&row);
+                self.buffers.unidentified = None;
+            }
             RejectStanding::Fault(fault) => self.reject_fault(fault, &row),
             RejectStanding::AsItWas { reason, detail } => {
                 note(self.batch, RowNote::AsItWas);
@@ -308,6 +314,13 @@ impl<'a> Visit<'a> {
         }
         let [email, phone, _] = &self.buffers.identifiers;
         let external_id_only = email.is_empty() && phone.is_empty();
+        if external_id_only && let Some(detail) = self.buffers.unidentified.take() {
+            note(self.batch, RowNote::AsItWas);
+            return Err(RowRefusal {
+                reason: RejectionReason::NoIdentifier,
+                detail,
+            });
+        }
         let key_kind = self.key_kind();
         if self.identifier_kinds.len() > 1 {
             self.note_other_identifiers(key_kind);

@@ -67,6 +67,9 @@ pub struct RunReport {
     /// Written rows that the last run had otherwise; `null` where nothing was compared.
     #[serde(default)]
     pub rows_changed: Option<u64>,
+    /// Of the changed rows, those that are as the last run had them; `null` where nothing was compared.
+    #[serde(default)]
+    pub rows_again: Option<u64>,
     /// Rows of the last run whose key the audience does not have; `null` where nothing was compared.
     #[serde(default)]
     pub rows_left: Option<u64>,
@@ -205,6 +208,7 @@ impl RunReport {
             rows_unchanged: counts.rows_unchanged,
             rows_new: counts.compared.map(|it| it.rows_new),
             rows_changed: counts.rows_changed(),
+            rows_again: counts.compared.map(|it| it.rows_again),
             rows_left: counts.compared.map(|it| it.rows_left),
             rows_rejected: counts.rows_rejected,
             rejections: counts.rejections,
@@ -266,6 +270,7 @@ impl RunReport {
             rows_unchanged: 0,
             rows_new: None,
             rows_changed: None,
+            rows_again: None,
             rows_left: None,
             rows_rejected: 0,
             rejections: BTreeMap::new(),

@@ -15,6 +15,9 @@ pub struct DeltaCounts {
     pub rows_before: u64,
     /// Rows whose key is not in the snapshot.
     pub rows_new: u64,
+    /// Written rows that the snapshot has as they are: all are sent, or a run that was not done may have sent something else.
+    #[serde(default)]
+    pub rows_again: u64,
     /// Rows of the snapshot whose key is not in the audience.
     pub rows_left: u64,
 }
@@ -96,6 +99,7 @@ impl Counts {
             let own = self.compared.get_or_insert_default();
             own.rows_before += other.rows_before;
             own.rows_new += other.rows_new;
+            own.rows_again += other.rows_again;
             own.rows_left += other.rows_left;
         }
         self.rows_rejected += other.rows_rejected;

@@ -553,6 +553,35 @@ fn a_row_that_is_no_text_and_out_of_place_waits_for_an_empty_reason() {
 }
 
 #[test]
+fn a_row_without_an_identifier_gets_none_from_another_mapping() {
+    let workspace = Workspace::new();
+    let columns = |id: &str| format!("[columns]\nemail = \"Email\"\nnumber = \"{id}\"\n");
+    let with = |id: &str| Case {
+        columns: columns(id).leak(),
+        reason: "no-identifier",
+        ..case("total", "a.csv", "number,email\nSumme,\n7,bob@\n")
+    };
+    let case = with("Number");
+    workspace.write(case.file, &case.bytes);
+    let (_, rejects, _) = case.run(&workspace, case.file);
+    let case = with("ExternalID");
+    workspace.write("back.csv", rejects.replace("bob@,", "bob@example.com,"));
+    let (report, again, sent) = case.run(&workspace, "back.csv");
+    assert_eq!(sent, ["\"bob@example.com\",\"7\""]);
+    assert_eq!(report["rejections"], json!({"no-identifier": 1}));
+    assert!(again.contains("every identifier is blank"), "{again}");
+    let warnings = report["warnings"].to_string();
+    assert!(
+        warnings.contains("\"1 row was rejected again"),
+        "{warnings}"
+    );
+    // A person may want it all the same.
+    let emptied = rejects.replace(",no-identifier,every", ",,every");
+    workspace.write("back.csv", emptied);
+    assert_eq!(case.run(&workspace, "back.csv").2, ["\"\",\"Summe\""]);
+}
+
+#[test]
 fn one_mended_row_does_not_take_the_others_with_it() {
     let case = &forms()[0];
     let workspace = Workspace::new();

@@ -133,13 +133,18 @@ fn write_counts(out: &mut String, manifest: &RunManifest) -> std::fmt::Result {
             let DeltaCounts {
                 rows_new,
                 rows_left,
+                rows_again,
                 ..
             } = compared;
+            let again = match rows_again {
+                0 => String::new(),
+                again => format!(" {} sent again,", grouped(again)),
+            };
             writeln!(
                 out,
-                "  compared   {} new, {} changed, {} unchanged, {} left",
+                "  compared   {} new, {} changed,{again} {} unchanged, {} left",
                 grouped(rows_new),
-                grouped(changed),
+                grouped(changed.saturating_sub(rows_again)),
                 grouped(counts.rows_unchanged),
                 grouped(rows_left)
             )?;

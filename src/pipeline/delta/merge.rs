@@ -144,6 +144,8 @@ struct Merge {
     sent: Option<KeysWriter>,
     /// The rows of the snapshot, of which those that came again are marked.
     pairs: Option<DigestSet>,
+    /// Every row is written.
+    is_full: bool,
 }
 
 impl Merge {
@@ -175,12 +177,15 @@ impl Merge {
         let entry = row.entry();
         let known = earlier.row_of(entry.key, |old| self.passed(old))?;
         self.merged.compared.rows_new += u64::from(known.is_none());
-        if earlier.is_unchanged(known, entry)? {
+        let is_unchanged = earlier.is_unchanged(known, entry)?;
+        if is_unchanged {
             let number = usize::try_from(row.number).unwrap_or(usize::MAX);
             self.merged.unchanged.grow_and_insert(number);
         } else {
             self.sent(entry.key)?;
         }
+        let is_again = known == Some(entry) && (self.is_full || !is_unchanged);
+        self.merged.compared.rows_again += u64::from(is_again);
         match &mut self.writer {
             Some(writer) => Ok(writer.push(entry.to_bytes())?),
             None => Ok(()),
@@ -206,13 +211,14 @@ impl From<StateError> for MergeError {
     }
 }
 
-/// Counts new rows and those who left, and writes the next snapshot and the keys of what is sent.
+/// Counts new rows and those who left, and writes the next snapshot and the keys of what is sent. `is_full`: every row is written.
 pub(super) fn merge(
     rows: Partitions<8>,
     before: Option<LastRows>,
+    is_full: bool,
     files: &DeltaFiles,
 ) -> Result<MergeOutcome, StateError> {
-    merge_rows(rows, before, files).map_err(|failed| match failed {
+    merge_rows(rows, before, is_full, files).map_err(|failed| match failed {
         MergeError::State(error) => error,
         MergeError::Snapshot(error) => {
             storage(&files.scratch, "read the snapshot again")(std::io::Error::other(error))
@@ -223,6 +229,7 @@ pub(super) fn merge(
 fn merge_rows(
     mut rows: Partitions<8>,
     before: Option<LastRows>,
+    is_full: bool,
     files: &DeltaFiles,
 ) -> Result<MergeOutcome, MergeError> {
     let (snapshot, unsettled, pairs) = match before {
@@ -247,6 +254,7 @@ fn merge_rows(
             .map(|path| KeysWriter::create(path, KEYS))
             .transpose()?,
         pairs,
+        is_full,
     };
     let mut earlier = EarlierRows::new(snapshot, unsettled)?;
     let mut of_partition = Vec::new();

@@ -42,6 +42,7 @@ pub(super) fn verdict(
     let DeltaCounts {
         rows_before,
         rows_new,
+        rows_again,
         ..
     } = counts.compared?;
     let rows = counts.rows_good();
@@ -59,7 +60,8 @@ pub(super) fn verdict(
             settings.max_shrink.percent
         ));
     }
-    let sent = counts.rows_written;
+    // Nothing has changed in a row that is sent again because a run was not done.
+    let sent = counts.rows_written.saturating_sub(rows_again);
     let limits = settings.max_changed;
     if !record.is_full() && (reaches(sent, rows, limits.percent) || sent >= limits.rows) {
         return Some(format!(

@@ -139,8 +139,13 @@ impl RunReport {
             "row",
             "written; the last run did not have them",
         )?;
+        let again = self.rows_again.unwrap_or(0);
         let why = "written; they are not as the last run sent them";
-        line(out, "changed", changed, "row", why)?;
+        line(out, "changed", changed.saturating_sub(again), "row", why)?;
+        if again > 0 {
+            let why = "written once more; they are as the last run sent them";
+            line(out, "again", again, "row", why)?;
+        }
         let why = "not sent: Klaviyo has them already";
         line(out, "unchanged", self.rows_unchanged, "row", why)?;
         line(

@@ -2,7 +2,8 @@
 //!
 //! A row is read again if a person changed one of its cells or emptied its `_reason`. A row that nobody changed is rejected
 //! again if its cells do not show the reason: the cells of a ragged row may be under the wrong columns. If they do show it
-//! (no identifier, a bad e-mail, a nested value), the rules of the job decide, as they did before.
+//! (no identifier, a bad e-mail, a nested value), the rules of the job decide, as they did before. But a row that had no identifier
+//! gets no ExternalID from a column that was none: of a few rows, any column with different values looks like one.
 
 use std::collections::HashMap;
 
@@ -27,7 +28,10 @@ pub struct RejectColumns {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RejectStanding {
     /// It is read again.
-    Row,
+    Row {
+        /// The detail of a row that had no identifier, and that nobody changed.
+        unidentified: Option<String>,
+    },
     /// It is read again, and is no row.
     Fault(RecordFault),
     /// It is as it was, and is rejected again.
@@ -90,8 +94,15 @@ impl RejectColumns {
         } else if reason == Some(RejectionReason::NestedValue) {
             row.nest();
         }
-        row.fault()
-            .map_or(RejectStanding::Row, RejectStanding::Fault)
+        if let Some(fault) = row.fault() {
+            return RejectStanding::Fault(fault);
+        }
+        let digest = reject_cell::digest_of(&text(record, self.digest), self.names_digest);
+        let is_unidentified = reason == Some(RejectionReason::NoIdentifier)
+            && digest.is_some_and(|digest| digest == row.digest(self));
+        RejectStanding::Row {
+            unidentified: is_unidentified.then_some(detail),
+        }
     }
 
     /// Whether nobody changed a row of which the cells do not show why it was rejected.

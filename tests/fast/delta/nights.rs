@@ -69,6 +69,7 @@ fn full_sends_every_row_once() {
     assert_eq!(sent.len(), 50);
     assert!(warnings(&full).contains("every row is sent: --full was given"));
     counts(&full, [0, 0, 50, 0]);
+    assert_eq!(full.report()["rows_again"], 50);
     assert_eq!(job.night(&rows, &[]).1.len(), 0);
     job.says(BODY, &format!("{DELTA}full-every = \"1ms\"\n"));
     let (due, sent) = job.night(&rows, &[]);
@@ -229,9 +230,18 @@ fn what_an_unfinished_run_may_have_sent_is_sent_again() {
     job.server.0.set_faults(faults);
     job.run(&[]).exits(14);
     job.server.0.set_faults(Faults::none());
-    // Everything is as it was two nights ago.
+    // Everything is as it was two nights ago: nothing has changed, and no guard stops what is sent again.
+    job.says(
+        BODY,
+        "[delta]\nsend = \"changed\"\nmax-changed = { percent = 50, rows = 50 }\n",
+    );
     let (night, sent) = job.night(&old, &[]);
     assert_eq!(sent.len(), 91, "{}", night.stdout);
+    counts(&night, [9, 0, 91, 0]);
+    assert_eq!(night.report()["rows_again"], 91);
+    let status = job.workspace.run(&["status", "vip.toml"]).exits(0);
+    let compared = "0 new, 0 changed, 91 sent again, 9 unchanged, 0 left";
+    assert!(status.stdout.contains(compared), "{}", status.stdout);
     assert!(
         lines(&[(0, "Oslo"), (89, "Oslo"), (99, "Oslo")])
             .iter()

@@ -128,12 +128,16 @@ fn compared(report: &RunReport) -> Markup {
     else {
         return html! {};
     };
+    let again = report.rows_again.unwrap_or(0);
     html! {
         table.plain {
             caption { "Compared with the last run" }
             tbody {
                 tr { th scope="row" { "New" } td.number { (grouped(new)) } td { "written: the last run did not have them" } }
-                tr { th scope="row" { "Changed" } td.number { (grouped(changed)) } td { "written: they are not as they were sent" } }
+                tr { th scope="row" { "Changed" } td.number { (grouped(changed.saturating_sub(again))) } td { "written: they are not as they were sent" } }
+                @if again > 0 {
+                    tr { th scope="row" { "Again" } td.number { (grouped(again)) } td { "written once more: they are as they were sent" } }
+                }
                 tr { th scope="row" { "Left" } td.number { (grouped(left)) } td { "no longer in the audience" } }
             }
         }
