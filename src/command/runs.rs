@@ -117,10 +117,11 @@ fn replace(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
 }
 
 /// The columns of the table: a head, the side, and whether it is left out where the lines would be too long.
-const COLUMNS: [RunsColumn; 8] = [
+const COLUMNS: [RunsColumn; 9] = [
     RunsColumn::new("began (UTC)", Side::Left).left_out(2),
     RunsColumn::new("run", Side::Left),
     RunsColumn::new("rows", Side::Right),
+    RunsColumn::new("written", Side::Right).left_out(3),
     RunsColumn::new("rejected", Side::Right),
     RunsColumn::new("blanked", Side::Right),
     RunsColumn::new("parts", Side::Right),
@@ -155,7 +156,7 @@ impl RunsColumn {
 /// The lines as a table of at most `width` columns of the terminal, as far as that can be.
 fn table(lines: &[RunLine], width: usize) -> String {
     let mut text = String::new();
-    for left_out in 0..=2 {
+    for left_out in 0..=3 {
         text = aligned_table(lines, |column| {
             column.left_out == 0 || column.left_out > left_out
         });
@@ -177,7 +178,7 @@ fn table(lines: &[RunLine], width: usize) -> String {
 
 fn aligned_table(lines: &[RunLine], is_shown: impl Fn(&RunsColumn) -> bool) -> String {
     let shown: Vec<bool> = COLUMNS.iter().map(is_shown).collect();
-    let kept = |cells: [String; 8]| -> Vec<String> {
+    let kept = |cells: [String; 9]| -> Vec<String> {
         let cells = cells.into_iter().zip(&shown);
         cells
             .filter(|(_, shown)| **shown)
@@ -194,7 +195,7 @@ fn aligned_table(lines: &[RunLine], is_shown: impl Fn(&RunsColumn) -> bool) -> S
     aligned(&rows, &sides)
 }
 
-fn cells(line: &RunLine) -> [String; 8] {
+fn cells(line: &RunLine) -> [String; 9] {
     let none = || "-".to_owned();
     let number = |number: Option<u64>| number.map_or_else(none, grouped);
     let parts = match &line.run_id {
@@ -207,6 +208,7 @@ fn cells(line: &RunLine) -> [String; 8] {
         line.began(),
         line.run_id.clone().unwrap_or_else(none),
         number(line.rows_read),
+        number(line.rows_written),
         number(line.rows_rejected),
         number(line.cells_blanked),
         parts,

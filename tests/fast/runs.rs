@@ -94,10 +94,20 @@ fn the_newest_run_comes_first_and_a_damaged_one_has_a_line() {
         "{text}"
     );
 
+    // A run of changed rows writes few of those that it has read: there is room for both where the outcome is a short one.
+    std::fs::remove_dir_all(&second).unwrap();
+    let text = workspace.run(&["runs", &job]).exits(0).stdout;
+    let lines: Vec<Vec<&str>> = text
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    assert_eq!(lines[0][..4], ["run", "rows", "written", "rejected"]);
+    assert_eq!(lines[1][1..6], ["5", "3", "1", "0", "2/2"]);
+
     let runs: Value =
         serde_json::from_str(&workspace.run(&["runs", &job, "--json"]).exits(0).stdout).unwrap();
     let runs = runs.as_array().unwrap();
-    assert_eq!(runs.len(), 3);
+    assert_eq!(runs.len(), 2);
     assert_eq!(
         (
             &runs[0]["status"],
@@ -107,8 +117,8 @@ fn the_newest_run_comes_first_and_a_damaged_one_has_a_line() {
         ),
         (&json!("done"), &json!(3), &json!(1), &json!(0))
     );
-    assert_eq!(runs[2]["status"], json!("unreadable"));
-    assert!(runs[2]["error"].as_str().unwrap().contains("is damaged"));
+    assert_eq!(runs[1]["status"], json!("unreadable"));
+    assert!(runs[1]["error"].as_str().unwrap().contains("is damaged"));
 }
 
 #[test]
