@@ -42,6 +42,19 @@ fn the_demo_leaves_the_golden_bytes_where_it_says() {
     outcome.reports(&[("job", json!("demo")), ("status", json!("done"))]);
 }
 
+#[test]
+fn a_second_demo_in_the_same_folder_works_like_the_first() {
+    let workspace = Workspace::new();
+    for _ in 0..2 {
+        let outcome = workspace.run(&["demo", "--directory", "demo", "--json"]);
+        let list = outcome.exits(0).report()["list"].clone();
+        assert_eq!(
+            (&list["created"], &list["attached"]),
+            (&json!(true), &json!(11))
+        );
+    }
+}
+
 /// A sandbox that runs as a process of its own, and the lines of the sections that it prints.
 fn sandbox(workspace: &Workspace) -> (Child, Vec<String>) {
     let mut sandbox = workspace
