@@ -103,7 +103,7 @@ impl Error {
             Self::Job(error) => next_of_job(error, line),
             Self::Mapping(MappingError::NoneGuessed { likely, .. }) => {
                 let column = likely.as_deref().unwrap_or("COLUMN");
-                Some(line.clone().with(["--map", &format!("{column}=Email")]))
+                Some(line.clone().with_map(column, "Email"))
             }
             Self::Mapping(MappingError::AmbiguousColumn {
                 column,
@@ -116,7 +116,7 @@ impl Error {
             Self::Mapping(MappingError::Header {
                 column,
                 source: ColumnError::Consent(_),
-            }) if takes_files(line) => Some(line.clone().with(["--map", &format!("{column}=")])),
+            }) if takes_files(line) => Some(line.clone().with_map(column, "")),
             Self::List(ListError::TooManyRemovals { run_id, .. })
                 if line.is("run") || line.is("list") =>
             {
