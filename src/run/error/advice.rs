@@ -63,7 +63,7 @@ impl Error {
             Self::OtherList { .. } => Some(
                 "start over, and send every row, so that everybody is added to the list".to_owned(),
             ),
-            Self::PlanOutOfDate { .. } => Some("make a new plan".to_owned()),
+            Self::PlanOutOfDate { .. } | Self::NoPlan { .. } => Some("make a new plan".to_owned()),
             Self::TrialOverUnfinished { .. } => Some(
                 "let that run finish first; --fresh discards the part of it that was not sent".to_owned(),
             ),
@@ -137,7 +137,7 @@ impl Error {
                 let plain = line.clone().without("--fresh").without("--full");
                 Some(plain.with(["--fresh", "--full"]))
             }
-            Self::PlanOutOfDate { .. } => {
+            Self::PlanOutOfDate { .. } | Self::NoPlan { .. } => {
                 let plain = line.clone().without_value("--apply");
                 Some(plain.with(["--dry-run"]))
             }
