@@ -491,6 +491,9 @@ pub struct InitArgs {
     /// Where to
     #[command(flatten)]
     pub server: ServerArgs,
+    /// Klaviyo's API
+    #[command(flatten)]
+    pub api: ApiArgs,
     /// Facts about the audience that need no guess
     #[command(flatten)]
     pub audience: AudienceArgs,
