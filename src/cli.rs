@@ -471,7 +471,7 @@ pub struct EstimateArgs {
     /// The job file
     #[command(flatten)]
     pub job: JobArgs,
-    /// Measure the first N rows of the audience (of 2 MB at least), or `all` of them
+    /// Measure at least the first N rows of the audience and 2 MB of it, or `all` rows
     #[arg(long, value_name = "N|all", default_value = "100000")]
     pub limit: RowLimit,
     /// Print it as JSON
@@ -491,6 +491,9 @@ pub struct InitArgs {
     /// Where to
     #[command(flatten)]
     pub server: ServerArgs,
+    /// Klaviyo's API
+    #[command(flatten)]
+    pub api: ApiArgs,
     /// Facts about the audience that need no guess
     #[command(flatten)]
     pub audience: AudienceArgs,

@@ -14,6 +14,9 @@ const STATE_FLAG: &str = "--state-dir";
 /// The flag that gives a key of the job file.
 const SET_FLAG: &str = "--set";
 
+/// The flag that maps a column of the file.
+const MAP_FLAG: &str = "--map";
+
 /// The name that the program is called by, whatever its path.
 pub const PROGRAM: &str = "klaviyo-export";
 
@@ -129,6 +132,31 @@ impl CommandLine {
     #[must_use]
     pub fn with_value(self, flag: &str, value: &str) -> Self {
         self.without_value(flag).with([flag, value])
+    }
+
+    /// With `--map COLUMN=HEADER` in place of those of the same column.
+    #[must_use]
+    pub fn with_map(mut self, column: &str, header: &str) -> Self {
+        let is_of_column = |map: &str| {
+            map.strip_prefix(column)
+                .is_some_and(|rest| rest.starts_with('='))
+        };
+        let mut kept: Vec<String> = Vec::with_capacity(self.words.len());
+        for word in self.words {
+            let is_value = kept.last().is_some_and(|before| before == MAP_FLAG);
+            if is_value && is_of_column(&word) {
+                kept.pop();
+                continue;
+            }
+            let value = word
+                .strip_prefix(MAP_FLAG)
+                .and_then(|rest| rest.strip_prefix('='));
+            if !value.is_some_and(is_of_column) {
+                kept.push(word);
+            }
+        }
+        self.words = kept;
+        self.with([MAP_FLAG, &format!("{column}={header}")])
     }
 
     /// Without a flag that takes no value.
@@ -288,6 +316,26 @@ mod tests {
         assert_eq!(
             line.of_job("run", Path::new("a.toml"), None).to_string(),
             "klaviyo-export run a.toml --set 'list.name=My list' --set 'sftp.port=22'"
+        );
+    }
+
+    #[test]
+    fn the_flag_of_a_column_takes_the_place_of_an_earlier_one() {
+        let line = CommandLine::new([
+            "send",
+            "a.csv",
+            "--map",
+            "tier=A",
+            "--map=tier=B",
+            "--map",
+            "tier2=C",
+            "--map",
+            "tier=D",
+            "--json",
+        ]);
+        assert_eq!(
+            line.with_map("tier", "").to_string(),
+            "klaviyo-export send a.csv --map 'tier2=C' --json --map 'tier='"
         );
     }
 

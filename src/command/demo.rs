@@ -10,6 +10,7 @@ use crate::cli::progress::ProgressStyle;
 use crate::job::Job;
 use crate::job::file::JobFile;
 use crate::run::error::Error;
+use crate::run::list::create_list;
 use crate::run::report::count;
 use crate::run::{RunOptions, RunOutcome, execute};
 use crate::state::storage::storage;
@@ -63,6 +64,7 @@ pub fn demo(args: &DemoArgs, surroundings: &Surroundings) -> Result<RunOutcome, 
         &job,
         audience,
         RunOptions {
+            fresh: true,
             progress: ProgressStyle::None,
             ..RunOptions::default()
         },
@@ -117,6 +119,8 @@ fn sample_job(
     file.klaviyo.api_key_file = Some(path(sandbox.api().key_file()));
     let environment = &surroundings.environment;
     let mut job = Job::from_file(file, directory, environment)?;
+    // The account is a new one each time: the list of an earlier demo in this folder is not in it.
+    create_list(&mut job)?;
     job.read_secrets(environment)?;
     job.state_directory = Some(directory.join("state"));
     Ok(job)

@@ -6,7 +6,7 @@ use crate::cli::{ApiArgs, AudienceArgs, QueryArgs, ServerArgs};
 use crate::command::guesses::Guesses;
 use crate::job::file::{
     AdbcSection, AudienceSection, Deliver, Duplicates, Headers, JobFile, KlaviyoSection,
-    NormalizeSection, SftpSection, SharedIdentifiers, SshConfigChoice, Unlisted,
+    ListSection, NormalizeSection, SftpSection, SharedIdentifiers, SshConfigChoice, Unlisted,
 };
 use crate::job::{JobError, PrimaryKey};
 use crate::pipeline::mapping::MappingError;
@@ -115,6 +115,15 @@ pub(super) fn server(args: &ServerArgs) -> Result<SftpSection, Error> {
         sftp.known_hosts.clone_from(&args.known_hosts);
     }
     Ok(sftp)
+}
+
+/// The list that the flags give.
+pub(super) fn list(args: &ApiArgs) -> Option<ListSection> {
+    args.list.as_ref().map(|list| ListSection {
+        name: Some(list.clone()),
+        create: args.create_list,
+        ..ListSection::default()
+    })
 }
 
 /// The settings of the API that the flags give.

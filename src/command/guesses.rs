@@ -118,7 +118,7 @@ impl Guesses {
             let (source, target) = map
                 .split_once('=')
                 .ok_or_else(|| Error::Usage(format!("--map {map}: write it like SRC=HEADER")))?;
-            let (target, kind) = ColumnType::split(target);
+            let (target, kind) = typed(map, target)?;
             kinds.extend(kind.map(|kind| (source, kind)));
             columns.retain(|_, headers| {
                 headers.len() > 1 || headers.iter().all(|header| header != target)
@@ -190,6 +190,17 @@ impl Guesses {
             }
         }
         notes
+    }
+}
+
+/// The header and the type of a flag's target. A type that is mistyped would become the name of a custom property.
+fn typed<'a>(map: &str, target: &'a str) -> Result<(&'a str, Option<&'a str>), Error> {
+    let (header, kind) = ColumnType::split(target);
+    match ColumnType::mistyped(target).filter(|_| kind.is_none()) {
+        Some((end, meant)) => Err(Error::Usage(format!(
+            "--map {map}: unknown type `{end}`; did you mean `{meant}`?"
+        ))),
+        None => Ok((header, kind)),
     }
 }
 

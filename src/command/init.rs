@@ -14,7 +14,7 @@ use crate::cli::InitArgs;
 use crate::cli::command_line::{CommandLine, quoted};
 use crate::cli::console::printable;
 use crate::command::init::draft::{ColumnFate, DraftColumn, draft};
-use crate::job::file::{JobFile, Unlisted};
+use crate::job::file::{Deliver, JobFile, Unlisted};
 use crate::job::{Job, audience_files, audience_settings};
 use crate::pipeline::mapping::Mapping;
 use crate::pipeline::mapping::guess::UnmappedReason;
@@ -41,6 +41,8 @@ pub fn init(args: &InitArgs, surroundings: &Surroundings) -> Result<(), Error> {
     let mut file = flags::job_file(&args.files, name, &args.audience);
     file.audience.unlisted = Unlisted::Drop;
     file.sftp = flags::server(&args.server)?;
+    file.list = flags::list(&args.api);
+    file.klaviyo = flags::klaviyo(&args.api);
     let mut stdin = Vec::new();
     if of_stdin {
         std::io::stdin()
@@ -237,7 +239,7 @@ fn tell(columns: &[DraftColumn], file: &JobFile, surroundings: &Surroundings) {
             _ => {}
         }
     }
-    if file.sftp.username.is_none() {
+    if file.sftp.username.is_none() && file.klaviyo.deliver == Deliver::Sftp {
         console.note("note: fill in username: Klaviyo shows it under Integrations, Manage sources, Import via SFTP");
     }
 }

@@ -149,6 +149,7 @@ fn look(
         None => read.address_column.as_deref(),
     };
     let advice = Advice {
+        is_whole: read.whole,
         job: &subject.job,
         mapping: &mapping,
         sources: &sources,

@@ -7,7 +7,7 @@ use super::{Surroundings, flags};
 use crate::cli::SendArgs;
 use crate::cli::console::printable;
 use crate::job::delta::Send;
-use crate::job::file::{JobFile, ListSection, Unlisted};
+use crate::job::file::{JobFile, Unlisted};
 use crate::job::{Job, JobPlace, ListChoice, audience_files};
 use crate::run::attempt::{self, AttemptLog};
 use crate::run::error::Error;
@@ -104,11 +104,7 @@ fn job_file(args: &SendArgs) -> Result<JobFile, Error> {
         ));
     }
     let api = &args.api;
-    file.list = api.list.as_ref().map(|list| ListSection {
-        name: Some(list.clone()),
-        create: api.create_list,
-        ..ListSection::default()
-    });
+    file.list = flags::list(api);
     file.klaviyo = flags::klaviyo(api);
     file.strict = args.strict;
     file.parts.keep_parts = args.keep_parts;

@@ -8,12 +8,19 @@ use std::io::Write as _;
 use jiff::civil::{Date, DateTime};
 use jiff::fmt::strtime::{self, BrokenDownTime};
 use jiff::tz::Offset;
+use strsim::osa_distance;
 
 /// The word before the form of a date.
 const DATE: &str = "date:";
 
 /// The word for numbers with a decimal comma.
 const DECIMAL_COMMA: &str = "decimal-comma";
+
+/// A beginning of [`DECIMAL_COMMA`] that is no shorter is meant for it: `Dec` may be a month.
+const LEAST_BEGINNING: usize = 5;
+
+/// The most letters that a word differs in from the type that it is meant for.
+const NEAR: usize = 2;
 
 /// Characters that stand between thousands, where a comma is before the decimals.
 const BETWEEN_THOUSANDS: [char; 5] = ['.', ' ', '\'', '\u{a0}', '\u{202f}'];
@@ -76,6 +83,22 @@ impl ColumnType {
             Some(at) => (&target[..at - 1], Some(&target[at..])),
             None => (target, None),
         }
+    }
+
+    /// The end of a target without a type that looks like a mistyped one, and the type that may be meant.
+    pub fn mistyped(target: &str) -> Option<(&str, String)> {
+        if let Some(colon) = target.find(":%") {
+            let form = &target[colon + 1..];
+            return Some((form, format!("{DATE}{form}")));
+        }
+        let (_, end) = target.rsplit_once(':')?;
+        let word = end.trim().to_ascii_lowercase().replace(['_', ' '], "-");
+        let is_beginning = word.len() >= LEAST_BEGINNING && DECIMAL_COMMA.starts_with(&word);
+        if is_beginning || osa_distance(&word, DECIMAL_COMMA) <= NEAR {
+            return Some((end, DECIMAL_COMMA.to_owned()));
+        }
+        let is_date = end.eq_ignore_ascii_case(DATE.trim_end_matches(':'));
+        is_date.then(|| (end, format!("{DATE}%d.%m.%Y")))
     }
 
     /// Appends the value of a trimmed cell; false where it has none of this type.
@@ -274,6 +297,53 @@ mod tests {
             ("date: of birth", ("date: of birth", None)),
         ] {
             assert_eq!(ColumnType::split(target), parts);
+        }
+    }
+
+    #[test]
+    fn a_mistyped_type_is_told_from_a_name_with_a_colon() {
+        for (target, meant) in [
+            ("Spent:decimal", Some(("decimal", "decimal-comma"))),
+            (
+                "Spent:decimal_comma",
+                Some(("decimal_comma", "decimal-comma")),
+            ),
+            (
+                "Spent:Decimal-Comma",
+                Some(("Decimal-Comma", "decimal-comma")),
+            ),
+            (
+                "Spent:decimal-coma",
+                Some(("decimal-coma", "decimal-comma")),
+            ),
+            (
+                "Spent:decimalcomma",
+                Some(("decimalcomma", "decimal-comma")),
+            ),
+            ("Spent: decimal", Some((" decimal", "decimal-comma"))),
+            ("Birthday:date", Some(("date", "date:%d.%m.%Y"))),
+            ("Birthday:DATE", Some(("DATE", "date:%d.%m.%Y"))),
+            ("Birthday:%d.%m.%Y", Some(("%d.%m.%Y", "date:%d.%m.%Y"))),
+            (
+                "Seen:%d.%m.%Y %H:%M",
+                Some(("%d.%m.%Y %H:%M", "date:%d.%m.%Y %H:%M")),
+            ),
+            (
+                "Birthday:Date:%d.%m.%Y",
+                Some(("%d.%m.%Y", "date:%d.%m.%Y")),
+            ),
+            ("UTM:source", None),
+            ("Month:Dec", None),
+            ("Last:data", None),
+            ("date: of birth", None),
+            ("a:", None),
+            ("decimal", None),
+            ("date", None),
+            ("%", None),
+        ] {
+            let found = ColumnType::mistyped(target);
+            let found = found.as_ref().map(|(end, meant)| (*end, meant.as_str()));
+            assert_eq!(found, meant, "{target}");
         }
     }
 

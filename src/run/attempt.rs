@@ -15,20 +15,24 @@ use crate::state::shard::Shard;
 pub(crate) struct AttemptLog {
     state: JobDirectory,
     record: AttemptRecord,
+    /// The attempt before.
+    earlier: Option<AttemptRecord>,
 }
 
 impl AttemptLog {
     /// Notes that `command` begins for the job whose state is `state`.
     pub(crate) fn begin(state: JobDirectory, command: &str, limit: Option<u64>) -> Self {
         let log = Self {
-            state,
             record: AttemptRecord::new(command, limit),
+            earlier: AttemptRecord::read(&state),
+            state,
         };
         log.write(&log.record);
         log
     }
 
-    /// Notes how it ended, and gives back the result.
+    /// Notes how it ended, and gives back the result. A command line that does not fit the runs of the job was no attempt: the
+    /// one before stays the last.
     pub(crate) fn end<T>(
         self,
         result: Result<T, Error>,
@@ -42,6 +46,10 @@ impl AttemptLog {
             },
         };
         let code = ending.error.map_or(ExitCode::Done, Error::exit_code);
+        if code == ExitCode::Usage {
+            self.take_back();
+            return result;
+        }
         let mut record = self
             .record
             .clone()
@@ -49,6 +57,14 @@ impl AttemptLog {
         record.run_id = ending.run_id;
         self.write(&record);
         result
+    }
+
+    /// Makes the attempt before the last one again.
+    fn take_back(&self) {
+        match &self.earlier {
+            Some(earlier) => self.write(earlier),
+            None => AttemptRecord::remove(&self.state),
+        }
     }
 
     /// A record that cannot be written keeps no attempt from its work: a full disk is told by the run itself.

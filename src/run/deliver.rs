@@ -13,6 +13,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
 use crate::base::interrupt::Interrupt;
 use crate::base::retry::{Backoff, Lane, Lanes, UNKNOWN_NAME};
+use crate::base::text::duration;
 use crate::delivery::sftp::{HostKeyCheck, ReachedServer, Retry, SftpError, SftpSettings, resolve};
 use crate::delivery::upload::{Courier, Route, Task, UploadError, UploadOutcome, remove_local};
 
@@ -309,7 +310,7 @@ impl SessionPool<'_> {
         let next = format!(
             "trying again in {:.1} s, giving up in {}",
             wait.as_secs_f64(),
-            humantime::format_duration(Duration::from_secs(left.as_secs().max(1)))
+            duration(left.as_secs_f64().max(1.0))
         );
         if is_known {
             tracing::debug!("{text}; {next}");

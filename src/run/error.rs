@@ -155,6 +155,12 @@ pub enum Error {
         /// The reason.
         because: String,
     },
+    /// No dry run has the id.
+    #[error("the dry run {run_id} cannot be applied: the job has no such run; nothing was sent")]
+    NoPlan {
+        /// The id.
+        run_id: String,
+    },
     /// There is nothing to approve of.
     #[error("run {run_id} has nothing that waits for approval: {because}; nothing was sent")]
     NothingToApprove {
@@ -234,7 +240,9 @@ impl Error {
             Self::Strict { .. } => ExitCode::RowsRejected,
             Self::Guarded { .. } | Self::Drifted { .. } => ExitCode::Guard,
             Self::PlanOutOfDate { .. } => ExitCode::Audience,
-            Self::NothingToApprove { .. } | Self::NoPage { .. } => ExitCode::Usage,
+            Self::NothingToApprove { .. } | Self::NoPlan { .. } | Self::NoPage { .. } => {
+                ExitCode::Usage
+            }
             Self::OtherList { .. } => ExitCode::Klaviyo,
             #[cfg(feature = "sandbox")]
             Self::Sandbox(_) => ExitCode::Storage,
@@ -274,9 +282,8 @@ fn shard_exit_code(error: &ShardError) -> ExitCode {
         ShardError::FilesChanged { .. }
         | ShardError::JobChanged { .. }
         | ShardError::OtherNumber { .. } => ExitCode::Audience,
-        ShardError::NoShard { .. }
-        | ShardError::NotDone { .. }
-        | ShardError::NoIdentifiers { .. } => ExitCode::Guard,
+        ShardError::NoShard { .. } => ExitCode::Usage,
+        ShardError::NotDone { .. } | ShardError::NoIdentifiers { .. } => ExitCode::Guard,
     }
 }
 

@@ -122,7 +122,9 @@ pub(super) fn apply(
     let state = job.state()?;
     deliver_stored(job, &state, false, options, surroundings, |state| {
         let Some(directory) = state.known_run(run_id) else {
-            return Err(out_of_date(run_id, "the job has no such run"));
+            return Err(Error::NoPlan {
+                run_id: run_id.to_owned(),
+            });
         };
         let plan = read_manifest(&directory.manifest())?;
         if let Some(begun) = applied_before(job, state, run_id)? {

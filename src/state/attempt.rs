@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::state::directory::JobDirectory;
 use crate::state::lock::seconds;
 use crate::state::manifest::StateError;
-use crate::state::storage::replace_json;
+use crate::state::storage::{discard, replace_json};
 
 /// The version of the record's form.
 const ATTEMPT_VERSION: u32 = 1;
@@ -70,5 +70,10 @@ impl AttemptRecord {
     pub fn write(&self, state: &JobDirectory) -> Result<(), StateError> {
         state.create()?;
         replace_json(&state.last_attempt(), self)
+    }
+
+    /// Removes the record of the job in `state`. One that cannot be removed stays.
+    pub fn remove(state: &JobDirectory) {
+        discard(&state.last_attempt());
     }
 }

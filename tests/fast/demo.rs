@@ -42,6 +42,19 @@ fn the_demo_leaves_the_golden_bytes_where_it_says() {
     outcome.reports(&[("job", json!("demo")), ("status", json!("done"))]);
 }
 
+#[test]
+fn a_second_demo_in_the_same_folder_works_like_the_first() {
+    let workspace = Workspace::new();
+    for _ in 0..2 {
+        let outcome = workspace.run(&["demo", "--directory", "demo", "--json"]);
+        let list = outcome.exits(0).report()["list"].clone();
+        assert_eq!(
+            (&list["created"], &list["attached"]),
+            (&json!(true), &json!(11))
+        );
+    }
+}
+
 /// A sandbox that runs as a process of its own, and the lines of the sections that it prints.
 fn sandbox(workspace: &Workspace) -> (Child, Vec<String>) {
     let mut sandbox = workspace
@@ -99,5 +112,32 @@ fn the_next_command_of_the_sandbox_can_be_typed() {
     assert_eq!(
         (&list["name"], &list["created"]),
         (&json!("VIP"), &json!(true))
+    );
+}
+
+#[test]
+fn the_flags_of_the_send_that_the_sandbox_prints_make_a_job_file_that_runs() {
+    let workspace = Workspace::with(&[("FILE", CUSTOMERS)]);
+    let mut sandbox = workspace
+        .command(&["sandbox", "--directory", "box", "--port", "0"])
+        .spawn()
+        .unwrap();
+    let mut told = BufReader::new(sandbox.stderr.take().unwrap()).lines();
+    let next = told
+        .find_map(|line| line.unwrap().strip_prefix("next: ").map(str::to_owned))
+        .unwrap();
+    let flags: Vec<&str> = next.split(' ').skip(3).collect();
+    let init = [
+        &["init", "FILE", "-o", "vip.toml", "--name", "vip"],
+        &*flags,
+    ]
+    .concat();
+    workspace.run(&init).exits(0);
+    let ran = workspace.run(&["run", "vip.toml", "--json"]);
+    end(sandbox);
+    let list = ran.exits(0).report()["list"].clone();
+    assert_eq!(
+        (&list["name"], &list["created"], &list["attached"]),
+        (&json!("VIP"), &json!(true), &json!(11))
     );
 }

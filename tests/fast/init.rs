@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "the helpers of tests may panic as well")]
 
 use crate::support::workspace;
-use klaviyo_export::job::file::JobFile;
+use klaviyo_export::job::file::{Deliver, JobFile};
 use workspace::{Outcome, Workspace, column, join};
 
 /// Prints a job file, and puts it where the message says.
@@ -275,4 +275,45 @@ fn what_cannot_be_guessed_is_asked_for() {
             .exits(code);
         assert_eq!((refused.error(), refused.stdout.as_str()), (error, ""));
     }
+}
+
+#[test]
+fn the_flags_of_the_list_and_the_api_are_written() {
+    let workspace = Workspace::with(&[("crm.csv", CRM)]);
+    let flags = [
+        "crm.csv",
+        "--via",
+        "api",
+        "--list",
+        "My \"VIP\"",
+        "--api-key-file",
+        "key",
+        "--api-url",
+        "http://127.0.0.1:9",
+    ];
+    let (outcome, file) = init(&workspace, &flags, "crm.toml");
+    let list = file.list.unwrap();
+    assert_eq!(list.name.as_deref(), Some("My \"VIP\""));
+    assert!(!list.create);
+    assert_eq!(file.klaviyo.deliver, Deliver::Api);
+    assert_eq!(file.klaviyo.api_key_file.as_deref(), Some("key"));
+    assert_eq!(file.klaviyo.base_url, "http://127.0.0.1:9");
+    // Without a server, no user name is to be filled in.
+    assert!(!outcome.stdout.contains("[sftp]"), "{}", outcome.stdout);
+    assert!(!outcome.stderr.contains("username"), "{}", outcome.stderr);
+    let (_, file) = init(
+        &workspace,
+        &["crm.csv", "--api-key-env", "MY_KEY"],
+        "b.toml",
+    );
+    assert_eq!(file.klaviyo.api_key_env.as_deref(), Some("MY_KEY"));
+    assert_eq!(file.klaviyo.deliver, Deliver::Sftp);
+    assert!(file.list.is_none());
+    // Paths of a job file in another folder are absolute.
+    std::fs::create_dir(workspace.path("jobs")).unwrap();
+    let far = [&["init"], &flags[..], &["-o", "jobs/far.toml"]].concat();
+    workspace.run(&far).exits(0);
+    let text = std::fs::read_to_string(workspace.path("jobs/far.toml")).unwrap();
+    let key = JobFile::parse(&text).unwrap().klaviyo.api_key_file.unwrap();
+    assert_eq!(key, workspace.path("key").to_str().unwrap());
 }

@@ -653,7 +653,8 @@ fn sessions_tell_a_failure_once_and_wait_no_longer_than_they_say() {
         .collect();
     assert!(!waits.is_empty(), "{}", failed.stderr);
     for wait in waits {
-        let (seconds, _) = wait.split_once(" s, giving up in ").unwrap();
+        let (seconds, left) = wait.split_once(" s, giving up in ").unwrap();
+        assert_eq!(left, "1 s", "both times have a blank before the unit");
         assert!(seconds.parse::<f64>().unwrap() <= 0.3, "{wait}");
     }
 }

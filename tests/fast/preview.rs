@@ -423,3 +423,94 @@ fn a_row_fits_a_terminal_of_eighty_columns() {
         "{shown}"
     );
 }
+
+/// Types what is printed.
+#[track_caller]
+fn types_next(workspace: &Workspace, outcome: &Outcome) -> Outcome {
+    let words = shlex::split(outcome.next()).unwrap();
+    let words: Vec<&str> = words[1..].iter().map(String::as_str).collect();
+    workspace.run(&words)
+}
+
+#[test]
+fn a_header_of_consent_that_a_flag_gives_is_left_out_by_what_the_message_says() {
+    let workspace = Workspace::with(&[("vip.csv", "email,tier\nzoe@example.com,gold\n")]);
+    let flags = ["preview", "vip.csv", "--map", "tier=Newsletter"];
+    let refused = workspace.run(&flags);
+    assert_ne!(refused.code, 0, "{}", refused.stdout);
+    assert_eq!(
+        refused.next(),
+        "klaviyo-export preview vip.csv --map 'tier='"
+    );
+    types_next(&workspace, &refused).exits(0);
+}
+
+#[test]
+fn a_type_that_is_mistyped_becomes_no_property() {
+    let rows = "email,Umsatz,Kanal\nzoe@example.com,\"1,5\",web\n";
+    let workspace = Workspace::with(&[("a.csv", rows)]);
+    for (map, told) in [
+        (
+            "Umsatz=Spent:decimal",
+            "unknown type `decimal`; did you mean `decimal-comma`?",
+        ),
+        (
+            "Umsatz=Spent:Decimal-Comma",
+            "unknown type `Decimal-Comma`; did you mean `decimal-comma`?",
+        ),
+        (
+            "Umsatz=Day:%d.%m.%Y",
+            "unknown type `%d.%m.%Y`; did you mean `date:%d.%m.%Y`?",
+        ),
+    ] {
+        for command in [&["preview"][..], &["init"], &["send", "--dry-run"]] {
+            let words = [command, &["a.csv", "--map", map]].concat();
+            let refused = workspace.run(&words).exits(2);
+            assert_eq!(refused.error(), format!("--map {map}: {told}"));
+        }
+    }
+    let fine = [
+        "preview",
+        "a.csv",
+        "--map",
+        "Kanal=UTM:source",
+        "--map",
+        "Umsatz=Spent:decimal-comma",
+    ];
+    let shown = workspace.run(&fine).exits(0);
+    assert!(shown.stdout.contains("UTM:source"), "{}", shown.stdout);
+}
+
+#[test]
+fn a_run_that_a_rule_would_stop_is_told_and_not_proposed() {
+    let bad = |rows: usize| (0..rows).map(|_| ",gold\n").collect::<String>();
+    let good = |rows: usize| {
+        (0..rows)
+            .map(|n| format!("p{n}@example.com,gold\n"))
+            .collect::<String>()
+    };
+    let workspace = Workspace::with(&[
+        ("bad.csv", &format!("email,tier\n{}{}", good(100), bad(10))),
+        ("few.csv", &format!("email,tier\n{}{}", good(100), bad(9))),
+        ("twice.csv", &format!("email,tier\n{}{}", good(5), good(1))),
+    ]);
+    let note = "max-rejected: a run would send nothing";
+    let notes = |outcome: &Outcome| outcome.stdout.replace("\n      ", " ");
+    let told = workspace.run(&["preview", "bad.csv"]).exits(0);
+    assert!(notes(&told).contains(note), "{}", told.stdout);
+    assert!(!told.stdout.contains("\nnext: "), "{}", told.stdout);
+    workspace.run(&["send", "bad.csv", "--dry-run"]).exits(17);
+    // A run looks at the end, and not after the first rows.
+    for arguments in [&["few.csv"][..], &["bad.csv", "--limit", "105"]] {
+        let plain = workspace.run(&[&["preview"], arguments].concat()).exits(0);
+        assert!(!notes(&plain).contains(note), "{}", plain.stdout);
+        assert!(plain.next().starts_with("klaviyo-export send"));
+    }
+    workspace.run(&["send", "few.csv", "--dry-run"]).exits(0);
+    let strict = ["preview", "twice.csv", "--duplicates", "fail"];
+    let told = workspace.run(&strict).exits(0);
+    assert!(notes(&told).contains("a run would send nothing"));
+    assert_eq!(told.next(), "klaviyo-export preview twice.csv");
+    let plain = types_next(&workspace, &told).exits(0);
+    assert!(plain.next().starts_with("klaviyo-export send"));
+}

@@ -268,7 +268,7 @@ fn a_run_that_a_guard_stopped_adds_up_and_tells_which_rows_are_in_parts() {
     assert!(
         outcome
             .stdout
-            .contains("written    1,000 rows  0 of them in 0 parts, "),
+            .contains("written    1,000 rows  none of them in a complete part\n"),
         "{}",
         outcome.stdout
     );

@@ -143,3 +143,28 @@ fn a_damaged_and_a_newer_manifest_are_storage_errors_that_name_the_file() {
         );
     }
 }
+
+#[test]
+fn a_mistyped_id_is_no_attempt() {
+    let workspace = Workspace::with(&[("a.csv", AUDIENCE)]);
+    let server = workspace.server();
+    let job = workspace.job("vip", JOB, Some(&server));
+    for flags in [["--apply", "nonexist"], ["--approve-changes", "nonexist"]] {
+        workspace
+            .run(&[&["run", &*job], &flags[..]].concat())
+            .exits(2);
+        assert!(!workspace.path("state/vip/last-attempt.json").exists());
+    }
+    workspace.run(&["run", &job]).exits(0);
+    let before = workspace.run(&["status", &job]).exits(0).stdout;
+    for flags in [
+        ["--apply", "nonexist"],
+        ["--approve-changes", "nonexist"],
+        ["--approve-drift", "nonexist"],
+    ] {
+        workspace
+            .run(&[&["run", &*job], &flags[..]].concat())
+            .exits(2);
+        assert_eq!(workspace.run(&["status", &job]).exits(0).stdout, before);
+    }
+}

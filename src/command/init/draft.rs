@@ -3,6 +3,7 @@
 //! Takes the job that flags and the file's header came to, and gives TOML that the job reader reads back as that job. Names of
 //! columns stand in it, values never.
 
+mod api;
 mod audience;
 
 use std::fmt::Write;
@@ -11,7 +12,9 @@ use crate::cli::command_line::quoted;
 use crate::cli::console::is_unprintable;
 use crate::command::toml_text::{filled_string, key, one_line, string};
 use crate::job::PLACEHOLDER;
-use crate::job::file::{Duplicates, JobFile, SftpSection, SharedIdentifiers, SshConfigChoice};
+use crate::job::file::{
+    Deliver, Duplicates, JobFile, SftpSection, SharedIdentifiers, SshConfigChoice,
+};
 use crate::pipeline::mapping::guess::UnmappedReason;
 use crate::profile::column::ProfileColumn;
 
@@ -97,9 +100,16 @@ fn write_draft(
     audience::write(out, job, found)?;
     write_columns(out, columns, job.audience.files.is_empty())?;
     write_normalize(out, job)?;
-    write_sftp(out, &job.sftp)?;
+    // A server that nobody named is no part of a job that goes by the API.
+    if job.klaviyo.deliver == Deliver::Sftp || job.sftp.username.is_some() {
+        write_sftp(out, &job.sftp)?;
+    }
+    api::write_klaviyo(out, &job.klaviyo)?;
     out.write_str(DELTA)?;
-    out.write_str(LIST)?;
+    match &job.list {
+        Some(list) => api::write_list(out, list)?,
+        None => out.write_str(LIST)?,
+    }
     out.write_str(REPORT)?;
     out.write_str(WATCH)
 }

@@ -75,7 +75,8 @@ pub(super) fn move_paths(job: &mut JobFile, path: &Path) {
     let paths = paths
         .chain(&mut job.audience.query_file)
         .chain(&mut job.sftp.private_key)
-        .chain(&mut job.sftp.known_hosts);
+        .chain(&mut job.sftp.known_hosts)
+        .chain(&mut job.klaviyo.api_key_file);
     for text in paths.filter(|text| is_relative(text)) {
         if let Ok(moved) = std::path::absolute(&*text) {
             *text = moved.to_string_lossy().into_owned();

@@ -27,6 +27,8 @@ pub(super) struct Advice<'a> {
     pub(super) mapping: &'a Mapping,
     pub(super) sources: &'a [Source],
     pub(super) look: &'a PreviewLook<'a>,
+    /// Whether it has seen every row.
+    pub(super) is_whole: bool,
     /// A column of e-mail addresses, where no column is Email.
     pub(super) address_column: Option<&'a str>,
     /// Columns that a flag names; `None` of a job file.
@@ -44,14 +46,35 @@ impl Advice<'_> {
         notes.extend(self.email_note());
         notes.extend(self.encoding_note());
         notes.extend(self.sources.iter().filter_map(Source::late_keys_warning));
-        if self.job.duplicates == Duplicates::Fail && self.look.duplicates() > 0 {
+        if self.fails_for_duplicates() {
             notes.push("duplicates = \"fail\": a run would send nothing".to_owned());
         }
-        let fails = self.job.shared_identifiers == SharedIdentifiers::Fail;
-        if fails && self.look.shared_identifiers() > 0 {
+        if self.fails_for_shared() {
             notes.push("shared-identifiers = \"fail\": a run would send nothing".to_owned());
         }
+        notes.extend(self.rejections_note());
         notes
+    }
+
+    fn fails_for_duplicates(&self) -> bool {
+        self.job.duplicates == Duplicates::Fail && self.look.duplicates() > 0
+    }
+
+    fn fails_for_shared(&self) -> bool {
+        let fails = self.job.shared_identifiers == SharedIdentifiers::Fail;
+        fails && self.look.shared_identifiers() > 0
+    }
+
+    /// More rejections than the job allows stop a run.
+    fn rejections_note(&self) -> Option<String> {
+        let limits = self.job.max_rejected;
+        let (reason, percent) = self.look.too_many_rejected(limits, self.is_whole)?;
+        Some(format!(
+            "max-rejected: a run would send nothing; {percent:.1} % of the rows are rejected, most of them as {}, and [normalize] of a job file allows less than {} % and less than {}",
+            reason.code(),
+            limits.percent,
+            count(limits.rows, "row")
+        ))
     }
 
     /// The column that may tell the country of phone numbers which are not sent without.
@@ -164,7 +187,8 @@ impl Advice<'_> {
         }
     }
 
-    /// The command to type next: the preview again where flags would mend something, else ten rows sent.
+    /// The command to type next: the preview again where flags would mend something, else ten rows sent. None where a run would
+    /// send nothing and only the source or a job file can change that.
     pub(super) fn next(&self, line: &CommandLine) -> Option<CommandLine> {
         let is_of_files = self.by_flag.is_some();
         let mut sources = self.sources.iter();
@@ -185,7 +209,13 @@ impl Advice<'_> {
             };
             return Some(mended.into_iter().fold(own, CommandLine::with));
         }
-        if self.look.rows_to_send() == 0 {
+        if self.fails_for_duplicates() || self.fails_for_shared() {
+            // A look at what another rule would make of the rows.
+            let plain = line.clone().without_value("--duplicates");
+            return is_of_files.then(|| plain.without_value("--shared-identifiers"));
+        }
+        let is_stopped = self.rejections_note().is_some();
+        if is_stopped || self.look.rows_to_send() == 0 {
             return None;
         }
         let own = line

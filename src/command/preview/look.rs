@@ -17,10 +17,11 @@ use super::shared::{SharedLook, SharingRow};
 use crate::cli::console::printable;
 use crate::job::file::{Duplicates, SharedIdentifiers};
 use crate::pipeline::batch::{Batch, row_range};
+use crate::pipeline::commit::{GUARD_AFTER_REJECTIONS, GUARD_AFTER_ROWS};
 use crate::pipeline::dedupe::LastPlaces;
 use crate::pipeline::delta::DeltaPreview;
 use crate::pipeline::mapping::Mapping;
-use crate::pipeline::settings::PrimaryKey;
+use crate::pipeline::settings::{MaxRejected, PrimaryKey};
 use crate::profile::column::ColumnKind;
 use crate::run::drift::{LookTally, Measures};
 use crate::run::report::{count, grouped};
@@ -228,6 +229,24 @@ impl<'a> PreviewLook<'a> {
     /// How many rows would be sent.
     pub fn rows_to_send(&self) -> u64 {
         self.rows_read - self.rows_rejected - self.duplicates.count
+    }
+
+    /// The most frequent reason and the share in percent of rejections that are more than `limits` allow. Of few rows that
+    /// is known only if they are all.
+    pub(super) fn too_many_rejected(
+        &self,
+        limits: MaxRejected,
+        is_whole: bool,
+    ) -> Option<(RejectionReason, f64)> {
+        let is_asked_at_end = is_whole && self.rows_rejected >= GUARD_AFTER_REJECTIONS;
+        if self.rows_read < GUARD_AFTER_ROWS && !is_asked_at_end {
+            return None;
+        }
+        let percent = self.rows_rejected as f64 * 100.0 / self.rows_read.max(1) as f64;
+        let found = self.rejections.iter();
+        let (reason, _) = found.max_by_key(|(_, finding)| finding.count)?;
+        let is_reached = percent >= limits.percent || self.rows_rejected >= limits.rows;
+        is_reached.then_some((*reason, percent))
     }
 
     /// How many rows would be refused for this reason.

@@ -92,7 +92,9 @@ impl std::fmt::Display for UnmappedReason {
             Self::Shared(column) => {
                 write!(out, "several people have the same {}", column.header())
             }
-            Self::OfRecords => out.write_str("some people have several: it may be an id of orders or tickets"),
+            Self::OfRecords => {
+                out.write_str("some people have several: it may be an id of orders or tickets")
+            }
         }
     }
 }

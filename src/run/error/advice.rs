@@ -63,7 +63,7 @@ impl Error {
             Self::OtherList { .. } => Some(
                 "start over, and send every row, so that everybody is added to the list".to_owned(),
             ),
-            Self::PlanOutOfDate { .. } => Some("make a new plan".to_owned()),
+            Self::PlanOutOfDate { .. } | Self::NoPlan { .. } => Some("make a new plan".to_owned()),
             Self::TrialOverUnfinished { .. } => Some(
                 "let that run finish first; --fresh discards the part of it that was not sent".to_owned(),
             ),
@@ -103,7 +103,7 @@ impl Error {
             Self::Job(error) => next_of_job(error, line),
             Self::Mapping(MappingError::NoneGuessed { likely, .. }) => {
                 let column = likely.as_deref().unwrap_or("COLUMN");
-                Some(line.clone().with(["--map", &format!("{column}=Email")]))
+                Some(line.clone().with_map(column, "Email"))
             }
             Self::Mapping(MappingError::AmbiguousColumn {
                 column,
@@ -116,13 +116,11 @@ impl Error {
             Self::Mapping(MappingError::Header {
                 column,
                 source: ColumnError::Consent(_),
-            }) if takes_files(line) => Some(line.clone().with(["--map", &format!("{column}=")])),
+            }) if takes_files(line) => Some(line.clone().with_map(column, "")),
             Self::List(ListError::TooManyRemovals { run_id, .. })
                 if line.is("run") || line.is("list") =>
             {
-                let plain = line.clone().without("--fresh").without("--json");
-                let plain = plain.without_value("--run-group").command("run");
-                Some(plain.with_value("--approve-removals", run_id))
+                Some(of_removals(line).with_value("--approve-removals", run_id))
             }
             Self::Shard(ShardError::NotDone { waits_for, .. }) => {
                 let (first, _) = waits_for.first()?;
@@ -139,7 +137,7 @@ impl Error {
                 let plain = line.clone().without("--fresh").without("--full");
                 Some(plain.with(["--fresh", "--full"]))
             }
-            Self::PlanOutOfDate { .. } => {
+            Self::PlanOutOfDate { .. } | Self::NoPlan { .. } => {
                 let plain = line.clone().without_value("--apply");
                 Some(plain.with(["--dry-run"]))
             }
@@ -202,6 +200,14 @@ fn approval(line: &CommandLine) -> CommandLine {
     ["--approve-changes", "--approve-drift", "--apply"]
         .into_iter()
         .fold(plain, CommandLine::without_value)
+}
+
+/// The command without what does not go with an approval of removals.
+fn of_removals(line: &CommandLine) -> CommandLine {
+    let plain = ["--shard", "--run-group", "--limit"]
+        .into_iter()
+        .fold(approval(line), CommandLine::without_value);
+    plain.without("--create-list").command("run")
 }
 
 /// Where to look when most rejected rows have this reason.
@@ -357,4 +363,40 @@ fn takes_files(line: &CommandLine) -> bool {
         .iter()
         .any(|command| line.is(command))
         && !line.names_job()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::Cli;
+
+    #[test]
+    fn an_approval_of_removals_takes_no_flag_along_that_it_refuses() {
+        let error = Error::List(ListError::TooManyRemovals {
+            removals: 2,
+            of: 3,
+            percent: 5.0,
+            members: 10,
+            run_id: "r2".to_owned(),
+        });
+        for words in [
+            &["run", "vip.toml"][..],
+            &["run", "vip.toml", "--approve-changes", "r1", "--json"],
+            &["run", "vip.toml", "--approve-drift=r1"],
+            &["run", "vip.toml", "--apply", "r1"],
+            &["run", "vip.toml", "--fresh", "--full", "--create-list"],
+            &["run", "vip.toml", "--limit", "10"],
+            &["list", "vip.toml", "--run-group", "g", "--create-list"],
+        ] {
+            let next = error.next(&CommandLine::new(words.iter().copied()));
+            let next = next.unwrap().to_string();
+            assert_eq!(
+                next, "klaviyo-export run vip.toml --approve-removals r2",
+                "{words:?}"
+            );
+            Cli::try_parse_from(next.split(' ')).unwrap();
+        }
+    }
 }

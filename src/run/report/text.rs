@@ -119,7 +119,9 @@ impl RunReport {
         );
         // The rows of a part that was not closed when the run failed are written, and gone.
         let closed: u64 = self.parts.iter().map(|part| part.rows).sum();
-        if closed < self.rows_written {
+        if closed == 0 && self.rows_written > 0 {
+            "none of them in a complete part".clone_into(&mut parts);
+        } else if closed < self.rows_written {
             parts = format!("{} of them {parts}", grouped(closed));
         }
         line(out, "written", self.rows_written, "row", &parts)

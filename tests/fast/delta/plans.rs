@@ -92,7 +92,7 @@ fn a_plan_is_refused_once_anything_has_moved() {
     let error = job
         .workspace
         .run(&["run", "vip.toml", "--apply", "20260101T000000Z-00000000"])
-        .exits(12);
+        .exits(2);
     assert!(
         error.error().contains("the job has no such run"),
         "{}",
