@@ -431,7 +431,8 @@ impl RunContext<'_> {
         manifest.finished_at = Some(Timestamp::now());
         let (mut warnings, mut error) = (outcome.warnings, outcome.error);
         // What was delivered stays so when the tidying fails: the run has its report all the same.
-        if let Err(untidy) = retention::tidy(state, job.retention, &manifest.run_id) {
+        let of = manifest.shard.as_ref().map(|shard| shard.of);
+        if let Err(untidy) = retention::tidy(state, job.retention, &manifest.run_id, of) {
             error.get_or_insert(untidy.into());
         }
         // Before the manifest says that the run is done: who was sent is known then, wherever it is killed.

@@ -35,7 +35,7 @@ pub const GUARD_AFTER_ROWS: u64 = 1_000;
 
 /// At the end of the audience the guard is asked however few rows there were, once so many of them were rejected: a small
 /// file with one bad row is no disaster.
-pub const GUARD_AFTER_REJECTIONS: u64 = 10;
+const GUARD_AFTER_REJECTIONS: u64 = 10;
 
 /// How many rows an audience has is not guessed before so many bytes of it were read: a first file of few short rows says
 /// little of the others.
@@ -291,7 +291,7 @@ impl<'a> Commit<'a> {
     pub fn finish(mut self) -> Result<(Counts, DeltaOutcome), CommitError> {
         self.settle()?;
         self.rejects.finish()?;
-        guard_at_end(&self.counts, self.max_rejected)?;
+        guard(&self.counts, self.max_rejected, true)?;
         let finished = self.finish_comparison()?;
         if !self.spool.is_empty() {
             self.spool.close_part()?;
@@ -519,7 +519,7 @@ impl<'a> Commit<'a> {
     fn replay(&mut self, mut waiting: WaitingRows, loser: Loser) -> Result<(), CommitError> {
         self.counts.duplicates += waiting.settle(loser)?;
         // Nothing of the rows that waited is sent if the guard strikes: ask before the first of them.
-        guard_at_end(&self.counts, self.max_rejected)?;
+        guard(&self.counts, self.max_rejected, true)?;
         let mut contested = self.contested(&mut waiting)?;
         if let Some(delta) = &mut self.delta {
             // The keys are not in memory any more.
@@ -658,7 +658,7 @@ impl<'a> Commit<'a> {
             DeltaStanding::Sent => {}
         }
         if !self.spool.fits(row_bytes) {
-            guard(&self.counts, self.max_rejected)?;
+            guard(&self.counts, self.max_rejected, false)?;
             self.spool.close_part()?;
         }
         self.counts.external_id_only += u64::from(external_id_only);
@@ -683,28 +683,19 @@ impl Repeat {
     }
 }
 
-/// Asked while rows are read.
-fn guard(counts: &Counts, limits: MaxRejected) -> Result<(), CommitError> {
-    if counts.rows_read < GUARD_AFTER_ROWS {
-        return Ok(());
-    }
-    check_rejected(counts, limits)
-}
-
-/// Asked when the audience has ended.
-fn guard_at_end(counts: &Counts, limits: MaxRejected) -> Result<(), CommitError> {
-    if counts.rows_read < GUARD_AFTER_ROWS && counts.rows_rejected < GUARD_AFTER_REJECTIONS {
-        return Ok(());
-    }
-    check_rejected(counts, limits)
-}
-
-fn check_rejected(counts: &Counts, limits: MaxRejected) -> Result<(), CommitError> {
-    let (rejected, read) = (counts.rows_rejected, counts.rows_read);
+/// Whether so many rejections, of so many rows, stop a run. `is_end`: there are no more rows.
+pub fn are_too_many(rejected: u64, read: u64, limits: MaxRejected, is_end: bool) -> bool {
+    let is_asked = read >= GUARD_AFTER_ROWS || is_end && rejected >= GUARD_AFTER_REJECTIONS;
     let percent = rejected as f64 * 100.0 / read.max(1) as f64;
+    is_asked && (percent >= limits.percent || rejected >= limits.rows)
+}
+
+/// An error where the rejections are too many.
+fn guard(counts: &Counts, limits: MaxRejected, is_end: bool) -> Result<(), CommitError> {
+    let (rejected, read) = (counts.rows_rejected, counts.rows_read);
     let most = counts.rejections.iter().max_by_key(|(_, rows)| **rows);
     match most {
-        Some((reason, _)) if percent >= limits.percent || rejected >= limits.rows => {
+        Some((reason, _)) if are_too_many(rejected, read, limits, is_end) => {
             Err(CommitError::TooManyRejected {
                 rejected,
                 read,

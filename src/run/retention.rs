@@ -16,8 +16,14 @@ use crate::state::directory::{JobDirectory, RunDirectory};
 use crate::state::manifest::{RunStatus, StateError, read_manifest};
 use crate::state::storage::storage;
 
-/// Removes what is older than `retention` allows, but never the run `current` and never one that may go on.
-pub fn tidy(state: &JobDirectory, retention: Retention, current: &str) -> Result<(), StateError> {
+/// Removes what is older than `retention` allows, but never the run `current` and never one that may go on. The run is one for `of`
+/// shards, if it is for any.
+pub fn tidy(
+    state: &JobDirectory,
+    retention: Retention,
+    current: &str,
+    of: Option<u32>,
+) -> Result<(), StateError> {
     let ids = state.run_ids()?;
     let (trials, runs): (Vec<&String>, Vec<&String>) =
         ids.iter().partition(|id| is_trial(&state.run(id)));
@@ -36,17 +42,16 @@ pub fn tidy(state: &JobDirectory, retention: Retention, current: &str) -> Result
         }
         for id in kept.iter().filter(|id| id.as_str() != current) {
             remove_rejects(&state.run(id), retention)?;
+            if compared.as_ref() != Some(id) {
+                remove_unlisted(&state.run(id), retention)?;
+            }
         }
     }
-    // After the number of shards has changed, no run looks at the folders of the others.
-    let whole = state.whole();
-    for shard in whole.known_shards()? {
-        let shard = whole.shard(shard);
-        let compared = delta::base_run(&shard);
-        let needed = [Some(current), compared.as_deref()];
-        for id in shard.run_ids()? {
-            if !needed.contains(&Some(id.as_str())) {
-                remove_unlisted(&shard.run(&id), retention)?;
+    for other in state.other_shards(of)? {
+        let compared = delta::base_run(&other);
+        for id in other.run_ids()? {
+            if compared.as_ref() != Some(&id) {
+                remove_unlisted(&other.run(&id), retention)?;
             }
         }
     }
@@ -165,7 +170,7 @@ mod tests {
             runs: 1,
             rejects: Duration::from_hours(1),
         };
-        tidy(&state, retention, "5").unwrap();
+        tidy(&state, retention, "5", None).unwrap();
         assert_eq!(state.run_ids().unwrap(), ["2", "5"]);
     }
 
@@ -199,6 +204,7 @@ mod tests {
                 rejects: day,
             },
             "4",
+            None,
         )
         .unwrap();
         assert_eq!(state.run_ids().unwrap(), ["2", "3", "4"]);
@@ -213,6 +219,7 @@ mod tests {
                 rejects: Duration::ZERO,
             },
             "4",
+            None,
         )
         .unwrap();
         for name in ["rejects.csv", "conflicts.csv"] {
@@ -261,10 +268,10 @@ mod tests {
             ids.filter(|id| state.run(id).parts().join("a.ids").exists())
                 .collect::<Vec<_>>()
         };
-        tidy(&state, retention(Duration::from_hours(1)), "4").unwrap();
+        tidy(&state, retention(Duration::from_hours(1)), "4", Some(4)).unwrap();
         assert_eq!(left(), ["1", "2", "3", "4"]);
         assert!(of_two.parts().join("a.ids").exists());
-        tidy(&state, retention(Duration::ZERO), "4").unwrap();
+        tidy(&state, retention(Duration::ZERO), "4", Some(4)).unwrap();
         assert_eq!(left(), ["2", "3", "4"]);
         assert!(!of_two.parts().join("a.ids").exists());
     }

@@ -93,6 +93,14 @@ impl JobDirectory {
         Ok(shards)
     }
 
+    /// The folders of the job's shards of other numbers than `of`: after the number has changed, nothing runs in them any more.
+    pub fn other_shards(&self, of: Option<u32>) -> Result<Vec<Self>, StateError> {
+        let whole = self.whole();
+        let mut shards = whole.known_shards()?;
+        shards.retain(|shard| Some(shard.of()) != of);
+        Ok(shards.into_iter().map(|shard| whole.shard(shard)).collect())
+    }
+
     /// The folder of its runs.
     pub fn runs(&self) -> PathBuf {
         self.path.join("runs")

@@ -66,6 +66,19 @@ fn sandbox(workspace: &Workspace) -> (Child, Vec<String>) {
     (sandbox, lines)
 }
 
+/// A sandbox, and the command that it says to type next.
+fn sandbox_with_next(workspace: &Workspace) -> (Child, String) {
+    let mut sandbox = workspace
+        .command(&["sandbox", "--directory", "box", "--port", "0"])
+        .spawn()
+        .unwrap();
+    let mut told = BufReader::new(sandbox.stderr.take().unwrap()).lines();
+    let next = told
+        .find_map(|line| line.unwrap().strip_prefix("next: ").map(str::to_owned))
+        .unwrap();
+    (sandbox, next)
+}
+
 /// The output up to the time when it was told to end.
 fn end(sandbox: Child) -> Outcome {
     let pid = rustix::process::Pid::from_child(&sandbox);
@@ -97,14 +110,7 @@ fn a_job_with_the_sections_that_the_sandbox_prints_reaches_both_halves() {
 #[test]
 fn the_next_command_of_the_sandbox_can_be_typed() {
     let workspace = Workspace::with(&[("FILE", CUSTOMERS)]);
-    let mut sandbox = workspace
-        .command(&["sandbox", "--directory", "box", "--port", "0"])
-        .spawn()
-        .unwrap();
-    let mut told = BufReader::new(sandbox.stderr.take().unwrap()).lines();
-    let next = told
-        .find_map(|line| line.unwrap().strip_prefix("next: ").map(str::to_owned))
-        .unwrap();
+    let (sandbox, next) = sandbox_with_next(&workspace);
     let words: Vec<&str> = next.split(' ').skip(1).collect();
     let sent = workspace.run(&[words.as_slice(), &["--json"]].concat());
     end(sandbox);
@@ -118,14 +124,7 @@ fn the_next_command_of_the_sandbox_can_be_typed() {
 #[test]
 fn the_flags_of_the_send_that_the_sandbox_prints_make_a_job_file_that_runs() {
     let workspace = Workspace::with(&[("FILE", CUSTOMERS)]);
-    let mut sandbox = workspace
-        .command(&["sandbox", "--directory", "box", "--port", "0"])
-        .spawn()
-        .unwrap();
-    let mut told = BufReader::new(sandbox.stderr.take().unwrap()).lines();
-    let next = told
-        .find_map(|line| line.unwrap().strip_prefix("next: ").map(str::to_owned))
-        .unwrap();
+    let (sandbox, next) = sandbox_with_next(&workspace);
     let flags: Vec<&str> = next.split(' ').skip(3).collect();
     let init = [
         &["init", "FILE", "-o", "vip.toml", "--name", "vip"],

@@ -17,7 +17,7 @@ use super::shared::{SharedLook, SharingRow};
 use crate::cli::console::printable;
 use crate::job::file::{Duplicates, SharedIdentifiers};
 use crate::pipeline::batch::{Batch, row_range};
-use crate::pipeline::commit::{GUARD_AFTER_REJECTIONS, GUARD_AFTER_ROWS};
+use crate::pipeline::commit::are_too_many;
 use crate::pipeline::dedupe::LastPlaces;
 use crate::pipeline::delta::DeltaPreview;
 use crate::pipeline::mapping::Mapping;
@@ -238,15 +238,11 @@ impl<'a> PreviewLook<'a> {
         limits: MaxRejected,
         is_whole: bool,
     ) -> Option<(RejectionReason, f64)> {
-        let is_asked_at_end = is_whole && self.rows_rejected >= GUARD_AFTER_REJECTIONS;
-        if self.rows_read < GUARD_AFTER_ROWS && !is_asked_at_end {
-            return None;
-        }
-        let percent = self.rows_rejected as f64 * 100.0 / self.rows_read.max(1) as f64;
+        let (rejected, read) = (self.rows_rejected, self.rows_read);
         let found = self.rejections.iter();
         let (reason, _) = found.max_by_key(|(_, finding)| finding.count)?;
-        let is_reached = percent >= limits.percent || self.rows_rejected >= limits.rows;
-        is_reached.then_some((*reason, percent))
+        let percent = rejected as f64 * 100.0 / read.max(1) as f64;
+        are_too_many(rejected, read, limits, is_whole).then_some((*reason, percent))
     }
 
     /// How many rows would be refused for this reason.

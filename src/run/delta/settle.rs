@@ -21,14 +21,11 @@ pub(super) fn forget_others(
     state: &JobDirectory,
     shard: Option<&ShardRecord>,
 ) -> Result<(), StateError> {
-    let whole = state.whole();
-    for other in whole.known_shards()? {
-        if shard.is_none_or(|shard| shard.of != other.of()) {
-            forget(&whole.shard(other))?;
-        }
+    for other in state.other_shards(shard.map(|shard| shard.of))? {
+        forget(&other)?;
     }
     if shard.is_some() {
-        forget(&whole)?;
+        forget(&state.whole())?;
     }
     Ok(())
 }
