@@ -7,6 +7,7 @@ pub mod exit_code;
 pub mod http;
 pub mod interrupt;
 pub mod meter;
+pub(crate) mod near_name;
 pub(crate) mod page_cache;
 pub(crate) mod pool;
 pub(crate) mod private_file;

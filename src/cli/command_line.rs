@@ -159,6 +159,15 @@ impl CommandLine {
         self.with([MAP_FLAG, &format!("{column}={header}")])
     }
 
+    /// With another word in place of each that is `word`.
+    #[must_use]
+    pub fn with_word(mut self, word: &str, other: &str) -> Self {
+        for own in self.words.iter_mut().filter(|own| *own == word) {
+            other.clone_into(own);
+        }
+        self
+    }
+
     /// Without a flag that takes no value.
     #[must_use]
     pub fn without(mut self, flag: &str) -> Self {

@@ -95,6 +95,7 @@ fn of_audience_files() {
             "consent.csv",
             "email,SMS Marketing Consent\nana@example.com,Subscribe\n",
         ),
+        ("daily.toml", "name = \"daily\"\n"),
     ]);
     for arguments in [
         &["send", "b.csv", "--dry-run"][..],
@@ -107,6 +108,9 @@ fn of_audience_files() {
         &["run", "a.csv"],
         &["run", "vip.toml"],
         &["preview", "vip.toml"],
+        &["check", "daily"],
+        &["run", "dayly.toml", "--dry-run"],
+        &["estimate", "nightly"],
         &["init", "b.csv"],
     ] {
         let outcome = workspace.run(arguments);

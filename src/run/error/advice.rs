@@ -1,10 +1,12 @@
 //! Advice on errors: the hint, and the command to type next.
 
-use std::path::Path;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 use super::Error;
 use super::service::Service;
 use crate::base::exit_code::ExitCode;
+use crate::base::near_name::near_name;
 use crate::cli::command_line::{CommandLine, quoted};
 use crate::delivery::sftp::SftpError;
 use crate::delivery::upload::UploadError;
@@ -242,8 +244,11 @@ fn of_job(error: &JobError) -> Option<String> {
                 CommandLine::new(["init", &*file, "-o", "NAME.toml"])
             ))
         }
-        JobError::Unreadable { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
-            Some("to make a job file: klaviyo-export init FILE -o NAME.toml".to_owned())
+        JobError::Unreadable { path, source } if source.kind() == ErrorKind::NotFound => {
+            Some(near_job(path).map_or_else(
+                || "to make a job file: klaviyo-export init FILE -o NAME.toml".to_owned(),
+                |near| format!("did you mean the job file {near}?"),
+            ))
         }
         JobError::InFile { source, .. } if matches!(**source, JobError::Variable { .. }) => {
             of_job(source)
@@ -270,11 +275,27 @@ fn of_job(error: &JobError) -> Option<String> {
     }
 }
 
+/// The job file that may be meant by `path`, where there is none: a job's name is often typed for its file.
+fn near_job(path: &Path) -> Option<String> {
+    let written = path.to_string_lossy();
+    let is_job = |name: &str| Path::new(name).extension().is_some_and(|it| it == "toml");
+    let wanted = if is_job(&written) {
+        path.to_owned()
+    } else {
+        PathBuf::from(format!("{written}.toml"))
+    };
+    near_name(&written, &wanted, is_job)
+}
+
 /// The command to type next after an error of a job file.
 fn next_of_job(error: &JobError, line: &CommandLine) -> Option<CommandLine> {
     match error {
         JobError::IsAudience { path } => {
             Some(CommandLine::new(["preview", &*path.to_string_lossy()]))
+        }
+        JobError::Unreadable { path, source } if source.kind() == ErrorKind::NotFound => {
+            let near = near_job(path)?;
+            Some(line.clone().with_word(&path.to_string_lossy(), &near))
         }
         JobError::UnknownName {
             name, directory, ..

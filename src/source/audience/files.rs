@@ -7,9 +7,7 @@ use super::AudienceFiles;
 use super::cloud::{self, Object};
 use super::error::AudienceError;
 use super::stream::ByteOrigin;
-
-/// How alike two names must be for one to be suggested for the other (Jaro-Winkler).
-const ALIKE: f64 = 0.85;
+use crate::base::near_name::near_name;
 
 /// The beginning of an object's address in a store.
 const OBJECTS: [&str; 5] = ["s3://", "gs://", "az://", "abfs://", "abfss://"];
@@ -110,7 +108,7 @@ fn resolve_one(written: &str, base: &Path) -> Result<Vec<SourceInput>, AudienceE
     }
     Err(AudienceError::NotFound {
         name: written.to_owned(),
-        suggestion: near_name(written, &path),
+        suggestion: near_name(written, &path, |_| true),
     })
 }
 
@@ -190,26 +188,6 @@ fn table_in(folder: &Path) -> Option<&'static str> {
 /// The format of the table that the files of this folder are pieces of.
 fn table_around(folder: &Path) -> Option<&'static str> {
     folder.ancestors().take(PARTITIONS).find_map(table_in)
-}
-
-/// The file in the same folder whose name is most like this one's, written as the job wrote it.
-fn near_name(written: &str, path: &Path) -> Option<String> {
-    let wanted = path.file_name()?.to_str()?.to_lowercase();
-    let folder = path.parent()?;
-    // A bare name's parent is empty, which is no path.
-    let here = Path::new(".");
-    let folder = if folder == Path::new("") {
-        here
-    } else {
-        folder
-    };
-    let (likeness, nearest) = std::fs::read_dir(folder)
-        .ok()?
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .map(|name| (strsim::jaro_winkler(&wanted, &name.to_lowercase()), name))
-        .max_by(|(a, a_name), (b, b_name)| a.total_cmp(b).then_with(|| b_name.cmp(a_name)))?;
-    let folder = written.rfind('/').map_or("", |slash| &written[..=slash]);
-    (likeness >= ALIKE).then(|| format!("{folder}{nearest}"))
 }
 
 #[cfg(test)]
