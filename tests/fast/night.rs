@@ -93,6 +93,19 @@ fn a_trial_does_not_take_the_place_of_an_unfinished_run() {
 }
 
 #[test]
+fn a_trial_may_follow_a_run_that_ended_before_its_first_part() {
+    let (workspace, server) = started();
+    let bad = "@\n".repeat(30);
+    workspace.write("a.csv", format!("{}{bad}", people(1)));
+    workspace.run(&["run", "vip.toml"]).exits(17);
+    assert_eq!(server.received().len(), 0);
+    // The person corrects the file, and tries a few rows first.
+    workspace.write("a.csv", people(8));
+    workspace.run(&["run", "vip.toml", "--limit", "2"]).exits(0);
+    assert_eq!(server.received().len(), 1);
+}
+
+#[test]
 fn fresh_gives_the_unfinished_run_up_and_says_so() {
     let (workspace, _server) = unfinished();
     let trial = ["run", "vip.toml", "--limit", "2", "--fresh"];
