@@ -69,8 +69,8 @@ pub(super) fn begin(
 }
 
 /// Refuses a trial that would take the place of an unfinished run: the rest of that run would never be sent, and the
-/// trial would look as if all was done. A run that ended before its audience was read, and
-/// closed no part, has nothing that could be lost.
+/// trial would look as if all was done. A run that ended before its audience was read, and closed no part, has nothing that could
+/// be lost.
 pub(super) fn refuse_trial(state: &JobDirectory, options: RunOptions) -> Result<(), Error> {
     let Some(limit) = options.limit.filter(|_| !options.fresh && !options.dry_run) else {
         return Ok(());
