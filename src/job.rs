@@ -350,6 +350,12 @@ pub fn is_job_name(name: &str) -> bool {
     (1..=100).contains(&name.len()) && name.chars().all(allowed) && !name.starts_with('.')
 }
 
+/// Whether a path ends as that of a job file does.
+pub fn is_job_file(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|extension| extension.eq_ignore_ascii_case("toml"))
+}
+
 fn check_name(name: &str) -> Result<(), JobError> {
     if !is_job_name(name) {
         return Err(value(

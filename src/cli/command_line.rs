@@ -159,13 +159,20 @@ impl CommandLine {
         self.with([MAP_FLAG, &format!("{column}={header}")])
     }
 
-    /// With another word in place of each that is `word`.
-    #[must_use]
-    pub fn with_word(mut self, word: &str, other: &str) -> Self {
-        for own in self.words.iter_mut().filter(|own| *own == word) {
-            other.clone_into(own);
-        }
-        self
+    /// With `other` in place of the argument `word`. `None` where that is not one of the words, or where two are equal: one of
+    /// them may be the value of a flag.
+    pub fn with_argument(mut self, word: &str, other: &str) -> Option<Self> {
+        let arguments = self.place().map_or(0, |command| command + 1);
+        let mut found = self
+            .words
+            .iter_mut()
+            .skip(arguments)
+            .filter(|it| *it == word);
+        let (Some(argument), None) = (found.next(), found.next()) else {
+            return None;
+        };
+        other.clone_into(argument);
+        Some(self)
     }
 
     /// Without a flag that takes no value.
@@ -282,6 +289,20 @@ mod tests {
             line.with_value("--rows", "4").to_string(),
             "klaviyo-export -v preview 'My customers.csv' '--limit=5' --rows 4"
         );
+    }
+
+    #[test]
+    fn an_argument_is_said_otherwise_where_it_is_the_only_one_of_its_kind() {
+        for (words, said) in [
+            (&["check", "vip"][..], Some("check vip.toml")),
+            (&["vip", "-q", "vip"], Some("vip -q vip.toml")),
+            (&["list", "--run-group", "vip", "vip"], None),
+            (&["run", "other"], None),
+        ] {
+            let line = CommandLine::new(words.iter().copied()).with_argument("vip", "vip.toml");
+            let said = said.map(|said| format!("klaviyo-export {said}"));
+            assert_eq!(line.map(|line| line.to_string()), said, "{words:?}");
+        }
     }
 
     #[test]

@@ -19,7 +19,7 @@ use super::{Surroundings, flags};
 use crate::base::interrupt::Interrupt;
 use crate::cli::{AudienceArgs, PreviewArgs, RowLimit};
 use crate::command::preview::findings::{LookOptions, Preview, PreviewFacts, PreviewLook};
-use crate::job::{Job, JobSource, audience_files};
+use crate::job::{Job, JobSource, audience_files, is_job_file};
 use crate::pipeline::mapping::Mapping;
 use crate::pipeline::mapping::guess::{Sample, address_column};
 use crate::pipeline::normalize::Normalizer;
@@ -44,12 +44,12 @@ struct Subject {
 /// The text (or JSON) that tells what would be sent.
 pub fn preview(args: &PreviewArgs, surroundings: &Surroundings) -> Result<String, Error> {
     let subject = match args.files.as_slice() {
-        [_, _, ..] if args.files.iter().any(|file| is_job(file)) => {
+        [_, _, ..] if args.files.iter().any(|file| is_job_file(Path::new(file))) => {
             return Err(Error::Usage(
                 "one job file at a time, or files of rows".to_owned(),
             ));
         }
-        [job] if is_job(job) => of_job(Path::new(job), args, surroundings)?,
+        [job] if is_job_file(Path::new(job)) => of_job(Path::new(job), args, surroundings)?,
         files => of_files(files, args, surroundings)?,
     };
     let preview = look(subject, args, surroundings)?;
@@ -57,12 +57,6 @@ pub fn preview(args: &PreviewArgs, surroundings: &Surroundings) -> Result<String
         return Ok(String::from_utf8_lossy(&to_json(&preview)).into_owned());
     }
     Ok(preview.to_text(surroundings.console.columns()))
-}
-
-fn is_job(name: &str) -> bool {
-    Path::new(name)
-        .extension()
-        .is_some_and(|extension| extension.eq_ignore_ascii_case("toml"))
 }
 
 fn of_job(path: &Path, args: &PreviewArgs, surroundings: &Surroundings) -> Result<Subject, Error> {

@@ -10,7 +10,7 @@ use crate::base::near_name::near_name;
 use crate::cli::command_line::{CommandLine, quoted};
 use crate::delivery::sftp::SftpError;
 use crate::delivery::upload::UploadError;
-use crate::job::{JobError, VariableFault};
+use crate::job::{JobError, VariableFault, is_job_file};
 use crate::klaviyo::list::ListError;
 use crate::pipeline::commit::CommitError;
 use crate::pipeline::mapping::MappingError;
@@ -278,13 +278,12 @@ fn of_job(error: &JobError) -> Option<String> {
 /// The job file that may be meant by `path`, where there is none: a job's name is often typed for its file.
 fn near_job(path: &Path) -> Option<String> {
     let written = path.to_string_lossy();
-    let is_job = |name: &str| Path::new(name).extension().is_some_and(|it| it == "toml");
-    let wanted = if is_job(&written) {
+    let wanted = if is_job_file(path) {
         path.to_owned()
     } else {
         PathBuf::from(format!("{written}.toml"))
     };
-    near_name(&written, &wanted, is_job)
+    near_name(&written, &wanted, |name| is_job_file(Path::new(name)))
 }
 
 /// The command to type next after an error of a job file.
@@ -295,7 +294,7 @@ fn next_of_job(error: &JobError, line: &CommandLine) -> Option<CommandLine> {
         }
         JobError::Unreadable { path, source } if source.kind() == ErrorKind::NotFound => {
             let near = near_job(path)?;
-            Some(line.clone().with_word(&path.to_string_lossy(), &near))
+            line.clone().with_argument(&path.to_string_lossy(), &near)
         }
         JobError::UnknownName {
             name, directory, ..
