@@ -77,10 +77,7 @@ fn times_of_requests(session: &mut SftpSession, folder: &str) -> Result<Vec<Dura
 }
 
 fn describe_times(sorted: &[Duration]) -> String {
-    let milliseconds = |at: usize| {
-        let time = sorted.get(at).copied().unwrap_or_default();
-        format!("{:.1}", time.as_secs_f64() * 1e3)
-    };
+    let milliseconds = |at: usize| in_milliseconds(sorted.get(at).copied().unwrap_or_default());
     format!(
         "{} ms for a request and its answer (the median of {}; {} to {} ms)",
         milliseconds(sorted.len() / 2),
@@ -88,6 +85,17 @@ fn describe_times(sorted: &[Duration]) -> String {
         milliseconds(0),
         milliseconds(sorted.len().saturating_sub(1)),
     )
+}
+
+/// Milliseconds with as many digits as tell something: a server on the same machine answers within a few hundredths.
+fn in_milliseconds(time: Duration) -> String {
+    let milliseconds = time.as_secs_f64() * 1e3;
+    let digits = if time < Duration::from_millis(1) {
+        3
+    } else {
+        1
+    };
+    format!("{milliseconds:.digits$}")
 }
 
 /// Measured speeds, in MB/s.
@@ -356,4 +364,16 @@ fn describe(estimate: &Estimate, deliver: Deliver) -> String {
     let mirror = estimate.mirror.as_ref();
     stages.extend(mirror.map(|it| format!("{} to find who leaves it", duration(it.seconds))));
     format!("{}: {}", estimate.size(), stages.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_has_as_many_digits_as_tell_something() {
+        let told = [43_000, 999_000, 1_000_000, 21_440_000]
+            .map(|nanoseconds| in_milliseconds(Duration::from_nanos(nanoseconds)));
+        assert_eq!(told, ["0.043", "0.999", "1.0", "21.4"]);
+    }
 }
