@@ -4,6 +4,7 @@
 //! record has. The guard on rejections is asked before any part is closed, so that no part leaves once it has struck.
 
 mod keys;
+mod known;
 mod origins;
 mod shared;
 mod waiting;
@@ -125,6 +126,8 @@ pub struct Commit<'a> {
     parts_directory: PathBuf,
     /// Records that may still be read, under `--limit`.
     remaining: u64,
+    /// Whether rows have come, by which the index was chosen.
+    is_index_chosen: bool,
     /// Whether the index has room for the keys of all rows.
     is_room_made: bool,
     /// `None` where only one column is an identifier.
@@ -192,6 +195,7 @@ impl<'a> Commit<'a> {
             counts,
             parts_directory,
             remaining: limit.unwrap_or(u64::MAX),
+            is_index_chosen: false,
             is_room_made: false,
             shared,
             delta: None,
@@ -222,6 +226,10 @@ impl<'a> Commit<'a> {
 
     /// Commits the next batch. False when no more is wanted: the limit of rows is reached.
     pub fn batch(&mut self, mut batch: Batch) -> Result<bool, CommitError> {
+        if !self.is_index_chosen && !batch.rows.is_empty() {
+            self.is_index_chosen = true;
+            self.choose_keys(&batch)?;
+        }
         if !self.is_room_made {
             self.make_room_for_keys(&batch);
         }
@@ -395,6 +403,7 @@ impl<'a> Commit<'a> {
                     Some(waiting) => self.hold_found(batch, findings, waiting),
                 }
             }
+            Keys::Known(known) => self.pass_known(batch, known),
         }
     }
 
@@ -508,6 +517,7 @@ impl<'a> Commit<'a> {
                 }
                 (waiting, Loser::Later)
             }
+            Some(Keys::Known(known)) => (Some(known.into_waiting()?), Loser::Later),
         };
         match waiting {
             None => Ok(()),
@@ -599,14 +609,7 @@ impl<'a> Commit<'a> {
 
     /// The row at `index` of the batch in hand, which shares nothing as far as is known.
     fn held<'b>(&self, batch: &'b Batch, index: usize) -> HeldRow<'b> {
-        let row = &batch.rows[index];
-        HeldRow {
-            bytes: &batch.row_bytes[row_range(&batch.rows, index)],
-            identifier_bytes: row.identifier_bytes,
-            external_id_only: row.external_id_only,
-            number: self.batch_begins + u64::from(row.record),
-            shared: [None; 3],
-        }
+        held(batch, index, self.batch_begins)
     }
 
     /// Compares a row that waited, and takes it to the spool if it is to be sent.
@@ -664,6 +667,18 @@ impl<'a> Commit<'a> {
         self.counts.external_id_only += u64::from(external_id_only);
         self.counts.rows_written += 1;
         Ok(true)
+    }
+}
+
+/// The row at `index` of a batch whose first record has the number `begins`. It shares nothing as far as is known.
+fn held(batch: &Batch, index: usize, begins: u64) -> HeldRow<'_> {
+    let row = &batch.rows[index];
+    HeldRow {
+        bytes: &batch.row_bytes[row_range(&batch.rows, index)],
+        identifier_bytes: row.identifier_bytes,
+        external_id_only: row.external_id_only,
+        number: begins + u64::from(row.record),
+        shared: [None; 3],
     }
 }
 

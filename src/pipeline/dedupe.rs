@@ -4,7 +4,9 @@
 //! 100 million keys the odds of one wrong drop are 1e-15 (64 bits: 1 in 3,700). Look-ups are begun in groups, so that
 //! they do not wait for memory one after the other. An index has a limit of memory; keys beyond it are [`Sighting::Unknown`], and [`SpilledKeys`] are for them.
 
+mod claimed;
 mod identifiers;
+mod log;
 mod memory;
 mod occurrences;
 mod partitions;
@@ -12,11 +14,13 @@ mod set;
 mod spill;
 mod table;
 
+pub use claimed::ClaimedIdentifiers;
 pub use identifiers::{BatchLookup, IdentifierIndex, SharedIdentifier};
+pub use log::{IdentifierLog, LoggedIdentifier};
 pub use occurrences::{Contest, Contests, FirstOccurrence, Occurrences};
 pub(super) use partitions::Partitions;
 pub use partitions::SpillError;
-pub(super) use set::DigestSet;
+pub(super) use set::{DigestPlace, DigestSet};
 pub use spill::SpilledKeys;
 
 use crate::pipeline::batch::Row;

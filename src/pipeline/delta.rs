@@ -20,7 +20,8 @@ use fixedbitset::FixedBitSet;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128, xxh3_128_with_seed};
 
 use crate::base::csv::{BLANK, WrittenCells, push_quoted};
-use crate::pipeline::dedupe::{DigestSet, GROUP, Partitions, SpillError, sub_table};
+use crate::pipeline::batch::{Batch, row_range};
+use crate::pipeline::dedupe::{DigestPlace, DigestSet, GROUP, Partitions, SpillError, sub_table};
 use crate::pipeline::mapping::Mapping;
 use crate::pipeline::settings::PrimaryKey;
 use crate::pipeline::spool::{HeldRow, HeldRows, SpoolError};
@@ -239,6 +240,54 @@ impl Delta {
             // A snapshot that cannot be read any more is noticed when all rows were seen: then every row is sent.
             let _ = before.load(most_bytes);
         }
+    }
+
+    /// The rows of the snapshot that rows are looked up in; `None` where they are not in memory, or where every row is written.
+    fn pairs(&self) -> Option<&DigestSet> {
+        let before = self.before.as_ref().filter(|_| !self.is_full);
+        before?.pairs.as_ref()
+    }
+
+    /// Whether [`Self::look_up`] can find anything.
+    pub(super) fn can_look_up(&self) -> bool {
+        self.pairs().is_some()
+    }
+
+    /// Writes to `places` where the snapshot has each row of the batch, as long as nothing is taken from the row.
+    pub(super) fn look_up(&self, batch: &Batch, places: &mut Vec<Option<DigestPlace>>) {
+        places.clear();
+        let Some(pairs) = self.pairs() else {
+            places.resize(batch.rows.len(), None);
+            return;
+        };
+        let mut digests = [0; GROUP];
+        for (group, rows) in batch.rows.chunks(GROUP).enumerate() {
+            let first = group * GROUP;
+            for (digest, index) in digests.iter_mut().zip(first..first + rows.len()) {
+                let text = &batch.row_bytes[row_range(&batch.rows, index)];
+                let identifier_bytes = batch.rows[index].identifier_bytes as usize;
+                *digest = pair(self.hasher.entry(text, identifier_bytes));
+            }
+            let digests = &digests[..rows.len()];
+            pairs.touch(digests.iter().copied());
+            places.extend(digests.iter().map(|digest| pairs.find(*digest)));
+        }
+    }
+
+    /// Whether a row with this place was found to be unchanged before.
+    pub(super) fn is_taken(&self, place: DigestPlace) -> bool {
+        self.pairs().is_some_and(|pairs| pairs.is_marked_at(place))
+    }
+
+    /// The row with this place, which has these identifier cells, is unchanged.
+    pub(super) fn take(&mut self, place: DigestPlace, cells: &[u8]) -> Result<(), StateError> {
+        if let Some(LastRows {
+            pairs: Some(pairs), ..
+        }) = &mut self.before
+        {
+            pairs.mark_at(place);
+        }
+        IdentifiersFile::add(&mut self.identifiers, cells)
     }
 
     /// Compares rows of `text`, and notes how they stand. Those that must wait are kept here.

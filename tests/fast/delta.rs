@@ -7,6 +7,7 @@
 )]
 
 mod guards;
+mod known;
 mod lists;
 mod nights;
 mod plans;

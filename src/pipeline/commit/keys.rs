@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::known::KnownRows;
 use super::waiting::WaitingRows;
 use super::{CommitError, Deduplication};
 use crate::pipeline::dedupe::{IdentifierIndex, LastPlaces, SeenKeys, Sighting, SpilledKeys};
@@ -28,6 +29,8 @@ pub(super) enum Keys {
         /// The rows from the first batch on that found the memory used up.
         waiting: Option<WaitingRows>,
     },
+    /// Replaces `First`, and `Identifiers` without `unique`, where most rows are as the last run sent them.
+    Known(Box<KnownRows>),
 }
 
 /// The keys of rows that must not have the same.
@@ -85,6 +88,8 @@ impl Keys {
     /// Makes room for the keys of so many rows, of which each has so many identifiers.
     pub(super) fn make_room(&mut self, rows: u64, identifiers: f64) {
         match self {
+            // Only what is new or has changed is in memory.
+            Self::Known(_) => {}
             Self::First { seen, .. } => seen.make_room(rows),
             Self::Last { places, .. } | Self::Fail(UniqueKeys { places, .. }) => {
                 places.make_room(rows);

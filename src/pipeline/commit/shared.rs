@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use super::waiting::WaitingRows;
 use super::{Commit, CommitError, Keys};
 use crate::base::csv::{BLANK, WrittenCells};
-use crate::pipeline::batch::{Batch, RowIdentifier, row_range};
+use crate::pipeline::batch::{Batch, row_range};
 use crate::pipeline::dedupe::{
     BatchLookup, Contest, Contests, FirstOccurrence, SharedIdentifier, Sighting,
 };
@@ -31,6 +31,15 @@ impl SharedRules {
     pub(super) fn new(mode: SharedIdentifiers, mapping: &Mapping) -> Option<Self> {
         let kinds = mapping.identifier_kinds();
         (kinds.len() > 1).then_some(Self { mode, kinds })
+    }
+
+    /// Whether the first row that has an identifier keeps it and no later one does. Where rows are rejected for one, whether the
+    /// first row keeps it depends on its other identifiers.
+    pub(super) fn first_keeps(&self) -> bool {
+        matches!(
+            self.mode,
+            SharedIdentifiers::Blank | SharedIdentifiers::Fail
+        )
     }
 
     /// The identifier cells of a row, as they are written, with their kinds.
@@ -250,7 +259,8 @@ impl Commit<'_> {
     ) -> Result<(), CommitError> {
         for identifier in &findings.unknown {
             let record = batch.rows[identifier.row as usize].record;
-            waiting.add_identifier(*identifier, self.batch_begins + u64::from(record))?;
+            let number = self.batch_begins + u64::from(record);
+            waiting.add_identifier(identifier.kind, identifier.fingerprint, number)?;
         }
         let shared = &findings.shared;
         let mut shared = shared.chunk_by(|a, b| a.row == b.row).peekable();
@@ -284,14 +294,9 @@ impl Commit<'_> {
         let mut others = batch.other_identifiers.iter().peekable();
         for (index, row) in (0..).zip(&batch.rows) {
             let number = self.batch_begins + u64::from(row.record);
-            let key = RowIdentifier {
-                row: index,
-                kind: row.key_kind,
-                fingerprint: row.key,
-            };
-            waiting.add_identifier(key, number)?;
+            waiting.add_identifier(row.key_kind, row.key, number)?;
             while let Some(other) = others.next_if(|other| other.row == index) {
-                waiting.add_identifier(*other, number)?;
+                waiting.add_identifier(other.kind, other.fingerprint, number)?;
             }
         }
         Ok(())

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use fixedbitset::FixedBitSet;
 
 use super::CommitError;
-use crate::pipeline::batch::RowIdentifier;
-use crate::pipeline::dedupe::{Contests, Occurrences, SpilledKeys};
+use crate::pipeline::dedupe::{Contests, Occurrences, SpillError, SpilledKeys};
+use crate::pipeline::settings::PrimaryKey;
 use crate::pipeline::spool::{HeldRow, HeldRows};
 
 /// Which of two rows with one key is not kept.
@@ -43,6 +43,11 @@ impl WaitingRows {
         Ok(self.rows.push(row)?)
     }
 
+    /// A key of which it is unknown whether another row has it, of the row with this number.
+    pub(super) fn add_key(&mut self, fingerprint: u128, number: u64) -> Result<(), SpillError> {
+        add_key(&mut self.spilled, &self.directory, fingerprint, number)
+    }
+
     /// A key for which there was no room, of the row with this number.
     pub(super) fn spill(&mut self, fingerprint: u128, number: u64) -> Result<(), CommitError> {
         Ok(spill(
@@ -56,16 +61,17 @@ impl WaitingRows {
     /// An identifier of the row with this number, of which it is unknown whether an earlier row has it.
     pub(super) fn add_identifier(
         &mut self,
-        identifier: RowIdentifier,
+        kind: PrimaryKey,
+        fingerprint: u128,
         number: u64,
-    ) -> Result<(), CommitError> {
+    ) -> Result<(), SpillError> {
         let occurrences = match &mut self.occurrences {
             Some(occurrences) => occurrences,
             None => self
                 .occurrences
                 .insert(Occurrences::create(&self.directory)?),
         };
-        Ok(occurrences.push(identifier.fingerprint, identifier.kind, number)?)
+        occurrences.push(fingerprint, kind, number)
     }
 
     /// The row is not kept.
@@ -135,12 +141,22 @@ pub(super) fn spill(
     directory: &Path,
     fingerprint: u128,
     place: u64,
-) -> Result<(), crate::pipeline::dedupe::SpillError> {
-    let spilled = if let Some(spilled) = spilled {
-        spilled
-    } else {
+) -> Result<(), SpillError> {
+    if spilled.is_none() {
         tracing::info!("more keys than `dedupe-memory` holds: the rest goes to disk");
-        spilled.insert(SpilledKeys::create(directory)?)
+    }
+    add_key(spilled, directory, fingerprint, place)
+}
+
+fn add_key(
+    spilled: &mut Option<SpilledKeys>,
+    directory: &Path,
+    fingerprint: u128,
+    place: u64,
+) -> Result<(), SpillError> {
+    let spilled = match spilled {
+        Some(spilled) => spilled,
+        None => spilled.insert(SpilledKeys::create(directory)?),
     };
     spilled.push(fingerprint, place)
 }

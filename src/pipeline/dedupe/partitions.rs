@@ -12,7 +12,7 @@ use super::SUB_TABLES;
 const BUFFER_BYTES: usize = 1 << 15;
 /// The storage under the index refused.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: cannot {action} the keys that do not fit in `dedupe-memory`", path.display())]
+#[error("{}: cannot {action} the keys and identifiers that are kept on disk", path.display())]
 pub struct SpillError {
     /// The folder of the files.
     pub path: PathBuf,
@@ -74,10 +74,13 @@ impl<const WORDS: usize> Partitions<WORDS> {
     }
 }
 
-fn failed(path: &Path, action: &'static str) -> impl FnOnce(std::io::Error) -> SpillError {
-    let path = path.to_owned();
+/// The error of an action on the files in this folder. Nothing is copied before there is one.
+pub(super) fn failed(
+    path: &Path,
+    action: &'static str,
+) -> impl FnOnce(std::io::Error) -> SpillError {
     move |source| SpillError {
-        path,
+        path: path.to_owned(),
         action,
         source,
     }

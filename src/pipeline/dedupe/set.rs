@@ -18,6 +18,13 @@ pub(in crate::pipeline) struct DigestSet {
     marks: Vec<FixedBitSet>,
 }
 
+/// The place of a digest in a set, as long as none is added.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::pipeline) struct DigestPlace {
+    table: usize,
+    entry: usize,
+}
+
 impl DigestSet {
     /// An empty set with room for so many.
     pub(in crate::pipeline) fn with_room_for(digests: u64) -> Self {
@@ -61,31 +68,46 @@ impl DigestSet {
         touch(&self.tables, digests);
     }
 
-    /// Marks the digest. False where it is not in the set.
-    pub(in crate::pipeline) fn mark(&mut self, digest: u128) -> bool {
+    /// The place of a digest that is in the set.
+    pub(in crate::pipeline) fn find(&self, digest: u128) -> Option<DigestPlace> {
         let table = sub_table(digest);
         match self.tables[table].find(Key::of(digest)) {
-            Slot::Free(_) => false,
-            Slot::Taken(at) => {
-                self.marks[table].grow_and_insert(at / WORDS);
-                true
-            }
+            Slot::Free(_) => None,
+            Slot::Taken(at) => Some(DigestPlace {
+                table,
+                entry: at / WORDS,
+            }),
         }
+    }
+
+    /// Marks the digest at this place.
+    pub(in crate::pipeline) fn mark_at(&mut self, place: DigestPlace) {
+        self.marks[place.table].grow_and_insert(place.entry);
+    }
+
+    /// Whether the digest at this place was marked.
+    pub(in crate::pipeline) fn is_marked_at(&self, place: DigestPlace) -> bool {
+        self.marks[place.table].contains(place.entry)
+    }
+
+    /// Marks the digest. False where it is not in the set.
+    pub(in crate::pipeline) fn mark(&mut self, digest: u128) -> bool {
+        let place = self.find(digest);
+        if let Some(place) = place {
+            self.mark_at(place);
+        }
+        place.is_some()
     }
 
     /// Whether the digest is in the set and was marked.
     pub(in crate::pipeline) fn is_marked(&self, digest: u128) -> bool {
-        let table = sub_table(digest);
-        match self.tables[table].find(Key::of(digest)) {
-            Slot::Free(_) => false,
-            Slot::Taken(at) => self.marks[table].contains(at / WORDS),
-        }
+        self.find(digest)
+            .is_some_and(|place| self.is_marked_at(place))
     }
 
     /// Whether the digest is in the set.
     pub(in crate::pipeline) fn contains(&self, digest: u128) -> bool {
-        let table = &self.tables[sub_table(digest)];
-        matches!(table.find(Key::of(digest)), Slot::Taken(_))
+        self.find(digest).is_some()
     }
 }
 
