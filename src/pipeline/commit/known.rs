@@ -17,7 +17,7 @@ use super::{Commit, CommitError, Keys, held};
 use crate::pipeline::batch::Batch;
 use crate::pipeline::dedupe::{ClaimedIdentifiers, DigestPlace, IdentifierLog, LoggedIdentifier};
 
-/// What is known of the rows so far.
+/// The state of a night in which most rows are as they were.
 pub(super) struct KnownRows {
     /// The identifiers of the rows that wait.
     claimed: ClaimedIdentifiers,
