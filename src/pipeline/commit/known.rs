@@ -52,20 +52,18 @@ impl KnownRows {
             ..
         } = self;
         log.replay(|identifier| {
-            let LoggedIdentifier {
-                fingerprint,
-                kind,
-                is_key,
-                number,
-            } = identifier;
-            if !claimed.is_likely(fingerprint) {
+            if !claimed.is_likely(identifier.fingerprint) {
                 return Ok(());
             }
-            if is_key {
-                waiting.add_key(fingerprint, number)?;
+            if identifier.is_key {
+                waiting.add_key(identifier.fingerprint, identifier.number)?;
             }
             if has_others {
-                waiting.add_identifier(kind, fingerprint, number)?;
+                waiting.add_identifier(
+                    identifier.kind,
+                    identifier.fingerprint,
+                    identifier.number,
+                )?;
             }
             Ok(())
         })?;
